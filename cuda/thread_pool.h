@@ -1,0 +1,62 @@
+// One pool of host threads per process, shared by phase: environments, GEMMs, sorting.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <thread>
+#include <vector>
+
+namespace mbrl {
+
+/// Number of cores this process may run on (the affinity mask, not the machine).
+int available_cores();
+
+/// Runs numbered tasks on `num_threads` threads, the caller being one of them.
+///
+/// Tasks are cut by the problem, never by the number of threads, and write to disjoint places, so
+/// results do not depend on how many threads there are or which one takes a task. Waiting is a
+/// bounded spin, then a futex: an endless spin collapses when the cores are shared. Library threads
+/// (OpenMP under oneDNN) are set to one inside every thread of the pool. Workers flush denormals.
+class ThreadPool {
+ public:
+  explicit ThreadPool(int num_threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Calls task(i) for every i in [0, num_tasks) and returns when all are done. The first exception
+  /// thrown by a task is rethrown here. Not reentrant: a task must not call parallel_for.
+  template <typename Task>
+  void parallel_for(int num_tasks, Task&& task) {
+    run(num_tasks, [](void* context, int i) { (*static_cast<std::remove_reference_t<Task>*>(context))(i); },
+        const_cast<void*>(static_cast<const void*>(&task)));
+  }
+
+ private:
+  using Call = void (*)(void* context, int task);
+
+  void run(int num_tasks, Call call, void* context);
+  void work(int num_tasks, Call call, void* context);
+  void worker_loop();
+
+  std::vector<std::thread> workers_;
+  std::atomic<std::uint32_t> generation_{0};  // bumped to start a batch of tasks
+  std::atomic<int> next_task_{0};
+  std::atomic<int> workers_done_{0};
+  std::atomic<bool> stopping_{false};
+  int num_tasks_ = 0;
+  Call call_ = nullptr;
+  void* context_ = nullptr;
+  std::atomic<bool> failed_{false};
+  std::exception_ptr error_;
+};
+
+/// Flushes denormals to zero in the calling thread: Adam's second moments reach them and slow down
+/// every instruction that touches one.
+void flush_denormals();
+
+}  // namespace mbrl

@@ -1,0 +1,54 @@
+// The interface of one environment.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "envs/spec.h"
+
+namespace mbrl {
+
+/// Switches that change what an environment computes; part of the run's config.
+struct EnvOptions {
+  std::string name = "hopper";
+  // capsule masses: "old" as MuJoCo 1.50 compiled them (the papers' physics), "exact" as MuJoCo >= 2.1.2
+  std::string capsule_masses = "old";
+  int max_episode_steps = 0;  // 0: the environment's own limit
+};
+
+/// Outcome of one environment step.
+struct StepResult {
+  float reward = 0.0f;
+  bool terminated = false;  // the task ended; the value of the next state is 0
+  bool broken = false;      // the simulator became unstable: drop this transition, end the episode
+};
+
+/// One environment instance, used by one thread at a time. Time limits are counted by the pool.
+class Env {
+ public:
+  virtual ~Env() = default;
+
+  virtual const EnvSpec& spec() const = 0;
+
+  /// Starts an episode. The start state is a pure function of (seed, episode).
+  virtual void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) = 0;
+
+  /// Advances one control step with a normalised action [A] in [-1, 1]; values outside are clipped.
+  virtual StepResult step(std::span<const float> action, std::span<float> observation) = 0;
+
+  /// The full simulator state as doubles: set_state(get_state()) continues bit for bit.
+  virtual int state_size() const = 0;
+  virtual void get_state(std::span<double> state) const = 0;
+  virtual void set_state(std::span<const double> state) = 0;
+};
+
+/// Makes an environment. Throws ConfigError with the nearest name if options.name is unknown.
+std::unique_ptr<Env> make_env(const EnvOptions& options);
+
+/// All registered environments, sorted by name.
+std::vector<EnvSpec> list_envs();
+
+}  // namespace mbrl

@@ -1,0 +1,59 @@
+// N environments stepped on host threads into one batch.
+//
+//   actions [N, A] --> threads step env i --> next_observation, reward, terminated, truncated [N]
+//                                         --> observation [N, S] (already reset where an episode ended)
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "cuda/buffer.h"
+#include "cuda/thread_pool.h"
+#include "envs/env.h"
+
+namespace mbrl {
+
+/// Results of one pool step, rows in environment order whatever thread computed them.
+struct PoolStep {
+  Matrix<const float> next_observation;  // [N, S] before any reset
+  Vector<const float> reward;            // [N]
+  Vector<const std::uint8_t> terminated, truncated, broken;  // [N]; broken implies truncated
+};
+
+/// Steps environments in parallel. Environment i of a pool draws its resets from
+/// (seed, i * 2^32 + its own episode number), so results do not depend on the number of threads.
+class EnvPool {
+ public:
+  EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, ThreadPool& threads);
+
+  const EnvSpec& spec() const { return envs_.front()->spec(); }
+  int size() const { return static_cast<int>(envs_.size()); }
+
+  /// Starts a new episode everywhere.
+  void reset();
+
+  /// Steps every environment (or, in evaluation, those with active[i] != 0) and resets those whose
+  /// episode ended. actions: [N, A].
+  PoolStep step(Matrix<const float> actions, std::span<const std::uint8_t> active = {});
+
+  /// Observations to act on next: [N, S].
+  Matrix<const float> observation() const;
+
+  /// Everything needed to continue bit for bit, as doubles and counters.
+  std::vector<double> get_state() const;
+  void set_state(std::span<const double> state);
+
+ private:
+  std::vector<std::unique_ptr<Env>> envs_;
+  std::uint32_t seed_;
+  ThreadPool* threads_;
+  std::vector<std::uint64_t> episode_;  // next episode number of each environment
+  std::vector<int> episode_steps_;
+  Buffer<float> observation_, next_observation_, reward_;
+  Buffer<std::uint8_t> terminated_, truncated_, broken_;
+  int max_episode_steps_ = 0;
+};
+
+}  // namespace mbrl
