@@ -4,12 +4,16 @@
 #include <omp.h>
 #include <sched.h>
 
+#include <utility>
+
 namespace mbrl {
 namespace {
 
 // about 20 us of spinning before a thread goes to sleep: longer than a barrier between two phases of
 // an update, shorter than a scheduler's time slice
 constexpr int kSpins = 4000;
+
+thread_local int this_thread_index = 0;
 
 template <typename Ready>
 bool spin_until(Ready ready) {
@@ -28,6 +32,8 @@ int available_cores() {
   return CPU_COUNT(&set);
 }
 
+int ThreadPool::thread_index() { return this_thread_index; }
+
 void flush_denormals() {
   _MM_SET_FLUSH_ZERO_MODE(_MM_FLUSH_ZERO_ON);
   _mm_setcsr(_mm_getcsr() | 0x0040);  // denormals are zero
@@ -36,7 +42,7 @@ void flush_denormals() {
 ThreadPool::ThreadPool(int num_threads) {
   flush_denormals();
   omp_set_num_threads(1);
-  for (int i = 1; i < num_threads; ++i) workers_.emplace_back([this] { worker_loop(); });
+  for (int i = 1; i < num_threads; ++i) workers_.emplace_back([this, i] { worker_loop(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -87,7 +93,8 @@ void ThreadPool::work(int num_tasks, Call call, void* context) {
   }
 }
 
-void ThreadPool::worker_loop() {
+void ThreadPool::worker_loop(int index) {
+  this_thread_index = index;
   flush_denormals();
   omp_set_num_threads(1);
   std::uint32_t seen = 0;

@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace mbrl {
@@ -28,6 +29,10 @@ class ThreadPool {
 
   int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
+  /// Number of the calling thread within its pool, in [0, num_threads): the caller of parallel_for is
+  /// 0. Picks scratch memory, never data, so it cannot change a result.
+  static int thread_index();
+
   /// Calls task(i) for every i in [0, num_tasks) and returns when all are done. The first exception
   /// thrown by a task is rethrown here. Not reentrant: a task must not call parallel_for.
   template <typename Task>
@@ -41,7 +46,7 @@ class ThreadPool {
 
   void run(int num_tasks, Call call, void* context);
   void work(int num_tasks, Call call, void* context);
-  void worker_loop();
+  void worker_loop(int index);
 
   std::vector<std::thread> workers_;
   std::atomic<std::uint32_t> generation_{0};  // bumped to start a batch of tasks

@@ -1,0 +1,29 @@
+// What an algorithm tells its surroundings and asks of them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace mbrl {
+
+/// A finished training episode.
+struct EpisodeReport {
+  std::int64_t env_steps;  // at its end
+  std::int64_t episode;    // number, from 0
+  double episode_return;   // sum of rewards, undiscounted
+  int length;
+  bool terminated, truncated, broken;
+};
+
+/// Every hook may be left as it is; the defaults do nothing and never stop.
+struct Hooks {
+  std::function<bool()> stop_requested = [] { return false; };
+  std::function<void(std::string_view stage)> on_stage = [](std::string_view) {};
+  std::function<void(const EpisodeReport&)> on_episode = [](const EpisodeReport&) {};
+  std::function<void(const std::string&)> log = [](const std::string&) {};
+  std::function<void(const std::string&)> warn = [](const std::string&) {};
+};
+
+}  // namespace mbrl

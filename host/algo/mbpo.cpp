@@ -1,0 +1,165 @@
+// Janner et al. 2019, arXiv:1906.08253, algorithm 2, in the step order of jannerm/mbpo.
+#include "host/algo/mbpo.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "cuda/check.h"
+
+namespace mbrl {
+namespace {
+
+// metrics of the model, in the order of declaration behind the learner's own
+enum ModelMetric {
+  kModelLoss,
+  kModelValidationLoss,
+  kModelEpochs,
+  kModelSteps,
+  kMaxLogvar,
+  kMinLogvar,
+  kRolloutLength,
+  kModelReplaySize,
+  kRolloutTerminated
+};
+
+}  // namespace
+
+int rollout_length_at(const std::vector<float>& schedule, int epoch) {
+  const double e0 = schedule[0], e1 = schedule[1], k0 = schedule[2], k1 = schedule[3];
+  if (epoch <= e0) return static_cast<int>(k0);
+  const double share = std::min((epoch - e0) / (e1 - e0), 1.0);
+  return static_cast<int>(share * (k1 - k0) + k0);
+}
+
+Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index)
+    : Learner(config, stream, std::move(hooks), learner_index),
+      model_(config.model.ensemble_size, layout_, config.model.hidden_size,
+             config.model.num_hidden_layers),
+      trainer_(config.model, model_, seed(), learner_index, stream.pool().num_threads()),
+      imagined_(layout_, model_replay_capacity(rollout_length_at(config.rollout.schedule, 0)),
+                model_replay_capacity(static_cast<int>(
+                    std::max(config.rollout.schedule[2], config.rollout.schedule[3])))),
+      rollout_workspace_(sac_, model_, config.rollout.batch_size, stream.pool().num_threads()),
+      first_metric_(static_cast<int>(metrics_.names().size())) {
+  init_ensemble(model_, seed(), learner_, config.model.init_max_logvar, config.model.init_min_logvar);
+  for (const char* name :
+       {"model_loss", "model_validation_loss", "model_epochs", "model_steps", "max_logvar",
+        "min_logvar", "rollout_length", "model_replay_size", "rollout_terminated"})
+    metrics_.declare(name);
+  if (static_cast<int>(config.sac.batch_size * config.loop.real_ratio) == 0)
+    hooks_.warn(fmt::format("loop.real_ratio = {} of {} rows is less than one row: policy batches hold "
+                            "imagined rows only.",
+                            config.loop.real_ratio, config.sac.batch_size));
+}
+
+bool Mbpo::step() {
+  if (exploring()) {
+    collect();
+    return true;
+  }
+
+  // refit the ensemble, then branch short imagined rollouts from real states
+  const std::int64_t step_in_epoch = train_steps() % config_.loop.epoch_length;
+  if (step_in_epoch % config_.loop.model_train_interval == 0) {
+    if (!fit_model()) return false;
+    imagine();
+  }
+
+  // one real step
+  collect();
+
+  // improve the policy on a mix of real and imagined rows
+  update_policy(config_.sac.updates_per_step, imagined_.view(), config_.loop.real_ratio);
+  return true;
+}
+
+bool Mbpo::fit_model() {
+  hooks_.on_stage("model_fit");
+  const FitReport report =
+      trainer_.fit(stream_, model_, real_.view(), static_cast<std::uint64_t>(num_fits_), hooks_.stop_requested);
+  if (report.stopped) return false;
+  ++num_fits_;
+  hooks_.log(report.summary());
+  metrics_.add(first_metric_ + kModelLoss, report.train_loss);
+  metrics_.add(first_metric_ + kModelValidationLoss, report.validation_loss);
+  metrics_.add(first_metric_ + kModelEpochs, report.epochs);
+  metrics_.add(first_metric_ + kModelSteps, static_cast<double>(report.steps));
+  metrics_.add(first_metric_ + kMaxLogvar, report.mean_max_logvar);
+  metrics_.add(first_metric_ + kMinLogvar, report.mean_min_logvar);
+  return true;
+}
+
+void Mbpo::imagine() {
+  hooks_.on_stage("rollout");
+  rollout_length_ = rollout_length_at(config_.rollout.schedule, epoch());
+  imagined_.set_capacity(model_replay_capacity(rollout_length_));
+  const RolloutResult result =
+      rollout(stream_, sac_, model_, real_.view(), imagined_.ring(),
+              {.num_rows = config_.rollout.batch_size,
+               .length = rollout_length_,
+               .task = env_spec().task,
+               .seed = seed(),
+               .learner = learner_,
+               .rollout_index = static_cast<std::uint64_t>(num_fits_)},
+              rollout_workspace_);
+  imagined_.commit(result.num_written);
+  if (!result.finite)
+    throw DataError(fmt::format(
+        "rollout: the model predicted a value that is not finite at env step {}, after fit {}. Lower "
+        "model.learning_rate or rollout.schedule's lengths.",
+        env_steps(), num_fits_));
+  metrics_.add(first_metric_ + kRolloutTerminated,
+               static_cast<double>(result.num_terminated) / config_.rollout.batch_size);
+}
+
+// retain_epochs' worth of rollouts, were none to end early
+std::size_t Mbpo::model_replay_capacity(int rollout_length) const {
+  const double per_epoch = static_cast<double>(rollout_length) * config_.rollout.batch_size *
+                           config_.loop.epoch_length / config_.loop.model_train_interval;
+  return static_cast<std::size_t>(config_.rollout.retain_epochs) * static_cast<std::size_t>(per_epoch);
+}
+
+void Mbpo::set_metrics(Metrics& metrics) {
+  metrics.set(first_metric_ + kRolloutLength, rollout_length_);
+  metrics.set(first_metric_ + kModelReplaySize, static_cast<double>(imagined_.size()));
+}
+
+nlohmann::json Mbpo::state() {
+  nlohmann::json s = Learner::state();
+  s["model"] = {{"num_steps", model_.num_steps},
+                {"elites", model_.elites},
+                {"num_fits", num_fits_},
+                {"rollout_length", rollout_length_}};
+  s["model_replay"] = imagined_.state();
+  return s;
+}
+
+void Mbpo::set_state(const nlohmann::json& s) {
+  Learner::set_state(s);
+  const nlohmann::json& m = s.at("model");
+  model_.num_steps = m.at("num_steps");
+  model_.elites = m.at("elites").get<std::vector<int>>();
+  num_fits_ = m.at("num_fits");
+  rollout_length_ = m.at("rollout_length");
+  imagined_.set_state(s.at("model_replay"));
+}
+
+std::vector<TensorRef> Mbpo::weight_tensors() {
+  std::vector<TensorRef> tensors = Learner::weight_tensors();
+  append_tensors(tensors, "model", model_.members);
+  append_tensors(tensors, "model.logvar_bounds", model_.logvar_bounds);
+  const auto inputs = static_cast<std::int64_t>(model_.num_inputs());
+  tensors.push_back(tensor_ref("model.input_mean", model_.input_mean.data(), {inputs}));
+  tensors.push_back(tensor_ref("model.input_inv_std", model_.input_inv_std.data(), {inputs}));
+  return tensors;
+}
+
+std::vector<TensorRef> Mbpo::replay_tensors() {
+  std::vector<TensorRef> tensors = Learner::replay_tensors();
+  tensors.push_back(imagined_.tensor("imagined"));
+  return tensors;
+}
+
+}  // namespace mbrl

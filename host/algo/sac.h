@@ -1,0 +1,15 @@
+// Soft actor-critic without a model: MBPO's limit when all rows are real.
+#pragma once
+
+#include "host/algo/learner.h"
+
+namespace mbrl {
+
+/// Haarnoja et al. 2018, arXiv:1812.05905. SAC(G) of the papers is updates_per_step = G.
+class Sac : public Learner {
+ public:
+  using Learner::Learner;
+  bool step() override;
+};
+
+}  // namespace mbrl

@@ -1,0 +1,89 @@
+// Fits the ensemble to the real replay: holdout, bootstrap, early stopping, elites.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cuda/buffer.h"
+#include "cuda/stream.h"
+#include "host/config/config.h"
+#include "kernels/ensemble_step.h"
+#include "kernels/permutation.h"
+
+namespace mbrl {
+
+/// What one fit did.
+struct FitReport {
+  bool stopped = false;  // a stop was asked for: the ensemble is as before the fit
+  int epochs = 0;
+  std::int64_t steps = 0;
+  int num_train = 0, num_holdout = 0;
+  std::vector<double> holdout_mse;  // [E] at the snapshots, raw target units
+  std::vector<int> elites;          // best first
+  double validation_loss = 0.0;     // mean holdout error of the elites
+  float train_loss = 0.0f;          // of the last step
+  float mean_max_logvar = 0.0f, mean_min_logvar = 0.0f;
+  double seconds = 0.0;
+
+  /// One line for the log.
+  std::string summary() const;
+};
+
+/// Decides, member by member, which epoch to keep and when to stop.
+///
+/// A member improves when its holdout error falls by more than `min_improvement` of the best *saved*
+/// one. The fit stops after more than `patience` epochs in a row in which no member improved.
+class EarlyStopping {
+ public:
+  EarlyStopping(int num_members, float min_improvement, int patience)
+      : best_(num_members, 1e10), min_improvement_(min_improvement), patience_(patience) {}
+
+  /// Takes the errors of an epoch; save(member) is called for each that improved. True: stop.
+  bool update(const std::vector<double>& mse, const std::function<void(int)>& save);
+
+ private:
+  std::vector<double> best_;
+  float min_improvement_;
+  int patience_;
+  int idle_epochs_ = 0;
+};
+
+class ModelTrainer {
+ public:
+  ModelTrainer(const ModelConfig& config, const EnsembleState& state, std::uint32_t seed,
+               std::uint32_t learner, int num_threads);
+
+  /// One fit on all of `data`. Weights, log-variance bounds and Adam's moments go on from the last
+  /// fit; scaler, holdout split, bootstrap, snapshots and patience start anew.
+  ///
+  /// fit_index numbers the fits of a run: it is part of every random draw. should_stop() is asked
+  /// before each gradient step; once it says yes the ensemble is put back as it was, so that a resumed
+  /// run repeats the fit.
+  ///
+  /// Errors   DataError if the loss is not finite, or if there are fewer than 2 rows.
+  /// Source   jannerm/mbpo:mbpo/models/bnn.py.
+  FitReport fit(Stream& stream, EnsembleState& state, const TransitionsView& data,
+                std::uint64_t fit_index, const std::function<bool()>& should_stop);
+
+ private:
+  void remember(const EnsembleState& state);
+  void put_back(EnsembleState& state) const;
+  void split(std::size_t num_rows, std::uint64_t fit_index, Stream& stream);
+
+  ModelConfig config_;
+  EnsembleConstants constants_;
+  std::uint32_t seed_, learner_;
+  EnsembleWorkspace workspace_;
+  // the ensemble before the fit, to undo one that was stopped
+  TrainedParameters members_before_, bounds_before_;
+  std::vector<float> mean_before_, inv_std_before_;
+  std::int64_t steps_before_ = 0;
+  Buffer<float> snapshot_;                            // [E, layout.size]
+  std::vector<std::uint32_t> permutation_, bootstrap_, shuffled_;
+  std::vector<PermutationScratch> scratch_;  // per member
+  std::size_t num_holdout_ = 0, num_train_ = 0;
+};
+
+}  // namespace mbrl

@@ -1,0 +1,55 @@
+// A ring of transitions on the stream's device.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "cuda/buffer.h"
+#include "host/io/safetensors.h"
+#include "kernels/rollout.h"
+#include "kernels/transition.h"
+
+namespace mbrl {
+
+/// Keeps the newest `capacity` transitions. Memory is taken for `reserve` of them at once, so that the
+/// capacity may follow a schedule without moving data; pages are only used once written.
+class Replay {
+ public:
+  Replay(TransitionLayout layout, std::size_t capacity, std::size_t reserve);
+
+  const TransitionLayout& layout() const { return layout_; }
+  std::size_t size() const { return size_; }
+  std::size_t capacity() const { return capacity_; }
+  std::uint64_t num_written() const { return num_written_; }
+
+  TransitionsView view() const { return {records_.data(), layout_, size_}; }
+
+  /// Appends records [count, pitch].
+  void append(const float* records, std::size_t count);
+
+  /// Where a stage writes records itself; then tell how many it wrote.
+  RingView ring() { return {records_.data(), capacity_, head_}; }
+  void commit(std::size_t count);
+
+  /// Changes the capacity. Growing keeps the records where they lie and goes on behind them, as the
+  /// reference does (jannerm/mbpo:mbpo/algorithms/mbpo.py, where age order is lost after a wrap);
+  /// shrinking keeps the newest.
+  void set_capacity(std::size_t capacity);
+
+  /// For checkpoints: the counters, and the valid records as one tensor [size, pitch].
+  nlohmann::json state() const;
+  void set_state(const nlohmann::json& state);
+  TensorRef tensor(const std::string& name);
+
+ private:
+  TransitionLayout layout_;
+  std::size_t capacity_;
+  std::size_t size_ = 0, head_ = 0;
+  std::uint64_t num_written_ = 0;
+  Buffer<float> records_;
+};
+
+}  // namespace mbrl
