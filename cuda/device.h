@@ -1,0 +1,40 @@
+// Which device a run uses, and what the machine has.
+#pragma once
+
+#include <string>
+
+namespace mbrl {
+
+struct Device {
+  enum class Kind { kCpu, kCuda };
+  Kind kind = Kind::kCpu;
+  int index = 0;  // of the GPU; 0 on the CPU
+};
+
+/// Reads "auto", "cpu", "cuda" (the first GPU) or "cuda:N"; auto is the CPU where no GPU can be
+/// used.
+///
+/// Errors   ConfigError for any other text, DeviceError if the device cannot be used by this
+/// program.
+Device parse_device(const std::string& text);
+
+/// "cpu" or "cuda:0".
+std::string device_name(const Device& device);
+
+/// The processor as far as it decides speed.
+struct CpuInfo {
+  std::string model;        // "AMD EPYC 9655 96-Core Processor"
+  bool avx2 = false;        // the program needs it
+  bool avx512 = false;      // used where present
+  int available_cores = 1;  // the affinity mask of this process
+  int machine_cores = 1;    // online in the machine
+};
+CpuInfo cpu_info();
+
+/// The same on one line: "AMD EPYC 9655 96-Core Processor, AVX2 and AVX-512, 2 of 96 cores".
+std::string cpu_description();
+
+/// Models of the NVIDIA GPUs the driver shows, separated by commas; "" without a driver or a GPU.
+std::string nvidia_gpus();
+
+}  // namespace mbrl

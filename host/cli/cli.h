@@ -1,0 +1,16 @@
+// The subcommands. Each function adds one to the program, with its options and what it does; it
+// runs while the command line is parsed, and ends by returning or by throwing an mbrl::Error.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace mbrl {
+
+void add_run(CLI::App& program);
+void add_eval(CLI::App& program);
+void add_bench(CLI::App& program);
+void add_config(CLI::App& program);
+void add_envs(CLI::App& program);
+void add_doctor(CLI::App& program);
+
+}  // namespace mbrl

@@ -1,0 +1,131 @@
+// mbrl_gpu doctor: what this machine and this build offer, and how to get what is missing.
+#include <fmt/format.h>
+#include <mujoco/mujoco.h>
+
+#include <cstdio>
+#include <dnnl.hpp>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "cuda/device.h"
+#include "host/cli/cli.h"
+#include "host/config/version.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+
+void print_line(const char* topic, const std::string& found) {
+  fmt::print("{:<9} {}\n", topic, found);
+}
+void print_advice(const std::string& advice) { fmt::print("{:<9}   -> {}\n", "", advice); }
+
+std::string isa_name(dnnl::cpu_isa isa) {
+  switch (isa) {
+    case dnnl::cpu_isa::sse41:
+      return "SSE4.1";
+    case dnnl::cpu_isa::avx:
+      return "AVX";
+    case dnnl::cpu_isa::avx2:
+      return "AVX2";
+    case dnnl::cpu_isa::avx2_vnni:
+      return "AVX2 VNNI";
+    case dnnl::cpu_isa::avx512_core:
+      return "AVX-512";
+    case dnnl::cpu_isa::avx512_core_vnni:
+      return "AVX-512 VNNI";
+    case dnnl::cpu_isa::avx512_core_bf16:
+      return "AVX-512 BF16";
+    case dnnl::cpu_isa::avx512_core_amx:
+      return "AVX-512 AMX";
+    default:
+      return fmt::format("set number {}", static_cast<int>(isa));
+  }
+}
+
+// a line "MemAvailable:  123 kB" of /proc/meminfo in GiB
+double memory_gib(const std::string& key) {
+  std::ifstream file("/proc/meminfo");
+  for (std::string name, unit; file >> name;) {
+    double kib = 0.0;
+    file >> kib;
+    std::getline(file, unit);
+    if (name == key + ":") return kib / (1 << 20);
+  }
+  return 0.0;
+}
+
+void print_cpu() {
+  const CpuInfo cpu = cpu_info();
+  print_line("CPU", cpu_description());
+  if (!cpu.avx2) print_advice("this program needs AVX2 and FMA: Intel Haswell, AMD Zen or newer.");
+  if (!cpu.avx512) print_advice("AVX-512 doubles the speed of training where a CPU has it.");
+  if (cpu.available_cores < cpu.machine_cores) {
+    print_advice(
+        "the rest is kept from this process by its affinity mask (taskset, container, batch job).");
+  }
+}
+
+void print_gpu() {
+  const std::string gpus = nvidia_gpus();
+  print_line("GPU", (gpus.empty() ? "none found" : gpus) + "; built without CUDA");
+  print_advice("this build runs on the CPU (--device cpu or auto).");
+}
+
+void print_libraries() {
+  print_line("MuJoCo", mj_versionString());
+  const dnnl_version_t* dnnl = dnnl_version();
+  print_line("oneDNN", fmt::format("{}.{}.{}, uses {}", dnnl->major, dnnl->minor, dnnl->patch,
+                                   isa_name(dnnl::get_effective_cpu_isa())));
+}
+
+void print_memory() {
+  const double available = memory_gib("MemAvailable");
+  print_line("memory",
+             fmt::format("{:.1f} of {:.1f} GiB available", available, memory_gib("MemTotal")));
+  if (available < 2.0) {
+    print_advice(
+        "MBPO on Hopper needs about 2 GiB: lower rollout.batch_size or close other programs.");
+  }
+}
+
+void print_disk(const std::string& runs) {
+  // the folder may be made by the first run: ask its nearest parent that exists
+  std::error_code error;
+  fs::path folder = fs::absolute(runs);
+  while (!fs::exists(folder, error) && folder.has_relative_path()) folder = folder.parent_path();
+  const fs::space_info space = fs::space(folder, error);
+  if (error) {
+    print_line("disk", fmt::format("{} cannot be asked: {}", folder.string(), error.message()));
+    return;
+  }
+  const double free = static_cast<double>(space.available) / (1 << 30);
+  print_line("disk", fmt::format("{:.1f} GiB free for {}", free, runs));
+  if (free < 2.0) {
+    print_advice(
+        "a checkpoint takes up to 1 GiB: give --runs a folder on another disk, or lower "
+        "checkpoint.keep.");
+  }
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& program) {
+  CLI::App* doctor =
+      program.add_subcommand("doctor", "Show what this machine and this build offer");
+  const auto runs = std::make_shared<std::string>("runs");
+  doctor->add_option("--runs", *runs, "folder of the runs")->capture_default_str();
+  doctor->callback([runs] {
+    print_line("mbrl_gpu", fmt::format("{}, commit {}", program_version(), git_commit()));
+    print_line("compiler", compiler());
+    print_cpu();
+    print_gpu();
+    print_libraries();
+    print_memory();
+    print_disk(*runs);
+  });
+}
+
+}  // namespace mbrl

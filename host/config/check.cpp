@@ -1,0 +1,89 @@
+#include "host/config/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <string>
+
+#include "cuda/check.h"
+
+namespace mbrl {
+namespace {
+
+// letters, digits, '.', '_' and '-', not starting with '.' or '-': safe as a folder's name
+bool is_folder_name(const std::string& name) {
+  const auto allowed = [](unsigned char c) {
+    return std::isalnum(c) || c == '.' || c == '_' || c == '-';
+  };
+  return !name.empty() && name.size() <= 100 && name[0] != '.' && name[0] != '-' &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
+}  // namespace
+
+void check_config(const Config& config, std::string_view origin) {
+  const auto require = [&](bool holds, const std::string& text) {
+    if (!holds) throw ConfigError(fmt::format("{}: {}", origin, text));
+  };
+  const ModelConfig& model = config.model;
+
+  require(
+      is_folder_name(config.name),
+      fmt::format("name is \"{}\"; expected a folder's name of letters, digits, '.', '_' and '-'.",
+                  config.name));
+
+  // the ensemble
+  require(model.num_elites <= model.ensemble_size,
+          fmt::format(
+              "model.num_elites is {}, more than the {} members of model.ensemble_size; lower the "
+              "one or raise the other.",
+              model.num_elites, model.ensemble_size));
+  require(static_cast<int>(model.weight_decay.size()) == model.num_hidden_layers + 1,
+          fmt::format(
+              "model.weight_decay has {} values; model.num_hidden_layers = {} needs {}, one for "
+              "each layer from first to last.",
+              model.weight_decay.size(), model.num_hidden_layers, model.num_hidden_layers + 1));
+  require(model.init_min_logvar < model.init_max_logvar,
+          fmt::format(
+              "model.init_min_logvar is {}; expected less than model.init_max_logvar, which is {}.",
+              model.init_min_logvar, model.init_max_logvar));
+
+  // rollout length over epochs
+  const std::vector<float>& schedule = config.rollout.schedule;
+  require(schedule.size() == 4, "rollout.schedule needs 4 numbers.");
+  require(schedule[0] <= schedule[1],
+          fmt::format(
+              "rollout.schedule starts at epoch {} and ends at epoch {}; expected [first epoch, "
+              "last epoch, first length, last length] with first epoch <= last epoch.",
+              schedule[0], schedule[1]));
+  require(
+      schedule[2] >= 1 && schedule[3] >= 1,
+      fmt::format("rollout.schedule goes from length {} to length {}; expected [first epoch, last "
+                  "epoch, first length, last length] with lengths of at least 1 step.",
+                  schedule[2], schedule[3]));
+
+  // a value that would silently have no effect
+  require(!config.sac.auto_target_entropy || config.sac.target_entropy == 0.0f,
+          fmt::format(
+              "sac.target_entropy is {}, but sac.auto_target_entropy = true takes minus the action "
+              "size instead. Set sac.auto_target_entropy=false to use it.",
+              config.sac.target_entropy));
+  require(config.algorithm != "sac" || config.loop.real_ratio == 1.0f,
+          fmt::format("algorithm sac has no imagined data, so all rows of a batch are real; set "
+                      "loop.real_ratio=1 (found {}).",
+                      config.loop.real_ratio));
+  require(config.loop.min_replay_size <= config.loop.replay_capacity,
+          fmt::format(
+              "loop.min_replay_size is {}, but loop.replay_capacity keeps only {} transitions, so "
+              "training would never start.",
+              config.loop.min_replay_size, config.loop.replay_capacity));
+
+  require(config.device.precision == "fp32",
+          fmt::format(
+              "device.precision is {}; this program computes on the CPU, in fp32 only. The other "
+              "precisions need a GPU and a build with CUDA. Set device.precision=fp32.",
+              config.device.precision));
+}
+
+}  // namespace mbrl

@@ -1,0 +1,80 @@
+// The one table of all configuration keys: loading, overrides, help, schema, the saved config and
+// its hash all walk it.
+#pragma once
+
+#include <limits>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "host/config/config.h"
+
+namespace mbrl {
+
+/// Where the value of a field lives in one Config.
+using Slot =
+    std::variant<bool*, int*, float*, std::string*, std::vector<int>*, std::vector<float>*>;
+
+/// Limits of a number, or of every number in a list.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool low_open = false;  // the limit itself is excluded
+  bool high_open = false;
+};
+
+/// One key: where it is, what it means, what it may hold. Its type is the member's in config.h and
+/// its default is the one of Config{}.
+struct Field {
+  std::string section;  // "" for the keys outside of a section
+  std::string key;
+  Slot (*slot)(Config&);
+  std::string doc;                        // what it means, without a full stop
+  std::string unit;                       // "" where there is none to name
+  Range range = {};                       // numbers and lists of numbers
+  std::vector<std::string> choices = {};  // strings; empty: any text
+  int num_items = 0;                      // length of a list; 0: one or more
+
+  /// "model.learning_rate", or "seed" outside of a section.
+  std::string path() const { return section.empty() ? key : section + "." + key; }
+};
+
+/// All keys in the order of config.h. The environments' names are the choices of env.name.
+const std::vector<Field>& fields();
+
+/// The field at "section.key" or at "key", nullptr if there is none.
+const Field* find_field(std::string_view path);
+
+/// The sections in the order of config.h: env, model, ...
+const std::vector<std::string>& sections();
+
+/// The value of a field as JSON. A float comes out as the shortest decimal that reads back as
+/// itself.
+nlohmann::ordered_json field_value(const Config& config, const Field& field);
+
+/// The same as text for people: 0.001, [256, 256], hopper.
+std::string field_text(const Config& config, const Field& field);
+
+/// True for keys that hold text.
+bool is_text(const Field& field);
+
+/// What a field accepts: "a number in [0, 1]", "one of mbpo, sac", "a list of 4 numbers >= 0".
+std::string expectation(const Field& field);
+
+/// Limits as text: "[0, 1]", ">= 1", "" where there are none.
+std::string range_text(const Range& range);
+
+/// Sets a field. An integer may be written 1e5.
+///
+/// Errors   ConfigError naming `origin`, the key, what was found and what is expected.
+void set_field(Config& config, const Field& field, const nlohmann::ordered_json& value,
+               std::string_view origin);
+
+/// The error for a key that does not exist, with the nearest ones that do.
+///
+/// Errors   always ConfigError.
+[[noreturn]] void throw_unknown_key(std::string_view path, std::string_view origin);
+
+}  // namespace mbrl

@@ -1,0 +1,198 @@
+#include "host/config/load.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "cuda/check.h"
+#include "cuda/nearest_name.h"
+#include "host/config/check.h"
+#include "host/config/fields.h"
+#include "host/config/overrides.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+// where shipped configs may lie: beside the installed program, then in the source tree
+std::vector<fs::path> config_folders() {
+  std::vector<fs::path> folders;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (!error) folders.push_back(program.parent_path().parent_path() / "share/mbrl_gpu/configs");
+#ifdef MBRL_CONFIG_DIR
+  folders.push_back(MBRL_CONFIG_DIR);
+#endif
+  return folders;
+}
+
+std::string read_file(const fs::path& path) {
+  if (fs::is_directory(path)) {
+    throw ConfigError(fmt::format("{} is a folder; expected a config file.", path.string()));
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    throw ConfigError(fmt::format("{} cannot be read: {}.", path.string(), std::strerror(errno)));
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (file.bad()) {
+    throw ConfigError(fmt::format("{} cannot be read: {}.", path.string(), std::strerror(errno)));
+  }
+  return text.str();
+}
+
+// a JSON value's kind in words
+std::string kind_of(const Json& value) {
+  if (value.is_array()) return "a list";
+  if (value.is_object()) return "an object";
+  if (value.is_string()) return "a string";
+  return value.is_number() ? "a number" : value.dump();
+}
+
+// a token as the parser calls it, in words
+std::string token_text(const std::string& token) {
+  if (token == "end of input") return "the end of the file";
+  if (token == "string literal") return "a string in quotes";
+  if (token == "number literal") return "a number";
+  return token;
+}
+
+// the part of `text` between two marks, "" if the first is not there
+std::string between(const std::string& text, const std::string& from, const std::string& to) {
+  const auto start = text.find(from);
+  if (start == std::string::npos) return "";
+  const auto begin = start + from.size();
+  return text.substr(begin, to.empty() ? std::string::npos : text.find(to, begin) - begin);
+}
+
+// "file, line 3, column 7: found X; expected Y." out of the parser's own words, which are
+// "... parse error at line 3, column 7: syntax error while parsing C - unexpected X; expected Y" or
+// "... - <what is wrong>; last read: 'text'" for text that is not a JSON token at all
+std::string parse_error_text(const std::string& words, const fs::path& path) {
+  std::string found = between(words, "unexpected ", ";");
+  if (found.empty()) {
+    std::string read = between(words, "last read: '", "");
+    if (const auto quote = read.rfind('\''); quote != std::string::npos) read.resize(quote);
+    found = fmt::format("{} (read so far: {})", between(words, " - ", ";"), read);
+  }
+
+  std::string expected = between(words, "; expected ", "");
+  if (expected.empty()) expected = "a " + between(words, "while parsing ", " -");
+  return fmt::format("{}, line {}, column {}: found {}; expected {}.", path.string(),
+                     between(words, "at line ", ","), between(words, "column ", ":"),
+                     token_text(found), token_text(expected));
+}
+
+// parses the text and refuses a key that appears twice in one object, which JSON would let pass
+Json parse(const std::string& text, const fs::path& path) {
+  std::vector<std::set<std::string>> keys;
+  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key &&
+        !keys.back().insert(parsed.get<std::string>()).second) {
+      throw ConfigError(fmt::format("{}: {} appears twice; keep one of them.", path.string(),
+                                    parsed.get<std::string>()));
+    }
+    return true;
+  };
+  try {
+    return Json::parse(text, watch, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+  } catch (const Json::parse_error& error) {
+    throw ConfigError(parse_error_text(error.what(), path));
+  } catch (const Json::exception& error) {
+    throw ConfigError(fmt::format("{}: a number is too large to be represented ({}).",
+                                  path.string(), between(error.what(), "] ", "")));
+  }
+}
+
+void set_key(Config& config, const std::string& path, const Json& value, std::string_view origin) {
+  const Field* field = find_field(path);
+  if (field == nullptr) throw_unknown_key(path, origin);
+  set_field(config, *field, value, origin);
+}
+
+}  // namespace
+
+std::vector<std::string> shipped_configs() {
+  std::set<std::string> names;
+  for (const fs::path& folder : config_folders()) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      if (entry.path().extension() == ".json") names.insert(entry.path().stem().string());
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+fs::path find_config(const std::string& name) {
+  if (fs::exists(name)) return name;
+
+  // a bare name may be a shipped config
+  const std::vector<std::string> shipped = shipped_configs();
+  const bool bare = name.find('/') == std::string::npos;
+  if (bare) {
+    const std::string file = name.ends_with(".json") ? name : name + ".json";
+    for (const fs::path& folder : config_folders()) {
+      if (fs::exists(folder / file)) return folder / file;
+    }
+  }
+
+  const std::string near = nearest_name(fs::path(name).stem().string(), shipped);
+  throw ConfigError(
+      fmt::format("config {} was not found: there is no such file{}.{} {}", name,
+                  bare ? " and no shipped config of that name" : "",
+                  near.empty() ? "" : fmt::format(" Did you mean {}?", near),
+                  shipped.empty() ? "No shipped configs are installed."
+                                  : fmt::format("Shipped configs: {}.", fmt::join(shipped, ", "))));
+}
+
+Config config_from_json(const Json& json, std::string_view origin) {
+  if (!json.is_object()) {
+    throw ConfigError(fmt::format("{}: found {}; expected an object such as {{\"seed\": 1}}.",
+                                  origin, kind_of(json)));
+  }
+  Config config;
+  for (const auto& [name, value] : json.items()) {
+    if (name == "$schema") continue;  // for editors
+    const bool is_section =
+        std::find(sections().begin(), sections().end(), name) != sections().end();
+    if (!is_section) {
+      set_key(config, name, value, origin);
+      continue;
+    }
+    if (!value.is_object()) {
+      throw ConfigError(
+          fmt::format("{}: {} is a section, found {}; expected an object with the keys of "
+                      "`mbrl_gpu config keys {}`.",
+                      origin, name, kind_of(value), name));
+    }
+    for (const auto& [key, inner] : value.items()) set_key(config, name + "." + key, inner, origin);
+  }
+  return config;
+}
+
+Config load_config(const fs::path& path) {
+  return config_from_json(parse(read_file(path), path), path.string());
+}
+
+Config resolve_config(const std::string& name, const std::vector<std::string>& overrides) {
+  const fs::path path = find_config(name);
+  Config config = load_config(path);
+  for (const std::string& assignment : overrides) apply_override(config, assignment);
+  check_config(config, path.string() + (overrides.empty() ? "" : " with its overrides"));
+  return config;
+}
+
+}  // namespace mbrl

@@ -1,0 +1,40 @@
+#include "host/config/overrides.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cuda/check.h"
+#include "host/config/fields.h"
+
+namespace mbrl {
+
+void apply_override(Config& config, std::string_view assignment) {
+  const auto equals = assignment.find('=');
+  if (equals == std::string_view::npos || equals == 0) {
+    throw ConfigError(fmt::format(
+        "command line: {} is not an override; expected key=value, such as sac.learning_rate=3e-4.",
+        assignment));
+  }
+  const std::string_view path = assignment.substr(0, equals);
+  const std::string_view text = assignment.substr(equals + 1);
+
+  const Field* field = find_field(path);
+  if (field == nullptr) throw_unknown_key(path, "command line");
+
+  // text keys take anything that is not in quotes as it stands: name=007 is the text 007
+  using Json = nlohmann::ordered_json;
+  Json value = Json::value_t::discarded;
+  if (!is_text(*field) || text.starts_with('"')) {
+    // numbers too large for a double throw even here
+    try {
+      value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    } catch (const Json::exception&) {
+    }
+  }
+  if (value.is_discarded()) value = std::string(text);
+  set_field(config, *field, value, "command line");
+}
+
+}  // namespace mbrl

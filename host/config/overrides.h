@@ -1,0 +1,16 @@
+// key=value on the command line.
+#pragma once
+
+#include <string_view>
+
+#include "host/config/config.h"
+
+namespace mbrl {
+
+/// Sets one key: "model.learning_rate=1e-4", "rollout.schedule=[20,150,1,15]", "env.name=hopper".
+/// Values are JSON; text needs no quotes.
+///
+/// Errors   ConfigError naming the key, the value and what is expected.
+void apply_override(Config& config, std::string_view assignment);
+
+}  // namespace mbrl

@@ -1,0 +1,133 @@
+#include "host/config/print.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+
+#include "cuda/check.h"
+#include "cuda/nearest_name.h"
+#include "host/config/fields.h"
+
+namespace mbrl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// name and seed are levels of the run's folder beside the hash, and checkpoint.* says only how
+// often the state is saved: neither changes what a run computes. eval.* stays in, as it decides
+// which rows metrics.csv has
+bool is_hashed(const Field& field) {
+  return field.path() != "name" && field.path() != "seed" && field.section != "checkpoint";
+}
+
+// FNV-1a, 32 bits
+std::uint32_t fnv1a(const std::string& text) {
+  std::uint32_t hash = 2166136261u;
+  for (const unsigned char byte : text) hash = (hash ^ byte) * 16777619u;
+  return hash;
+}
+
+// what a key may hold, without its type where the limits say enough
+std::string accepted_text(const Field& field) {
+  if (!field.choices.empty()) return fmt::format("{}", fmt::join(field.choices, ", "));
+  return range_text(field.range);
+}
+
+}  // namespace
+
+Json config_to_json(const Config& config) {
+  Json json;
+  for (const Field& field : fields()) {
+    Json& place = field.section.empty() ? json : json[field.section];
+    place[field.key] = field_value(config, field);
+  }
+  return json;
+}
+
+std::string config_json_text(const Config& config) {
+  const Json json = config_to_json(config);
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_object()) {
+      parts.push_back(fmt::format("  \"{}\": {}", name, value.dump()));
+      continue;
+    }
+    std::vector<std::string> lines;
+    for (const auto& [key, inner] : value.items()) {
+      lines.push_back(fmt::format("    \"{}\": {}", key, inner.dump()));
+    }
+    parts.push_back(fmt::format("  \"{}\": {{\n{}\n  }}", name, fmt::join(lines, ",\n")));
+  }
+  return fmt::format("{{\n{}\n}}\n", fmt::join(parts, ",\n"));
+}
+
+std::string config_table(const Config& config) {
+  const Config defaults;
+  std::size_t key_width = 3, value_width = 5;
+  for (const Field& field : fields()) {
+    key_width = std::max(key_width, field.path().size());
+    value_width = std::max(value_width, field_text(config, field).size());
+  }
+  std::string table =
+      fmt::format("  {:<{}}  {:<{}}  {}\n", "key", key_width, "value", value_width, "default");
+  for (const Field& field : fields()) {
+    const std::string value = field_text(config, field), usual = field_text(defaults, field);
+    table += fmt::format("{} {:<{}}  {:<{}}  {}\n", value == usual ? ' ' : '*', field.path(),
+                         key_width, value, value_width, usual);
+  }
+  return table;
+}
+
+std::string config_hash(const Config& config) {
+  std::string canonical;
+  for (const Field& field : fields()) {
+    if (is_hashed(field))
+      canonical += field.path() + "=" + field_value(config, field).dump() + "\n";
+  }
+  return fmt::format("{:08x}", fnv1a(canonical));
+}
+
+std::vector<std::string> config_difference(const Config& from, const Config& to) {
+  std::vector<std::string> differences;
+  for (const Field& field : fields()) {
+    const std::string before = field_text(from, field), after = field_text(to, field);
+    if (before != after) {
+      differences.push_back(fmt::format("{} differs ({} -> {})", field.path(), before, after));
+    }
+  }
+  return differences;
+}
+
+std::string keys_text(const std::string& section) {
+  const auto& names = sections();
+  if (!section.empty() && std::find(names.begin(), names.end(), section) == names.end()) {
+    const std::string near = nearest_name(section, names);
+    throw ConfigError(fmt::format("config keys: there is no section {}.{} Sections: {}.", section,
+                                  near.empty() ? "" : fmt::format(" Did you mean {}?", near),
+                                  fmt::join(names, ", ")));
+  }
+
+  std::string text;
+  for (const Field& field : fields()) {
+    if (!section.empty() && field.section != section) continue;
+    std::string line = fmt::format("{} = {}", field.path(), field_text(Config{}, field));
+    const std::string unit = field.unit.empty() ? "" : fmt::format("  [{}]", field.unit);
+    text += fmt::format("{}{}\n    {} ({})\n", line, unit, field.doc, expectation(field));
+  }
+  return text;
+}
+
+std::string keys_markdown() {
+  std::string table =
+      "| key | default | accepts | unit | meaning |\n| --- | --- | --- | --- | --- |\n";
+  for (const Field& field : fields()) {
+    table += fmt::format("| `{}` | `{}` | {} | {} | {} |\n", field.path(),
+                         field_text(Config{}, field), accepted_text(field), field.unit, field.doc);
+  }
+  return table;
+}
+
+}  // namespace mbrl

@@ -1,0 +1,36 @@
+// A resolved config as text: JSON, table, hash, differences.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "host/config/config.h"
+
+namespace mbrl {
+
+/// Every key with its value, in the order of config.h; config_from_json reads it back.
+nlohmann::ordered_json config_to_json(const Config& config);
+
+/// The same as the text of a config file, one key per line, ending in a newline.
+std::string config_json_text(const Config& config);
+
+/// Aligned columns key, value, default; a '*' marks the lines that differ from the default.
+std::string config_table(const Config& config);
+
+/// 8 hex digits that two runs share exactly if they are the same experiment: all keys except name,
+/// seed and checkpoint.*.
+std::string config_hash(const Config& config);
+
+/// One text per key that differs: "sac.hidden_sizes differs ([256, 256] -> [512])".
+std::vector<std::string> config_difference(const Config& from, const Config& to);
+
+/// All keys, or those of one section, for reading in a terminal.
+///
+/// Errors   ConfigError with the nearest section.
+std::string keys_text(const std::string& section = "");
+
+/// All keys as the Markdown table of configs/README.md.
+std::string keys_markdown();
+
+}  // namespace mbrl

@@ -1,0 +1,13 @@
+// What this program was built from.
+#pragma once
+
+#include <string>
+
+namespace mbrl {
+
+std::string program_version();  // "0.1.0"
+std::string
+git_commit();            // "1399c2d", "-dirty" added if files had changed; "unknown" outside of git
+std::string compiler();  // "GCC 12.2.0, Release"
+
+}  // namespace mbrl
