@@ -4,6 +4,8 @@
 // untouched from the system, so a large replay costs only the pages it has filled.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdlib>
@@ -47,20 +49,24 @@ using Vector = View<T, 1>;
 template <typename T>
 using Matrix = View<T, 2>;
 
-/// Owns `size` elements of plain data, 64-byte aligned and uninitialised. Movable, not copyable.
+/// Owns `size` elements of plain data, 64-byte aligned and uninitialised. Movable, not copyable. Large
+/// ones ask for huge pages: replay rows are read at random, and small pages cost a miss each.
 template <typename T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
   static constexpr std::size_t kAlignment = 64;
+  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
   Buffer() = default;
   explicit Buffer(std::size_t size) : size_(size) {
     if (size == 0) return;
-    const std::size_t bytes = (size * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    data_ = static_cast<T*>(std::aligned_alloc(kAlignment, bytes));
+    const std::size_t alignment = size * sizeof(T) < kHugePage ? kAlignment : kHugePage;
+    const std::size_t bytes = (size * sizeof(T) + alignment - 1) / alignment * alignment;
+    data_ = static_cast<T*>(std::aligned_alloc(alignment, bytes));
     if (data_ == nullptr) throw std::bad_alloc();
+    if (alignment == kHugePage) madvise(data_, bytes, MADV_HUGEPAGE);  // a wish; may be refused
   }
   Buffer(std::size_t size, T value) : Buffer(size) { fill(value); }
   Buffer(Buffer&& other) noexcept

@@ -56,10 +56,9 @@ struct WeightGradientBlock {
   int out, pitch;
   int column_begin, column_end;  // multiples of 16 within the pitch
   int num_tiles;
-  const float* x;      // [tile][in_pitch, 32]
-  std::size_t x_tile_stride;
-  const float* dy;     // [tile][out, 32]
-  std::size_t dy_tile_stride;
+  std::size_t tile_stride;  // floats from one tile to the next, in x and dy
+  const float* x;           // [tile][in_pitch, 32]
+  const float* dy;          // [tile][out, 32]
   WeightUpdate update;
 };
 
@@ -67,8 +66,8 @@ struct WeightGradientBlock {
 struct BiasGradient {
   int out;
   int num_tiles;
+  std::size_t tile_stride;
   const float* dy;
-  std::size_t dy_tile_stride;
   WeightUpdate update;
 };
 

@@ -209,7 +209,7 @@ void update_weights(const WeightGradientBlock& g, float* scratch) {
 
     // x of these columns with rows of the batch first: [num_tiles * 32, 32]
     for (int tile = 0; tile < g.num_tiles; ++tile) {
-      const float* x = g.x + tile * g.x_tile_stride + static_cast<std::size_t>(column) * kTileRows;
+      const float* x = g.x + tile * g.tile_stride + static_cast<std::size_t>(column) * kTileRows;
       float* panel = scratch + tile * kTileRows * kTileRows;
       for (int i = 0; i < width; i += 8)
         for (int j = 0; j < kTileRows; j += 8)
@@ -218,9 +218,19 @@ void update_weights(const WeightGradientBlock& g, float* scratch) {
 
     // dW rows while the accumulators are warm, then Adam on them
     alignas(64) float gradient[kMaxRows * kTileRows];
-    const ScalarOperand a{g.dy, kTileRows, kTileRows, g.num_tiles, g.dy_tile_stride};
+    const ScalarOperand a{g.dy, kTileRows, kTileRows, g.num_tiles, g.tile_stride};
     for (int r = 0; r < g.out; r += kMaxRows) {
       const int count = g.out - r < kMaxRows ? g.out - r : kMaxRows;
+      // the moments come from far away; the product below takes longer than they do
+      for (int i = 0; i < count; ++i) {
+        const std::size_t at = static_cast<std::size_t>(r + i) * g.pitch + column;
+        for (int line = 0; line < width; line += 16) {
+          __builtin_prefetch(g.update.weight + at + line, 1);
+          __builtin_prefetch(g.update.m + at + line, 1);
+          __builtin_prefetch(g.update.v + at + line, 1);
+          if (g.update.target != nullptr) __builtin_prefetch(g.update.target + at + line, 1);
+        }
+      }
       ScalarOperand rows = a;
       rows.p = g.dy + r * kTileRows;
       product<Order::kRows>(count, width, rows, scratch, gradient, kTileRows, [](int, int) {});
@@ -236,7 +246,7 @@ void update_bias(const BiasGradient& g) {
     Vec sum = broadcast(0.0f);
     for (int tile = 0; tile < g.num_tiles; ++tile)
       for (int j = 0; j < kTileRows; j += kLanes)
-        sum = add_v(sum, load(g.dy + tile * g.dy_tile_stride + r * kTileRows + j));
+        sum = add_v(sum, load(g.dy + tile * g.tile_stride + r * kTileRows + j));
     alignas(64) float lanes[kLanes];
     store(lanes, sum);
     float gradient = 0.0f;

@@ -12,17 +12,26 @@ constexpr int kUpdateColumns = 32;
 }  // namespace
 
 TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training)
-    : layout_(layout), hidden_(hidden), num_tiles_(num_tiles) {
+    : layout_(layout), hidden_(hidden), num_tiles_(num_tiles), training_(training) {
   const int num_layers = layout_.num_layers();
-  for (int layer = 0; layer <= num_layers; ++layer)
-    x_.emplace_back(num_tiles * x_stride(layer), 0.0f);
+  const auto reserve = [&](std::vector<std::size_t>& offsets, int features) {
+    offsets.push_back(tile_size_);
+    tile_size_ += static_cast<std::size_t>(features) * kTileRows;
+  };
+  for (const LayerLayout& l : layout_.layers) reserve(x_offset_, l.in_pitch);
+  reserve(x_offset_, padded(layout_.output_size()));
+  if (training) {
+    for (int layer = 0; layer < num_layers; ++layer) {
+      reserve(dz_offset_, layout_.layers[layer].out);
+      reserve(derivative_offset_,
+              activation(layer) == Activation::kSwish ? layout_.layers[layer].out : 0);
+    }
+  }
+  data_ = Buffer<float>(num_tiles * tile_size_, 0.0f);
   if (!training) return;
 
   for (int layer = 0; layer < num_layers; ++layer) {
     const LayerLayout& l = layout_.layers[layer];
-    dz_.emplace_back(num_tiles * dz_stride(layer), 0.0f);
-    derivative_.emplace_back(activation(layer) == Activation::kSwish ? num_tiles * dz_stride(layer) : 0,
-                             0.0f);
     // narrow layers are one task: their columns cost less than handing them out
     const int step = l.out >= kUpdateColumns ? kUpdateColumns : l.in_pitch;
     for (int column = 0; column < l.in_pitch; column += step)
@@ -34,18 +43,16 @@ TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool
 void TileMlp::forward(const float* parameters, int tile) {
   for (int layer = 0; layer < layout_.num_layers(); ++layer) {
     const LayerLayout& l = layout_.layers[layer];
-    const bool save = !derivative_.empty() && derivative_[layer].size() > 0;
+    const bool save = training_ && activation(layer) == Activation::kSwish;
     simd().dense({parameters + l.weight, parameters + l.bias, l.in, l.out, l.in_pitch, x(layer, tile),
                   x(layer + 1, tile),
-                  save ? derivative_[layer].data() + tile * dz_stride(layer) : nullptr,
-                  activation(layer)});
+                  save ? derivative(layer, tile) : nullptr, activation(layer)});
   }
 }
 
 // derivative of the activation that produced x(layer)
 const float* TileMlp::gate(int layer, int tile) {
-  if (hidden_ == Activation::kSwish) return derivative_[layer - 1].data() + tile * dz_stride(layer - 1);
-  return x(layer, tile);
+  return hidden_ == Activation::kSwish ? derivative(layer - 1, tile) : x(layer, tile);
 }
 
 void TileMlp::backward(const float* parameters, int tile) {
@@ -75,11 +82,11 @@ void TileMlp::update(int task, int num_used_tiles, const NetworkUpdate& network,
                         network.adam};
   };
   const float decay = network.layer_decay == nullptr ? 0.0f : network.layer_decay[t.layer];
-  simd().update_weights({l.out, l.in_pitch, t.column_begin, t.column_end, num_used_tiles, x(t.layer, 0),
-                         x_stride(t.layer), dz(t.layer, 0), dz_stride(t.layer), at(l.weight, decay)},
+  simd().update_weights({l.out, l.in_pitch, t.column_begin, t.column_end, num_used_tiles, tile_size_,
+                         x(t.layer, 0), dz(t.layer, 0), at(l.weight, decay)},
                         scratch);
   if (t.with_bias)
-    simd().update_bias({l.out, num_used_tiles, dz(t.layer, 0), dz_stride(t.layer), at(l.bias, 0.0f)});
+    simd().update_bias({l.out, num_used_tiles, tile_size_, dz(t.layer, 0), at(l.bias, 0.0f)});
 }
 
 }  // namespace mbrl

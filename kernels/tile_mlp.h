@@ -41,12 +41,12 @@ class TileMlp {
 
   /// Input of `layer` on `tile`, [padded(in), 32]; layer == num_layers is the output. Write x(0, tile)
   /// before forward(); its padding rows are zero and must stay so.
-  float* x(int layer, int tile) { return x_[layer].data() + tile * x_stride(layer); }
+  float* x(int layer, int tile) { return tile_data(tile) + x_offset_[layer]; }
   float* output(int tile) { return x(layout_.num_layers(), tile); }
 
   /// Gradient of the loss with respect to the affine output of `layer`, [out, 32]. Write that of the
   /// last layer before backward().
-  float* dz(int layer, int tile) { return dz_[layer].data() + tile * dz_stride(layer); }
+  float* dz(int layer, int tile) { return tile_data(tile) + dz_offset_[layer]; }
   float* output_gradient(int tile) { return dz(layout_.num_layers() - 1, tile); }
 
   void forward(const float* parameters, int tile);
@@ -71,13 +71,8 @@ class TileMlp {
     bool with_bias;
   };
 
-  std::size_t x_stride(int layer) const {
-    const int width = layer == 0 ? layout_.input_size() : layout_.layers[layer - 1].out;
-    return static_cast<std::size_t>(padded(width)) * kTileRows;
-  }
-  std::size_t dz_stride(int layer) const {
-    return static_cast<std::size_t>(layout_.layers[layer].out) * kTileRows;
-  }
+  float* tile_data(int tile) { return data_.data() + tile * tile_size_; }
+  float* derivative(int layer, int tile) { return tile_data(tile) + derivative_offset_[layer]; }
   const float* gate(int layer, int tile);
   Activation activation(int layer) const {
     return layer + 1 == layout_.num_layers() ? Activation::kNone : hidden_;
@@ -86,7 +81,11 @@ class TileMlp {
   MlpLayout layout_;
   Activation hidden_;
   int num_tiles_;
-  std::vector<Buffer<float>> x_, derivative_, dz_;
+  bool training_;
+  // one block per tile, so that a tile's pass stays in cache, all tiles in one allocation
+  std::size_t tile_size_ = 0;
+  std::vector<std::size_t> x_offset_, derivative_offset_, dz_offset_;
+  Buffer<float> data_;
   std::vector<UpdateTask> update_tasks_;
 };
 

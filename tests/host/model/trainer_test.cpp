@@ -1,0 +1,209 @@
+// Tests for host/model/trainer.{h,cpp}: holdout, bootstrap, snapshots, patience, elites, undo.
+#include "host/model/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "cuda/check.h"
+#include "cuda/rng.h"
+
+namespace mbrl {
+namespace {
+
+constexpr int kS = 3, kA = 1;
+const TransitionLayout kLayout{kS, kA};
+
+ModelConfig small_config() {
+  ModelConfig c;
+  c.ensemble_size = 3;
+  c.num_elites = 2;
+  c.hidden_size = 16;
+  c.num_hidden_layers = 2;
+  c.weight_decay = {1e-5f, 1e-5f, 1e-5f};
+  c.batch_size = 32;
+  return c;
+}
+
+// smooth dynamics with little noise
+Buffer<float> make_records(int count) {
+  Buffer<float> records(static_cast<std::size_t>(count) * kLayout.pitch(), 0.0f);
+  const RandomKey key{5, Purpose::kInit, 0};
+  for (int row = 0; row < count; ++row) {
+    float* r = records.data() + static_cast<std::size_t>(row) * kLayout.pitch();
+    for (int i = 0; i < kS + kA; ++i) r[i] = 2.0f + 3.0f * normal(key, static_cast<std::uint64_t>(row), 0, i);
+    r[kLayout.reward()] = std::sin(r[0]) + r[kS];
+    for (int i = 0; i < kS; ++i)
+      r[kLayout.next_observation() + i] = r[i] + 0.3f * std::cos(r[(i + 1) % kS]) + 0.1f * r[kS];
+  }
+  return records;
+}
+
+struct Fitted {
+  EnsembleState state;
+  FitReport report;
+};
+Fitted fit(const ModelConfig& config, const Buffer<float>& records, int threads = 2,
+           std::function<bool()> should_stop = [] { return false; }) {
+  ThreadPool pool(threads);
+  Stream stream(pool);
+  EnsembleState state(config.ensemble_size, kLayout, config.hidden_size, config.num_hidden_layers);
+  init_ensemble(state, 1, 0, config.init_max_logvar, config.init_min_logvar);
+  ModelTrainer trainer(config, state, 1, 0, threads);
+  const TransitionsView view{records.data(), kLayout, records.size() / kLayout.pitch()};
+  FitReport report = trainer.fit(stream, state, view, 0, should_stop);
+  return {std::move(state), std::move(report)};
+}
+
+// ---- patience and snapshots, as rules ----
+
+TEST(EarlyStoppingTest, FirstEpochAlwaysSaves) {
+  EarlyStopping stopping(2, 0.01f, 5);
+  std::set<int> saved;
+  EXPECT_FALSE(stopping.update({1e6, 3.0}, [&](int e) { saved.insert(e); }));
+  EXPECT_EQ(saved, (std::set<int>{0, 1}));
+}
+
+TEST(EarlyStoppingTest, OnlyTheMemberThatFellByMoreThanOnePercentIsSaved) {
+  EarlyStopping stopping(3, 0.01f, 5);
+  const auto ignore = [](int) {};
+  stopping.update({1.0, 1.0, 1.0}, ignore);
+  std::set<int> saved;
+  stopping.update({0.985, 0.995, 1.2}, [&](int e) { saved.insert(e); });
+  EXPECT_EQ(saved, (std::set<int>{0}));
+}
+
+TEST(EarlyStoppingTest, ImprovementIsMeasuredAgainstTheLastSavedError) {
+  // 0.6 % and 0.6 % more: together above 1 % of the saved value
+  EarlyStopping stopping(1, 0.01f, 5);
+  stopping.update({1.0}, [](int) {});
+  int saves = 0;
+  stopping.update({0.994}, [&](int) { ++saves; });
+  EXPECT_EQ(saves, 0);
+  stopping.update({0.988}, [&](int) { ++saves; });
+  EXPECT_EQ(saves, 1);
+}
+
+TEST(EarlyStoppingTest, StopsAtTheSixthIdleEpochInARow) {
+  EarlyStopping stopping(2, 0.01f, 5);
+  const auto ignore = [](int) {};
+  stopping.update({1.0, 1.0}, ignore);
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(stopping.update({1.0, 1.0}, ignore)) << i;
+  EXPECT_TRUE(stopping.update({1.0, 1.0}, ignore));
+}
+
+TEST(EarlyStoppingTest, OneImprovingMemberKeepsAllGoing) {
+  EarlyStopping stopping(2, 0.01f, 5);
+  const auto ignore = [](int) {};
+  double falling = 1.0;
+  stopping.update({1.0, falling}, ignore);
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(stopping.update({1.0, falling *= 0.9}, ignore)) << i;
+}
+
+TEST(EarlyStoppingTest, NanIsNoImprovement) {
+  EarlyStopping stopping(1, 0.01f, 0);
+  int saves = 0;
+  EXPECT_TRUE(stopping.update({std::nan("")}, [&](int) { ++saves; }));
+  EXPECT_EQ(saves, 0);
+}
+
+// ---- whole fits ----
+
+TEST(ModelTrainerTest, LearnsSmoothDynamics) {
+  const Buffer<float> records = make_records(2000);
+  const Fitted f = fit(small_config(), records);
+  // variance of the targets is about 0.5 + 9 for the reward and 0.05 + 0.09 for each change
+  EXPECT_LT(f.report.validation_loss, 0.05);
+  EXPECT_GT(f.report.epochs, 6);
+  EXPECT_EQ(f.report.steps, f.report.epochs * 50);  // ceil(1600 / 32)
+}
+
+TEST(ModelTrainerTest, HoldoutIsAFifthUpToItsLimit) {
+  ModelConfig config = small_config();
+  config.max_epochs = 1;
+  const Buffer<float> records = make_records(1003);
+  EXPECT_EQ(fit(config, records).report.num_holdout, 200);
+  config.max_holdout = 50;
+  const FitReport report = fit(config, records).report;
+  EXPECT_EQ(report.num_holdout, 50);
+  EXPECT_EQ(report.num_train, 953);
+  EXPECT_EQ(report.steps, 30);  // the short last batch is used
+}
+
+TEST(ModelTrainerTest, ElitesAreTheMembersWithTheSmallestHoldoutError) {
+  const Fitted f = fit(small_config(), make_records(500));
+  ASSERT_EQ(f.state.elites.size(), 2u);
+  std::vector<double> sorted = f.report.holdout_mse;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(f.report.holdout_mse[f.state.elites[0]], sorted[0]);
+  EXPECT_EQ(f.report.holdout_mse[f.state.elites[1]], sorted[1]);
+  EXPECT_NEAR(f.report.validation_loss, (sorted[0] + sorted[1]) / 2, 1e-12);
+}
+
+TEST(ModelTrainerTest, ReportedErrorsAreThoseOfTheRestoredSnapshots) {
+  // with a learning rate that makes training diverge, the first epochs are the best ones
+  ModelConfig config = small_config();
+  const Buffer<float> records = make_records(500);
+  config.max_epochs = 1;
+  const Fitted one = fit(config, records);
+  config.max_epochs = 0;
+  config.min_improvement = 2.0f;  // only the first epoch counts as better than 1e10
+  const Fitted many = fit(config, records);
+  EXPECT_EQ(many.report.epochs, 7);
+  EXPECT_TRUE(std::equal(one.state.members.value.begin(), one.state.members.value.end(),
+                         many.state.members.value.begin()))
+      << "the snapshot of epoch 1 comes back";
+  EXPECT_FALSE(std::equal(one.state.members.m.begin(), one.state.members.m.end(),
+                          many.state.members.m.begin()))
+      << "Adam's moments stay where training left them";
+  EXPECT_NE(one.state.max_logvar()[0], many.state.max_logvar()[0]) << "and so do the bounds";
+  EXPECT_EQ(one.report.holdout_mse, many.report.holdout_mse);
+}
+
+TEST(ModelTrainerTest, ScalerIsFittedOnTheTrainingRows) {
+  const Fitted f = fit(small_config(), make_records(2000));
+  for (int i = 0; i < kS + kA; ++i) {
+    EXPECT_NEAR(f.state.input_mean[i], 2.0, 0.3);
+    EXPECT_NEAR(1.0 / f.state.input_inv_std[i], 3.0, 0.3);
+  }
+}
+
+TEST(ModelTrainerTest, ResultsDoNotDependOnTheNumberOfThreads) {
+  const Buffer<float> records = make_records(300);
+  const Fitted one = fit(small_config(), records, 1), three = fit(small_config(), records, 3);
+  EXPECT_EQ(one.report.holdout_mse, three.report.holdout_mse);
+  EXPECT_TRUE(std::equal(one.state.members.value.begin(), one.state.members.value.end(),
+                         three.state.members.value.begin()));
+}
+
+TEST(ModelTrainerTest, AStoppedFitLeavesTheEnsembleAsItWas) {
+  const ModelConfig config = small_config();
+  int asked = 0;
+  const Fitted f = fit(config, make_records(500), 2, [&] { return ++asked > 100; });
+  EXPECT_TRUE(f.report.stopped);
+  EnsembleState fresh(3, kLayout, config.hidden_size, config.num_hidden_layers);
+  init_ensemble(fresh, 1, 0, config.init_max_logvar, config.init_min_logvar);
+  EXPECT_TRUE(std::equal(fresh.members.value.begin(), fresh.members.value.end(),
+                         f.state.members.value.begin()));
+  EXPECT_TRUE(std::equal(fresh.members.v.begin(), fresh.members.v.end(), f.state.members.v.begin()));
+  EXPECT_TRUE(std::equal(fresh.logvar_bounds.value.begin(), fresh.logvar_bounds.value.end(),
+                         f.state.logvar_bounds.value.begin()));
+  EXPECT_EQ(f.state.num_steps, 0);
+  EXPECT_EQ(f.state.input_mean[0], 0.0f);
+}
+
+TEST(ModelTrainerTest, OneRowIsTooFew) {
+  try {
+    fit(small_config(), make_records(1));
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_STREQ(error.what(),
+                 "model fit: the real replay holds 1 transitions; at least 2 are needed. Raise "
+                 "loop.num_exploration_steps.");
+  }
+}
+
+}  // namespace
+}  // namespace mbrl

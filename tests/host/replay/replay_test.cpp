@@ -1,0 +1,66 @@
+// Tests for host/replay/replay.{h,cpp}: ring, capacity, checkpoint state.
+#include "host/replay/replay.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+namespace mbrl {
+namespace {
+
+const TransitionLayout kLayout{1, 1};  // pitch 8
+
+void append(Replay& replay, int first, int count) {
+  std::vector<float> records(static_cast<std::size_t>(count) * kLayout.pitch(), 0.0f);
+  for (int i = 0; i < count; ++i) records[static_cast<std::size_t>(i) * kLayout.pitch()] = static_cast<float>(first + i);
+  replay.append(records.data(), static_cast<std::size_t>(count));
+}
+
+std::vector<float> contents(const Replay& replay) {
+  std::vector<float> values;
+  for (std::size_t i = 0; i < replay.size(); ++i) values.push_back(replay.view().record(i)[0]);
+  return values;
+}
+
+TEST(ReplayTest, KeepsTheNewest) {
+  Replay replay(kLayout, 4, 0);
+  append(replay, 0, 6);
+  EXPECT_EQ(contents(replay), (std::vector<float>{4, 5, 2, 3}));
+  EXPECT_EQ(replay.num_written(), 6u);
+}
+
+TEST(ReplayTest, GrowingGoesOnBehindTheOldRecords) {
+  for (const std::size_t reserve : {0u, 10u}) {
+    Replay replay(kLayout, 4, reserve);
+    append(replay, 0, 6);
+    replay.set_capacity(6);
+    append(replay, 6, 3);
+    EXPECT_EQ(contents(replay), (std::vector<float>{8, 5, 2, 3, 6, 7}));
+  }
+}
+
+TEST(ReplayTest, ShrinkingKeepsTheNewest) {
+  Replay replay(kLayout, 5, 0);
+  append(replay, 0, 7);
+  replay.set_capacity(3);
+  EXPECT_EQ(contents(replay), (std::vector<float>{4, 5, 6}));
+  append(replay, 7, 1);
+  EXPECT_EQ(contents(replay), (std::vector<float>{7, 5, 6}));
+}
+
+TEST(ReplayTest, StateAndTensorRestoreIt) {
+  Replay replay(kLayout, 4, 0);
+  append(replay, 0, 6);
+  Replay restored(kLayout, 2, 0);
+  restored.set_state(replay.state());
+  const TensorRef from = replay.tensor("real"), to = restored.tensor("real");
+  EXPECT_EQ(from.shape, to.shape);
+  std::copy_n(static_cast<const float*>(from.data), from.shape[0] * from.shape[1], static_cast<float*>(to.data));
+  append(replay, 6, 1);
+  append(restored, 6, 1);
+  EXPECT_EQ(contents(replay), contents(restored));
+}
+
+}  // namespace
+}  // namespace mbrl
