@@ -1,0 +1,34 @@
+# Sourced by tools/run and tools/test: installs what is missing, configures and builds.
+#
+# build_target NAME... builds targets of the Release preset in build/cpu. Both scripts share that folder,
+# so a second call finds everything done.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+packages_build="cmake g++ ninja-build git libdnnl-dev libmujoco-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev"
+packages_test="libgtest-dev libgmock-dev"
+
+# install_packages NAME...: those that are missing; needs root, else says what to run
+install_packages() {
+  local missing="" name
+  for name in "$@"; do
+    dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q "install ok installed" || missing="$missing $name"
+  done
+  [ -z "$missing" ] && return 0
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "These packages are missing. Run this line, then the same command again:" >&2
+    echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing" >&2
+    exit 2
+  fi
+  echo "installing$missing" >&2
+  # shellcheck disable=SC2086
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
+    >&2 || { echo "apt-get could not install$missing; its messages above say why." >&2; exit 2; }
+}
+
+build_target() {
+  [ -f build/cpu/build.ninja ] || cmake --preset cpu >build-configure.log 2>&1 ||
+    { cat build-configure.log >&2; rm -f build-configure.log; exit 2; }
+  rm -f build-configure.log
+  cmake --build build/cpu --target "$@" >&2 || exit 2
+}
