@@ -1,0 +1,54 @@
+// Tests for cuda/device.{h,cpp}.
+#include "cuda/device.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cuda/check.h"
+
+namespace mbrl {
+namespace {
+
+std::string error_of(const std::string& text) {
+  try {
+    parse_device(text);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(DeviceTest, AutoAndCpuAreTheCpuInABuildWithoutCuda) {
+  EXPECT_EQ(device_name(parse_device("auto")), "cpu");
+  EXPECT_EQ(device_name(parse_device("cpu")), "cpu");
+}
+
+TEST(DeviceTest, AGpuThatCannotBeUsedIsADeviceError) {
+  EXPECT_THROW(parse_device("cuda"), DeviceError);
+  EXPECT_THROW(parse_device("cuda:1"), DeviceError);
+  if (!nvidia_gpus().empty()) GTEST_SKIP() << "this machine has a GPU, the text names it";
+  EXPECT_EQ(
+      error_of("cuda:1"),
+      "--device cuda:1 was asked for, but this program was built without CUDA and finds no GPU on "
+      "this machine. Use --device cpu, or --device auto to take what there is.");
+}
+
+TEST(DeviceTest, OtherTextsAreUsageErrors) {
+  EXPECT_EQ(error_of("gpu"),
+            "--device gpu is unknown; expected auto, cpu, cuda or cuda:N such as cuda:0.");
+  for (const char* text : {"", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "CPU"}) {
+    EXPECT_THROW(parse_device(text), ConfigError) << text;
+  }
+}
+
+TEST(DeviceTest, TheCpuIsDescribedOnOneLine) {
+  const CpuInfo info = cpu_info();
+  EXPECT_TRUE(info.avx2);
+  EXPECT_GE(info.available_cores, 1);
+  EXPECT_GE(info.machine_cores, info.available_cores);
+  EXPECT_THAT(cpu_description(), testing::HasSubstr(info.model + ", AVX2"));
+  EXPECT_THAT(cpu_description(), testing::Not(testing::HasSubstr("\n")));
+}
+
+}  // namespace
+}  // namespace mbrl

@@ -1,0 +1,153 @@
+// Tests for host/config/load.{h,cpp}.
+#include "host/config/load.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "host/config/check.h"
+#include "host/config/print.h"
+#include "tests/host/config/config_errors.h"
+
+namespace mbrl {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+
+class LoadTest : public testing::Test {
+ protected:
+  // the error from loading `text` as x.json, without the folder in front of the name
+  std::string error_in(const std::string& text) {
+    const std::string path = folder_.write("x.json", text);
+    const std::string error = config_error([&] { load_config(path); });
+    const std::string prefix = folder_.path().string() + "/";
+    return error.starts_with(prefix) ? error.substr(prefix.size()) : error;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(LoadTest, AFileHoldsOnlyWhatDiffers) {
+  const Config config = load_config(folder_.write(
+      "x.json", "// a comment\n{\"seed\": 3, \"model\": {\"ensemble_size\": 5 /* E */}}\n"));
+  EXPECT_THAT(
+      config_difference(Config{}, config),
+      testing::ElementsAre("seed differs (0 -> 3)", "model.ensemble_size differs (7 -> 5)"));
+}
+
+TEST_F(LoadTest, AnEmptyObjectIsTheDefaults) {
+  EXPECT_TRUE(config_difference(Config{}, load_config(folder_.write("x.json", "{}"))).empty());
+}
+
+TEST_F(LoadTest, UnreadableJsonNamesLineColumnAndWhatWasExpected) {
+  EXPECT_EQ(error_in("{\n  \"model\": {\"learning_rate\": 1e-3"),
+            "x.json, line 2, column 34: found the end of the file; expected '}'.");
+  EXPECT_EQ(error_in("{\"seed\": 1,}"),
+            "x.json, line 1, column 12: found '}'; expected a string in quotes.");
+  EXPECT_EQ(error_in("{\"seed\" 1}"), "x.json, line 1, column 9: found a number; expected ':'.");
+  EXPECT_EQ(
+      error_in("{\"seed\": tru}"),
+      "x.json, line 1, column 13: found invalid literal (read so far: \"seed\": tru}); expected a "
+      "value.");
+  EXPECT_THAT(error_in(""), HasSubstr("x.json, line 1, column 1: found the end of the file"));
+  EXPECT_THAT(error_in("{\"seed\": 1e999}"), HasSubstr("x.json: a number is too large"));
+}
+
+TEST_F(LoadTest, UnknownKeysNameTheFileAndTheNearestKey) {
+  EXPECT_EQ(
+      error_in("{\"model\": {\"learning_rat\": 1e-3}}"),
+      "x.json: model.learning_rat is unknown. Did you mean model.learning_rate? `mbrl_gpu config "
+      "keys model` lists all.");
+  EXPECT_EQ(error_in("{\"modle\": {\"learning_rate\": 1e-3}}"),
+            "x.json: modle is unknown. Did you mean model? `mbrl_gpu config keys` lists all.");
+}
+
+TEST_F(LoadTest, WrongTypesNameFileAndKey) {
+  EXPECT_EQ(
+      error_in("{\"loop\": {\"real_ratio\": \"half\"}}"),
+      "x.json: loop.real_ratio is \"half\", a string; expected a number in [0, 1] (share of real "
+      "rows in a policy batch, rounded down to rows).");
+  EXPECT_EQ(
+      error_in("{\"model\": 3}"),
+      "x.json: model is a section, found a number; expected an object with the keys of `mbrl_gpu "
+      "config keys model`.");
+  EXPECT_EQ(error_in("[1, 2]"), "x.json: found a list; expected an object such as {\"seed\": 1}.");
+}
+
+TEST_F(LoadTest, AKeyThatAppearsTwiceIsAnError) {
+  EXPECT_EQ(error_in("{\"seed\": 1, \"seed\": 2}"),
+            "x.json: seed appears twice; keep one of them.");
+  EXPECT_EQ(error_in("{\"eval\": {\"interval\": 5}, \"checkpoint\": {\"interval\": 5}}"),
+            "no error");
+}
+
+TEST_F(LoadTest, AFolderAndAMissingFileAreNotConfigs) {
+  EXPECT_EQ(config_error([&] { load_config(folder_.path()); }),
+            folder_.path().string() + " is a folder; expected a config file.");
+  EXPECT_EQ(config_error([&] { load_config("/no/such/file.json"); }),
+            "/no/such/file.json cannot be read: No such file or directory.");
+}
+
+TEST_F(LoadTest, AFileWithoutReadPermissionSaysSo) {
+  const std::string path = folder_.write("x.json", "{}");
+  std::filesystem::permissions(path, std::filesystem::perms::none);
+  if (geteuid() == 0) GTEST_SKIP() << "the superuser reads every file";
+  EXPECT_EQ(config_error([&] { load_config(path); }), path + " cannot be read: Permission denied.");
+}
+
+TEST_F(LoadTest, ShippedConfigsAreFoundByNameFromAnyFolder) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder_.path());
+  EXPECT_THAT(find_config("hopper").string(), EndsWith("/hopper.json"));
+  EXPECT_THAT(find_config("hopper.json").string(), EndsWith("/hopper.json"));
+  std::filesystem::current_path(before);
+}
+
+TEST_F(LoadTest, AFileComesBeforeAShippedConfigOfItsName) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder_.path());
+  folder_.write("hopper.json", "{}");
+  EXPECT_EQ(find_config("hopper.json"), "hopper.json");
+  std::filesystem::current_path(before);
+}
+
+TEST_F(LoadTest, AMissingConfigNamesTheNearestAndListsAll) {
+  const std::string error = config_error([] { find_config("hoper"); });
+  EXPECT_THAT(error,
+              HasSubstr("config hoper was not found: there is no such file and no shipped config "
+                        "of that name. Did you mean hopper? Shipped configs: "));
+  EXPECT_THAT(error, HasSubstr("smoke"));
+  EXPECT_THAT(
+      config_error([] { find_config("/no/such/smoke.json"); }),
+      HasSubstr("config /no/such/smoke.json was not found: there is no such file. Did you mean "
+                "smoke?"));
+}
+
+TEST(ShippedConfigsTest, AllLoadAndPassTheChecks) {
+  EXPECT_THAT(shipped_configs(),
+              testing::IsSupersetOf({"hopper", "inverted_pendulum", "sac_hopper", "smoke"}));
+  for (const std::string& name : shipped_configs()) {
+    EXPECT_NO_THROW(resolve_config(name, {})) << name;
+  }
+}
+
+TEST(ShippedConfigsTest, HopperIsThePublishedRun) {
+  const Config config = resolve_config("hopper", {});
+  EXPECT_EQ(config.loop.num_env_steps, 125000);
+  EXPECT_EQ(config.sac.updates_per_step, 20);
+  EXPECT_FALSE(config.sac.auto_target_entropy);
+  EXPECT_EQ(config.sac.target_entropy, -1.0f);
+  EXPECT_EQ(config.rollout.schedule, (std::vector<float>{20, 150, 1, 15}));
+}
+
+TEST(ResolveConfigTest, OverridesComeAfterTheFileAndBeforeTheChecks) {
+  // each of the two alone would fail the check of their lengths
+  const Config config =
+      resolve_config("hopper", {"model.num_hidden_layers=1", "model.weight_decay=[0,1e-4]"});
+  EXPECT_EQ(config.model.num_hidden_layers, 1);
+  EXPECT_THAT(config_error([] { resolve_config("hopper", {"model.num_elites=9"}); }),
+              HasSubstr("hopper.json with its overrides: model.num_elites is 9"));
+}
+
+}  // namespace
+}  // namespace mbrl

@@ -1,0 +1,72 @@
+// Tests for host/config/overrides.{h,cpp}.
+#include "host/config/overrides.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/host/config/config_errors.h"
+
+namespace mbrl {
+namespace {
+
+Config with(const std::string& assignment) {
+  Config config;
+  apply_override(config, assignment);
+  return config;
+}
+
+std::string error_of(const std::string& assignment) {
+  return config_error([&] { with(assignment); });
+}
+
+TEST(OverridesTest, ValuesAreJson) {
+  EXPECT_EQ(with("model.learning_rate=1e-4").model.learning_rate, 1e-4f);
+  EXPECT_EQ(with("seed=7").seed, 7);
+  EXPECT_EQ(with("sac.auto_target_entropy=false").sac.auto_target_entropy, false);
+  EXPECT_EQ(with("rollout.schedule=[20,150,1,25]").rollout.schedule,
+            (std::vector<float>{20, 150, 1, 25}));
+  EXPECT_EQ(with("sac.hidden_sizes=[64, 32]").sac.hidden_sizes, (std::vector<int>{64, 32}));
+}
+
+TEST(OverridesTest, TextNeedsNoQuotes) {
+  EXPECT_EQ(with("env.name=hopper").env.name, "hopper");
+  EXPECT_EQ(with("env.name=\"hopper\"").env.name, "hopper");
+  EXPECT_EQ(with("name=007").name, "007");
+  EXPECT_EQ(with("name=a=b").name, "a=b");
+}
+
+TEST(OverridesTest, ErrorsNameTheKeyTheValueAndWhatIsExpected) {
+  EXPECT_EQ(
+      error_of("loop.real_ratio=1.5"),
+      "command line: loop.real_ratio is 1.5; expected a number in [0, 1] (share of real rows in a "
+      "policy batch, rounded down to rows).");
+  EXPECT_EQ(
+      error_of("rollout.schedule=[1,2,3]"),
+      "command line: rollout.schedule is [1,2,3], a list of 3; expected a list of 4 numbers >= 0 "
+      "(rollout length over epochs: [first epoch, last epoch, first length, last length]).");
+  EXPECT_EQ(
+      error_of("rollout.schedule=[1,2"),
+      "command line: rollout.schedule is \"[1,2\", a string; expected a list of 4 numbers >= 0 "
+      "(rollout length over epochs: [first epoch, last epoch, first length, last length]).");
+  EXPECT_EQ(
+      error_of("seed="),
+      "command line: seed is \"\", a string; expected an integer >= 0 (key of all random draws of "
+      "the run).");
+  EXPECT_EQ(
+      error_of("model.learning_rat=1"),
+      "command line: model.learning_rat is unknown. Did you mean model.learning_rate? `mbrl_gpu "
+      "config keys model` lists all.");
+}
+
+TEST(OverridesTest, ANumberTooLargeForADoubleIsRefused) {
+  EXPECT_NE(error_of("model.learning_rate=1e999"), "no error");
+}
+
+TEST(OverridesTest, AWordWithoutEqualsSignIsNotAnOverride) {
+  EXPECT_EQ(error_of("hopper"),
+            "command line: hopper is not an override; expected key=value, such as "
+            "sac.learning_rate=3e-4.");
+  EXPECT_NE(error_of("=3"), "no error");
+}
+
+}  // namespace
+}  // namespace mbrl

@@ -1,0 +1,109 @@
+// Tests for host/config/print.{h,cpp}.
+#include "host/config/print.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "host/config/fields.h"
+#include "host/config/load.h"
+#include "host/config/overrides.h"
+#include "tests/host/config/config_errors.h"
+
+namespace mbrl {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// another legal value of the field's type
+struct Change {
+  const Field& field;
+  void operator()(bool* value) const { *value = !*value; }
+  void operator()(int* value) const { *value += 1; }
+  void operator()(float* value) const { *value = *value * 0.7f + 0.1f; }
+  void operator()(std::string* value) const {
+    *value = field.choices.empty()            ? "other"
+             : field.choices.back() == *value ? field.choices.front()
+                                              : field.choices.back();
+  }
+  void operator()(std::vector<int>* value) const { value->push_back(33); }
+  void operator()(std::vector<float>* value) const { value->back() += 0.3f; }
+};
+
+Config changed_in(const Field& field) {
+  Config config;
+  std::visit(Change{field}, field.slot(config));
+  return config;
+}
+
+TEST(PrintTest, WhatIsPrintedLoadsAsTheSameConfig) {
+  Config config;
+  for (const Field& field : fields()) std::visit(Change{field}, field.slot(config));
+
+  const TemporaryFolder folder;
+  const Config loaded = load_config(folder.write("x.json", config_json_text(config)));
+  EXPECT_THAT(config_difference(config, loaded), IsEmpty());
+  EXPECT_EQ(config_difference(Config{}, loaded).size(), fields().size());
+  EXPECT_EQ(config_hash(loaded), config_hash(config));
+  EXPECT_EQ(config_to_json(loaded), config_to_json(config));
+}
+
+TEST(PrintTest, TheTableMarksWhatDiffers) {
+  Config config;
+  config.loop.real_ratio = 0.1f;
+  const std::string table = config_table(config);
+  EXPECT_THAT(table, testing::ContainsRegex("\n\\* loop.real_ratio +0.1 +0.05\n"));
+  EXPECT_THAT(table, testing::ContainsRegex("\n  loop.epoch_length +1000 +1000\n"));
+}
+
+TEST(ConfigHashTest, IsEightHexDigits) {
+  EXPECT_THAT(config_hash(Config{}), testing::MatchesRegex("[0-9a-f]{8}"));
+}
+
+TEST(ConfigHashTest, IgnoresNameSeedAndCheckpointsAndNothingElse) {
+  const std::string usual = config_hash(Config{});
+  for (const Field& field : fields()) {
+    const bool ignored =
+        field.path() == "name" || field.path() == "seed" || field.section == "checkpoint";
+    EXPECT_EQ(config_hash(changed_in(field)) == usual, ignored) << field.path();
+  }
+}
+
+TEST(ConfigDifferenceTest, NamesKeyAndBothValues) {
+  Config other;
+  other.sac.hidden_sizes = {512};
+  other.sac.learning_rate = 1e-4f;
+  EXPECT_THAT(config_difference(Config{}, other),
+              ElementsAre("sac.hidden_sizes differs ([256, 256] -> [512])",
+                          "sac.learning_rate differs (0.0003 -> 0.0001)"));
+}
+
+TEST(KeysTest, ASectionListsItsOwnKeysOnly) {
+  const std::string text = keys_text("rollout");
+  EXPECT_THAT(text, HasSubstr("rollout.batch_size = 100000  [states]\n    start states of imagined "
+                              "rollouts after each fit (an integer >= 1)\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("model.")));
+}
+
+TEST(KeysTest, AnUnknownSectionNamesTheNearest) {
+  EXPECT_EQ(
+      config_error([] { keys_text("modle"); }),
+      "config keys: there is no section modle. Did you mean model? Sections: env, model, rollout, "
+      "sac, loop, eval, checkpoint, device.");
+}
+
+TEST(KeysTest, TheTableInTheReadmeIsCurrent) {
+  std::ifstream file(MBRL_SOURCE_DIR "/configs/README.md");
+  std::stringstream readme;
+  readme << file.rdbuf();
+  EXPECT_THAT(readme.str(), testing::EndsWith("\n\n" + keys_markdown()))
+      << "replace the table by the output of `mbrl_gpu config keys --markdown`";
+}
+
+}  // namespace
+}  // namespace mbrl
