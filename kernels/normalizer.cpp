@@ -1,0 +1,55 @@
+#include "kernels/normalizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace mbrl {
+namespace {
+
+constexpr int kRowsPerChunk = 4096;
+
+// sums of f(value, column) over all rows, chunk by chunk, chunks added in order
+template <typename F>
+void column_sums(Stream& stream, const float* base, std::size_t row_pitch,
+                 Vector<const std::uint32_t> indices, int columns, std::vector<double>& partial,
+                 std::vector<double>& sums, F f) {
+  const int rows = indices.size();
+  const int chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
+  partial.assign(static_cast<std::size_t>(chunks) * columns, 0.0);
+  stream.pool().parallel_for(chunks, [&](int chunk) {
+    double* sum = partial.data() + static_cast<std::size_t>(chunk) * columns;
+    const int end = std::min((chunk + 1) * kRowsPerChunk, rows);
+    for (int row = chunk * kRowsPerChunk; row < end; ++row) {
+      const float* values = base + indices[row] * row_pitch;
+      for (int i = 0; i < columns; ++i) sum[i] += f(values[i], i);
+    }
+  });
+  sums.assign(static_cast<std::size_t>(columns), 0.0);
+  for (int chunk = 0; chunk < chunks; ++chunk)
+    for (int i = 0; i < columns; ++i) sums[i] += partial[static_cast<std::size_t>(chunk) * columns + i];
+}
+
+}  // namespace
+
+void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
+                    Vector<const std::uint32_t> indices, int columns, Vector<float> mean,
+                    Vector<float> inv_std, float min_std) {
+  thread_local std::vector<double> partial, sums, means;
+  const double rows = indices.size();
+  column_sums(stream, base, row_pitch, indices, columns, partial, means,
+              [](float x, int) { return static_cast<double>(x); });
+  for (double& m : means) m /= rows;
+  const double* centre = means.data();
+  column_sums(stream, base, row_pitch, indices, columns, partial, sums, [centre](float x, int i) {
+    const double d = x - centre[i];
+    return d * d;
+  });
+  for (int i = 0; i < columns; ++i) {
+    const double std = std::sqrt(sums[i] / rows);
+    mean[i] = static_cast<float>(means[i]);
+    inv_std[i] = std < min_std ? 1.0f : static_cast<float>(1.0 / std);
+  }
+}
+
+}  // namespace mbrl
