@@ -28,9 +28,9 @@ struct View {
     requires(sizeof...(Sizes) == kRank)
   View(T* pointer, Sizes... sizes) : data(pointer), shape{static_cast<int>(sizes)...} {}
   // a writable view may be read
-  View(const View<std::remove_const_t<T>, kRank>& other)
-    requires(std::is_const_v<T>)
-      : data(other.data), shape(other.shape) {}
+  template <typename U>
+    requires(std::is_same_v<const U, T>)
+  View(const View<U, kRank>& other) : data(other.data), shape(other.shape) {}
 
   MBRL_HD int size(int axis = 0) const { return shape[axis]; }
   MBRL_HD std::size_t count() const {

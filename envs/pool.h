@@ -24,6 +24,7 @@ struct PoolStep {
 
 /// Steps environments in parallel. Environment i of a pool draws its resets from
 /// (seed, i * 2^32 + its own episode number), so results do not depend on the number of threads.
+/// No allocation after construction.
 class EnvPool {
  public:
   EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, ThreadPool& threads);
@@ -31,8 +32,8 @@ class EnvPool {
   const EnvSpec& spec() const { return envs_.front()->spec(); }
   int size() const { return static_cast<int>(envs_.size()); }
 
-  /// Starts a new episode everywhere.
-  void reset();
+  /// Starts episode number `episode` everywhere; later ones count on from there.
+  void reset(std::uint64_t episode = 0);
 
   /// Steps every environment (or, in evaluation, those with active[i] != 0) and resets those whose
   /// episode ended. actions: [N, A].
@@ -46,6 +47,9 @@ class EnvPool {
   void set_state(std::span<const double> state);
 
  private:
+  void start_episode(int env);
+  void step_one(int env, const float* action);
+
   std::vector<std::unique_ptr<Env>> envs_;
   std::uint32_t seed_;
   ThreadPool* threads_;

@@ -1,0 +1,111 @@
+// Hopper on MuJoCo: a one-legged robot in the plane that shall hop forward.
+//
+// Matches Hopper-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also Hopper-v4 of Gymnasium (whose
+// v5 differs in details of the reward's name only).
+//
+//   action       3: torques at thigh, leg, foot; [-1, 1], gear 200 N m
+//   observation 11: 0 torso height z (m), 1 torso angle, 2 thigh, 3 leg, 4 foot (rad),
+//                   5 x', 6 z' (m/s), 7..10 rates of the four angles (rad/s), velocities clipped to +-10
+//   reward          x' + 1 - 0.001 |u|^2, x' the mean over the step of 0.008 s
+//   terminated      torso below 0.7 m or leaning by 0.2 rad, or an entry of the state beyond 100
+//   reset           upright at rest; every position and velocity + U(-0.005, 0.005)
+#include <algorithm>
+
+#include "envs/mujoco/mujoco_env.h"
+#include "envs/tasks/hopper.h"
+
+namespace mbrl {
+namespace {
+
+constexpr double kResetNoise = 0.005;
+
+// body frames lie at the joints; z = 1.25 m is the torso's centre
+constexpr Capsule kTorso{{0, 0, 0.2}, {0, 0, -0.2}, 0.05};
+constexpr Capsule kThigh{{0, 0, 0}, {0, 0, -0.45}, 0.05};
+constexpr Capsule kLeg{{0, 0, 0}, {0, 0, -0.5}, 0.04};
+constexpr Capsule kFoot{{-0.13, 0, 0}, {0.26, 0, 0}, 0.06};
+
+std::string mjcf(bool old_masses) {
+  const auto geom = [&](const char* name, const Capsule& c, const char* friction) {
+    return "<geom name=\"" + std::string(name) + "\" type=\"capsule\" fromto=\"" + fromto(c) + "\" size=\"" +
+           std::to_string(c.radius) + "\" friction=\"" + friction + "\"/>" +
+           (old_masses ? old_capsule_inertial(c, 1000.0) : "");
+  };
+  return R"(<mujoco model="hopper">
+  <compiler angle="degree"/>
+  <option timestep="0.002" integrator="RK4"/>
+  <default>
+    <joint armature="1" damping="1" limited="true"/>
+    <geom condim="1" contype="1" conaffinity="1" margin="0.001" solref="0.02 1" solimp="0.8 0.8 0.01"/>
+    <motor ctrllimited="true" ctrlrange="-1 1" gear="200"/>
+  </default>
+  <worldbody>
+    <geom name="floor" type="plane" size="40 40 40" condim="3"/>
+    <body name="torso" pos="0 0 1.25">
+      <joint name="rootx" type="slide" axis="1 0 0" armature="0" damping="0" limited="false"/>
+      <joint name="rootz" type="slide" axis="0 0 1" armature="0" damping="0" limited="false" ref="1.25"/>
+      <joint name="rooty" type="hinge" axis="0 1 0" armature="0" damping="0" limited="false"/>
+      )" + geom("torso", kTorso, "0.9") + R"(
+      <body name="thigh" pos="0 0 -0.2">
+        <joint name="thigh" type="hinge" axis="0 -1 0" range="-150 0"/>
+        )" + geom("thigh", kThigh, "0.9") + R"(
+        <body name="leg" pos="0 0 -0.45">
+          <joint name="leg" type="hinge" axis="0 -1 0" range="-150 0"/>
+          )" + geom("leg", kLeg, "0.9") + R"(
+          <body name="foot" pos="0 0 -0.5">
+            <joint name="foot" type="hinge" axis="0 -1 0" range="-45 45"/>
+            )" + geom("foot", kFoot, "2.0") + R"(
+          </body>
+        </body>
+      </body>
+    </body>
+  </worldbody>
+  <actuator>
+    <motor joint="thigh"/>
+    <motor joint="leg"/>
+    <motor joint="foot"/>
+  </actuator>
+</mujoco>)";
+}
+
+class Hopper : public MujocoEnv {
+ public:
+  explicit Hopper(const EnvOptions& options)
+      : MujocoEnv({.name = "hopper",
+                   .task = TaskId::kHopper,
+                   .observation_size = 11,
+                   .action_size = 3,
+                   .max_episode_steps = 1000,
+                   .dt = 0.008,
+                   .simulator = mujoco_name(),
+                   .description = "one leg, hop forward (Gym Hopper-v2)"},
+                  mjcf(options.capsule_masses == "old"), /*frame_skip=*/4) {}
+
+ private:
+  void perturb(mjData& d, const std::function<double(int)>& uniform) override {
+    for (int i = 0; i < 6; ++i) d.qpos[i] += kResetNoise * uniform(i);
+    for (int i = 0; i < 6; ++i) d.qvel[i] += kResetNoise * uniform(6 + i);
+  }
+
+  void observe(const mjData& d, std::span<float> o) const override {
+    for (int i = 0; i < 5; ++i) o[i] = static_cast<float>(d.qpos[1 + i]);
+    for (int i = 0; i < 6; ++i) o[5 + i] = static_cast<float>(std::clamp(d.qvel[i], -10.0, 10.0));
+  }
+
+  StepResult outcome(const mjData& d, double x_before) const override {
+    double control = 0.0;
+    for (int i = 0; i < 3; ++i) control += d.ctrl[i] * d.ctrl[i];
+    // the end rule sees the state, not the clipped observation
+    double state[10];
+    std::copy_n(d.qpos + 2, 4, state);
+    std::copy_n(d.qvel, 6, state + 4);
+    return {.reward = static_cast<float>(hopper_reward(d.qpos[0] - x_before, spec().dt, control)),
+            .terminated = hopper_terminated<double>(d.qpos[1], d.qpos[2], state, 10)};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Env> make_hopper(const EnvOptions& options) { return std::make_unique<Hopper>(options); }
+
+}  // namespace mbrl

@@ -1,0 +1,87 @@
+// Inverted pendulum on MuJoCo: a pole hinged on a cart that shall stay upright.
+//
+// Matches InvertedPendulum-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also v4 of Gymnasium.
+//
+//   action       1: force on the cart; [-1, 1] is [-3, 3], gear 100 N
+//   observation  4: 0 cart position (m), 1 pole angle (rad), 2 and 3 their rates
+//   reward          1
+//   terminated      the pole leans by more than 0.2 rad, or an entry is not finite
+//   reset           upright at rest; every position and velocity + U(-0.01, 0.01)
+#include "envs/mujoco/mujoco_env.h"
+#include "envs/tasks/inverted_pendulum.h"
+
+namespace mbrl {
+namespace {
+
+constexpr double kResetNoise = 0.01;
+constexpr Capsule kCart{{-0.1, 0, 0}, {0.1, 0, 0}, 0.1};
+constexpr Capsule kPole{{0, 0, 0}, {0.001, 0, 0.6}, 0.049};
+
+std::string mjcf(bool old_masses) {
+  const auto geom = [&](const Capsule& c) {
+    return "<geom type=\"capsule\" fromto=\"" + fromto(c) + "\" size=\"" + std::to_string(c.radius) +
+           "\"/>" + (old_masses ? old_capsule_inertial(c, 1000.0) : "");
+  };
+  return R"(<mujoco model="inverted_pendulum">
+  <compiler angle="degree"/>
+  <option timestep="0.02" integrator="RK4"/>
+  <default>
+    <joint armature="0" damping="1" limited="true"/>
+    <geom contype="0" conaffinity="0"/>
+  </default>
+  <worldbody>
+    <body name="cart">
+      <joint name="slider" type="slide" axis="1 0 0" range="-1 1"/>
+      )" + geom(kCart) + R"(
+      <body name="pole">
+        <joint name="hinge" type="hinge" axis="0 1 0" range="-90 90"/>
+        )" + geom(kPole) + R"(
+      </body>
+    </body>
+  </worldbody>
+  <actuator>
+    <motor joint="slider" gear="100" ctrllimited="true" ctrlrange="-3 3"/>
+  </actuator>
+</mujoco>)";
+}
+
+class InvertedPendulum : public MujocoEnv {
+ public:
+  explicit InvertedPendulum(const EnvOptions& options)
+      : MujocoEnv({.name = "inverted_pendulum",
+                   .task = TaskId::kInvertedPendulum,
+                   .observation_size = 4,
+                   .action_size = 1,
+                   .max_episode_steps = 1000,
+                   .dt = 0.04,
+                   .simulator = mujoco_name(),
+                   .description = "pole on a cart, stay upright (Gym InvertedPendulum-v2)"},
+                  mjcf(options.capsule_masses == "old"), /*frame_skip=*/2) {}
+
+ private:
+  void perturb(mjData& d, const std::function<double(int)>& uniform) override {
+    for (int i = 0; i < 2; ++i) d.qpos[i] += kResetNoise * uniform(i);
+    for (int i = 0; i < 2; ++i) d.qvel[i] += kResetNoise * uniform(2 + i);
+  }
+
+  void observe(const mjData& d, std::span<float> o) const override {
+    for (int i = 0; i < 2; ++i) {
+      o[i] = static_cast<float>(d.qpos[i]);
+      o[2 + i] = static_cast<float>(d.qvel[i]);
+    }
+  }
+
+  StepResult outcome(const mjData& d, double) const override {
+    const double state[4] = {d.qpos[0], d.qpos[1], d.qvel[0], d.qvel[1]};
+    return {.reward = static_cast<float>(inverted_pendulum_reward()),
+            .terminated = inverted_pendulum_terminated(state)};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Env> make_inverted_pendulum(const EnvOptions& options) {
+  return std::make_unique<InvertedPendulum>(options);
+}
+
+}  // namespace mbrl

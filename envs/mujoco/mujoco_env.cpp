@@ -1,0 +1,177 @@
+#include "envs/mujoco/mujoco_env.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "cuda/check.h"
+#include "cuda/rng.h"
+
+namespace mbrl {
+namespace {
+
+// joint speeds beyond this are an explosion, whatever the engine says (rad/s or m/s)
+constexpr double kMaxSpeed = 1e3;
+
+// The engine's handlers are process-wide. Its own ones wait for a key on standard input and write a log
+// file into the working directory.
+void throw_error(const char* text) { throw DataError(std::string("MuJoCo: ") + text); }
+void ignore_warning(const char*) {}
+void install_handlers() {
+  static const bool installed = [] {
+    mju_user_error = throw_error;
+    mju_user_warning = ignore_warning;  // instability is found by unstable() below
+    return true;
+  }();
+  (void)installed;
+}
+
+mjModel* compile(const std::string& mjcf) {
+  const char* name = "robot.xml";
+  const auto vfs = std::make_unique<mjVFS>();
+  mj_defaultVFS(vfs.get());
+#if mjVERSION_HEADER >= 310
+  mj_addBufferVFS(vfs.get(), name, mjcf.data(), static_cast<int>(mjcf.size()));
+#else
+  mj_makeEmptyFileVFS(vfs.get(), name, static_cast<int>(mjcf.size()));
+  std::memcpy(vfs->filedata[0], mjcf.data(), mjcf.size());
+#endif
+  char error[1000] = "";
+  mjModel* model = mj_loadXML(name, vfs.get(), error, sizeof(error));
+  mj_deleteVFS(vfs.get());
+  if (model == nullptr) throw DataError(std::string("MuJoCo cannot compile a model: ") + error);
+  return model;
+}
+
+std::shared_ptr<const mjModel> shared_model(const std::string& mjcf) {
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<const mjModel>> models;
+  const std::lock_guard lock(mutex);
+  if (auto model = models[mjcf].lock()) return model;
+  std::shared_ptr<const mjModel> model(compile(mjcf), [](const mjModel* m) {
+    mj_deleteModel(const_cast<mjModel*>(m));
+  });
+  models[mjcf] = model;
+  return model;
+}
+
+std::string format(const char* pattern, auto... values) {
+  char text[512];
+  std::snprintf(text, sizeof(text), pattern, values...);
+  return text;
+}
+
+}  // namespace
+
+std::string mujoco_name() { return std::string("MuJoCo ") + mj_versionString(); }
+
+std::string fromto(const Capsule& c) {
+  return format("%.17g %.17g %.17g %.17g %.17g %.17g", c.from[0], c.from[1], c.from[2], c.to[0], c.to[1],
+                c.to[2]);
+}
+
+std::string old_capsule_inertial(const Capsule& c, double density) {
+  double axis[3], centre[3], length = 0.0;
+  for (int i = 0; i < 3; ++i) {
+    axis[i] = c.to[i] - c.from[i];
+    centre[i] = 0.5 * (c.to[i] + c.from[i]);
+    length += axis[i] * axis[i];
+  }
+  length = std::sqrt(length);
+  const double r = c.radius, height = length + r;
+  const double mass = density * M_PI * r * r * height;
+  const double across = mass * (3.0 * r * r + height * height) / 12.0;
+  const double along = 0.5 * mass * r * r;
+
+  // I = across (1 - a a^T) + along a a^T, for the unit vector a along the axis
+  double inertia[3][3];
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j)
+      inertia[i][j] = (i == j ? across : 0.0) + (along - across) * axis[i] * axis[j] / (length * length);
+  return format(
+      "<inertial pos=\"%.17g %.17g %.17g\" mass=\"%.17g\" "
+      "fullinertia=\"%.17g %.17g %.17g %.17g %.17g %.17g\"/>",
+      centre[0], centre[1], centre[2], mass, inertia[0][0], inertia[1][1], inertia[2][2], inertia[0][1],
+      inertia[0][2], inertia[1][2]);
+}
+
+MujocoEnv::MujocoEnv(EnvSpec spec, const std::string& mjcf, int frame_skip)
+    : spec_(std::move(spec)), frame_skip_(frame_skip) {
+  install_handlers();
+  model_ = shared_model(mjcf);
+  data_ = mj_makeData(model_.get());
+  if (data_ == nullptr) throw std::bad_alloc();
+}
+
+MujocoEnv::~MujocoEnv() { mj_deleteData(data_); }
+
+void MujocoEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) {
+  mj_resetData(model_.get(), data_);
+  const RandomKey key{seed, Purpose::kEnvReset, 0};
+  perturb(*data_, [&](int i) {
+    return 2.0 * uniform01(key.bits(episode, static_cast<std::uint32_t>(i)).x) - 1.0;
+  });
+  mj_forward(model_.get(), data_);
+  observe(*data_, observation);
+}
+
+StepResult MujocoEnv::step(std::span<const float> action, std::span<float> observation) {
+  // [-1, 1] to the actuator's range; values outside are clipped, as the reference's wrapper does
+  for (int i = 0; i < model_->nu; ++i) {
+    const double low = model_->actuator_ctrlrange[2 * i], high = model_->actuator_ctrlrange[2 * i + 1];
+    const double control = low + (action[i] + 1.0) * 0.5 * (high - low);
+    data_->ctrl[i] = control < low ? low : control > high ? high : control;
+  }
+
+  // the engine resets an exploded simulation silently and goes on: its counters and clock tell
+  for (int i = 0; i < mjNWARNING; ++i) data_->warning[i].number = 0;
+  const double x_before = data_->qpos[0], time_before = data_->time;
+  for (int i = 0; i < frame_skip_; ++i) mj_step(model_.get(), data_);
+  if (unstable(time_before)) return {.reward = 0.0f, .terminated = false, .broken = true};
+
+  observe(*data_, observation);
+  return outcome(*data_, x_before);
+}
+
+bool MujocoEnv::unstable(double time_before) const {
+  const mjWarningStat* warning = data_->warning;
+  if (warning[mjWARN_BADQPOS].number > 0 || warning[mjWARN_BADQVEL].number > 0 ||
+      warning[mjWARN_BADQACC].number > 0 || warning[mjWARN_BADCTRL].number > 0)
+    return true;
+  if (std::abs(data_->time - time_before - spec_.dt) > 1e-6 * (1.0 + data_->time)) return true;
+  for (int i = 0; i < model_->nq; ++i)
+    if (!std::isfinite(data_->qpos[i])) return true;
+  for (int i = 0; i < model_->nv; ++i)
+    if (!(std::abs(data_->qvel[i]) <= kMaxSpeed)) return true;
+  return false;
+}
+
+int MujocoEnv::state_size() const { return model_->nq + 2 * model_->nv + model_->na + 1; }
+
+void MujocoEnv::get_state(std::span<double> state) const {
+  double* out = state.data();
+  const auto put = [&](const mjtNum* values, int count) { out = std::copy_n(values, count, out); };
+  put(data_->qpos, model_->nq);
+  put(data_->qvel, model_->nv);
+  put(data_->act, model_->na);
+  put(data_->qacc_warmstart, model_->nv);
+  put(&data_->time, 1);
+}
+
+void MujocoEnv::set_state(std::span<const double> state) {
+  mj_resetData(model_.get(), data_);
+  const double* in = state.data();
+  const auto take = [&](mjtNum* values, int count) {
+    std::copy_n(in, count, values);
+    in += count;
+  };
+  take(data_->qpos, model_->nq);
+  take(data_->qvel, model_->nv);
+  take(data_->act, model_->na);
+  take(data_->qacc_warmstart, model_->nv);
+  take(&data_->time, 1);
+}
+
+}  // namespace mbrl

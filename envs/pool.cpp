@@ -1,0 +1,110 @@
+#include "envs/pool.h"
+
+#include <algorithm>
+#include <string>
+
+#include "cuda/check.h"
+
+namespace mbrl {
+
+EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, ThreadPool& threads)
+    : seed_(seed), threads_(&threads) {
+  for (int i = 0; i < num_envs; ++i) envs_.push_back(make_env(options));
+  const auto n = static_cast<std::size_t>(num_envs);
+  const std::size_t floats = n * static_cast<std::size_t>(spec().observation_size);
+  episode_.assign(n, 0);
+  episode_steps_.assign(n, 0);
+  observation_ = Buffer<float>(floats, 0.0f);
+  next_observation_ = Buffer<float>(floats, 0.0f);
+  reward_ = Buffer<float>(n, 0.0f);
+  terminated_ = Buffer<std::uint8_t>(n, 0);
+  truncated_ = Buffer<std::uint8_t>(n, 0);
+  broken_ = Buffer<std::uint8_t>(n, 0);
+  max_episode_steps_ = options.max_episode_steps > 0 ? options.max_episode_steps : spec().max_episode_steps;
+}
+
+void EnvPool::start_episode(int env) {
+  const auto S = static_cast<std::size_t>(spec().observation_size);
+  envs_[env]->reset(seed_, (static_cast<std::uint64_t>(env) << 32) + episode_[env]++,
+                    {observation_.data() + env * S, S});
+  episode_steps_[env] = 0;
+}
+
+void EnvPool::reset(std::uint64_t episode) {
+  std::fill(episode_.begin(), episode_.end(), episode);
+  threads_->parallel_for(size(), [&](int env) { start_episode(env); });
+}
+
+void EnvPool::step_one(int env, const float* action) {
+  const auto S = static_cast<std::size_t>(spec().observation_size);
+  float* observation = observation_.data() + env * S;
+  float* next = next_observation_.data() + env * S;
+  const StepResult result =
+      envs_[env]->step({action, static_cast<std::size_t>(spec().action_size)}, {next, S});
+  ++episode_steps_[env];
+
+  // an unstable simulator says nothing about the next state: the last finite one stands in its place
+  if (result.broken) std::copy_n(observation, S, next);
+  reward_[env] = result.broken ? 0.0f : result.reward;
+  terminated_[env] = result.terminated && !result.broken;
+  broken_[env] = result.broken;
+  truncated_[env] = result.broken || (!result.terminated && episode_steps_[env] >= max_episode_steps_);
+  if (terminated_[env] || truncated_[env]) {
+    start_episode(env);
+  } else {
+    std::copy_n(next, S, observation);
+  }
+}
+
+PoolStep EnvPool::step(Matrix<const float> actions, std::span<const std::uint8_t> active) {
+  threads_->parallel_for(size(), [&](int env) {
+    if (!active.empty() && !active[env]) {
+      reward_[env] = 0.0f;
+      terminated_[env] = truncated_[env] = broken_[env] = 0;
+      return;
+    }
+    step_one(env, actions.row(env));
+  });
+  const int n = size();
+  return {{next_observation_.data(), n, spec().observation_size},
+          {reward_.data(), n},
+          {terminated_.data(), n},
+          {truncated_.data(), n},
+          {broken_.data(), n}};
+}
+
+Matrix<const float> EnvPool::observation() const {
+  return {observation_.data(), size(), spec().observation_size};
+}
+
+std::vector<double> EnvPool::get_state() const {
+  const auto S = static_cast<std::size_t>(spec().observation_size);
+  std::vector<double> state;
+  for (std::size_t i = 0; i < envs_.size(); ++i) {
+    state.push_back(static_cast<double>(episode_[i]));
+    state.push_back(episode_steps_[i]);
+    for (std::size_t j = 0; j < S; ++j) state.push_back(observation_[i * S + j]);
+    std::vector<double> simulator(static_cast<std::size_t>(envs_[i]->state_size()));
+    envs_[i]->get_state(simulator);
+    state.insert(state.end(), simulator.begin(), simulator.end());
+  }
+  return state;
+}
+
+void EnvPool::set_state(std::span<const double> state) {
+  const auto S = static_cast<std::size_t>(spec().observation_size);
+  const std::size_t each = 2 + S + static_cast<std::size_t>(envs_.front()->state_size());
+  if (state.size() != each * envs_.size())
+    throw DataError("the saved state of " + spec().name + " has " + std::to_string(state.size()) +
+                    " numbers; " + std::to_string(envs_.size()) + " environments need " +
+                    std::to_string(each * envs_.size()) + ".");
+  for (std::size_t i = 0; i < envs_.size(); ++i) {
+    const double* from = state.data() + i * each;
+    episode_[i] = static_cast<std::uint64_t>(from[0]);
+    episode_steps_[i] = static_cast<int>(from[1]);
+    for (std::size_t j = 0; j < S; ++j) observation_[i * S + j] = static_cast<float>(from[2 + j]);
+    envs_[i]->set_state({from + 2 + S, each - 2 - S});
+  }
+}
+
+}  // namespace mbrl

@@ -1,0 +1,44 @@
+// Names of environments. To add one: a file under envs/<simulator>/, a line here, a task header.
+#include "cuda/check.h"
+#include "cuda/nearest_name.h"
+#include "envs/classic/classic.h"
+#include "envs/env.h"
+#include "envs/mujoco/mujoco_env.h"
+
+namespace mbrl {
+namespace {
+
+struct Entry {
+  const char* name;
+  std::unique_ptr<Env> (*make)(const EnvOptions&);
+};
+// sorted by name
+constexpr Entry kEntries[] = {{"cartpole", make_cartpole},
+                              {"hopper", make_hopper},
+                              {"inverted_pendulum", make_inverted_pendulum},
+                              {"pendulum", make_pendulum}};
+
+}  // namespace
+
+std::unique_ptr<Env> make_env(const EnvOptions& options) {
+  if (options.capsule_masses != "old" && options.capsule_masses != "exact")
+    throw ConfigError("env.capsule_masses is \"" + options.capsule_masses +
+                      "\"; it may be old (MuJoCo 1.50, the papers' physics) or exact (MuJoCo >= 2.1.2).");
+  std::vector<std::string> names;
+  for (const Entry& entry : kEntries) {
+    if (options.name == entry.name) return entry.make(options);
+    names.emplace_back(entry.name);
+  }
+  const std::string nearest = nearest_name(options.name, names);
+  throw ConfigError("env.name: there is no environment \"" + options.name + "\"." +
+                    (nearest.empty() ? "" : " Did you mean " + nearest + "?") +
+                    " `mbrl_gpu envs` lists all.");
+}
+
+std::vector<EnvSpec> list_envs() {
+  std::vector<EnvSpec> specs;
+  for (const Entry& entry : kEntries) specs.push_back(entry.make({})->spec());
+  return specs;
+}
+
+}  // namespace mbrl

@@ -1,0 +1,14 @@
+// Pendulum swing-up: reward (OpenAI Gym, Pendulum-v1). Episodes end by their time limit alone.
+#pragma once
+
+#include "cuda/hd.h"
+
+namespace mbrl {
+
+/// Negative cost of being away from upright, moving, and pushing. angle in [-pi, pi) from upright, rate
+/// in rad/s, torque in N m.
+MBRL_HD double pendulum_reward(double angle, double rate, double torque) {
+  return -(angle * angle + 0.1 * rate * rate + 0.001 * torque * torque);
+}
+
+}  // namespace mbrl
