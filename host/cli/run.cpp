@@ -1,0 +1,44 @@
+// mbrl_gpu run: train.
+#include <memory>
+
+#include "host/cli/cli.h"
+#include "host/config/load.h"
+#include "host/run/run.h"
+
+namespace mbrl {
+
+void add_run(CLI::App& program) {
+  struct Options {
+    std::string name;
+    std::vector<std::string> overrides;
+    RunOptions run;
+    std::string runs = "runs";
+  };
+  const auto o = std::make_shared<Options>();
+  CLI::App* run = program.add_subcommand("run", "Train: mbrl_gpu run hopper.json seed=1");
+  run->add_option("config", o->name, "a file, or a shipped config such as hopper.json")->required();
+  run->add_option("overrides", o->overrides, "key=value ...; `mbrl_gpu config keys` lists all keys");
+  run->add_option("--resume", o->run.resume,
+                  "auto: go on from this run's newest checkpoint; never: start over; or a checkpoint's path")
+      ->capture_default_str();
+  run->add_option("--device", o->run.device, "auto, cpu or cuda:N")->capture_default_str();
+  run->add_option("--threads", o->run.num_threads, "host threads; 0: all cores this process may use")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  run->add_option("--runs", o->runs, "folder that receives runs/<name>/<config hash>/seed-<n>")
+      ->capture_default_str();
+  run->callback([o, &program] {
+    o->run.config = resolve_config(o->name, o->overrides);
+    o->run.runs = o->runs;
+    o->run.command = {"mbrl_gpu", "run", o->name};
+    o->run.command.insert(o->run.command.end(), o->overrides.begin(), o->overrides.end());
+    for (const CLI::Option* option : program.get_subcommand("run")->get_options())
+      if (option->count() > 0 && !option->get_lnames().empty() && option->get_lnames()[0] != "help")
+        for (const std::string& value : option->results())
+          o->run.command.push_back("--" + option->get_lnames()[0] + "=" + value);
+    const ExitCode code = run_training(o->run);
+    if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
+  });
+}
+
+}  // namespace mbrl

@@ -1,0 +1,33 @@
+// A learner in and out of checkpoints.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "host/algo/learner.h"
+#include "host/config/config.h"
+
+namespace mbrl {
+
+/// Writes checkpoints/step-<env steps>; `run` is the run's own part of the state.
+void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner, const Config& config,
+                     const nlohmann::json& run);
+
+/// Puts the learner into the state of a checkpoint and returns the run's own part.
+///
+/// Errors   DataError if files are damaged, or if the checkpoint belongs to another config: the keys that
+///          differ are listed. Keys that cannot change results (name, checkpoint.*) may differ, and so
+///          may loop.num_env_steps: a run can be made longer.
+nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner, const Config& config);
+
+/// The config a checkpoint was written with.
+Config checkpoint_config(const std::filesystem::path& path);
+
+/// The checkpoint meant by a path: itself, or the newest of a run directory.
+///
+/// Errors   DataError if there is none.
+std::filesystem::path find_checkpoint(const std::filesystem::path& path);
+
+}  // namespace mbrl

@@ -1,0 +1,27 @@
+// The tick: what happens after each environment step, in order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "host/algo/learner.h"
+#include "host/config/config.h"
+
+namespace mbrl {
+
+/// What the loop asks of its surroundings.
+struct LoopHooks {
+  std::function<bool()> stop_requested;
+  std::function<void()> evaluate;    // an evaluation is due
+  std::function<void()> checkpoint;  // a checkpoint is due
+  std::function<void()> tick;        // after every step: progress
+};
+
+/// Steps the learner until num_env_steps or a stop; evaluates every eval.interval steps after
+/// exploration and once at the end. Writes a checkpoint every checkpoint.interval steps, when stopped
+/// and at the end.
+///
+/// Returns  true when all steps are done, false when stopped.
+bool run_loop(Learner& learner, const Config& config, const LoopHooks& hooks);
+
+}  // namespace mbrl

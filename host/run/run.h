@@ -1,0 +1,31 @@
+// One run from the command line to its summary: assembles a learner, ticks it, records what it does.
+//
+//   config --> run directory --> (checkpoint) --> learner
+//   loop: step --> evaluation due? --> checkpoint due? --> stop asked?
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cuda/check.h"
+#include "host/config/config.h"
+
+namespace mbrl {
+
+struct RunOptions {
+  Config config;
+  std::string device = "auto";
+  int num_threads = 0;          // 0: all cores this process may use
+  std::string resume = "auto";  // auto: the newest checkpoint of this run, never, or a checkpoint's path
+  std::filesystem::path runs = "runs";
+  std::vector<std::string> command;  // argv, kept in command.txt
+};
+
+/// Trains until config.loop.num_env_steps or a stop signal.
+///
+/// Returns  kDone, or kStopped after a signal (a checkpoint was written).
+/// Errors   those of the parts; after any of them the last checkpoint is intact.
+ExitCode run_training(const RunOptions& options);
+
+}  // namespace mbrl
