@@ -1,0 +1,182 @@
+// Tests for host/algo/{learner,mbpo,sac,metrics}: schedule, step order, insertion, exploration.
+#include "host/algo/mbpo.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "host/algo/sac.h"
+
+namespace mbrl {
+namespace {
+
+TEST(RolloutLengthTest, FollowsTheReferenceSchedule) {
+  // Hopper: [20, 150, 1, 15], rounded down
+  const std::vector<float> hopper{20, 150, 1, 15};
+  const std::pair<int, int> first_epoch_of[] = {{0, 1},  {20, 1}, {29, 1}, {30, 2},  {39, 3},  {48, 4},
+                                                {58, 5}, {67, 6}, {76, 7}, {85, 8},  {95, 9},  {104, 10},
+                                                {113, 11}, {123, 12}, {150, 15}, {400, 15}};
+  for (const auto& [epoch, length] : first_epoch_of) EXPECT_EQ(rollout_length_at(hopper, epoch), length) << epoch;
+  EXPECT_EQ(rollout_length_at(hopper, 38), 2);
+  // Ant: [20, 100, 1, 25]
+  EXPECT_EQ(rollout_length_at({20, 100, 1, 25}, 23), 1);
+  EXPECT_EQ(rollout_length_at({20, 100, 1, 25}, 24), 2);
+  EXPECT_EQ(rollout_length_at({20, 100, 1, 25}, 100), 25);
+  // constant
+  EXPECT_EQ(rollout_length_at({1, 15, 1, 1}, 7), 1);
+}
+
+TEST(MetricsTest, AddAveragesSetKeepsTheLatest) {
+  Metrics m;
+  const int mean = m.declare("mean"), latest = m.declare("latest");
+  EXPECT_TRUE(std::isnan(m.take()[0]));
+  m.add(mean, 1.0);
+  m.add(mean, 4.0);
+  m.set(latest, 7.0);
+  m.set(latest, 8.0);
+  Metrics copy = m;
+  copy.set_state(nlohmann::json::parse(m.state().dump()));
+  EXPECT_EQ(copy.take(), (std::vector<double>{2.5, 8.0}));
+  EXPECT_EQ(m.take(), (std::vector<double>{2.5, 8.0}));
+  const std::vector<double> next = m.take();
+  EXPECT_TRUE(std::isnan(next[0])) << "means start anew";
+  EXPECT_EQ(next[1], 8.0);
+}
+
+Config small_config() {
+  Config c;
+  c.env.name = "inverted_pendulum";
+  c.model.ensemble_size = 2;
+  c.model.num_elites = 1;
+  c.model.hidden_size = 8;
+  c.model.num_hidden_layers = 1;
+  c.model.weight_decay = {0, 0};
+  c.model.max_epochs = 1;
+  c.rollout.batch_size = 50;
+  c.rollout.schedule = {0, 2, 1, 3};
+  c.sac.hidden_sizes = {8};
+  c.sac.batch_size = 32;
+  c.sac.updates_per_step = 3;
+  c.loop.epoch_length = 20;
+  c.loop.num_exploration_steps = 50;
+  c.loop.min_replay_size = 10;
+  c.loop.model_train_interval = 10;
+  return c;
+}
+
+struct Trace {
+  std::vector<std::string> stages;
+  std::vector<EpisodeReport> episodes;
+  Hooks hooks() {
+    return {.on_stage = [this](std::string_view s) { stages.emplace_back(s); },
+            .on_episode = [this](const EpisodeReport& e) { episodes.push_back(e); }};
+  }
+};
+
+TEST(MbpoTest, ExplorationLastsToTheEndOfAnEpisode) {
+  Trace trace;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(small_config(), stream, trace.hooks(), 0);
+  while (mbpo.exploring()) mbpo.step();
+  EXPECT_GE(mbpo.env_steps(), 50);
+  EXPECT_EQ(trace.episodes.back().env_steps, mbpo.env_steps());
+  EXPECT_EQ(mbpo.real_replay().size(), static_cast<std::size_t>(mbpo.env_steps()));
+  EXPECT_EQ(mbpo.num_updates(), 0);
+  for (const std::string& stage : trace.stages) EXPECT_EQ(stage, "explore");
+}
+
+TEST(MbpoTest, FitsThenRollsOutThenStepsThenUpdates) {
+  Trace trace;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(small_config(), stream, trace.hooks(), 0);
+  while (mbpo.exploring()) mbpo.step();
+  trace.stages.clear();
+  const std::int64_t start = mbpo.env_steps();
+  while (mbpo.env_steps() < start + 11) mbpo.step();
+  ASSERT_GE(trace.stages.size(), 6u);
+  EXPECT_EQ(std::vector<std::string>(trace.stages.begin(), trace.stages.begin() + 6),
+            (std::vector<std::string>{"model_fit", "rollout", "env_step", "sac", "env_step", "sac"}));
+  // again after model_train_interval steps
+  EXPECT_EQ(std::count(trace.stages.begin(), trace.stages.end(), "model_fit"), 2);
+  EXPECT_EQ(mbpo.num_updates(), 11 * 3);
+}
+
+TEST(MbpoTest, ModelReplayHoldsOneEpochOfRolloutsAndGrowsWithTheirLength) {
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(small_config(), stream, {}, 0);
+  while (mbpo.exploring()) mbpo.step();
+  mbpo.step();
+  EXPECT_EQ(mbpo.rollout_length(), 1);
+  EXPECT_EQ(mbpo.model_replay().capacity(), 1u * 50 * 2);
+  while (mbpo.epoch() < 1) mbpo.step();
+  mbpo.step();
+  EXPECT_EQ(mbpo.rollout_length(), 2);
+  EXPECT_EQ(mbpo.model_replay().capacity(), 2u * 50 * 2);
+}
+
+TEST(MbpoTest, EpisodeInsertionWaitsForTheEndAndStepInsertionDoesNot) {
+  for (const char* insertion : {"episode", "step"}) {
+    Config config = small_config();
+    config.loop.pool_insertion = insertion;
+    Trace trace;
+    ThreadPool pool(1);
+    Stream stream(pool);
+    Mbpo mbpo(config, stream, trace.hooks(), 0);
+    bool waited = false;
+    for (int i = 0; i < 90; ++i) {
+      mbpo.step();
+      const std::int64_t ended = trace.episodes.empty() ? 0 : trace.episodes.back().env_steps;
+      const auto stored = static_cast<std::int64_t>(mbpo.real_replay().size());
+      EXPECT_EQ(stored, std::string(insertion) == "step" ? mbpo.env_steps() : ended);
+      waited = waited || stored < mbpo.env_steps();
+    }
+    EXPECT_EQ(waited, std::string(insertion) == "episode");
+  }
+}
+
+TEST(MbpoTest, RatioBelowOneRowIsWarnedOfOnceAndTrains) {
+  Config config = small_config();
+  config.loop.real_ratio = 0.001f;
+  std::vector<std::string> warnings;
+  Hooks hooks;
+  hooks.warn = [&](const std::string& text) { warnings.push_back(text); };
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(config, stream, hooks, 0);
+  for (int i = 0; i < 90; ++i) mbpo.step();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("loop.real_ratio = 0.001 of 32 rows is less than one row"), std::string::npos);
+  EXPECT_GT(mbpo.num_updates(), 0);
+}
+
+TEST(MbpoTest, EvaluationCountsWholeEpisodesOfTheDeterministicPolicy) {
+  ThreadPool pool(2);
+  Stream stream(pool);
+  Mbpo mbpo(small_config(), stream, {}, 0);
+  const Evaluation e = mbpo.evaluate(5);
+  ASSERT_EQ(e.returns.size(), 5u);
+  // 1 per step
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(e.returns[i], e.lengths[i]);
+  EXPECT_NE(e.lengths, std::vector<int>(5, e.lengths[0])) << "start states differ";
+}
+
+TEST(SacTest, UpdatesOnRealRowsAfterEachStep) {
+  Config config = small_config();
+  config.algorithm = "sac";
+  config.loop.real_ratio = 1.0f;
+  Trace trace;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  const auto sac = make_learner(config, stream, trace.hooks());
+  while (sac->exploring()) sac->step();
+  trace.stages.clear();
+  sac->step();
+  EXPECT_EQ(trace.stages, (std::vector<std::string>{"env_step", "sac"}));
+  EXPECT_EQ(sac->num_updates(), 3);
+}
+
+}  // namespace
+}  // namespace mbrl
