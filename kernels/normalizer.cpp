@@ -4,6 +4,9 @@
 #include <cmath>
 #include <vector>
 
+#include "cuda/check.h"
+#include "kernels/shapes.h"
+
 namespace mbrl {
 namespace {
 
@@ -35,6 +38,11 @@ void column_sums(Stream& stream, const float* base, std::size_t row_pitch,
 void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
                     Vector<const std::uint32_t> indices, int columns, Vector<float> mean,
                     Vector<float> inv_std, float min_std) {
+  check_shape("fit_normalizer", {"mean", mean}, {columns}, "one per column");
+  check_shape("fit_normalizer", {"inv_std", inv_std}, {columns}, "one per column");
+  if (indices.size() == 0)
+    throw ShapeError("fit_normalizer: indices is [0]; expected at least one row to take moments of.");
+
   thread_local std::vector<double> partial, sums, means;
   const double rows = indices.size();
   column_sums(stream, base, row_pitch, indices, columns, partial, means,
@@ -42,7 +50,7 @@ void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
   for (double& m : means) m /= rows;
   const double* centre = means.data();
   column_sums(stream, base, row_pitch, indices, columns, partial, sums, [centre](float x, int i) {
-    const double d = x - centre[i];
+    const double d = static_cast<double>(x) - centre[i];
     return d * d;
   });
   for (int i = 0; i < columns; ++i) {

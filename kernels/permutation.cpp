@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cuda/check.h"
+#include "kernels/shapes.h"
 
 namespace mbrl {
 
@@ -38,9 +39,7 @@ void random_permutation(Stream&, Vector<std::uint32_t> out, const RandomKey& key
 void shuffle_into(Stream& stream, Vector<std::uint32_t> out, Vector<const std::uint32_t> in,
                   const RandomKey& key, std::uint64_t step, std::uint32_t lane,
                   PermutationScratch& scratch) {
-  if (out.size() != in.size())
-    throw ShapeError("shuffle_into: out has " + std::to_string(out.size()) + " entries, in has " +
-                     std::to_string(in.size()) + "; expected the same number.");
+  check_same_shape("shuffle_into", {"out", out}, {{"in", in}});
   scratch.reserve(static_cast<std::size_t>(in.size()));
   const Vector<std::uint32_t> order(scratch.order_.data(), in.size());
   random_permutation(stream, order, key, step, lane, scratch);
@@ -49,6 +48,9 @@ void shuffle_into(Stream& stream, Vector<std::uint32_t> out, Vector<const std::u
 
 void draw_indices(Stream&, Vector<std::uint32_t> out, std::uint32_t n, const RandomKey& key,
                   std::uint64_t step, std::uint32_t lane) {
+  if (n == 0 && out.size() > 0)
+    throw ShapeError("draw_indices: out is [" + std::to_string(out.size()) +
+                     "], n is 0; expected at least one entry to draw from.");
   for (int i = 0; i < out.size(); ++i)
     out[i] = uniform_index(key.bits(step, static_cast<std::uint32_t>(i), lane).x, n);
 }

@@ -30,12 +30,16 @@ class PermutationScratch {
 void random_permutation(Stream& stream, Vector<std::uint32_t> out, const RandomKey& key,
                         std::uint64_t step, std::uint32_t lane, PermutationScratch& scratch);
 
-/// out[i] = in[permutation[i]]; `out` and `in` differ and have one length.
+/// out[i] = in[permutation[i]]. `out` and `in` do not overlap.
+///
+/// Errors   ShapeError if the lengths differ.
 void shuffle_into(Stream& stream, Vector<std::uint32_t> out, Vector<const std::uint32_t> in,
                   const RandomKey& key, std::uint64_t step, std::uint32_t lane,
                   PermutationScratch& scratch);
 
 /// out[i] uniform in [0, n), with replacement. Runs in the calling thread.
+///
+/// Errors   ShapeError if there is nothing to draw from.
 void draw_indices(Stream& stream, Vector<std::uint32_t> out, std::uint32_t n, const RandomKey& key,
                   std::uint64_t step, std::uint32_t lane);
 

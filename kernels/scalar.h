@@ -22,8 +22,9 @@ MBRL_HD float clamp_f(float x, float low, float high) {
   const float above = x < low ? low : x;
   return above > high ? high : above;
 }
-MBRL_HD float min_f(float a, float b) { return b < a ? b : a; }
-MBRL_HD float max_f(float a, float b) { return b > a ? b : a; }
+// a NaN in either argument stays, unlike in fmin and fmax; free where `a` is a constant
+MBRL_HD float min_f(float a, float b) { return a < b || a != a ? a : b; }
+MBRL_HD float max_f(float a, float b) { return a > b || a != a ? a : b; }
 
 /// Nearest integer, ties to even, for |x| < 2^22.
 MBRL_HD float round_f(float x) {
@@ -51,7 +52,7 @@ MBRL_HD float exp_f(float x) {
   return e * std::bit_cast<float>(exponent);
 }
 
-/// ln x for normal positive x.
+/// ln x for normal positive x; infinity gives NaN.
 MBRL_HD float log_positive(float x) {
   // x = m 2^e with m in [sqrt(1/2), sqrt(2))
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
@@ -73,7 +74,7 @@ MBRL_HD float log_positive(float x) {
   y = fma_f(e, -2.12194440e-4f, y);
   y = fma_f(z, -0.5f, y);
   const float sum = f + y;
-  return fma_f(e, 0.693359375f, sum) + (x - x);  // x - x carries a NaN or infinity through
+  return fma_f(e, 0.693359375f, sum) + (x - x);  // x - x carries a NaN through
 }
 
 MBRL_HD float sigmoid_f(float x) { return 1.0f / (1.0f + exp_f(-x)); }

@@ -1,0 +1,16 @@
+#include "kernels/polyak.h"
+
+#include "kernels/parallel.h"
+#include "kernels/shapes.h"
+
+namespace mbrl {
+
+void polyak_average(Stream& stream, Vector<float> target, Vector<const float> source, float tau) {
+  check_same_shape("polyak_average", {"target", target}, {{"source", source}});
+
+  parallel_ranges(stream, target.count(), kElementsPerRange, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) target[i] = polyak(target[i], source[i], tau);
+  });
+}
+
+}  // namespace mbrl
