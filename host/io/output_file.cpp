@@ -1,0 +1,129 @@
+#include "host/io/output_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "cuda/check.h"
+
+namespace mbrl {
+namespace fs = std::filesystem;
+
+OutputFile::OutputFile(fs::path path, Mode mode, std::uint64_t expected_bytes)
+    : path_(std::move(path)), expected_bytes_(expected_bytes) {
+  const int how = mode == Mode::kTruncate ? O_TRUNC : O_APPEND;
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how, 0644);
+  if (fd_ < 0) fail(errno, 0);
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void OutputFile::write(const void* data, std::size_t num_bytes) {
+  const char* next = static_cast<const char*>(data);
+  while (num_bytes > 0) {
+    // Linux writes at most 2 GiB at once
+    const ssize_t count = ::write(fd_, next, std::min<std::size_t>(num_bytes, 1u << 30));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(errno, num_bytes);
+    next += count;
+    num_bytes -= static_cast<std::size_t>(count);
+    written_ += static_cast<std::uint64_t>(count);
+  }
+}
+
+void OutputFile::sync() {
+  // EINVAL, ENOTSUP: a file that has no disk behind it, such as a pipe
+  if (::fsync(fd_) != 0 && errno != EINVAL && errno != ENOTSUP) fail(errno, 0);
+}
+
+void OutputFile::close() {
+  const int fd = std::exchange(fd_, -1);
+  if (fd >= 0 && ::close(fd) != 0 && errno != EINTR) fail(errno, 0);
+}
+
+void OutputFile::fail(int error, std::size_t num_bytes) const {
+  std::string text = fmt::format("{} cannot be written: {}", path_.string(), std::strerror(error));
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
+    std::error_code unknown;
+    const auto space = fs::space(path_.parent_path().empty() ? "." : path_.parent_path(), unknown);
+    const std::uint64_t needed = std::max(expected_bytes_, written_ + num_bytes);
+    text += fmt::format("; the file needs {}", bytes_text(needed));
+    // what this file already holds is its own
+    if (!unknown) text += fmt::format(", {} are free there", bytes_text(space.available + written_));
+    text += error == EFBIG ? ". Raise the limit on file sizes (`ulimit -f`)"
+                           : ". Free some space, lower checkpoint.keep";
+    text += " or choose another disk with --runs DIR; the last checkpoint is intact.";
+  } else {
+    text += ". Choose another place with --runs DIR.";
+  }
+  throw DataError(text);
+}
+
+void write_file_atomically(const fs::path& path, std::string_view text) {
+  fs::path temporary = path;
+  temporary += ".tmp";
+  try {
+    OutputFile file(temporary, OutputFile::Mode::kTruncate, text.size());
+    file.write(text);
+    file.sync();
+    file.close();
+    std::error_code error;
+    fs::rename(temporary, path, error);
+    if (error) {
+      throw DataError(fmt::format("{} cannot be replaced: {}.", path.string(), error.message()));
+    }
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    throw;
+  }
+  sync_folder(path.parent_path());
+}
+
+void sync_folder(const fs::path& folder) {
+  const fs::path name = folder.empty() ? fs::path(".") : folder;
+  const int fd = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int error = fd < 0 || ::fsync(fd) != 0 ? errno : 0;
+  if (fd >= 0) ::close(fd);
+  // some network file systems cannot do this and need not
+  if (error != 0 && error != EINVAL && error != ENOTSUP) {
+    throw DataError(fmt::format("{} cannot be brought to disk: {}.", name.string(),
+                                std::strerror(error)));
+  }
+}
+
+std::string read_file(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  std::string text;
+  int error = fd < 0 ? errno : 0;
+  char block[1 << 16];
+  while (error == 0) {
+    const ssize_t count = ::read(fd, block, sizeof block);
+    if (count == 0) break;
+    if (count > 0) text.append(block, static_cast<std::size_t>(count));
+    if (count < 0 && errno != EINTR) error = errno;
+  }
+  if (fd >= 0) ::close(fd);
+  if (error != 0) {
+    throw DataError(fmt::format("{} cannot be read: {}.", path.string(), std::strerror(error)));
+  }
+  return text;
+}
+
+std::string bytes_text(std::uint64_t num_bytes) {
+  const char* const units[] = {"KiB", "MiB", "GiB", "TiB"};
+  if (num_bytes < 1024) return fmt::format("{} bytes", num_bytes);
+  double value = static_cast<double>(num_bytes) / 1024.0;
+  int unit = 0;
+  for (; value >= 1024.0 && unit < 3; ++unit) value /= 1024.0;
+  return fmt::format("{:.2f} {}", value, units[unit]);
+}
+
+}  // namespace mbrl

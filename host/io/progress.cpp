@@ -1,0 +1,82 @@
+#include "host/io/progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace mbrl {
+
+std::string duration_text(double seconds) {
+  const auto s = static_cast<std::int64_t>(seconds + 0.5);
+  if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
+  return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+Progress::Progress(double plain_interval_s)
+    : Progress(STDERR_FILENO, isatty(STDERR_FILENO) != 0,
+               isatty(STDERR_FILENO) != 0 ? 0.1 : plain_interval_s) {}
+
+Progress::Progress(int file_descriptor, bool terminal, double interval_s)
+    : fd_(file_descriptor), terminal_(terminal), interval_(interval_s) {}
+
+void Progress::set_stage(std::string_view stage) {
+  if (stage_ == stage) return;
+  stage_ = stage;
+  show(false);
+}
+
+void Progress::update(const ProgressState& state) {
+  state_ = state;
+  if (!started_) {
+    started_ = true;
+    first_ = state;
+    start_ = Clock::now();
+  }
+  show(false);
+}
+
+std::string Progress::text() const {
+  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  const double steps = static_cast<double>(state_.env_steps - first_.env_steps);
+  const double rate = seconds > 0 ? steps / seconds : 0.0;
+  const double updates = static_cast<double>(state_.updates - first_.updates) / (seconds > 0 ? seconds : 1.0);
+  const double left = static_cast<double>(state_.total_steps - state_.env_steps);
+  return fmt::format("{:<10} {}/{} env steps, {:.1f} steps/s, {:.0f} updates/s, last return {:.1f}, ETA {}",
+                     stage_, state_.env_steps, state_.total_steps, rate, updates, state_.last_return,
+                     rate > 0 ? duration_text(left / rate) : "-");
+}
+
+void Progress::show(bool now) {
+  if (!started_ || finished_) return;
+  const auto time = Clock::now();
+  if (!now && std::chrono::duration<double>(time - shown_).count() < interval_) return;
+  shown_ = time;
+  std::string line = text();
+  if (terminal_) {
+    winsize size{};
+    if (ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && line.size() >= size.ws_col)
+      line.resize(size.ws_col - 1u);
+    line = "\r" + line + "\033[K";
+    line_shown_ = true;
+  } else {
+    line += "\n";
+  }
+  // a reader that went away must not end the run
+  [[maybe_unused]] const ssize_t written = ::write(fd_, line.data(), line.size());
+}
+
+void Progress::clear() {
+  if (!line_shown_) return;
+  line_shown_ = false;
+  [[maybe_unused]] const ssize_t written = ::write(fd_, "\r\033[K", 4);
+}
+
+void Progress::finish() {
+  show(true);
+  finished_ = true;
+  if (line_shown_) [[maybe_unused]] const ssize_t written = ::write(fd_, "\n", 1);
+  line_shown_ = false;
+}
+
+}  // namespace mbrl

@@ -1,0 +1,52 @@
+// The live line of a run: where it is, how fast, how long still.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace mbrl {
+
+struct ProgressState {
+  std::int64_t env_steps = 0, total_steps = 0;
+  std::int64_t updates = 0;
+  double last_return = 0.0;
+};
+
+/// Writes to standard error: on a terminal one line, rewritten at most ten times a second and cut to its
+/// width; elsewhere whole lines, at most one every `plain_interval_s`. Cheap enough for every step.
+class Progress {
+ public:
+  explicit Progress(double plain_interval_s = 30.0);
+  Progress(int file_descriptor, bool terminal, double interval_s);
+  ~Progress() { finish(); }
+
+  void set_stage(std::string_view stage);
+  void update(const ProgressState& state);
+
+  /// Removes the live line so that something else can be printed; the next update shows it again.
+  void clear();
+
+  /// Shows the last state; then nothing more.
+  void finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void show(bool now);
+  std::string text() const;
+
+  int fd_;
+  bool terminal_;
+  double interval_;
+  std::string stage_;
+  ProgressState state_, first_;
+  bool started_ = false, line_shown_ = false, finished_ = false;
+  Clock::time_point start_ = Clock::now(), shown_ = Clock::now();
+};
+
+/// "1:02:03", "4:05".
+std::string duration_text(double seconds);
+
+}  // namespace mbrl

@@ -1,0 +1,249 @@
+#include "host/io/safetensors.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cuda/check.h"
+#include "host/io/output_file.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+static_assert(std::endian::native == std::endian::little, "the format is little-endian");
+
+// the limit of the format's reference reader
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
+
+struct DTypeInfo {
+  const char* name;
+  std::uint64_t bytes;
+};
+
+DTypeInfo dtype_info(DType dtype) {
+  switch (dtype) {
+    case DType::kF32: return {"F32", 4};
+    case DType::kF64: return {"F64", 8};
+    case DType::kU8: return {"U8", 1};
+    case DType::kI32: return {"I32", 4};
+    case DType::kU32: return {"U32", 4};
+    case DType::kI64: return {"I64", 8};
+    case DType::kU64: return {"U64", 8};
+  }
+  throw ShapeError("safetensors: a tensor has no valid dtype.");
+}
+
+// bytes per element of any dtype the format knows, 0 for others
+std::uint64_t element_bytes(const std::string& dtype) {
+  static const std::map<std::string, std::uint64_t> sizes = {
+      {"BOOL", 1}, {"U8", 1},   {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
+      {"I16", 2},  {"U16", 2},  {"F16", 2}, {"BF16", 2},    {"I32", 4},
+      {"U32", 4},  {"F32", 4},  {"I64", 8}, {"U64", 8},     {"F64", 8}};
+  const auto found = sizes.find(dtype);
+  return found == sizes.end() ? 0 : found->second;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+}  // namespace
+
+std::uint64_t num_bytes(const TensorRef& tensor) {
+  std::uint64_t size = dtype_info(tensor.dtype).bytes;
+  for (const std::int64_t extent : tensor.shape) {
+    if (extent < 0) {
+      throw ShapeError(fmt::format("{} is {}; extents are 0 or more.", tensor.name,
+                                   shape_text(tensor.shape)));
+    }
+    size *= static_cast<std::uint64_t>(extent);
+  }
+  return size;
+}
+
+void write_safetensors(const fs::path& path, const std::vector<TensorRef>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  // larger elements first: every tensor starts at a multiple of its element size
+  std::vector<const TensorRef*> order;
+  std::set<std::string> names;
+  for (const TensorRef& tensor : tensors) {
+    if (!names.insert(tensor.name).second || tensor.name == "__metadata__") {
+      throw ShapeError(fmt::format("{}: the name {} is used twice.", path.string(), tensor.name));
+    }
+    order.push_back(&tensor);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const TensorRef* a, const TensorRef* b) {
+    return dtype_info(a->dtype).bytes > dtype_info(b->dtype).bytes;
+  });
+
+  Json header = Json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::uint64_t offset = 0;
+  for (const TensorRef* tensor : order) {
+    const std::uint64_t end = offset + num_bytes(*tensor);
+    header[tensor->name] = {{"dtype", dtype_info(tensor->dtype).name},
+                            {"shape", tensor->shape},
+                            {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  const std::uint64_t header_bytes = text.size();
+
+  OutputFile file(path, OutputFile::Mode::kTruncate, 8 + header_bytes + offset);
+  file.write(&header_bytes, 8);
+  file.write(text);
+  for (const TensorRef* tensor : order) file.write(tensor->data, num_bytes(*tensor));
+  file.sync();
+  file.close();
+}
+
+SafetensorsFile::SafetensorsFile(fs::path path) : path_(std::move(path)) {
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat status {};
+  if (fd_ < 0 || ::fstat(fd_, &status) != 0) {
+    const int error = errno;
+    if (fd_ >= 0) ::close(fd_);
+    throw DataError(fmt::format("{} cannot be read: {}.", path_.string(), std::strerror(error)));
+  }
+  try {
+    parse_header(static_cast<std::uint64_t>(status.st_size));
+  } catch (...) {
+    ::close(fd_);
+    throw;
+  }
+}
+
+SafetensorsFile::~SafetensorsFile() { ::close(fd_); }
+
+void SafetensorsFile::parse_header(std::uint64_t file_bytes) {
+  const auto foreign = [&](const std::string& why) {
+    return DataError(fmt::format("{} is not a safetensors file: {}.", path_.string(), why));
+  };
+  const auto truncated = [&](std::uint64_t expected) {
+    return DataError(fmt::format("{} is truncated: expected {} bytes, found {}.", path_.string(),
+                                 expected, file_bytes));
+  };
+  if (file_bytes < 8) throw truncated(8);
+  std::uint64_t header_bytes = 0;
+  read_at(&header_bytes, 8, 0);
+  if (header_bytes > kMaxHeaderBytes) {
+    throw foreign(fmt::format("expected a header of at most {} bytes, found {}", kMaxHeaderBytes,
+                              header_bytes));
+  }
+  if (file_bytes < 8 + header_bytes) throw truncated(8 + header_bytes);
+  header_.resize(8 + header_bytes);
+  read_at(header_.data(), header_.size(), 0);
+
+  const auto json = Json::parse(header_.begin() + 8, header_.end(), nullptr, false);
+  if (!json.is_object()) throw foreign("expected a JSON object as its header, found other bytes");
+
+  std::uint64_t data_bytes = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
+  for (const auto& [name, value] : json.items()) {
+    try {
+      if (name == "__metadata__") {
+        metadata_ = value.get<std::map<std::string, std::string>>();
+        continue;
+      }
+      Entry entry{value.at("dtype"), value.at("shape"), value.at("data_offsets").at(0),
+                  value.at("data_offsets").at(1)};
+      std::uint64_t expected = element_bytes(entry.dtype);
+      if (expected == 0) throw foreign(fmt::format("{} has the dtype {}", name, entry.dtype));
+      for (const std::int64_t extent : entry.shape) {
+        if (extent < 0 ||
+            __builtin_mul_overflow(expected, static_cast<std::uint64_t>(extent), &expected)) {
+          throw foreign(fmt::format("{} has the shape {}", name, shape_text(entry.shape)));
+        }
+      }
+      if (entry.end < entry.begin || entry.end - entry.begin != expected) {
+        throw foreign(fmt::format("{} is {} {}, expected {} bytes, found the offsets {} to {}",
+                                  name, entry.dtype, shape_text(entry.shape), expected,
+                                  entry.begin, entry.end));
+      }
+      data_bytes = std::max(data_bytes, entry.end);
+      ranges.emplace_back(entry.begin, entry.end);
+      entries_[name] = std::move(entry);
+    } catch (const nlohmann::json::exception&) {
+      throw foreign(fmt::format("expected dtype, shape and data_offsets of {}, found {}", name,
+                                value.dump()));
+    }
+  }
+  std::sort(ranges.begin(), ranges.end());
+  std::uint64_t end = 0;
+  for (const auto& range : ranges) {
+    if (range.first != end) {
+      throw foreign(fmt::format("expected a tensor at byte {} of the data, found it at {}", end,
+                                range.first));
+    }
+    end = range.second;
+  }
+  const std::uint64_t expected = 8 + header_bytes + data_bytes;
+  if (file_bytes < expected) throw truncated(expected);
+  if (file_bytes > expected) {
+    throw foreign(fmt::format("expected {} bytes, found {}", expected, file_bytes));
+  }
+}
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries_) names.push_back(name);
+  return names;
+}
+
+const std::vector<std::int64_t>& SafetensorsFile::shape(const std::string& name) const {
+  return entry(name).shape;
+}
+
+const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) const {
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) {
+    throw DataError(fmt::format("{} has no tensor {}, which this run expects. It holds {}.",
+                                path_.string(), name, fmt::join(names(), ", ")));
+  }
+  return found->second;
+}
+
+void SafetensorsFile::read_into(const TensorRef& tensor) const {
+  const Entry& found = entry(tensor.name);
+  if (found.shape != tensor.shape) {
+    throw DataError(fmt::format("{}: {} is {}, this run expects {}.", path_.string(), tensor.name,
+                                shape_text(found.shape), shape_text(tensor.shape)));
+  }
+  const char* expected = dtype_info(tensor.dtype).name;
+  if (found.dtype != expected) {
+    throw DataError(fmt::format("{}: {} has the dtype {}, this run expects {}.", path_.string(),
+                                tensor.name, found.dtype, expected));
+  }
+  read_at(tensor.data, found.end - found.begin, header_.size() + found.begin);
+}
+
+void SafetensorsFile::read_at(void* data, std::uint64_t num_bytes, std::uint64_t offset) const {
+  char* next = static_cast<char*>(data);
+  while (num_bytes > 0) {
+    const ssize_t count = ::pread(fd_, next, std::min<std::uint64_t>(num_bytes, 1u << 30),
+                                  static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      throw DataError(fmt::format("{} cannot be read at byte {}: {}.", path_.string(), offset,
+                                  count < 0 ? std::strerror(errno) : "it has become shorter"));
+    }
+    next += count;
+    num_bytes -= static_cast<std::uint64_t>(count);
+    offset += static_cast<std::uint64_t>(count);
+  }
+}
+
+}  // namespace mbrl

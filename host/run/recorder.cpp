@@ -1,0 +1,78 @@
+#include "host/run/recorder.h"
+
+#include <nlohmann/json.hpp>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "host/io/output_file.h"
+
+namespace mbrl {
+namespace {
+
+std::vector<std::string> metric_columns(const std::vector<std::string>& names) {
+  std::vector<std::string> columns{"env_steps", "epoch", "wall_time_s", "eval_return_mean",
+                                   "eval_return_std"};
+  columns.insert(columns.end(), names.begin(), names.end());
+  return columns;
+}
+
+std::shared_ptr<spdlog::logger> make_logger(const std::filesystem::path& file, bool append) {
+  auto to_file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string(), /*truncate=*/!append);
+  auto to_console = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  to_file->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
+  to_console->set_pattern("%H:%M:%S %v");
+  auto logger = std::make_shared<spdlog::logger>("mbrl", spdlog::sinks_init_list{to_file, to_console});
+  logger->flush_on(spdlog::level::info);
+  return logger;
+}
+
+}  // namespace
+
+Recorder::Recorder(const RunDir& dir, const std::vector<std::string>& metric_names,
+                   std::int64_t resume_env_steps, Progress& progress)
+    : folder_(dir.path()),
+      metric_names_(metric_names),
+      progress_(progress),
+      metrics_(folder_ / "metrics.csv", metric_columns(metric_names), resume_env_steps),
+      episodes_(folder_ / "episodes.csv",
+                {"env_steps", "episode", "return", "length", "terminated", "truncated", "broken"},
+                resume_env_steps),
+      events_(folder_),
+      logger_(make_logger(folder_ / "log.txt", resume_env_steps >= 0)) {}
+
+Recorder::~Recorder() = default;
+
+void Recorder::record_evaluation(const EvaluationRow& row) {
+  std::vector<double> values{static_cast<double>(row.env_steps), static_cast<double>(row.epoch),
+                             row.wall_time_s, row.return_mean, row.return_std};
+  values.insert(values.end(), row.metrics.begin(), row.metrics.end());
+  metrics_.append(values);
+  events_.scalar("eval/return_mean", row.env_steps, row.return_mean);
+  events_.scalar("eval/return_std", row.env_steps, row.return_std);
+  for (std::size_t i = 0; i < metric_names_.size(); ++i)
+    events_.scalar("train/" + metric_names_[i], row.env_steps, row.metrics[i]);
+}
+
+void Recorder::record_episode(const EpisodeReport& e) {
+  episodes_.append({static_cast<double>(e.env_steps), static_cast<double>(e.episode), e.episode_return,
+                    static_cast<double>(e.length), e.terminated ? 1.0 : 0.0, e.truncated ? 1.0 : 0.0,
+                    e.broken ? 1.0 : 0.0});
+  events_.scalar("episode/return", e.env_steps, e.episode_return);
+}
+
+void Recorder::log(const std::string& text) {
+  progress_.clear();
+  logger_->info(text);
+}
+
+void Recorder::warn(const std::string& text) {
+  progress_.clear();
+  logger_->warn("warning: " + text);
+}
+
+void Recorder::write_summary(const nlohmann::ordered_json& summary) {
+  write_file_atomically(folder_ / "summary.json", summary.dump(2) + "\n");
+}
+
+}  // namespace mbrl

@@ -1,0 +1,56 @@
+// What a run leaves behind besides checkpoints: tables, events, log, summary.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "host/algo/hooks.h"
+#include "host/io/csv.h"
+#include "host/io/progress.h"
+#include "host/io/tensorboard.h"
+#include "host/run/run_dir.h"
+
+namespace spdlog {
+class logger;
+}
+
+namespace mbrl {
+
+/// One row of metrics.csv.
+struct EvaluationRow {
+  std::int64_t env_steps;
+  int epoch;
+  double wall_time_s;
+  double return_mean, return_std;
+  std::vector<double> metrics;  // in the order of the recorder's names
+};
+
+/// Writes metrics.csv, episodes.csv, events.out.tfevents.*, log.txt and summary.json of a run. But for
+/// wall_time_s the tables of two runs of one config and seed are equal, byte for byte.
+class Recorder {
+ public:
+  /// resume_env_steps: the step the run goes on from, or -1 for a fresh start.
+  Recorder(const RunDir& dir, const std::vector<std::string>& metric_names, std::int64_t resume_env_steps,
+           Progress& progress);
+  ~Recorder();
+
+  void record_evaluation(const EvaluationRow& row);
+  void record_episode(const EpisodeReport& episode);
+  void log(const std::string& text);
+  void warn(const std::string& text);
+  void write_summary(const nlohmann::ordered_json& summary);
+
+ private:
+  std::filesystem::path folder_;
+  std::vector<std::string> metric_names_;
+  Progress& progress_;
+  CsvWriter metrics_, episodes_;
+  TensorboardWriter events_;
+  std::shared_ptr<spdlog::logger> logger_;
+};
+
+}  // namespace mbrl
