@@ -154,6 +154,8 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
           next_observation[i] = s[i] + mean[(1 + i) * kTileRows + lane];
           finite = finite && std::isfinite(next_observation[i]);
         }
+        // padding too, so that two equal runs write equal files
+        std::fill(next_observation + S, record + layout.pitch(), 0.0f);
         const bool terminated = task_terminated(c.task, next_observation);
         record[layout.terminated()] = terminated ? 1.0f : 0.0f;
         w.terminated_[row] = terminated;

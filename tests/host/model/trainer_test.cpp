@@ -114,8 +114,8 @@ TEST(EarlyStoppingTest, NanIsNoImprovement) {
 TEST(ModelTrainerTest, LearnsSmoothDynamics) {
   const Buffer<float> records = make_records(2000);
   const Fitted f = fit(small_config(), records);
-  // variance of the targets is about 0.5 + 9 for the reward and 0.05 + 0.09 for each change
-  EXPECT_LT(f.report.validation_loss, 0.05);
+  // the targets' variance is about 9.5 for the reward and 0.14 for each change: 2.5 on average
+  EXPECT_LT(f.report.validation_loss, 0.25);
   EXPECT_GT(f.report.epochs, 6);
   EXPECT_EQ(f.report.steps, f.report.epochs * 50);  // ceil(1600 / 32)
 }
@@ -143,13 +143,12 @@ TEST(ModelTrainerTest, ElitesAreTheMembersWithTheSmallestHoldoutError) {
 }
 
 TEST(ModelTrainerTest, ReportedErrorsAreThoseOfTheRestoredSnapshots) {
-  // with a learning rate that makes training diverge, the first epochs are the best ones
   ModelConfig config = small_config();
   const Buffer<float> records = make_records(500);
   config.max_epochs = 1;
   const Fitted one = fit(config, records);
   config.max_epochs = 0;
-  config.min_improvement = 2.0f;  // only the first epoch counts as better than 1e10
+  config.min_improvement = 0.999f;  // only the first epoch, measured against 1e10, counts
   const Fitted many = fit(config, records);
   EXPECT_EQ(many.report.epochs, 7);
   EXPECT_TRUE(std::equal(one.state.members.value.begin(), one.state.members.value.end(),

@@ -1,0 +1,81 @@
+// Tests that the hot stages allocate nothing once they run: every operator new of this program is counted.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "envs/pool.h"
+#include "kernels/policy.h"
+#include "kernels/rollout.h"
+
+namespace {
+std::atomic<long> num_allocations{0};
+}
+
+void* operator new(std::size_t size) {
+  ++num_allocations;
+  void* p = std::malloc(size == 0 ? 1 : size);
+  if (p == nullptr) throw std::bad_alloc();
+  return p;
+}
+void* operator new[](std::size_t size) { return operator new(size); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+
+namespace mbrl {
+namespace {
+
+TEST(AllocationTest, TheCounterCounts) {
+  const long before = num_allocations;
+  std::vector<int> v(10);
+  EXPECT_GT(num_allocations, before);
+}
+
+TEST(AllocationTest, HotStagesAllocateNothing) {
+  ThreadPool pool(2);
+  Stream stream(pool);
+  EnvOptions options;
+  EnvPool envs(options, 2, 1, pool);
+  envs.reset();
+  const TransitionLayout layout{11, 3};
+  Buffer<float> records(1000u * layout.pitch(), 0.1f);
+  const TransitionsView data{records.data(), layout, 1000};
+
+  SacState sac(11, 3, {32, 32});
+  init_sac(sac, 1, 0, 1.0f);
+  SacWorkspace sac_workspace(sac, 64, 2);
+  PolicyWorkspace policy_workspace(sac, 2);
+  EnsembleState model(3, layout, 24, 2);
+  init_ensemble(model, 1, 0, 0.5f, -10.0f);
+  EnsembleWorkspace model_workspace(model, 64, 2);
+  const EnsembleConstants constants{{1e-3f}, {0, 0, 0}, 0.01f};
+  std::vector<std::uint32_t> indices(64, 3);
+  const std::vector<const std::uint32_t*> rows(3, indices.data());
+  RolloutWorkspace rollout_workspace(sac, model, 200, 2);
+  Buffer<float> ring(400u * layout.pitch());
+  std::vector<double> mse(3);
+  std::vector<float> actions(6, 0.1f);
+  const MixedSource source{data, data, 5};
+  const SacConstants sac_constants{.batch_size = 64};
+
+  const auto work = [&] {
+    policy_act(stream, sac, envs.observation(), {actions.data(), 2, 3}, true, {}, 0, policy_workspace);
+    envs.step({actions.data(), 2, 3});
+    sac_update(stream, sac, source, sac_constants, sac_workspace);
+    ensemble_step(stream, model, data, rows, 64, constants, model_workspace);
+    ensemble_holdout_mse(stream, model, data, indices, mse, model_workspace);
+    rollout(stream, sac, model, data, {ring.data(), 400, 0},
+            {.num_rows = 200, .length = 2, .task = TaskId::kHopper}, rollout_workspace);
+  };
+  work();  // buffers grow to their sizes
+  const long before = num_allocations;
+  for (int i = 0; i < 5; ++i) work();
+  EXPECT_EQ(num_allocations - before, 0);
+}
+
+}  // namespace
+}  // namespace mbrl
