@@ -1,0 +1,226 @@
+// Tests for envs/pool.{h,cpp}, envs/registry.cpp and envs/classic.
+#include "envs/pool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "cuda/check.h"
+#include "cuda/rng.h"
+
+namespace mbrl {
+namespace {
+
+EnvOptions options(const std::string& name) {
+  EnvOptions o;
+  o.name = name;
+  return o;
+}
+
+std::vector<float> random_actions(int step, std::size_t count) {
+  std::vector<float> actions(count);
+  for (std::size_t i = 0; i < count; ++i)
+    actions[i] = 2.0f * uniform01(RandomKey{9}.bits(static_cast<std::uint64_t>(step), static_cast<std::uint32_t>(i)).x) - 1.0f;
+  return actions;
+}
+
+class PoolTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(PoolTest, BatchEqualsEnvironmentsSteppedOneByOneForAnyNumberOfThreads) {
+  constexpr int N = 5;
+  for (const int threads : {1, 2}) {
+    ThreadPool pool(threads);
+    EnvPool envs(options(GetParam()), N, 3, pool);
+    envs.reset();
+    const int S = envs.spec().observation_size, A = envs.spec().action_size;
+    std::vector<std::unique_ptr<Env>> single;
+    std::vector<std::vector<float>> observation(N, std::vector<float>(static_cast<std::size_t>(S)));
+    std::vector<std::uint64_t> episode(N, 0);
+    for (int i = 0; i < N; ++i) {
+      single.push_back(make_env(options(GetParam())));
+      single[i]->reset(3, (static_cast<std::uint64_t>(i) << 32) + episode[i]++, observation[i]);
+    }
+    for (int t = 0; t < 60; ++t) {
+      const std::vector<float> actions = random_actions(t, static_cast<std::size_t>(N * A));
+      const PoolStep step = envs.step({actions.data(), N, A});
+      for (int i = 0; i < N; ++i) {
+        const StepResult r = single[i]->step({actions.data() + i * A, static_cast<std::size_t>(A)}, observation[i]);
+        ASSERT_EQ(step.reward[i], r.reward);
+        ASSERT_EQ(step.terminated[i] != 0, r.terminated);
+        for (int j = 0; j < S; ++j) ASSERT_EQ(step.next_observation.row(i)[j], observation[i][j]);
+        if (r.terminated)
+          single[i]->reset(3, (static_cast<std::uint64_t>(i) << 32) + episode[i]++, observation[i]);
+        for (int j = 0; j < S; ++j) ASSERT_EQ(envs.observation().row(i)[j], observation[i][j]);
+      }
+    }
+  }
+}
+
+TEST_P(PoolTest, SavedStateContinuesBitForBit) {
+  ThreadPool pool(2);
+  EnvPool a(options(GetParam()), 3, 3, pool), b(options(GetParam()), 3, 3, pool);
+  a.reset();
+  const int A = a.spec().action_size;
+  for (int t = 0; t < 30; ++t) a.step({random_actions(t, static_cast<std::size_t>(3 * A)).data(), 3, A});
+  b.set_state(a.get_state());
+  for (int t = 30; t < 300; ++t) {
+    const std::vector<float> actions = random_actions(t, static_cast<std::size_t>(3 * A));
+    a.step({actions.data(), 3, A});
+    b.step({actions.data(), 3, A});
+    ASSERT_EQ(a.get_state(), b.get_state()) << t;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Environments, PoolTest,
+                         testing::Values("hopper", "inverted_pendulum", "cartpole", "pendulum"));
+
+TEST(PoolLimitTest, TheTimeLimitTruncatesAndDoesNotTerminate) {
+  ThreadPool pool(1);
+  EnvOptions o = options("pendulum");
+  o.max_episode_steps = 7;
+  EnvPool envs(o, 1, 3, pool);
+  envs.reset();
+  const float action = 0.1f;
+  for (int t = 1; t <= 21; ++t) {
+    const PoolStep step = envs.step({&action, 1, 1});
+    EXPECT_EQ(step.truncated[0], t % 7 == 0);
+    EXPECT_EQ(step.terminated[0], 0);
+    EXPECT_EQ(step.broken[0], 0);
+    // at the limit the next observation is the real one and the one to act on a new start
+    const bool same = std::equal(step.next_observation.row(0), step.next_observation.row(0) + 3, envs.observation().row(0));
+    EXPECT_EQ(same, t % 7 != 0);
+  }
+}
+
+TEST(PoolLimitTest, EndingAtTheLimitIsATermination) {
+  ThreadPool pool(1);
+  EnvOptions o = options("cartpole");
+  EnvPool free(o, 1, 3, pool);
+  free.reset();
+  const float push = 1.0f;
+  int length = 1;
+  while (!free.step({&push, 1, 1}).terminated[0]) ++length;
+  o.max_episode_steps = length;
+  EnvPool limited(o, 1, 3, pool);
+  limited.reset();
+  for (int t = 1; t < length; ++t) limited.step({&push, 1, 1});
+  const PoolStep step = limited.step({&push, 1, 1});
+  EXPECT_EQ(step.terminated[0], 1);
+  EXPECT_EQ(step.truncated[0], 0);
+}
+
+TEST(PoolLimitTest, InactiveEnvironmentsStandStill) {
+  ThreadPool pool(1);
+  EnvPool envs(options("pendulum"), 2, 3, pool);
+  envs.reset();
+  const std::vector<float> before(envs.observation().row(1), envs.observation().row(1) + 3);
+  const float actions[2] = {0.5f, 0.5f};
+  const std::uint8_t active[2] = {1, 0};
+  const PoolStep step = envs.step({actions, 2, 1}, active);
+  EXPECT_NE(step.reward[0], 0.0f);
+  EXPECT_EQ(step.reward[1], 0.0f);
+  EXPECT_EQ(std::vector<float>(envs.observation().row(1), envs.observation().row(1) + 3), before);
+}
+
+TEST(PoolBrokenTest, AnUnstableSimulatorEndsTheEpisodeAndTheRunGoesOn) {
+  ThreadPool pool(2);
+  EnvPool envs(options("hopper"), 2, 3, pool);
+  envs.reset();
+  const std::vector<float> actions(6, 0.0f);
+  std::vector<double> state = envs.get_state();
+  const std::size_t each = state.size() / 2;
+  state[2 + 11 + 6 + 3] = 1e12;  // a velocity of environment 0
+  envs.set_state(state);
+  const std::vector<float> before(envs.observation().row(0), envs.observation().row(0) + 11);
+  PoolStep step = envs.step({actions.data(), 2, 3});
+  EXPECT_EQ(step.broken[0], 1);
+  EXPECT_EQ(step.truncated[0], 1);
+  EXPECT_EQ(step.terminated[0], 0);
+  EXPECT_EQ(step.reward[0], 0.0f);
+  EXPECT_EQ(std::vector<float>(step.next_observation.row(0), step.next_observation.row(0) + 11), before);
+  EXPECT_EQ(step.broken[1], 0);
+  EXPECT_EQ(envs.get_state()[1], 0.0) << "a new episode has begun";
+  EXPECT_EQ(envs.get_state()[each + 1], 1.0);
+  step = envs.step({actions.data(), 2, 3});
+  EXPECT_EQ(step.broken[0], 0);
+  for (int i = 0; i < 11; ++i) EXPECT_TRUE(std::isfinite(step.next_observation.row(0)[i]));
+}
+
+TEST(PoolBrokenTest, AStateOfAnotherEnvironmentIsRefused) {
+  ThreadPool pool(1);
+  EnvPool hopper(options("hopper"), 1, 3, pool), pendulum(options("pendulum"), 1, 3, pool);
+  hopper.reset();
+  EXPECT_THROW(pendulum.set_state(hopper.get_state()), DataError);
+}
+
+TEST(RegistryTest, UnknownNameSuggestsTheNearest) {
+  try {
+    make_env(options("hoper"));
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(),
+                 "env.name: there is no environment \"hoper\". Did you mean hopper? `mbrl_gpu envs` lists all.");
+  }
+}
+
+TEST(RegistryTest, UnknownMassesNameTheTwoThatExist) {
+  EnvOptions o = options("hopper");
+  o.capsule_masses = "new";
+  try {
+    make_env(o);
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("it may be old (MuJoCo 1.50, the papers' physics) or exact"));
+  }
+}
+
+TEST(RegistryTest, ListIsSortedAndEverySpecMatchesItsEnvironment) {
+  const std::vector<EnvSpec> specs = list_envs();
+  ASSERT_GE(specs.size(), 4u);
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    if (i > 0) {
+      EXPECT_LT(specs[i - 1].name, specs[i].name);
+    }
+    const auto env = make_env(options(specs[i].name));
+    std::vector<float> o(static_cast<std::size_t>(specs[i].observation_size), std::nanf(""));
+    env->reset(1, 0, o);
+    for (const float x : o) EXPECT_TRUE(std::isfinite(x)) << specs[i].name;
+  }
+}
+
+TEST(PendulumTest, HangingStillCostsPiSquaredPerStep) {
+  const auto env = make_env(options("pendulum"));
+  env->set_state(std::vector<double>{M_PI, 0.0});
+  std::vector<float> o(3), none{0.0f};
+  const StepResult r = env->step(none, o);
+  EXPECT_NEAR(r.reward, -M_PI * M_PI, 1e-4);
+  EXPECT_NEAR(o[0], -1.0, 1e-6);
+  EXPECT_FALSE(r.terminated);
+}
+
+TEST(PendulumTest, OneStepByHand) {
+  const auto env = make_env(options("pendulum"));
+  env->set_state(std::vector<double>{0.5, 1.0});
+  std::vector<float> o(3), half{0.5f};  // torque 1
+  const StepResult r = env->step(half, o);
+  const double rate = 1.0 + 0.05 * (15.0 * std::sin(0.5) + 3.0);
+  EXPECT_NEAR(r.reward, -(0.25 + 0.1 + 0.001), 1e-6);
+  EXPECT_NEAR(o[2], rate, 1e-6);
+  EXPECT_NEAR(o[1], std::sin(0.5 + 0.05 * rate), 1e-6);
+}
+
+TEST(CartpoleTest, OneStepByHand) {
+  const auto env = make_env(options("cartpole"));
+  env->set_state(std::vector<double>{0.0, 0.0, 0.0, 0.0});
+  std::vector<float> o(4), full{1.0f};  // 10 N
+  env->step(full, o);
+  const double push = 10.0 / 1.1;
+  const double angular = -push / (0.5 * (4.0 / 3.0 - 0.1 / 1.1));
+  EXPECT_NEAR(o[3], 0.02 * angular, 1e-6);
+  EXPECT_NEAR(o[1], 0.02 * (push - 0.05 * angular / 1.1), 1e-6);
+  EXPECT_EQ(o[0], 0.0f) << "positions move by the speed before the step";
+}
+
+}  // namespace
+}  // namespace mbrl
