@@ -23,10 +23,10 @@ struct BoundedLogvar {
 };
 MBRL_HD BoundedLogvar bound_logvar_with_gradient(float raw, float max_logvar, float min_logvar) {
   const float below_max = max_logvar - softplus_f(max_logvar - raw);
-  const float pass_max = sigmoid_f(max_logvar - raw);         // d a / d raw
-  const float pass_min = sigmoid_f(below_max - min_logvar);  // d lv / d a
-  return {min_logvar + softplus_f(below_max - min_logvar), pass_min * pass_max,
-          pass_min * (1.0f - pass_max), 1.0f - pass_min};
+  const SigmoidPair at_max = sigmoid_pair_f(max_logvar - raw);         // d a / d raw, d a / d max
+  const SigmoidPair at_min = sigmoid_pair_f(below_max - min_logvar);  // d lv / d a, d lv / d min
+  return {min_logvar + softplus_f(below_max - min_logvar), at_min.value * at_max.value,
+          at_min.value * at_max.complement, at_min.complement};
 }
 
 /// One output of one row: loss = (mean - target)^2 exp(-logvar) + logvar, without a factor 1/2.
