@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -12,11 +11,10 @@
 #include "host/algo/learner.h"
 #include "host/config/config.h"
 #include "host/run/checkpoints.h"
+#include "tests/support/temporary_directory.h"
 
 namespace mbrl {
 namespace {
-
-namespace fs = std::filesystem;
 
 Config small_config(const std::string& algorithm) {
   Config c;
@@ -43,19 +41,6 @@ Config small_config(const std::string& algorithm) {
   c.loop.real_ratio = algorithm == "sac" ? 1.0f : 0.3f;
   return c;
 }
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (fs::temp_directory_path() / "mbrl_resume_XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TemporaryDirectory() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 // bytes of everything that training changes
 std::vector<std::string> contents(Learner& learner) {

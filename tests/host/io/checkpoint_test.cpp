@@ -1,0 +1,169 @@
+// Tests for host/io/{safetensors,checkpoint,output_file}: whole or absent, and what damage says.
+#include "host/io/checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <numeric>
+
+#include "cuda/check.h"
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+template <typename Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return "(no DataError)";
+}
+
+struct Data {
+  std::vector<float> weight = std::vector<float>(256 * 11);
+  std::vector<double> state = {1.5, -2.25};
+  std::vector<std::uint8_t> flags = {1, 0, 255};
+  std::vector<float> replay = std::vector<float>(40000, 0.5f);
+  Data() { std::iota(weight.begin(), weight.end(), 0.0f); }
+  CheckpointContents contents(double mark = 0) {
+    return {{tensor_ref("actor.0.weight", weight.data(), {256, 11}), tensor_ref("flags", flags.data(), {3}),
+             tensor_ref("nothing", static_cast<float*>(nullptr), {0, 4})},
+            {tensor_ref("replay", replay.data(), {static_cast<std::int64_t>(replay.size())}),
+             tensor_ref("state", state.data(), {2})},
+            {{"mark", mark}}};
+  }
+};
+
+TEST(SafetensorsTest, ReadsBackWhatWasWritten) {
+  const TemporaryDirectory folder;
+  Data data;
+  write_safetensors(folder.path() / "a.safetensors", data.contents().weights, {{"format", "pt"}});
+  const SafetensorsFile file(folder.path() / "a.safetensors");
+  Data other;
+  other.weight.assign(other.weight.size(), 0.0f);
+  other.flags.assign(3, 0);
+  for (const TensorRef& t : other.contents().weights) file.read_into(t);
+  EXPECT_EQ(other.weight, data.weight);
+  EXPECT_EQ(other.flags, data.flags);
+  EXPECT_EQ(file.shape("actor.0.weight"), (std::vector<std::int64_t>{256, 11}));
+}
+
+TEST(SafetensorsTest, HeaderIsTheDocumentedFormat) {
+  const TemporaryDirectory folder;
+  std::vector<float> x = {1.0f, 2.0f};
+  write_safetensors(folder.path() / "a", {tensor_ref("x", x.data(), {2})});
+  const std::string text = file_text(folder.path() / "a");
+  std::uint64_t size = 0;
+  std::copy_n(text.data(), 8, reinterpret_cast<char*>(&size));
+  EXPECT_EQ(text.size(), 8 + size + 8);
+  const auto header = nlohmann::json::parse(text.substr(8, size));
+  EXPECT_EQ(header.at("x"), nlohmann::json::parse(R"({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]})"));
+}
+
+TEST(SafetensorsTest, OtherShapeOrAbsentTensorIsNamed) {
+  const TemporaryDirectory folder;
+  Data data;
+  write_safetensors(folder.path() / "weights.safetensors", data.contents().weights);
+  const SafetensorsFile file(folder.path() / "weights.safetensors");
+  std::vector<float> larger(512 * 11);
+  EXPECT_THAT(error_of([&] { file.read_into(tensor_ref("actor.0.weight", larger.data(), {512, 11})); }),
+              HasSubstr("actor.0.weight is [256, 11], this run expects [512, 11]"));
+  EXPECT_THAT(error_of([&] { file.read_into(tensor_ref("critic", larger.data(), {1})); }), HasSubstr("critic"));
+}
+
+TEST(CheckpointTest, ReadsBackWhatWasWritten) {
+  const TemporaryDirectory folder;
+  Data data, other;
+  const fs::path path = write_checkpoint(folder.path(), 1234, data.contents(0.1), 2);
+  EXPECT_EQ(path.filename(), "step-000001234");
+  EXPECT_EQ(latest_checkpoint(folder.path()), path);
+  other.weight.assign(other.weight.size(), 0.0f);
+  other.state = {0, 0};
+  const CheckpointReader reader(path);
+  reader.read_weights(other.contents().weights);
+  reader.read_replay(other.contents().replay);
+  EXPECT_EQ(reader.state().at("mark"), 0.1);
+  EXPECT_EQ(other.weight, data.weight);
+  EXPECT_EQ(other.state, data.state);
+}
+
+TEST(CheckpointTest, KeepsTheNewest) {
+  const TemporaryDirectory folder;
+  Data data;
+  for (const std::int64_t step : {100, 200, 1000}) write_checkpoint(folder.path(), step, data.contents(), 2);
+  EXPECT_FALSE(fs::exists(folder.path() / "step-000000100"));
+  EXPECT_TRUE(fs::exists(folder.path() / "step-000000200"));
+  EXPECT_EQ(latest_checkpoint(folder.path())->filename(), "step-000001000");
+}
+
+TEST(CheckpointTest, ReplacesOneOfTheSameStep) {
+  const TemporaryDirectory folder;
+  Data data;
+  write_checkpoint(folder.path(), 5, data.contents(1), 2);
+  const fs::path path = write_checkpoint(folder.path(), 5, data.contents(2), 2);
+  EXPECT_EQ(CheckpointReader(path).state().at("mark"), 2);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+}
+
+TEST(CheckpointTest, AHalfWrittenOneIsPassedOver) {
+  const TemporaryDirectory folder;
+  Data data;
+  const fs::path good = write_checkpoint(folder.path(), 1, data.contents(), 5);
+  fs::remove(write_checkpoint(folder.path(), 2, data.contents(), 5) / "DONE");
+  const fs::path cut = write_checkpoint(folder.path(), 3, data.contents(), 5);
+  fs::resize_file(cut / "replay.safetensors", 1000);
+  EXPECT_EQ(latest_checkpoint(folder.path()), good);
+  EXPECT_EQ(latest_checkpoint(folder.path() / "absent"), std::nullopt);
+}
+
+TEST(CheckpointTest, DamageIsNamedWithTheWayOut) {
+  const TemporaryDirectory folder;
+  Data data;
+  const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
+  const auto size = fs::file_size(path / "weights.safetensors");
+  fs::resize_file(path / "weights.safetensors", 77);
+  EXPECT_THAT(error_of([&] { CheckpointReader reader(path); }),
+              testing::AllOf(HasSubstr("step-000000003 is damaged: weights.safetensors has 77 bytes, " +
+                                       std::to_string(size) + " were written"),
+                             HasSubstr("--resume PATH")));
+  write_checkpoint(folder.path(), 3, data.contents(), 5);
+  write_text(path / "state.json", std::string(fs::file_size(path / "state.json"), ' '));
+  EXPECT_THAT(error_of([&] { CheckpointReader reader(path); }),
+              HasSubstr("state.json has changed since it was written"));
+}
+
+// A limit on file sizes stands in for a full disk: the write fails half-way with EFBIG.
+TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
+  const TemporaryDirectory folder;
+  Data data;
+  const fs::path previous = write_checkpoint(folder.path(), 1, data.contents(1), 2);
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{100000, 100000};  // less than the replay's 160000 bytes
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const std::string text = error_of([&] { write_checkpoint(folder.path(), 2, data.contents(2), 2); });
+    const bool named = text.find("replay.safetensors cannot be written") != std::string::npos &&
+                       text.find("the last checkpoint is intact") != std::string::npos;
+    const bool clean = std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 1;
+    _exit(named && clean ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_EQ(latest_checkpoint(folder.path()), previous);
+  EXPECT_EQ(CheckpointReader(previous).state().at("mark"), 1);
+}
+
+}  // namespace
+}  // namespace mbrl
