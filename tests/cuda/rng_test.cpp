@@ -45,11 +45,12 @@ TEST(RandomKeyTest, EveryCoordinateChangesTheDraw) {
   EXPECT_EQ(seen.size(), 8u);
 }
 
-TEST(RandomKeyTest, LaneAndLearnerDoNotRunIntoEachOther) {
+TEST(RandomKeyTest, LaneAndLearnerShareAWordWithoutOverlap) {
   // lane 255 of learner 0 is the last one before learner 1
   const RandomKey first{1, Purpose::kInit, 0}, second{1, Purpose::kInit, 1};
   EXPECT_NE(words(first.bits(0, 0, 255)), words(second.bits(0, 0, 0)));
-  EXPECT_EQ(words(first.bits(9, 8, 7)), words(philox({8, 7, 9, 0}, 1, 1)));
+  EXPECT_EQ(words(first.bits(9, 8, 255)), words(philox({8, 255, 9, 0}, 1, 1)));
+  EXPECT_EQ(words(second.bits(9, 8, 255)), words(philox({8, 511, 9, 0}, 1, 1)));
 }
 
 TEST(RandomKeyTest, DrawsDoNotDependOnTheirOrder) {

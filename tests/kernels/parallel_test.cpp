@@ -15,6 +15,7 @@ TEST(ParallelRangesTest, CoverEveryIndexOnce) {
     parallel_ranges(stream, count, 10, [&](std::size_t begin, std::size_t end) {
       EXPECT_EQ(begin % 10, 0u);
       EXPECT_LE(end - begin, 10u);
+      ASSERT_LE(end, count);
       for (std::size_t i = begin; i < end; ++i) ++seen[i];
     });
     EXPECT_EQ(seen, std::vector<int>(count, 1));
