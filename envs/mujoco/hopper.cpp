@@ -1,7 +1,7 @@
 // Hopper on MuJoCo: a one-legged robot in the plane that shall hop forward.
 //
-// Matches Hopper-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also Hopper-v4 of Gymnasium (whose
-// v5 differs in details of the reward's name only).
+// Matches Hopper-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also Hopper-v4 of Gymnasium, whose
+// v5 withholds the reward of 1 on the step that ends the episode.
 //
 //   action       3: torques at thigh, leg, foot; [-1, 1], gear 200 N m
 //   observation 11: 0 torso height z (m), 1 torso angle, 2 thigh, 3 leg, 4 foot (rad),

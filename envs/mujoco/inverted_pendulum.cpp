@@ -1,10 +1,11 @@
 // Inverted pendulum on MuJoCo: a pole hinged on a cart that shall stay upright.
 //
-// Matches InvertedPendulum-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also v4 of Gymnasium.
+// Matches InvertedPendulum-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also v4 of Gymnasium, whose
+// v5 withholds the reward on the step that ends the episode.
 //
 //   action       1: force on the cart; [-1, 1] is [-3, 3], gear 100 N
 //   observation  4: 0 cart position (m), 1 pole angle (rad), 2 and 3 their rates
-//   reward          1
+//   reward          1, the last step included
 //   terminated      the pole leans by more than 0.2 rad, or an entry is not finite
 //   reset           upright at rest; every position and velocity + U(-0.01, 0.01)
 #include "envs/mujoco/mujoco_env.h"

@@ -30,9 +30,14 @@ void install_handlers() {
 
 mjModel* compile(const std::string& mjcf) {
   const char* name = "robot.xml";
-  const auto vfs = std::make_unique<mjVFS>();
+  const auto free_vfs = [](mjVFS* v) {
+    mj_deleteVFS(v);
+    delete v;
+  };
+  const std::unique_ptr<mjVFS, decltype(free_vfs)> vfs(new mjVFS, free_vfs);
   mj_defaultVFS(vfs.get());
-#if mjVERSION_HEADER >= 310
+  // 3.1.3 brought the first call, 3.2.0 removed the second
+#if mjVERSION_HEADER >= 313
   mj_addBufferVFS(vfs.get(), name, mjcf.data(), static_cast<int>(mjcf.size()));
 #else
   mj_makeEmptyFileVFS(vfs.get(), name, static_cast<int>(mjcf.size()));
@@ -40,7 +45,6 @@ mjModel* compile(const std::string& mjcf) {
 #endif
   char error[1000] = "";
   mjModel* model = mj_loadXML(name, vfs.get(), error, sizeof(error));
-  mj_deleteVFS(vfs.get());
   if (model == nullptr) throw DataError(std::string("MuJoCo cannot compile a model: ") + error);
   return model;
 }

@@ -31,6 +31,8 @@ std::string fromto(const Capsule& capsule);
 class MujocoEnv : public Env {
  public:
   ~MujocoEnv() override;
+  MujocoEnv(const MujocoEnv&) = delete;
+  MujocoEnv& operator=(const MujocoEnv&) = delete;
   const EnvSpec& spec() const override { return spec_; }
   void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) override;
   StepResult step(std::span<const float> action, std::span<float> observation) override;

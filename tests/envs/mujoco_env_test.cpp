@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "cuda/check.h"
@@ -70,6 +71,13 @@ TEST(InvertedPendulumGoldenTest, ExactMassesFollowMujoco338) {
   const Golden ten = simulate(*env, 10);
   expect_near(ten.qpos, {.52526, -1.22201}, kQpos);
   expect_near(ten.qvel, {2.7166, -6.8265}, kQvel);
+}
+
+TEST(InvertedPendulumGoldenTest, OldMassesAreAsRecorded) {
+  const auto env = make("inverted_pendulum", "old");
+  const Golden ten = simulate(*env, 10);
+  expect_near(ten.qpos, {.56862, -1.33044}, kQpos);
+  expect_near(ten.qvel, {2.8671, -7.2406}, kQvel);
 }
 
 // mass, inertia across and along the capsule's axis, per body from the root down
@@ -163,6 +171,21 @@ TEST(HopperTest, RewardIsSpeedPlusOneMinusControlCost) {
   EXPECT_NEAR(r.reward, dx / 0.008 + 1.0 - 1e-3 * (1.0 + 0.25 + 0.0625), 1e-6);
 }
 
+TEST(HopperTest, TheEndRuleSeesSpeedsThatTheObservationClips) {
+  const auto env = make("hopper", "old");
+  start_at_rest(*env);
+  std::vector<double> state(static_cast<std::size_t>(env->state_size()));
+  env->get_state(state);
+  state[6 + 5] = 300.0;  // foot rate
+  env->set_state(state);
+  std::vector<float> o(11), zero(3, 0.0f);
+  const StepResult r = env->step(zero, o);
+  EXPECT_GT(env->data().qvel[5], 100.0);
+  EXPECT_EQ(o[10], 10.0f);
+  EXPECT_TRUE(r.terminated);
+  EXPECT_FALSE(r.broken);
+}
+
 TEST(HopperTest, ActionsBeyondTheRangeAreClipped) {
   const auto a = make("hopper", "old"), b = make("hopper", "old");
   start_at_rest(*a);
@@ -249,9 +272,17 @@ TEST(MujocoEnvTest, UnstableSimulationIsBrokenAndSilent) {
     EXPECT_FALSE(r.terminated);
     EXPECT_EQ(r.reward, 0.0f) << "no jump back to the start is paid";
   }
+  EXPECT_FALSE(std::filesystem::exists("MUJOCO_LOG.TXT"));
   // a healthy step afterwards
   env->reset(1, 0, o);
   EXPECT_FALSE(env->step(action, o).broken);
+}
+
+TEST(MujocoEnvTest, AnActionOfNanIsBroken) {
+  const auto env = make("hopper", "old");
+  std::vector<float> o(11);
+  env->reset(1, 0, o);
+  EXPECT_TRUE(env->step(std::vector<float>{0.0f, std::nanf(""), 0.0f}, o).broken);
 }
 
 TEST(MujocoEnvTest, EngineErrorsAreExceptions) {

@@ -25,6 +25,11 @@ std::vector<float> random_actions(int step, std::size_t count) {
   return actions;
 }
 
+std::vector<float> observations(const EnvPool& envs) {
+  const Matrix<const float> o = envs.observation();
+  return {o.data, o.data + o.count()};
+}
+
 class PoolTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(PoolTest, BatchEqualsEnvironmentsSteppedOneByOneForAnyNumberOfThreads) {
@@ -70,6 +75,21 @@ TEST_P(PoolTest, SavedStateContinuesBitForBit) {
     b.step({actions.data(), 3, A});
     ASSERT_EQ(a.get_state(), b.get_state()) << t;
   }
+}
+
+TEST_P(PoolTest, AnEpisodeNumberGivesTheSameStartsWhateverCameBefore) {
+  ThreadPool pool(2);
+  EnvPool a(options(GetParam()), 3, 3, pool), b(options(GetParam()), 3, 3, pool);
+  const int A = a.spec().action_size;
+  a.reset();
+  const std::vector<float> zeroth = observations(a);
+  for (int t = 0; t < 40; ++t) a.step({random_actions(t, static_cast<std::size_t>(3 * A)).data(), 3, A});
+  a.reset(7);
+  b.reset(7);
+  EXPECT_EQ(observations(a), observations(b));
+  EXPECT_NE(observations(a), zeroth);
+  a.reset();
+  EXPECT_EQ(observations(a), zeroth);
 }
 
 INSTANTIATE_TEST_SUITE_P(Environments, PoolTest,
@@ -120,6 +140,7 @@ TEST(PoolLimitTest, InactiveEnvironmentsStandStill) {
   const PoolStep step = envs.step({actions, 2, 1}, active);
   EXPECT_NE(step.reward[0], 0.0f);
   EXPECT_EQ(step.reward[1], 0.0f);
+  EXPECT_EQ(step.terminated[1] + step.truncated[1] + step.broken[1], 0);
   EXPECT_EQ(std::vector<float>(envs.observation().row(1), envs.observation().row(1) + 3), before);
 }
 
@@ -161,6 +182,15 @@ TEST(RegistryTest, UnknownNameSuggestsTheNearest) {
   } catch (const ConfigError& error) {
     EXPECT_STREQ(error.what(),
                  "env.name: there is no environment \"hoper\". Did you mean hopper? `mbrl_gpu envs` lists all.");
+  }
+}
+
+TEST(RegistryTest, NoNameIsSuggestedWhereNoneIsNear) {
+  try {
+    make_env(options("chess"));
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(), "env.name: there is no environment \"chess\". `mbrl_gpu envs` lists all.");
   }
 }
 
