@@ -1,9 +1,15 @@
 #include "host/io/checkpoint.h"
 
-#include <algorithm>
-#include <string>
-
+#include <fcntl.h>
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
 
 #include "cuda/check.h"
 #include "host/io/crc32c.h"
@@ -13,23 +19,33 @@ namespace mbrl {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kTensorFiles[] = {"weights.safetensors", "replay.safetensors"};
 constexpr const char* kFiles[] = {"weights.safetensors", "replay.safetensors", "state.json"};
 
-// size of each file and checksum of state.json: what DONE promises
+// sizes and checksums: what DONE promises
 nlohmann::json promise(const fs::path& folder) {
   nlohmann::json done;
   for (const char* file : kFiles) done["bytes"][file] = fs::file_size(folder / file);
   done["state_crc32c"] = crc32c(read_file(folder / "state.json"));
+  for (const char* file : kTensorFiles)
+    done["header_crc32c"][file] = crc32c(SafetensorsFile(folder / file).header());
   return done;
 }
 
 // why a folder is no complete checkpoint; "" if it is one
 std::string damage(const fs::path& folder) {
-  if (!fs::exists(folder / "DONE")) return "DONE is missing: it was never completed";
+  nlohmann::json done;
   try {
-    const nlohmann::json done = nlohmann::json::parse(read_file(folder / "DONE"));
+    if (!fs::exists(folder)) return "it does not exist";
+    if (!fs::exists(folder / "DONE")) return "DONE is missing: it was never completed";
+    done = nlohmann::json::parse(read_file(folder / "DONE"));
+    for (const char* file : kFiles) static_cast<void>(done.at("bytes").at(file).get<std::uint64_t>());
+  } catch (const std::exception& error) {
+    return fmt::format("DONE cannot be read: {}", error.what());
+  }
+  try {
     for (const char* file : kFiles) {
-      const auto expected = done.at("bytes").at(file).get<std::uint64_t>();
+      const auto expected = done["bytes"][file].get<std::uint64_t>();
       if (!fs::exists(folder / file)) return fmt::format("{} is missing", file);
       const std::uint64_t found = fs::file_size(folder / file);
       if (found != expected)
@@ -37,21 +53,52 @@ std::string damage(const fs::path& folder) {
     }
     if (done.at("state_crc32c") != crc32c(read_file(folder / "state.json")))
       return "state.json has changed since it was written";
+    const nlohmann::json headers = done.value("header_crc32c", nlohmann::json::object());
+    for (const auto& [file, crc] : headers.items())
+      if (crc != crc32c(SafetensorsFile(folder / file).header()))
+        return fmt::format("the header of {} has changed since it was written", file);
   } catch (const std::exception& error) {
-    return fmt::format("DONE cannot be read: {}", error.what());
+    return error.what();
   }
   return "";
 }
 
-std::vector<fs::path> step_folders(const fs::path& checkpoints_dir) {
-  std::vector<fs::path> folders;
-  std::error_code absent;
-  for (const auto& entry : fs::directory_iterator(checkpoints_dir, absent))
-    if (entry.is_directory() && entry.path().filename().string().starts_with("step-"))
-      folders.push_back(entry.path());
-  // fixed width, so names sort as numbers; newest first
-  std::sort(folders.rbegin(), folders.rend());
+// the N of a folder named `prefix`N; -1 for any other name
+std::int64_t step_of(const fs::path& folder, const std::string& prefix) {
+  const std::string name = folder.filename().string();
+  std::int64_t step = -1;
+  if (!name.starts_with(prefix)) return -1;
+  const auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), step);
+  return error == std::errc() && end == name.data() + name.size() ? step : -1;
+}
+
+struct StepFolder {
+  std::int64_t step;
+  fs::path path;
+};
+
+// folders named `prefix`N, newest first
+std::vector<StepFolder> step_folders(const fs::path& checkpoints_dir, const std::string& prefix) {
+  std::vector<StepFolder> folders;
+  std::error_code error;
+  for (fs::directory_iterator entry(checkpoints_dir, error), end; !error && entry != end; entry.increment(error)) {
+    const std::int64_t step = step_of(entry->path(), prefix);
+    if (step >= 0) folders.push_back({step, entry->path()});
+  }
+  std::sort(folders.begin(), folders.end(),
+            [](const StepFolder& a, const StepFolder& b) { return a.step > b.step; });
   return folders;
+}
+
+// puts back what a process that ended between two renames had moved aside, and deletes its remains
+void tidy(const fs::path& checkpoints_dir) {
+  std::error_code ignored;
+  for (const auto& [step, path] : step_folders(checkpoints_dir, ".replaced-")) {
+    const fs::path target = checkpoints_dir / fmt::format("step-{:09}", step);
+    if (!fs::exists(target, ignored)) fs::rename(path, target, ignored);
+    fs::remove_all(path, ignored);
+  }
+  for (const auto& [step, path] : step_folders(checkpoints_dir, ".writing-")) fs::remove_all(path, ignored);
 }
 
 void rename_or_throw(const fs::path& from, const fs::path& to) {
@@ -61,6 +108,24 @@ void rename_or_throw(const fs::path& from, const fs::path& to) {
     throw DataError(fmt::format("checkpoint {} cannot be put in place: {}.", to.string(), error.message()));
 }
 
+// moves `temporary` to `target`; what was there is then at `temporary` or gone
+void put_in_place(const fs::path& temporary, const fs::path& target, const fs::path& replaced) {
+  if (!fs::exists(target)) return rename_or_throw(temporary, target);
+
+  // both names change at once, so there is no moment without a checkpoint of this step
+  if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) return;
+
+  // some network file systems cannot exchange; there the old one steps aside first
+  rename_or_throw(target, replaced);
+  try {
+    rename_or_throw(temporary, target);
+  } catch (...) {
+    std::error_code ignored;
+    fs::rename(replaced, target, ignored);
+    throw;
+  }
+}
+
 }  // namespace
 
 fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_steps,
@@ -68,40 +133,59 @@ fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
   const fs::path target = checkpoints_dir / fmt::format("step-{:09}", env_steps);
   const fs::path temporary = checkpoints_dir / fmt::format(".writing-{:09}", env_steps);
   const fs::path replaced = checkpoints_dir / fmt::format(".replaced-{:09}", env_steps);
-  std::error_code ignored;
+  tidy(checkpoints_dir);
+  std::error_code error, ignored;
+  fs::create_directories(temporary, error);
+  if (error)
+    throw DataError(fmt::format("checkpoint folder {} cannot be made: {}. The last checkpoint is intact; "
+                                "choose another place with --runs DIR.",
+                                temporary.string(), error.message()));
   try {
-    std::error_code error;
-    fs::create_directories(checkpoints_dir, error);
-    fs::remove_all(temporary, error);
-    if (!fs::create_directory(temporary, error))
-      throw DataError(fmt::format("checkpoint folder {} cannot be made: {}.", temporary.string(),
-                                  error.message()));
     write_safetensors(temporary / "weights.safetensors", contents.weights);
     write_safetensors(temporary / "replay.safetensors", contents.replay);
     write_file_atomically(temporary / "state.json", contents.state.dump(1));
     write_file_atomically(temporary / "DONE", promise(temporary).dump(1));
     sync_folder(temporary);
-
-    // a folder cannot replace one that is not empty, so the old one steps aside first
-    fs::remove_all(replaced, ignored);
-    if (fs::exists(target)) rename_or_throw(target, replaced);
-    rename_or_throw(temporary, target);
+    put_in_place(temporary, target, replaced);
     sync_folder(checkpoints_dir);
   } catch (...) {
     fs::remove_all(temporary, ignored);
-    if (fs::exists(replaced) && !fs::exists(target)) fs::rename(replaced, target, ignored);
     throw;
   }
+  fs::remove_all(temporary, ignored);
   fs::remove_all(replaced, ignored);
-  const std::vector<fs::path> folders = step_folders(checkpoints_dir);
-  for (std::size_t i = static_cast<std::size_t>(std::max(keep, 1)); i < folders.size(); ++i)
-    if (folders[i] != target) fs::remove_all(folders[i], ignored);
+
+  // a damaged one does not count as kept
+  int kept = 1;
+  for (const auto& [step, path] : step_folders(checkpoints_dir, "step-")) {
+    if (step == env_steps) continue;
+    if (step < env_steps && kept < keep && damage(path).empty()) {
+      ++kept;
+    } else {
+      fs::remove_all(path, ignored);
+    }
+  }
   return target;
 }
 
-std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir) {
-  for (const fs::path& folder : step_folders(checkpoints_dir))
-    if (damage(folder).empty()) return folder;
+std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir,
+                                          const std::function<void(const std::string&)>& warn) {
+  std::vector<StepFolder> folders = step_folders(checkpoints_dir, "step-");
+  // left by a process that ended between two renames: complete, but under the other name
+  for (StepFolder& aside : step_folders(checkpoints_dir, ".replaced-"))
+    if (!fs::exists(checkpoints_dir / fmt::format("step-{:09}", aside.step))) folders.push_back(std::move(aside));
+  std::stable_sort(folders.begin(), folders.end(),
+                   [](const StepFolder& a, const StepFolder& b) { return a.step > b.step; });
+  for (const auto& [step, path] : folders) {
+    const std::string what = damage(path);
+    if (what.empty()) return path;
+    const std::string text = fmt::format("checkpoint {} is passed over: {}", path.string(), what);
+    if (warn) {
+      warn(text);
+    } else {
+      fmt::print(stderr, "warning: {}\n", text);
+    }
+  }
   return std::nullopt;
 }
 

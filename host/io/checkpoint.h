@@ -3,12 +3,15 @@
 //   checkpoints/step-<9 digits>/{weights.safetensors, replay.safetensors, state.json, DONE}
 //
 // A checkpoint is written under a temporary name, DONE last, and renamed into place; so whatever
-// happens, the previous one is intact and a half-written one is never taken for whole.
+// happens, the previous one is intact and a half-written one is never taken for whole. DONE holds the
+// size of each file, the checksum of state.json and those of the headers of the tensor files.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -23,15 +26,19 @@ struct CheckpointContents {
 };
 
 /// Writes checkpoints_dir/step-<env_steps>, replacing one of the same step, then deletes all but the
-/// `keep` newest. Returns the folder.
+/// `keep` newest complete ones. Those of later steps go too: the run was started over from before them,
+/// as its tables were. One process at a time writes to checkpoints_dir. Returns the folder.
 ///
 /// Errors   DataError, for instance on a full disk; earlier checkpoints are intact then.
 std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints_dir,
                                        std::int64_t env_steps, const CheckpointContents& contents,
                                        int keep);
 
-/// The newest complete checkpoint of a folder; folders without a valid DONE are passed over.
-std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::path& checkpoints_dir);
+/// The newest complete checkpoint of a folder. Folders without DONE, or that are not what DONE says,
+/// are passed over; `warn` is told which and why, standard error if there is none.
+std::optional<std::filesystem::path> latest_checkpoint(
+    const std::filesystem::path& checkpoints_dir,
+    const std::function<void(const std::string&)>& warn = {});
 
 /// A checkpoint open for reading.
 ///

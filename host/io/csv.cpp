@@ -1,5 +1,6 @@
 #include "host/io/csv.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -29,8 +30,12 @@ std::string kept_rows(const std::filesystem::path& path, const std::string& head
     throw DataError(fmt::format("{} has the columns {}; this run writes {}. Move the file away, or use another "
                                 "folder with --runs DIR.",
                                 path.string(), line, header));
-  while (std::getline(lines, line))
-    if (std::atoll(line.c_str()) <= limit && !line.empty()) kept += line + "\n";
+  const auto num_commas = std::count(header.begin(), header.end(), ',');
+  while (std::getline(lines, line)) {
+    // a crash or a full disk cuts off the last line, and "50000" may have become "50"
+    const bool whole = !lines.eof() && std::count(line.begin(), line.end(), ',') == num_commas;
+    if (whole && !line.empty() && std::atoll(line.c_str()) <= limit) kept += line + "\n";
+  }
   return kept;
 }
 
@@ -50,8 +55,9 @@ void CsvWriter::append(const std::vector<double>& row) {
   if (row.size() != num_columns_)
     throw ShapeError(fmt::format("csv: a row has {} values, the header {} names.", row.size(), num_columns_));
   std::string line;
-  for (const double value : row) line += (line.empty() ? "" : ",") + number_text(value);
-  file_->write(line + "\n");
+  for (const double value : row) line += number_text(value) + ",";
+  line.back() = '\n';
+  file_->write(line);
 }
 
 }  // namespace mbrl

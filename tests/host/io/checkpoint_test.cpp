@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "cuda/check.h"
+#include "host/io/output_file.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -163,6 +164,95 @@ TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   EXPECT_EQ(latest_checkpoint(folder.path()), previous);
   EXPECT_EQ(CheckpointReader(previous).state().at("mark"), 1);
+}
+
+TEST(CheckpointTest, WhatIsPassedOverIsToldWithTheReason) {
+  const TemporaryDirectory folder;
+  Data data;
+  fs::remove(write_checkpoint(folder.path(), 2, data.contents(), 5) / "DONE");
+  std::vector<std::string> warnings;
+  EXPECT_EQ(latest_checkpoint(folder.path(), [&](const std::string& text) { warnings.push_back(text); }),
+            std::nullopt);
+  EXPECT_THAT(warnings, testing::ElementsAre(testing::EndsWith(
+                            "step-000000002 is passed over: DONE is missing: it was never completed")));
+}
+
+TEST(CheckpointTest, AChangedHeaderOrAnUnreadableDoneIsDamage) {
+  const TemporaryDirectory folder;
+  Data data;
+  const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
+  // the same length, another name: only the checksum of the header tells
+  std::string text = file_text(path / "weights.safetensors");
+  text.replace(text.find("actor.0.weight"), 14, "actor.1.weight");
+  write_text(path / "weights.safetensors", text);
+  EXPECT_THAT(error_of([&] { CheckpointReader reader(path); }),
+              HasSubstr("the header of weights.safetensors has changed since it was written"));
+  write_text(path / "DONE", "{}");
+  EXPECT_THAT(error_of([&] { CheckpointReader reader(path); }), HasSubstr("DONE cannot be read"));
+}
+
+TEST(CheckpointTest, ADamagedOneDoesNotCountAsKept) {
+  const TemporaryDirectory folder;
+  Data data;
+  write_checkpoint(folder.path(), 1, data.contents(), 2);
+  fs::remove(write_checkpoint(folder.path(), 2, data.contents(), 2) / "DONE");
+  write_checkpoint(folder.path(), 3, data.contents(), 2);
+  EXPECT_TRUE(fs::exists(folder.path() / "step-000000001" / "DONE"));
+  EXPECT_FALSE(fs::exists(folder.path() / "step-000000002"));
+}
+
+TEST(CheckpointTest, ARunStartedOverReplacesThoseOfLaterSteps) {
+  const TemporaryDirectory folder;
+  Data data;
+  write_checkpoint(folder.path(), 900, data.contents(), 5);
+  const fs::path again = write_checkpoint(folder.path(), 100, data.contents(), 5);
+  EXPECT_EQ(latest_checkpoint(folder.path()), again);
+}
+
+TEST(CheckpointTest, FoldersOfOtherNamesStay) {
+  const TemporaryDirectory folder;
+  Data data;
+  fs::create_directories(folder.path() / "step-000000001-mine");
+  for (const std::int64_t step : {1, 2, 3}) write_checkpoint(folder.path(), step, data.contents(), 1);
+  EXPECT_TRUE(fs::exists(folder.path() / "step-000000001-mine"));
+}
+
+TEST(CheckpointTest, TheOneMovedAsideByAKilledProcessIsFoundAndPutBack) {
+  const TemporaryDirectory folder;
+  Data data;
+  fs::rename(write_checkpoint(folder.path(), 5, data.contents(5), 2), folder.path() / ".replaced-000000005");
+  fs::create_directories(folder.path() / ".writing-000000005");
+  EXPECT_EQ(latest_checkpoint(folder.path())->filename(), ".replaced-000000005");
+  write_checkpoint(folder.path(), 6, data.contents(6), 2);
+  EXPECT_EQ(CheckpointReader(folder.path() / "step-000000005").state().at("mark"), 5);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 2);
+}
+
+// /dev/full takes no byte: the error a full disk gives.
+TEST(OutputFileTest, AFullDiskTellsWhatIsNeededAndWhatIsFree) {
+  OutputFile file("/dev/full", OutputFile::Mode::kAppend, 3 << 20);
+  EXPECT_THAT(error_of([&] { file.write("x"); }),
+              testing::AllOf(HasSubstr("/dev/full cannot be written: No space left on device; the file needs 3.00 MiB, "),
+                             HasSubstr("are free there"), HasSubstr("--runs DIR")));
+}
+
+TEST(SafetensorsTest, ATruncatedOrForeignFileSaysWhatWasExpected) {
+  const TemporaryDirectory folder;
+  Data data;
+  const fs::path path = folder.path() / "a.safetensors";
+  write_safetensors(path, data.contents().weights);
+  const auto size = fs::file_size(path);
+  fs::resize_file(path, size - 1);
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+              HasSubstr("is truncated: expected " + std::to_string(size) + " bytes, found " + std::to_string(size - 1)));
+  write_text(path, "abc");
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }), HasSubstr("is truncated: expected 8 bytes, found 3"));
+  write_text(path, std::string(8, '\0') + "x");
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }), HasSubstr("is not a safetensors file"));
+  write_text(path, std::string(40, '\xff'));
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }), HasSubstr("expected a header of at most"));
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(folder.path() / "absent"); }),
+              HasSubstr("cannot be read: No such file or directory"));
 }
 
 }  // namespace

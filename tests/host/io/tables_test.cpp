@@ -36,6 +36,16 @@ TEST(CsvTest, AResumedTableEqualsOneThatNeverStopped) {
   EXPECT_EQ(file_text(path), "env_steps,x\n10,1\n20,2\n30,3\n");
 }
 
+TEST(CsvTest, ARowCutOffInTheMiddleIsDropped) {
+  const TemporaryDirectory folder;
+  const auto path = folder.path() / "a.csv";
+  for (const char* cut : {"2", "20", "20,", "20,5", "20\n"}) {
+    write_text(path, std::string("env_steps,x\n10,1\n") + cut);
+    CsvWriter csv(path, {"env_steps", "x"}, 20);
+    EXPECT_EQ(file_text(path), "env_steps,x\n10,1\n") << cut;
+  }
+}
+
 TEST(CsvTest, AFreshStartDropsOldRows) {
   const TemporaryDirectory folder;
   { CsvWriter(folder.path() / "a.csv", {"env_steps"}, -1).append({10}); }
