@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace mbrl {
 
 std::string duration_text(double seconds) {
@@ -21,29 +23,35 @@ Progress::Progress(int file_descriptor, bool terminal, double interval_s)
     : fd_(file_descriptor), terminal_(terminal), interval_(interval_s) {}
 
 void Progress::set_stage(std::string_view stage) {
-  if (stage_ == stage) return;
-  stage_ = stage;
+  if (stage_ != stage) stage_ = stage;
   show(false);
 }
 
 void Progress::update(const ProgressState& state) {
   state_ = state;
-  if (!started_) {
-    started_ = true;
-    first_ = state;
-    start_ = Clock::now();
-  }
+  started_ = true;
+  remember(Clock::now());
   show(false);
 }
 
+// at most one sample a second, none older than two minutes but the oldest
+void Progress::remember(Clock::time_point now) {
+  constexpr auto kBetween = std::chrono::seconds(1), kWindow = std::chrono::seconds(120);
+  if (!samples_.empty() && now - samples_.back().time < kBetween) return;
+  samples_.push_back({now, state_.env_steps, state_.updates});
+  while (samples_.size() > 2 && now - samples_[1].time > kWindow) samples_.pop_front();
+}
+
 std::string Progress::text() const {
-  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  const double steps = static_cast<double>(state_.env_steps - first_.env_steps);
+  const Sample& first = samples_.front();
+  const double seconds = std::chrono::duration<double>(Clock::now() - first.time).count();
+  const double steps = static_cast<double>(state_.env_steps - first.env_steps);
   const double rate = seconds > 0 ? steps / seconds : 0.0;
-  const double updates = static_cast<double>(state_.updates - first_.updates) / (seconds > 0 ? seconds : 1.0);
+  const double updates = static_cast<double>(state_.updates - first.updates) / (seconds > 0 ? seconds : 1.0);
   const double left = static_cast<double>(state_.total_steps - state_.env_steps);
-  return fmt::format("{:<10} {}/{} env steps, {:.1f} steps/s, {:.0f} updates/s, last return {:.1f}, ETA {}",
-                     stage_, state_.env_steps, state_.total_steps, rate, updates, state_.last_return,
+  return fmt::format("{:<10} {}/{} env steps, {:.1f} steps/s, {:.0f} updates/s, last return {}, ETA {}",
+                     stage_, state_.env_steps, state_.total_steps, rate, updates,
+                     std::isnan(state_.last_return) ? "-" : fmt::format("{:.1f}", state_.last_return),
                      rate > 0 ? duration_text(left / rate) : "-");
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 
@@ -15,13 +16,15 @@ struct ProgressState {
 };
 
 /// Writes to standard error: on a terminal one line, rewritten at most ten times a second and cut to its
-/// width; elsewhere whole lines, at most one every `plain_interval_s`. Cheap enough for every step.
+/// width; elsewhere whole lines, at most one every `plain_interval_s`. Rates and the time left follow the
+/// last two minutes, because exploration is faster than training. Cheap enough for every step.
 class Progress {
  public:
   explicit Progress(double plain_interval_s = 30.0);
   Progress(int file_descriptor, bool terminal, double interval_s);
   ~Progress() { finish(); }
 
+  /// What the run does now. Long stages call it again as they go on, so that the line stays alive.
   void set_stage(std::string_view stage);
   void update(const ProgressState& state);
 
@@ -34,6 +37,12 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
 
+  struct Sample {
+    Clock::time_point time;
+    std::int64_t env_steps, updates;
+  };
+
+  void remember(Clock::time_point now);
   void show(bool now);
   std::string text() const;
 
@@ -41,9 +50,10 @@ class Progress {
   bool terminal_;
   double interval_;
   std::string stage_;
-  ProgressState state_, first_;
+  ProgressState state_;
+  std::deque<Sample> samples_;  // one a second, oldest first
   bool started_ = false, line_shown_ = false, finished_ = false;
-  Clock::time_point start_ = Clock::now(), shown_ = Clock::now();
+  Clock::time_point shown_ = Clock::now();
 };
 
 /// "1:02:03", "4:05".

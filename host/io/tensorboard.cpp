@@ -5,6 +5,7 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -48,6 +49,19 @@ std::string masked_crc(const std::string& bytes) {
   return little_endian(((crc >> 15) | (crc << 17)) + 0xa282ead8u, 4);
 }
 
+// where to write; the files of a run that starts anew go first. One of the same second and process is
+// continued: records follow each other
+std::filesystem::path event_file(const std::filesystem::path& folder, bool fresh) {
+  std::error_code ignored;
+  if (fresh) {
+    std::vector<std::filesystem::path> old;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+      if (entry.path().filename().string().starts_with("events.out.tfevents.")) old.push_back(entry.path());
+    for (const auto& path : old) std::filesystem::remove(path, ignored);
+  }
+  return folder / fmt::format("events.out.tfevents.{:.0f}.mbrl_gpu.{}", std::floor(now()), getpid());
+}
+
 }  // namespace
 
 std::string tfrecord(const std::string& data) {
@@ -61,10 +75,15 @@ std::string scalar_event(double wall_time, std::int64_t step, const std::string&
          field_bytes(5, summary);
 }
 
-TensorboardWriter::TensorboardWriter(const std::filesystem::path& folder)
-    : file_(folder / fmt::format("events.out.tfevents.{:.0f}.mbrl_gpu.{}", std::floor(now()), getpid()),
-            OutputFile::Mode::kTruncate) {
+std::string session_start_event(double wall_time, std::int64_t step) {
+  return field_double(1, wall_time) + field_varint(2, static_cast<std::uint64_t>(step)) +
+         field_bytes(7, field_varint(1, 1));
+}
+
+TensorboardWriter::TensorboardWriter(const std::filesystem::path& folder, std::int64_t resume_step)
+    : file_(event_file(folder, resume_step < 0), OutputFile::Mode::kAppend) {
   file_.write(tfrecord(field_double(1, now()) + field_bytes(3, "brain.Event:2")));
+  if (resume_step >= 0) file_.write(tfrecord(session_start_event(now(), resume_step + 1)));
 }
 
 void TensorboardWriter::scalar(const std::string& tag, std::int64_t step, double value) {

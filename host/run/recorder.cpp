@@ -5,6 +5,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "cuda/check.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {
@@ -18,7 +19,12 @@ std::vector<std::string> metric_columns(const std::vector<std::string>& names) {
 }
 
 std::shared_ptr<spdlog::logger> make_logger(const std::filesystem::path& file, bool append) {
-  auto to_file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string(), /*truncate=*/!append);
+  std::shared_ptr<spdlog::sinks::basic_file_sink_mt> to_file;
+  try {
+    to_file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string(), /*truncate=*/!append);
+  } catch (const spdlog::spdlog_ex& error) {
+    throw DataError(std::string(error.what()) + ". Choose another place with --runs DIR.");
+  }
   auto to_console = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   to_file->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
   to_console->set_pattern("%H:%M:%S %v");
@@ -38,8 +44,12 @@ Recorder::Recorder(const RunDir& dir, const std::vector<std::string>& metric_nam
       episodes_(folder_ / "episodes.csv",
                 {"env_steps", "episode", "return", "length", "terminated", "truncated", "broken"},
                 resume_env_steps),
-      events_(folder_),
-      logger_(make_logger(folder_ / "log.txt", resume_env_steps >= 0)) {}
+      events_(folder_, resume_env_steps),
+      logger_(make_logger(folder_ / "log.txt", resume_env_steps >= 0)) {
+  // that of an earlier part of the run would be taken for this one's end
+  std::error_code absent;
+  std::filesystem::remove(folder_ / "summary.json", absent);
+}
 
 Recorder::~Recorder() = default;
 
@@ -59,6 +69,15 @@ void Recorder::record_episode(const EpisodeReport& e) {
                     static_cast<double>(e.length), e.terminated ? 1.0 : 0.0, e.truncated ? 1.0 : 0.0,
                     e.broken ? 1.0 : 0.0});
   events_.scalar("episode/return", e.env_steps, e.episode_return);
+}
+
+void Recorder::record_scalar(const std::string& tag, std::int64_t step, double value) {
+  events_.scalar(tag, step, value);
+}
+
+void Recorder::sync() {
+  metrics_.sync();
+  episodes_.sync();
 }
 
 void Recorder::log(const std::string& text) {

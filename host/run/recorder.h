@@ -40,9 +40,14 @@ class Recorder {
 
   void record_evaluation(const EvaluationRow& row);
   void record_episode(const EpisodeReport& episode);
+  void record_scalar(const std::string& tag, std::int64_t step, double value);  // events only
   void log(const std::string& text);
   void warn(const std::string& text);
   void write_summary(const nlohmann::ordered_json& summary);
+
+  /// Waits until the disk has the tables. Before a checkpoint: what it was made after is then there too,
+  /// whatever happens to the machine.
+  void sync();
 
  private:
   std::filesystem::path folder_;

@@ -80,9 +80,12 @@ void RunDir::lock() {
   if (lock_fd_ < 0)
     throw DataError(fmt::format("run directory {} cannot be written: {}. Choose another place with --runs DIR.",
                                 path_.string(), std::strerror(errno)));
-  if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
-    char owner[32] = "";
-    [[maybe_unused]] const ssize_t count = ::read(lock_fd_, owner, sizeof(owner) - 1);
+  // any other error: a file system without locks, where the run goes on unguarded
+  if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    char text[32] = "";
+    [[maybe_unused]] const ssize_t count = ::read(lock_fd_, text, sizeof(text) - 1);
+    // empty for the moment between its lock and its number
+    const std::string owner = text[0] == '\0' ? "that has just started" : text;
     ::close(std::exchange(lock_fd_, -1));
     throw DataError(fmt::format(
         "run directory {} is in use by process {}. Wait for it, stop it, or choose another seed or --runs DIR.",

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 
 namespace mbrl {
 namespace {
@@ -17,11 +18,13 @@ void say(const char (&text)[kSize]) {
 }
 
 void on_signal(int signal) {
+  const int error = errno;  // of the call that was interrupted
   if (stop.exchange(true) && signal == SIGINT) {
     say("\nstopped at once; the last checkpoint is intact.\n");
     _exit(130);
   }
   say("\nstopping after this step, with a checkpoint; Ctrl-C again stops at once.\n");
+  errno = error;
 }
 
 }  // namespace

@@ -89,6 +89,26 @@ TEST(TensorboardTest, AScalarEventIsTheProtobufBytes) {
   EXPECT_EQ(scalar_event(1.0, 300, "a", 2.0f), expected);
 }
 
+TEST(TensorboardTest, AResumedRunVoidsWhatEarlierFilesHoldBeyondItsStart) {
+  // wall_time 1.0, step 21, session_log (field 7) with status START (field 1, 1)
+  EXPECT_EQ(session_start_event(1.0, 21), std::string("\x09\0\0\0\0\0\0\xf0\x3f\x10\x15\x3a\x02\x08\x01", 15));
+  const TemporaryDirectory folder;
+  { TensorboardWriter first(folder.path()); }
+  { TensorboardWriter resumed(folder.path(), 20); }
+  std::string text;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) text += file_text(entry.path());
+  EXPECT_THAT(text, testing::HasSubstr(std::string("\x10\x15\x3a\x02\x08\x01")));
+}
+
+TEST(TensorboardTest, AFreshStartDeletesEarlierEventsAndNothingElse) {
+  const TemporaryDirectory folder;
+  write_text(folder.path() / "events.out.tfevents.1.other", "old");
+  write_text(folder.path() / "notes.txt", "mine");
+  TensorboardWriter writer(folder.path());
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "events.out.tfevents.1.other"));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "notes.txt"));
+}
+
 class ProgressTest : public testing::Test {
  protected:
   ProgressTest() { EXPECT_EQ(pipe(fds_), 0); }
@@ -114,6 +134,21 @@ TEST_F(ProgressTest, WithoutATerminalItWritesWholeLines) {
   EXPECT_THAT(text, testing::HasSubstr("ETA -"));
   EXPECT_EQ(text.find('\r'), std::string::npos);
   EXPECT_EQ(text.back(), '\n');
+}
+
+TEST_F(ProgressTest, AReturnThatDoesNotExistYetIsADash) {
+  Progress progress(fds_[1], false, 0.0);
+  progress.update({.env_steps = 1, .total_steps = 2, .last_return = std::nan("")});
+  EXPECT_THAT(read_all(), testing::HasSubstr("last return -, "));
+}
+
+TEST_F(ProgressTest, ALongStageKeepsTheLineAlive) {
+  Progress progress(fds_[1], false, 0.0);
+  progress.update({.env_steps = 1, .total_steps = 2});
+  progress.set_stage("model_fit");
+  read_all();
+  progress.set_stage("model_fit");
+  EXPECT_THAT(read_all(), testing::StartsWith("model_fit  1/2 env steps"));
 }
 
 TEST_F(ProgressTest, LinesAreNoMoreFrequentThanTheInterval) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -78,6 +79,59 @@ TEST(SignalsTest, TermAndIntAskForAStop) {
   clear_stop();
 }
 
+// Runs `action` in a child with standard error in a pipe; returns its exit code and what it wrote.
+template <typename Action>
+std::pair<int, std::string> in_child(Action action) {
+  int fds[2];
+  EXPECT_EQ(pipe(fds), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(fds[1], STDERR_FILENO);
+    action();
+    _exit(0);
+  }
+  close(fds[1]);
+  std::string text;
+  char block[256];
+  for (ssize_t count; (count = read(fds[0], block, sizeof(block))) > 0;) text.append(block, static_cast<std::size_t>(count));
+  close(fds[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text};
+}
+
+TEST(SignalsTest, ASecondInterruptEndsAtOnceAndSaysWhatIsLeft) {
+  const auto [code, text] = in_child([] {
+    install_signal_handlers();
+    clear_stop();
+    raise(SIGINT);
+    raise(SIGINT);
+  });
+  EXPECT_EQ(code, 130);
+  EXPECT_THAT(text, testing::AllOf(HasSubstr("stopping after this step, with a checkpoint"),
+                                   HasSubstr("stopped at once; the last checkpoint is intact")));
+}
+
+TEST(SignalsTest, ASecondTermWaitsForTheCheckpoint) {
+  const auto [code, text] = in_child([] {
+    install_signal_handlers();
+    clear_stop();
+    raise(SIGTERM);
+    raise(SIGTERM);
+    _exit(stop_requested() ? 7 : 8);
+  });
+  EXPECT_EQ(code, 7);
+}
+
+TEST(SignalsTest, AClosedPipeAndAFileSizeLimitAreErrorsNotTheEnd) {
+  const auto [code, text] = in_child([] {
+    install_signal_handlers();
+    raise(SIGPIPE);
+    raise(SIGXFSZ);
+  });
+  EXPECT_EQ(code, 0);
+}
+
 TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
   const TemporaryDirectory folder;
   const auto evaluation = [](std::int64_t step) {
@@ -116,6 +170,28 @@ TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
   EXPECT_THAT(whole[0], testing::StartsWith("env_steps,epoch,wall_time_s,eval_return_mean,eval_return_std,loss\n"
                                             "10,1,0.5,15,2,0.25\n"));
   EXPECT_THAT(whole[0], HasSubstr("env_steps,episode,return,length,terminated,truncated,broken\n10,2,3.5,5,1,0,0\n"));
+}
+
+TEST(RecorderTest, AStartTakesTheSummaryOfTheLastEndAway) {
+  const TemporaryDirectory folder;
+  const RunDir dir = RunDir::open(folder.path(), config(), {}, "cpu");
+  write_text(dir.path() / "summary.json", "{}");
+  Progress progress(1000.0);
+  Recorder recorder(dir, {}, 0, progress);
+  EXPECT_FALSE(std::filesystem::exists(dir.path() / "summary.json"));
+}
+
+TEST(RecorderTest, ALogThatCannotBeOpenedSaysTheWayOut) {
+  const TemporaryDirectory folder;
+  const RunDir dir = RunDir::open(folder.path(), config(), {}, "cpu");
+  std::filesystem::create_directory(dir.path() / "log.txt");
+  Progress progress(1000.0);
+  try {
+    Recorder recorder(dir, {}, -1, progress);
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("log.txt"), HasSubstr("--runs DIR")));
+  }
 }
 
 TEST(RecorderTest, LogAndSummaryAreKept) {
