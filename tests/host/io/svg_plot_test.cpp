@@ -1,0 +1,110 @@
+// Tests for host/io/svg_plot.{h,cpp}.
+#include "host/io/svg_plot.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "cuda/check.h"
+
+namespace mbrl {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+int count(const std::string& text, const std::string& part) {
+  int found = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++found;
+  return found;
+}
+
+TEST(SvgPlotTest, TicksAreOneTwoOrFiveTimesAPowerOfTen) {
+  EXPECT_THAT(nice_ticks(0, 100, 5), ElementsAre(0, 20, 40, 60, 80, 100));
+  EXPECT_THAT(nice_ticks(-30, 3200, 6), ElementsAre(0, 1000, 2000, 3000));
+  EXPECT_THAT(nice_ticks(1, 2, 2), ElementsAre(1, 1.5, 2));
+  EXPECT_THAT(nice_ticks(-10, 10, 2), ElementsAre(-10, 0, 10));
+}
+
+TEST(SvgPlotTest, TicksAreShortNumbers) {
+  EXPECT_EQ(tick_text(0), "0");
+  EXPECT_EQ(tick_text(250), "250");
+  EXPECT_EQ(tick_text(-3500), "-3500");
+  EXPECT_EQ(tick_text(25000), "25k");
+  EXPECT_EQ(tick_text(1.5e6), "1.5M");
+}
+
+TEST(SvgPlotTest, SeriesOverRunsIsMeanAndBand) {
+  const std::vector<std::vector<double>> runs = {{1, 4}, {3, 4}, {5, std::nan("")}};
+  const PlotSeries std = series_over_runs("a", {0, 1}, runs, Band::kStd);
+  EXPECT_THAT(std.y, ElementsAre(3, 4));
+  EXPECT_THAT(std.low, ElementsAre(1, 4));
+  EXPECT_THAT(std.high, ElementsAre(5, 4));
+  const PlotSeries range = series_over_runs("a", {0, 1}, {{1, 4}, {3, 8}}, Band::kMinMax);
+  EXPECT_THAT(range.low, ElementsAre(1, 4));
+  EXPECT_THAT(range.high, ElementsAre(3, 8));
+}
+
+TEST(SvgPlotTest, PointsLandWhereTheAxesSay) {
+  // the frame of a plot with one legend row is 70..700 by 40..384
+  const std::string svg = svg_plot({.title = "t",
+                                    .x_label = "x",
+                                    .y_label = "y",
+                                    .series = {{.name = "s", .x = {0, 5, 10}, .y = {0, 1, 2}}}});
+  EXPECT_THAT(svg, HasSubstr("<polyline points=\"70.0,384.0 385.0,212.0 700.0,40.0\""));
+}
+
+TEST(SvgPlotTest, AGapSplitsTheLineAndALonePointIsADot) {
+  const std::string svg =
+      svg_plot({.title = "",
+                .x_label = "",
+                .y_label = "",
+                .series = {{.name = "s", .x = {0, 1, 2, 3}, .y = {0, 1, std::nan(""), 2}}}});
+  EXPECT_EQ(count(svg, "<polyline"), 1);
+  EXPECT_EQ(count(svg, "<circle"), 1);
+  EXPECT_THAT(svg, Not(HasSubstr("nan")));
+}
+
+TEST(SvgPlotTest, BandsLieUnderAllLinesAndPublishedCurvesAreDashed) {
+  PlotSeries ours = series_over_runs("ours", {0, 1}, {{0, 1}, {1, 2}}, Band::kMinMax);
+  const PlotSeries paper{.name = "paper", .x = {0, 1}, .y = {0, 1}, .dashed = true};
+  const std::string svg =
+      svg_plot({.title = "t", .x_label = "x", .y_label = "y", .series = {paper, ours}});
+  EXPECT_LT(svg.find("<polygon"), svg.find("<polyline"));
+  EXPECT_EQ(count(svg, "stroke-dasharray"), 2) << "its line and its legend";
+}
+
+TEST(SvgPlotTest, NamesAreEscaped) {
+  const std::string svg = svg_plot({.title = "a < b & \"c\"",
+                                    .x_label = "",
+                                    .y_label = "",
+                                    .series = {{.name = "s", .x = {0, 1}, .y = {0, 1}}}});
+  EXPECT_THAT(svg, HasSubstr("a &lt; b &amp; &quot;c&quot;"));
+}
+
+TEST(SvgPlotTest, AFlatLineStillHasAnAxis) {
+  const std::string svg = svg_plot(
+      {.title = "", .x_label = "", .y_label = "", .series = {{.name = "s", .x = {3}, .y = {7}}}});
+  EXPECT_THAT(svg, HasSubstr("<circle cx=\"385.0\" cy=\"212.0\""));
+}
+
+TEST(SvgPlotTest, AnEmptyPlotAndUnequalLengthsAreErrors) {
+  Plot plot{.title = "hopper",
+            .x_label = "",
+            .y_label = "",
+            .series = {{.name = "s", .x = {1}, .y = {std::nan("")}}}};
+  try {
+    svg_plot(plot);
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("plot hopper: there is nothing to draw"));
+  }
+  plot.series[0].y = {1, 2};
+  EXPECT_THROW(svg_plot(plot), ShapeError);
+}
+
+}  // namespace
+}  // namespace mbrl
