@@ -47,33 +47,29 @@ ThreadPool::ThreadPool(int num_threads) {
 
 ThreadPool::~ThreadPool() {
   stopping_ = true;
-  generation_.fetch_add(1);
-  generation_.notify_all();
+  batch_.fetch_add(1);
+  batch_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
 void ThreadPool::run(int num_tasks, Call call, void* context) {
   if (num_tasks <= 0) return;
-  num_tasks_ = num_tasks;
   call_ = call;
   context_ = context;
-  next_task_.store(0, std::memory_order_relaxed);
-  workers_done_.store(0, std::memory_order_relaxed);
-
-  // start the workers, take part, then wait for the last one to leave
-  const bool shared = !workers_.empty() && num_tasks > 1;
-  if (shared) {
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
+  num_done_.store(0, std::memory_order_relaxed);
+  ticket_.store(static_cast<std::uint64_t>(num_tasks) << 32, std::memory_order_release);
+  if (!workers_.empty() && num_tasks > 1) {
+    batch_.fetch_add(1, std::memory_order_release);
+    batch_.notify_all();
   }
-  work(num_tasks, call, context);
-  if (shared) {
-    const int expected = static_cast<int>(workers_.size());
-    const auto all_left = [&] { return workers_done_.load(std::memory_order_acquire) == expected; };
-    while (!spin_until(all_left)) {
-      const int seen = workers_done_.load(std::memory_order_acquire);
-      if (seen != expected) workers_done_.wait(seen);
-    }
+
+  // take part, then wait for the tasks that others have taken
+  work();
+  const auto expected = static_cast<std::uint32_t>(num_tasks);
+  const auto all_done = [&] { return num_done_.load(std::memory_order_acquire) == expected; };
+  while (!spin_until(all_done)) {
+    const std::uint32_t seen = num_done_.load(std::memory_order_acquire);
+    if (seen != expected) num_done_.wait(seen);
   }
   if (failed_.load(std::memory_order_acquire)) {
     failed_ = false;
@@ -81,15 +77,21 @@ void ThreadPool::run(int num_tasks, Call call, void* context) {
   }
 }
 
-void ThreadPool::work(int num_tasks, Call call, void* context) {
+void ThreadPool::work() {
+  std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
   for (;;) {
-    const int task = next_task_.fetch_add(1, std::memory_order_relaxed);
+    const auto num_tasks = static_cast<std::uint32_t>(ticket >> 32);
+    const auto task = static_cast<std::uint32_t>(ticket);
     if (task >= num_tasks) return;
+    if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+    // the batch cannot end, nor call_ change, before this task is counted as done
     try {
-      call(context, task);
+      call_(context_, static_cast<int>(task));
     } catch (...) {
       if (!failed_.exchange(true)) error_ = std::current_exception();
     }
+    if (num_done_.fetch_add(1, std::memory_order_acq_rel) + 1 == num_tasks) num_done_.notify_all();
+    ticket = ticket_.load(std::memory_order_acquire);
   }
 }
 
@@ -99,16 +101,14 @@ void ThreadPool::worker_loop(int index) {
   omp_set_num_threads(1);
   std::uint32_t seen = 0;
   for (;;) {
-    const auto started = [&] { return generation_.load(std::memory_order_acquire) != seen; };
-    if (!spin_until(started)) {
-      generation_.wait(seen);
-      if (!started()) continue;
+    const auto called = [&] { return batch_.load(std::memory_order_acquire) != seen; };
+    if (!spin_until(called)) {
+      batch_.wait(seen);
+      continue;
     }
-    seen = generation_.load(std::memory_order_acquire);
+    seen = batch_.load(std::memory_order_acquire);
     if (stopping_) return;
-    work(num_tasks_, call_, context_);
-    workers_done_.fetch_add(1, std::memory_order_release);
-    workers_done_.notify_all();
+    work();
   }
 }
 

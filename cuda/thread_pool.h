@@ -45,15 +45,16 @@ class ThreadPool {
   using Call = void (*)(void* context, int task);
 
   void run(int num_tasks, Call call, void* context);
-  void work(int num_tasks, Call call, void* context);
+  void work();
   void worker_loop(int index);
 
   std::vector<std::thread> workers_;
-  std::atomic<std::uint32_t> generation_{0};  // bumped to start a batch of tasks
-  std::atomic<int> next_task_{0};
-  std::atomic<int> workers_done_{0};
+  std::atomic<std::uint32_t> batch_{0};  // bumped to wake the workers
+  // number of tasks above, next task below: one word, so that a thread that comes late finds either an
+  // open task of the current batch or none, and nobody waits for it
+  std::atomic<std::uint64_t> ticket_{0};
+  std::atomic<std::uint32_t> num_done_{0};
   std::atomic<bool> stopping_{false};
-  int num_tasks_ = 0;
   Call call_ = nullptr;
   void* context_ = nullptr;
   std::atomic<bool> failed_{false};

@@ -19,7 +19,6 @@ inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 inline Vec broadcast(float x) { return _mm512_set1_ps(x); }
 inline Vec fma_v(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
-inline Vec add_v(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 #else
 using Vec = __m256;
 constexpr int kLanes = 8;
@@ -28,7 +27,6 @@ inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 inline Vec broadcast(float x) { return _mm256_set1_ps(x); }
 inline Vec fma_v(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
-inline Vec add_v(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 #endif
 
 /// The scalar operand of a product: element (row, k) at p[row * stride + k] (kRows, W itself) or at
@@ -133,10 +131,8 @@ void dense(const DenseTile& t) {
             float* derivative = t.derivative + r * kTileRows;
             for (int i = 0; i < kTileRows; ++i) {
               const float z = y[i] + bias;
-              const float s = sigmoid_f(z);
-              const float h = z * s;
-              y[i] = h;
-              derivative[i] = fma_f(h, 1.0f - s, s);
+              y[i] = swish_f(z);
+              derivative[i] = swish_gradient_f(z);
             }
           }
           break;
@@ -243,14 +239,14 @@ void update_weights(const WeightGradientBlock& g, float* scratch) {
 
 void update_bias(const BiasGradient& g) {
   for (int r = 0; r < g.out; ++r) {
-    Vec sum = broadcast(0.0f);
-    for (int tile = 0; tile < g.num_tiles; ++tile)
-      for (int j = 0; j < kTileRows; j += kLanes)
-        sum = add_v(sum, load(g.dy + tile * g.tile_stride + r * kTileRows + j));
-    alignas(64) float lanes[kLanes];
-    store(lanes, sum);
+    // sixteen partial sums whatever the vector width, so that all instruction sets agree to the bit
+    alignas(64) float lanes[16] = {};
+    for (int tile = 0; tile < g.num_tiles; ++tile) {
+      const float* dy = g.dy + tile * g.tile_stride + r * kTileRows;
+      for (int j = 0; j < kTileRows; ++j) lanes[j % 16] += dy[j];
+    }
     float gradient = 0.0f;
-    for (int j = 0; j < kLanes; ++j) gradient += lanes[j];
+    for (const float lane : lanes) gradient += lane;
     apply_update(g.update, static_cast<std::size_t>(r), &gradient, 1, 0.0f);
   }
 }

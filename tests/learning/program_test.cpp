@@ -1,0 +1,195 @@
+// Tests of the whole program as a user runs it: it learns, it is reproducible, it survives signals and bad
+// luck, and it says so.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+struct Outcome {
+  int exit_code;
+  std::string error;
+};
+
+/// Runs the program in a folder of its own.
+class ProgramTest : public testing::Test {
+ protected:
+  pid_t start(const std::vector<std::string>& arguments) {
+    const pid_t child = fork();
+    if (child != 0) return child;
+    std::vector<std::string> words{MBRL_PROGRAM};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const int out = open((folder_.path() / "out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    const int err = open((folder_.path() / "err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    dup2(out, STDOUT_FILENO);
+    dup2(err, STDERR_FILENO);
+    if (chdir(folder_.path().c_str()) == 0) execv(MBRL_PROGRAM, argv.data());
+    _exit(127);
+  }
+  Outcome finish(pid_t child) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, file_text(folder_.path() / "err")};
+  }
+  Outcome run(const std::vector<std::string>& arguments) { return finish(start(arguments)); }
+  std::string output() const { return file_text(folder_.path() / "out"); }
+
+  // the only run below a runs folder
+  fs::path run_folder(const std::string& runs) const {
+    for (const auto& entry : fs::recursive_directory_iterator(folder_.path() / runs))
+      if (entry.path().filename() == "config.json") return entry.path().parent_path();
+    return {};
+  }
+  nlohmann::json summary(const std::string& runs) const {
+    return nlohmann::json::parse(file_text(run_folder(runs) / "summary.json"));
+  }
+
+  // metrics.csv and episodes.csv without the column of wall time
+  std::string tables(const std::string& runs) const {
+    std::stringstream lines(file_text(run_folder(runs) / "metrics.csv"));
+    std::string line, kept;
+    while (std::getline(lines, line)) {
+      std::stringstream fields(line);
+      std::string field;
+      for (int column = 0; std::getline(fields, field, ','); ++column)
+        if (column != 2) kept += field + ",";
+      kept += "\n";
+    }
+    return kept + file_text(run_folder(runs) / "episodes.csv");
+  }
+
+  TemporaryDirectory folder_;
+};
+
+TEST_F(ProgramTest, SmokeTrainingLearnsTheSwingUp) {
+  const Outcome outcome = run({"run", "smoke.json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  const auto s = summary("runs");
+  EXPECT_EQ(s.at("status"), "done");
+  EXPECT_EQ(s.at("env_steps"), 4000);
+  // a random policy gets about -1200; four seeds ended between -96 and -198
+  EXPECT_GT(s.at("final_return"), -600.0);
+  for (const char* file : {"config.json", "command.txt", "machine.json", "log.txt", "metrics.csv", "episodes.csv"})
+    EXPECT_TRUE(fs::exists(run_folder("runs") / file)) << file;
+  EXPECT_THAT(output(), HasSubstr("env.name"));
+  EXPECT_THAT(outcome.error, HasSubstr("model fit: "));
+
+  // the saved policy is the trained one
+  EXPECT_EQ(run({"eval", run_folder("runs").string(), "--episodes", "5"}).exit_code, 0);
+  const std::string text = output();
+  const std::size_t at = text.find("mean return ");
+  ASSERT_NE(at, std::string::npos) << text;
+  EXPECT_GT(std::stod(text.substr(at + 12)), -600.0);
+
+  // the same command again finds the run complete
+  const Outcome again = run({"run", "smoke.json"});
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.error, HasSubstr("this run is complete: 4000 env steps"));
+}
+
+TEST_F(ProgramTest, OneThreadAndTwoWriteTheSameTables) {
+  for (const char* threads : {"1", "2"})
+    ASSERT_EQ(run({"run", "smoke", "loop.num_env_steps=1100", "--threads", threads, "--runs", threads}).exit_code, 0);
+  EXPECT_EQ(tables("1"), tables("2"));
+  EXPECT_THAT(tables("1"), HasSubstr("\n900,"));
+}
+
+TEST_F(ProgramTest, StoppedBySigtermAndResumedEqualsNeverStopped) {
+  const std::vector<std::string> command{"run", "smoke", "loop.num_env_steps=1500", "--runs"};
+  const auto with = [&](const char* runs) {
+    auto words = command;
+    words.emplace_back(runs);
+    return words;
+  };
+  ASSERT_EQ(run(with("whole")).exit_code, 0);
+
+  // stop once training is under way
+  const pid_t child = start(with("parts"));
+  for (int i = 0; i < 6000; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (file_text(folder_.path() / "err").find("env step 900") != std::string::npos) break;
+  }
+  kill(child, SIGTERM);
+  const Outcome stopped = finish(child);
+  EXPECT_EQ(stopped.exit_code, 130) << stopped.error;
+  EXPECT_THAT(stopped.error, HasSubstr("the same command goes on from here"));
+  EXPECT_EQ(summary("parts").at("status"), "stopped");
+
+  const Outcome resumed = run(with("parts"));
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.error;
+  EXPECT_THAT(resumed.error, HasSubstr("resumed from "));
+  EXPECT_EQ(tables("whole"), tables("parts"));
+  EXPECT_EQ(file_text(run_folder("whole") / "checkpoints/step-000001500/weights.safetensors"),
+            file_text(run_folder("parts") / "checkpoints/step-000001500/weights.safetensors"));
+}
+
+TEST_F(ProgramTest, ADivergingRunNamesStepAndTensorAndKeepsItsState) {
+  const Outcome outcome = run({"run", "smoke", "sac.learning_rate=1e18", "checkpoint.interval=400"});
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, testing::ContainsRegex("sac: .* is (-?inf|-?nan) at policy update [0-9]+"));
+  EXPECT_EQ(summary("runs").at("status"), "failed");
+  EXPECT_TRUE(fs::exists(run_folder("runs") / "failed"));
+  EXPECT_TRUE(fs::exists(run_folder("runs") / "checkpoints/step-000000400/DONE"));
+}
+
+TEST_F(ProgramTest, ARunFolderThatCannotBeWrittenIsExitCode4) {
+  write_text(folder_.path() / "file", "");
+  const Outcome outcome = run({"run", "smoke", "--runs", "file/runs"});
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, HasSubstr("--runs DIR"));
+}
+
+TEST_F(ProgramTest, ADamagedCheckpointIsPassedOverOrNamed) {
+  ASSERT_EQ(run({"run", "smoke", "loop.num_env_steps=600", "checkpoint.interval=300"}).exit_code, 0);
+  const fs::path checkpoints = run_folder("runs") / "checkpoints";
+  fs::resize_file(checkpoints / "step-000000600/weights.safetensors", 100);
+  const Outcome named = run({"run", "smoke", "loop.num_env_steps=600", "--resume",
+                             (checkpoints / "step-000000600").string()});
+  EXPECT_EQ(named.exit_code, 4);
+  EXPECT_THAT(named.error, HasSubstr("weights.safetensors has 100 bytes"));
+  const Outcome passed = run({"run", "smoke", "loop.num_env_steps=600"});
+  EXPECT_EQ(passed.exit_code, 0);
+  EXPECT_THAT(passed.error, HasSubstr("step-000000300 at env step 300"));
+}
+
+TEST_F(ProgramTest, ACheckpointOfAnotherConfigIsExitCode4AndListsTheKeys) {
+  ASSERT_EQ(run({"run", "smoke", "loop.num_env_steps=500"}).exit_code, 0);
+  const Outcome outcome = run({"run", "smoke", "loop.num_env_steps=500", "sac.tau=0.01", "--resume",
+                               run_folder("runs").string()});
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, HasSubstr("sac.tau differs (0.005 -> 0.01)"));
+}
+
+TEST_F(ProgramTest, BenchPrintsOneObjectPerLine) {
+  ASSERT_EQ(run({"bench", "smoke", "--json", "--seconds", "0.01"}).exit_code, 0);
+  std::stringstream lines(output());
+  std::string line;
+  std::vector<std::string> operations;
+  while (std::getline(lines, line)) {
+    const auto row = nlohmann::json::parse(line);
+    EXPECT_GT(row.at("rate"), 0.0);
+    EXPECT_LE(row.at("time_q1_s"), row.at("time_q3_s"));
+    operations.push_back(row.at("operation"));
+  }
+  EXPECT_THAT(operations, testing::IsSupersetOf({"gemm peak", "sac sequential", "ensemble step", "rollout", "env step"}));
+}
+
+}  // namespace
+}  // namespace mbrl
