@@ -109,6 +109,7 @@ int main(int argc, char** argv) {
   mbrl::add_config(program);
   mbrl::add_envs(program);
   mbrl::add_doctor(program);
+  mbrl::add_plot(program);
 
   try {
     check_subcommand(program, argc, argv);

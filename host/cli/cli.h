@@ -12,5 +12,6 @@ void add_bench(CLI::App& program);
 void add_config(CLI::App& program);
 void add_envs(CLI::App& program);
 void add_doctor(CLI::App& program);
+void add_plot(CLI::App& program);
 
 }  // namespace mbrl

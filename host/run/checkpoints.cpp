@@ -47,9 +47,26 @@ nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learn
 }
 
 std::filesystem::path find_checkpoint(const std::filesystem::path& path) {
-  if (std::filesystem::exists(path / "DONE")) return path;
-  for (const std::filesystem::path& folder : {path / "checkpoints", path})
+  namespace fs = std::filesystem;
+  if (fs::exists(path / "DONE")) return path;
+  for (const fs::path& folder : {path / "checkpoints", path})
     if (const auto latest = latest_checkpoint(folder)) return *latest;
+
+  // a folder above: clear if there is one run below
+  std::vector<fs::path> found;
+  std::string names;
+  std::error_code absent;
+  for (const auto& entry : fs::recursive_directory_iterator(path, absent)) {
+    if (!entry.is_directory() || entry.path().filename() != "checkpoints") continue;
+    if (const auto latest = latest_checkpoint(entry.path())) {
+      found.push_back(*latest);
+      names += " " + entry.path().parent_path().string();
+    }
+  }
+  if (found.size() == 1) return found.front();
+  if (found.size() > 1)
+    throw DataError(path.string() + " holds " + std::to_string(found.size()) + " runs; name one of them:" + names +
+                    ".");
   throw DataError(path.string() +
                   " holds no complete checkpoint: expected a folder with a file DONE, or a run directory "
                   "with checkpoints/step-*/DONE. `ls` it, or start anew with --resume never.");

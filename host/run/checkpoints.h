@@ -25,9 +25,10 @@ nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learn
 /// The config a checkpoint was written with.
 Config checkpoint_config(const std::filesystem::path& path);
 
-/// The checkpoint meant by a path: itself, or the newest of a run directory.
+/// The checkpoint meant by a path: itself, the newest of a run directory, or of the only run below a
+/// folder.
 ///
-/// Errors   DataError if there is none.
+/// Errors   DataError if there is none, or several runs to choose from.
 std::filesystem::path find_checkpoint(const std::filesystem::path& path);
 
 }  // namespace mbrl

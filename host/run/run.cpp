@@ -28,9 +28,10 @@ double seconds_since(Clock::time_point start) {
 }
 
 // the checkpoint that --resume means; nothing for a fresh start
-std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& resume, const RunDir& dir) {
+std::optional<std::filesystem::path> checkpoint_to_resume(
+    const std::string& resume, const RunDir& dir, const std::function<void(const std::string&)>& warn) {
   if (resume == "never") return std::nullopt;
-  if (resume == "auto") return latest_checkpoint(dir.checkpoints());
+  if (resume == "auto") return latest_checkpoint(dir.checkpoints(), warn);
   return find_checkpoint(resume);
 }
 
@@ -52,6 +53,7 @@ class Training {
   const RunDir& dir_;
   Stream stream_;
   Progress progress_;
+  std::string stage_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Learner> learner_;
   Clock::time_point start_ = Clock::now();
@@ -65,7 +67,7 @@ Training::Training(const RunOptions& options, const RunDir& dir, ThreadPool& poo
     : options_(options), dir_(dir), stream_(pool) {
   learner_ = make_learner(options.config, stream_, hooks());
   std::int64_t resumed_at = -1;
-  if (const auto path = checkpoint_to_resume(options.resume, dir)) {
+  if (const auto path = checkpoint_to_resume(options.resume, dir, hooks().warn)) {
     const nlohmann::json run = load_checkpoint(*path, *learner_, options.config);
     wall_time_before_ = run.at("wall_time_s");
     if (!run.at("best_return").is_null()) best_return_ = run.at("best_return");
@@ -79,8 +81,16 @@ Training::Training(const RunOptions& options, const RunDir& dir, ThreadPool& poo
 }
 
 Hooks Training::hooks() {
-  return {.stop_requested = [] { return stop_requested(); },
-          .on_stage = [this](std::string_view stage) { progress_.set_stage(stage); },
+  return {.stop_requested =
+              [this] {
+                progress_.set_stage(stage_);  // long stages ask often: keeps the line alive
+                return stop_requested();
+              },
+          .on_stage =
+              [this](std::string_view stage) {
+                stage_ = stage;
+                progress_.set_stage(stage);
+              },
           .on_episode = [this](const EpisodeReport& episode) { recorder_->record_episode(episode); },
           .log = [this](const std::string& text) { recorder_->log(text); },
           .warn =
@@ -107,6 +117,7 @@ void Training::evaluate() {
 
 void Training::checkpoint() {
   progress_.set_stage("checkpoint");
+  recorder_->sync();  // a checkpoint never outlives the rows before it
   save_checkpoint(dir_.checkpoints(), *learner_, options_.config,
                   {{"wall_time_s", wall_time()},
                    {"best_return", best_return_},
