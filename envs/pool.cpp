@@ -9,6 +9,8 @@ namespace mbrl {
 
 EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, ThreadPool& threads)
     : seed_(seed), threads_(&threads) {
+  if (num_envs < 1)
+    throw ShapeError("EnvPool: " + std::to_string(num_envs) + " environments; expected at least 1.");
   for (int i = 0; i < num_envs; ++i) envs_.push_back(make_env(options));
   const auto n = static_cast<std::size_t>(num_envs);
   const std::size_t floats = n * static_cast<std::size_t>(spec().observation_size);
@@ -57,7 +59,15 @@ void EnvPool::step_one(int env, const float* action) {
 }
 
 PoolStep EnvPool::step(Matrix<const float> actions, std::span<const std::uint8_t> active) {
-  threads_->parallel_for(size(), [&](int env) {
+  const int n = size();
+  if (actions.shape[0] != n || actions.shape[1] != spec().action_size)
+    throw ShapeError("EnvPool::step: actions are [" + std::to_string(actions.shape[0]) + ", " +
+                     std::to_string(actions.shape[1]) + "]; expected [" + std::to_string(n) + ", " +
+                     std::to_string(spec().action_size) + "].");
+  if (!active.empty() && active.size() != envs_.size())
+    throw ShapeError("EnvPool::step: active has " + std::to_string(active.size()) +
+                     " entries; expected " + std::to_string(n) + ".");
+  threads_->parallel_for(n, [&](int env) {
     if (!active.empty() && !active[env]) {
       reward_[env] = 0.0f;
       terminated_[env] = truncated_[env] = broken_[env] = 0;
@@ -65,7 +75,6 @@ PoolStep EnvPool::step(Matrix<const float> actions, std::span<const std::uint8_t
     }
     step_one(env, actions.row(env));
   });
-  const int n = size();
   return {{next_observation_.data(), n, spec().observation_size},
           {reward_.data(), n},
           {terminated_.data(), n},

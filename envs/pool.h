@@ -36,7 +36,7 @@ class EnvPool {
   void reset(std::uint64_t episode = 0);
 
   /// Steps every environment (or, in evaluation, those with active[i] != 0) and resets those whose
-  /// episode ended. actions: [N, A].
+  /// episode ended. actions: [N, A]; active: [N] or empty. ShapeError otherwise.
   PoolStep step(Matrix<const float> actions, std::span<const std::uint8_t> active = {});
 
   /// Observations to act on next: [N, S].

@@ -1,4 +1,5 @@
-// Cart-pole in closed form with a continuous force (OpenAI Gym, CartPole-v1, whose force is +-10 N).
+// Cart-pole in closed form: the physics of OpenAI Gym's CartPole-v1, but with a continuous force where
+// Gym pushes with -10 or 10 N, and with the limit of 200 steps of its v0, where v1 has 500.
 //
 //   action       1: force; [-1, 1] is [-10, 10] N
 //   observation  4: cart position (m) and speed, pole angle (rad) and rate

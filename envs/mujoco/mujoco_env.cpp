@@ -1,10 +1,12 @@
 #include "envs/mujoco/mujoco_env.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <new>
 
 #include "cuda/check.h"
 #include "cuda/rng.h"

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <thread>
 
 #include "cuda/check.h"
 
@@ -293,6 +294,21 @@ TEST(MujocoEnvTest, EngineErrorsAreExceptions) {
   } catch (const DataError& error) {
     EXPECT_STREQ(error.what(), "MuJoCo: planted");
   }
+}
+
+TEST(MujocoEnvTest, InstancesOfOneModelMayBeMadeAndSteppedByManyThreads) {
+  constexpr int kThreads = 4;
+  std::vector<std::vector<float>> last(kThreads, std::vector<float>(11));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i)
+    threads.emplace_back([&, i] {
+      const std::vector<float> action{0.1f, -0.2f, 0.3f};
+      const auto env = make("hopper", "exact");
+      env->reset(1, 0, last[i]);
+      for (int t = 0; t < 100; ++t) env->step(action, last[i]);
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (int i = 1; i < kThreads; ++i) EXPECT_EQ(last[i], last[0]);
 }
 
 TEST(MujocoEnvTest, ModelsAreSharedBetweenInstances) {

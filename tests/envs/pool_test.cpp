@@ -8,6 +8,7 @@
 
 #include "cuda/check.h"
 #include "cuda/rng.h"
+#include "tests/support/matchers.h"
 
 namespace mbrl {
 namespace {
@@ -92,6 +93,27 @@ TEST_P(PoolTest, AnEpisodeNumberGivesTheSameStartsWhateverCameBefore) {
   EXPECT_EQ(observations(a), zeroth);
 }
 
+TEST_P(PoolTest, NanActionsBreakTheEpisodeAndNothingElse) {
+  ThreadPool pool(1);
+  EnvPool envs(options(GetParam()), 2, 3, pool);
+  envs.reset();
+  const int S = envs.spec().observation_size, A = envs.spec().action_size;
+  const std::vector<float> before = observations(envs);
+  std::vector<float> actions(static_cast<std::size_t>(2 * A), 0.0f);
+  actions[0] = std::nanf("");
+  PoolStep step = envs.step({actions.data(), 2, A});
+  EXPECT_EQ(step.broken[0], 1);
+  EXPECT_EQ(step.truncated[0], 1);
+  EXPECT_EQ(step.terminated[0], 0);
+  EXPECT_EQ(step.reward[0], 0.0f);
+  for (int j = 0; j < S; ++j) EXPECT_EQ(step.next_observation.row(0)[j], before[static_cast<std::size_t>(j)]);
+  EXPECT_EQ(step.broken[1], 0);
+  for (const float x : observations(envs)) EXPECT_TRUE(std::isfinite(x));
+  actions[0] = 0.0f;
+  step = envs.step({actions.data(), 2, A});
+  EXPECT_EQ(step.broken[0], 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Environments, PoolTest,
                          testing::Values("hopper", "inverted_pendulum", "cartpole", "pendulum"));
 
@@ -173,6 +195,20 @@ TEST(PoolBrokenTest, AStateOfAnotherEnvironmentIsRefused) {
   EnvPool hopper(options("hopper"), 1, 3, pool), pendulum(options("pendulum"), 1, 3, pool);
   hopper.reset();
   EXPECT_THROW(pendulum.set_state(hopper.get_state()), DataError);
+}
+
+TEST(PoolShapeTest, ActionsAndMaskMustFitTheBatch) {
+  ThreadPool pool(1);
+  EnvPool envs(options("hopper"), 2, 3, pool);
+  envs.reset();
+  const std::vector<float> actions(6, 0.0f);
+  const std::vector<std::uint8_t> active(3, 1);
+  EXPECT_EQ(error_text<ShapeError>([&] { envs.step({actions.data(), 2, 2}); }),
+            "EnvPool::step: actions are [2, 2]; expected [2, 3].");
+  EXPECT_EQ(error_text<ShapeError>([&] { envs.step({actions.data(), 2, 3}, active); }),
+            "EnvPool::step: active has 3 entries; expected 2.");
+  EXPECT_EQ(error_text<ShapeError>([&] { EnvPool(options("hopper"), 0, 3, pool); }),
+            "EnvPool: 0 environments; expected at least 1.");
 }
 
 TEST(RegistryTest, UnknownNameSuggestsTheNearest) {
