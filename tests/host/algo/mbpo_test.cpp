@@ -163,6 +163,47 @@ TEST(MbpoTest, EvaluationCountsWholeEpisodesOfTheDeterministicPolicy) {
   EXPECT_NE(e.lengths, std::vector<int>(5, e.lengths[0])) << "start states differ";
 }
 
+/// A learner whose simulator can be blown up.
+class Breakable : public Sac {
+ public:
+  using Sac::Sac;
+  void explode() {
+    std::vector<double> state = envs_.get_state();
+    state[2 + 11 + 6 + 3] = 1e12;  // behind episode, steps, observation and qpos: the thigh's rate
+    envs_.set_state(state);
+  }
+};
+
+TEST(LearnerTest, AnUnstableSimulatorDropsTheTransitionEndsTheEpisodeAndTheRunGoesOn) {
+  Config config = small_config();
+  config.env.name = "hopper";  // whose random episodes last longer than the steps before the explosion
+  config.loop.pool_insertion = "step";
+  Trace trace;
+  int warnings = 0;
+  Hooks hooks = trace.hooks();
+  hooks.warn = [&](const std::string& text) {
+    ++warnings;
+    EXPECT_NE(text.find("the simulator became unstable at env step 4; the transition was dropped"), std::string::npos) << text;
+  };
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Breakable learner(config, stream, hooks, 0);
+  for (int i = 0; i < 3; ++i) learner.step();
+  ASSERT_TRUE(trace.episodes.empty());
+  learner.explode();
+  learner.step();
+  EXPECT_EQ(warnings, 1);
+  EXPECT_EQ(learner.num_broken(), 1);
+  EXPECT_EQ(learner.real_replay().size(), 3u) << "the broken transition is not stored";
+  ASSERT_EQ(trace.episodes.size(), 1u);
+  EXPECT_TRUE(trace.episodes[0].broken);
+  EXPECT_TRUE(trace.episodes[0].truncated);
+  EXPECT_FALSE(trace.episodes[0].terminated);
+  EXPECT_EQ(trace.episodes[0].length, 3);
+  for (int i = 0; i < 30; ++i) EXPECT_TRUE(learner.step());
+  EXPECT_EQ(learner.real_replay().size(), 33u);
+}
+
 TEST(SacTest, UpdatesOnRealRowsAfterEachStep) {
   Config config = small_config();
   config.algorithm = "sac";
