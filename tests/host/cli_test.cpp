@@ -41,7 +41,7 @@ class CliTest : public testing::Test {
     return text.str();
   }
 
-  TemporaryFolder folder_;
+  TemporaryDirectory folder_;
 };
 
 TEST_F(CliTest, ShowsAShippedConfigFromAnyFolder) {

@@ -24,7 +24,7 @@ class LoadTest : public testing::Test {
     return error.starts_with(prefix) ? error.substr(prefix.size()) : error;
   }
 
-  TemporaryFolder folder_;
+  TemporaryDirectory folder_;
 };
 
 TEST_F(LoadTest, AFileHoldsOnlyWhatDiffers) {

@@ -45,7 +45,7 @@ TEST(PrintTest, WhatIsPrintedLoadsAsTheSameConfig) {
   Config config;
   for (const Field& field : fields()) std::visit(Change{field}, field.slot(config));
 
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const Config loaded = load_config(folder.write("x.json", config_json_text(config)));
   EXPECT_THAT(config_difference(config, loaded), IsEmpty());
   EXPECT_EQ(config_difference(Config{}, loaded).size(), fields().size());
