@@ -33,7 +33,7 @@ struct DenseBackwardTile {
   const float* weight;  // [out, pitch]
   int in, out, pitch;
   const float* dy;  // [out, 32]
-  float* dx;        // [in, 32]
+  float* dx;        // [in, 32]; may be the gate's memory
   // derivative of the activation that produced x: relu reads x itself, swish the saved derivative
   const float* gate;  // [in, 32], unused for kNone
   Activation activation;

@@ -142,25 +142,30 @@ void dense(const DenseTile& t) {
 }
 
 void dense_backward(const DenseBackwardTile& t) {
-  const ScalarOperand a{t.weight, t.pitch, t.out};
-  product<Order::kColumns>(t.in, kTileRows, a, t.dy, t.dx, kTileRows, [&](int begin, int end) {
-    float* dx = t.dx + begin * kTileRows;
-    const float* gate = t.gate + (t.gate == nullptr ? 0 : begin * kTileRows);
-    const int count = (end - begin) * kTileRows;
+  // rows of W^T dy on the way to dx, which may be the memory of the gate
+  alignas(64) float rows[kMaxRows * kTileRows];
+  for (int r = 0; r < t.in; r += kMaxRows) {
+    const int num_rows = t.in - r < kMaxRows ? t.in - r : kMaxRows;
+    const ScalarOperand a{t.weight + r, t.pitch, t.out};
+    product<Order::kColumns>(num_rows, kTileRows, a, t.dy, rows, kTileRows, [](int, int) {});
+    float* dx = t.dx + r * kTileRows;
+    const float* gate = t.gate + (t.gate == nullptr ? 0 : r * kTileRows);
+    const int count = num_rows * kTileRows;
     switch (t.activation) {
       case Activation::kNone:
+        for (int i = 0; i < count; ++i) dx[i] = rows[i];
         break;
       case Activation::kRelu:
-        for (int i = 0; i < count; ++i) dx[i] = gate[i] > 0.0f ? dx[i] : 0.0f;
+        for (int i = 0; i < count; ++i) dx[i] = gate[i] > 0.0f ? rows[i] : 0.0f;
         break;
       case Activation::kTanh:
-        for (int i = 0; i < count; ++i) dx[i] *= 1.0f - gate[i] * gate[i];
+        for (int i = 0; i < count; ++i) dx[i] = rows[i] * (1.0f - gate[i] * gate[i]);
         break;
       case Activation::kSwish:
-        for (int i = 0; i < count; ++i) dx[i] *= gate[i];
+        for (int i = 0; i < count; ++i) dx[i] = rows[i] * gate[i];
         break;
     }
-  });
+  }
 }
 
 /// Transposes an 8 x 8 block.

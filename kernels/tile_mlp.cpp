@@ -21,11 +21,7 @@ TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool
   for (const LayerLayout& l : layout_.layers) reserve(x_offset_, l.in_pitch);
   reserve(x_offset_, padded(layout_.output_size()));
   if (training) {
-    for (int layer = 0; layer < num_layers; ++layer) {
-      reserve(dz_offset_, layout_.layers[layer].out);
-      reserve(derivative_offset_,
-              activation(layer) == Activation::kSwish ? layout_.layers[layer].out : 0);
-    }
+    for (const LayerLayout& l : layout_.layers) reserve(dz_offset_, l.out);
   }
   data_ = Buffer<float>(num_tiles * tile_size_, 0.0f);
   if (!training) return;
@@ -46,13 +42,13 @@ void TileMlp::forward(const float* parameters, int tile) {
     const bool save = training_ && activation(layer) == Activation::kSwish;
     simd().dense({parameters + l.weight, parameters + l.bias, l.in, l.out, l.in_pitch, x(layer, tile),
                   x(layer + 1, tile),
-                  save ? derivative(layer, tile) : nullptr, activation(layer)});
+                  save ? dz(layer, tile) : nullptr, activation(layer)});
   }
 }
 
-// derivative of the activation that produced x(layer)
+// derivative of the activation that produced x(layer), or what gives it
 const float* TileMlp::gate(int layer, int tile) {
-  return hidden_ == Activation::kSwish ? derivative(layer - 1, tile) : x(layer, tile);
+  return hidden_ == Activation::kSwish ? dz(layer - 1, tile) : x(layer, tile);
 }
 
 void TileMlp::backward(const float* parameters, int tile) {

@@ -45,7 +45,8 @@ class TileMlp {
   float* output(int tile) { return x(layout_.num_layers(), tile); }
 
   /// Gradient of the loss with respect to the affine output of `layer`, [out, 32]. Write that of the
-  /// last layer before backward().
+  /// last layer before backward(). Until then that of a hidden swish layer holds the derivative of its
+  /// activation, which the gradient replaces: a tile's pass stays in a core's own cache.
   float* dz(int layer, int tile) { return tile_data(tile) + dz_offset_[layer]; }
   float* output_gradient(int tile) { return dz(layout_.num_layers() - 1, tile); }
 
@@ -72,7 +73,6 @@ class TileMlp {
   };
 
   float* tile_data(int tile) { return data_.data() + tile * tile_size_; }
-  float* derivative(int layer, int tile) { return tile_data(tile) + derivative_offset_[layer]; }
   const float* gate(int layer, int tile);
   Activation activation(int layer) const {
     return layer + 1 == layout_.num_layers() ? Activation::kNone : hidden_;
@@ -84,7 +84,7 @@ class TileMlp {
   bool training_;
   // one block per tile, so that a tile's pass stays in cache, all tiles in one allocation
   std::size_t tile_size_ = 0;
-  std::vector<std::size_t> x_offset_, derivative_offset_, dz_offset_;
+  std::vector<std::size_t> x_offset_, dz_offset_;
   Buffer<float> data_;
   std::vector<UpdateTask> update_tasks_;
 };
