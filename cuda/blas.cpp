@@ -1,7 +1,7 @@
 #include "cuda/blas.h"
 
-#include <oneapi/dnnl/dnnl.h>
 #include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
 
 #include <string>
 
@@ -11,8 +11,8 @@ namespace mbrl {
 namespace {
 
 std::string describe(const char* name, Matrix<const float> m, bool transposed) {
-  return std::string(name) + " is [" + std::to_string(m.size(0)) + ", " + std::to_string(m.size(1)) +
-         "]" + (transposed ? " transposed" : "");
+  return std::string(name) + " is [" + std::to_string(m.size(0)) + ", " +
+         std::to_string(m.size(1)) + "]" + (transposed ? " transposed" : "");
 }
 
 std::string describe(Matrix<const float> c, Matrix<const float> a, bool transpose_a,
@@ -54,8 +54,8 @@ void gemm(Stream&, Matrix<float> c, Matrix<const float> a, bool transpose_a, Mat
 
   const OneLibraryThread one_thread;
   const dnnl_status_t status =
-      dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a.data, a.size(1),
-                 b.data, b.size(1), beta, c.data, n);
+      dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a.data,
+                 a.size(1), b.data, b.size(1), beta, c.data, n);
   if (status != dnnl_success)
     throw DeviceError("gemm: oneDNN refused the product (status " + std::to_string(status) + "); " +
                       describe(c, a, transpose_a, b, transpose_b) + ".");

@@ -25,12 +25,12 @@ struct View {
 
   View() = default;
   template <typename... Sizes>
-    requires(sizeof...(Sizes) == kRank)
-  View(T* pointer, Sizes... sizes) : data(pointer), shape{static_cast<int>(sizes)...} {}
+  requires(sizeof...(Sizes) == kRank) View(T* pointer, Sizes... sizes)
+      : data(pointer), shape{static_cast<int>(sizes)...} {}
   // a writable view may be read
   template <typename U>
-    requires(std::is_same_v<const U, T>)
-  View(const View<U, kRank>& other) : data(other.data), shape(other.shape) {}
+  requires(std::is_same_v<const U, T>) View(const View<U, kRank>& other)
+      : data(other.data), shape(other.shape) {}
 
   MBRL_HD int size(int axis = 0) const { return shape[axis]; }
   MBRL_HD std::size_t count() const {
@@ -49,8 +49,8 @@ using Vector = View<T, 1>;
 template <typename T>
 using Matrix = View<T, 2>;
 
-/// Owns `size` elements of plain data, 64-byte aligned and uninitialised. Movable, not copyable. Large
-/// ones ask for huge pages: replay rows are read at random, and small pages cost a miss each.
+/// Owns `size` elements of plain data, 64-byte aligned and uninitialised. Movable, not copyable.
+/// Large ones ask for huge pages: replay rows are read at random, and small pages cost a miss each.
 template <typename T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);

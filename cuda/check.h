@@ -9,8 +9,8 @@ namespace mbrl {
 /// Exit codes of the program; README.md lists them for users.
 enum class ExitCode : int { kDone = 0, kConfig = 2, kDevice = 3, kData = 4, kStopped = 130 };
 
-/// Base of all errors a user can meet: one paragraph that says what was asked, what was found, where,
-/// and the way out.
+/// Base of all errors a user can meet: one paragraph that says what was asked, what was found,
+/// where, and the way out.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, const std::string& text) : std::runtime_error(text), code_(code) {}

@@ -1,7 +1,8 @@
 // Marks a function usable in host and device code.
 //
-// The attribute forces inlining on the host: headers with formulas are compiled once per instruction
-// set (AVX2, AVX-512), and a formula left out of line could be linked from the wrong one.
+// The attribute forces inlining on the host: headers with formulas are compiled once per
+// instruction set (AVX2, AVX-512), and a formula left out of line could be linked from the wrong
+// one.
 #pragma once
 
 #if defined(__CUDACC__)

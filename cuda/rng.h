@@ -1,9 +1,9 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy
-// as 1, 2, 3").
+// Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as
+// easy as 1, 2, 3").
 //
-// A draw is a pure function of logical coordinates (seed, purpose, learner, step, row, lane), never of
-// launch geometry, thread or device, so the CPU and every GPU draw the same bits, and a resumed run
-// draws what the uninterrupted one would have drawn.
+// A draw is a pure function of logical coordinates (seed, purpose, learner, step, row, lane), never
+// of launch geometry, thread or device, so the CPU and every GPU draw the same bits, and a resumed
+// run draws what the uninterrupted one would have drawn.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@ namespace mbrl {
 
 /// What a draw is for. Values are part of the checkpoint format: append, never renumber.
 enum class Purpose : std::uint32_t {
-  kInit = 1,           // network weights
-  kReplayIndex = 2,    // rows of a batch
-  kActionNoise = 3,    // policy noise in the environment
+  kInit = 1,             // network weights
+  kReplayIndex = 2,      // rows of a batch
+  kActionNoise = 3,      // policy noise in the environment
   kNextActionNoise = 4,  // SAC: action at the next observation
-  kActorNoise = 5,     // SAC: action in the actor loss
-  kRolloutStart = 6,   // branching states
+  kActorNoise = 5,       // SAC: action in the actor loss
+  kRolloutStart = 6,     // branching states
   kRolloutAction = 7,
   kMemberChoice = 8,
   kModelNoise = 9,
@@ -73,8 +73,8 @@ MBRL_HD std::uint32_t uniform_index(std::uint32_t bits, std::uint32_t n) {
   return static_cast<std::uint32_t>((static_cast<std::uint64_t>(bits) * n) >> 32);
 }
 
-/// Two standard normals from two words: Box and Muller 1958 on the polynomials of scalar.h, with every
-/// rounding written out, so that all devices produce the same floats.
+/// Two standard normals from two words: Box and Muller 1958 on the polynomials of scalar.h, with
+/// every rounding written out, so that all devices produce the same floats.
 MBRL_HD void normal_pair(std::uint32_t bits0, std::uint32_t bits1, float& n0, float& n1) {
   // 1 - u lies in (0, 1], so the logarithm is finite
   const float radius = square_root(-2.0f * log_positive(1.0f - uniform01(bits0)));

@@ -9,8 +9,8 @@
 namespace mbrl {
 namespace {
 
-// about 20 us of spinning before a thread goes to sleep: longer than a barrier between two phases of
-// an update, shorter than a scheduler's time slice
+// about 20 us of spinning before a thread goes to sleep: longer than a barrier between two phases
+// of an update, shorter than a scheduler's time slice
 constexpr int kSpins = 4000;
 
 thread_local int this_thread_index = 0;

@@ -29,15 +29,17 @@ class ThreadPool {
 
   int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Number of the calling thread within its pool, in [0, num_threads): the caller of parallel_for is
-  /// 0. Picks scratch memory, never data, so it cannot change a result.
+  /// Number of the calling thread within its pool, in [0, num_threads): the caller of parallel_for
+  /// is 0. Picks scratch memory, never data, so it cannot change a result.
   static int thread_index();
 
   /// Calls task(i) for every i in [0, num_tasks) and returns when all are done. The first exception
   /// thrown by a task is rethrown here. Not reentrant: a task must not call parallel_for.
   template <typename Task>
   void parallel_for(int num_tasks, Task&& task) {
-    run(num_tasks, [](void* context, int i) { (*static_cast<std::remove_reference_t<Task>*>(context))(i); },
+    run(
+        num_tasks,
+        [](void* context, int i) { (*static_cast<std::remove_reference_t<Task>*>(context))(i); },
         const_cast<void*>(static_cast<const void*>(&task)));
   }
 
@@ -50,8 +52,8 @@ class ThreadPool {
 
   std::vector<std::thread> workers_;
   std::atomic<std::uint32_t> batch_{0};  // bumped to wake the workers
-  // number of tasks above, next task below: one word, so that a thread that comes late finds either an
-  // open task of the current batch or none, and nobody waits for it
+  // number of tasks above, next task below: one word, so that a thread that comes late finds either
+  // an open task of the current batch or none, and nobody waits for it
   std::atomic<std::uint64_t> ticket_{0};
   std::atomic<std::uint32_t> num_done_{0};
   std::atomic<bool> stopping_{false};

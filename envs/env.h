@@ -14,7 +14,8 @@ namespace mbrl {
 /// Switches that change what an environment computes; part of the run's config.
 struct EnvOptions {
   std::string name = "hopper";
-  // capsule masses: "old" as MuJoCo 1.50 compiled them (the papers' physics), "exact" as MuJoCo >= 2.1.2
+  // capsule masses: "old" as MuJoCo 1.50 compiled them (the papers' physics), "exact" as MuJoCo
+  // >= 2.1.2
   std::string capsule_masses = "old";
   int max_episode_steps = 0;  // 0: the environment's own limit
 };

@@ -10,7 +10,8 @@ namespace mbrl {
 EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, ThreadPool& threads)
     : seed_(seed), threads_(&threads) {
   if (num_envs < 1)
-    throw ShapeError("EnvPool: " + std::to_string(num_envs) + " environments; expected at least 1.");
+    throw ShapeError("EnvPool: " + std::to_string(num_envs) +
+                     " environments; expected at least 1.");
   for (int i = 0; i < num_envs; ++i) envs_.push_back(make_env(options));
   const auto n = static_cast<std::size_t>(num_envs);
   const std::size_t floats = n * static_cast<std::size_t>(spec().observation_size);
@@ -22,7 +23,8 @@ EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, Th
   terminated_ = Buffer<std::uint8_t>(n, 0);
   truncated_ = Buffer<std::uint8_t>(n, 0);
   broken_ = Buffer<std::uint8_t>(n, 0);
-  max_episode_steps_ = options.max_episode_steps > 0 ? options.max_episode_steps : spec().max_episode_steps;
+  max_episode_steps_ =
+      options.max_episode_steps > 0 ? options.max_episode_steps : spec().max_episode_steps;
 }
 
 void EnvPool::start_episode(int env) {
@@ -45,12 +47,14 @@ void EnvPool::step_one(int env, const float* action) {
       envs_[env]->step({action, static_cast<std::size_t>(spec().action_size)}, {next, S});
   ++episode_steps_[env];
 
-  // an unstable simulator says nothing about the next state: the last finite one stands in its place
+  // an unstable simulator says nothing about the next state: the last finite one stands in its
+  // place
   if (result.broken) std::copy_n(observation, S, next);
   reward_[env] = result.broken ? 0.0f : result.reward;
   terminated_[env] = result.terminated && !result.broken;
   broken_[env] = result.broken;
-  truncated_[env] = result.broken || (!result.terminated && episode_steps_[env] >= max_episode_steps_);
+  truncated_[env] =
+      result.broken || (!result.terminated && episode_steps_[env] >= max_episode_steps_);
   if (terminated_[env] || truncated_[env]) {
     start_episode(env);
   } else {

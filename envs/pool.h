@@ -1,7 +1,8 @@
 // N environments stepped on host threads into one batch.
 //
 //   actions [N, A] --> threads step env i --> next_observation, reward, terminated, truncated [N]
-//                                         --> observation [N, S] (already reset where an episode ended)
+//                                         --> observation [N, S] (already reset where an episode
+//                                         ended)
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ namespace mbrl {
 
 /// Results of one pool step, rows in environment order whatever thread computed them.
 struct PoolStep {
-  Matrix<const float> next_observation;  // [N, S] before any reset
-  Vector<const float> reward;            // [N]
+  Matrix<const float> next_observation;                      // [N, S] before any reset
+  Vector<const float> reward;                                // [N]
   Vector<const std::uint8_t> terminated, truncated, broken;  // [N]; broken implies truncated
 };
 

@@ -22,8 +22,9 @@ constexpr Entry kEntries[] = {{"cartpole", make_cartpole},
 
 std::unique_ptr<Env> make_env(const EnvOptions& options) {
   if (options.capsule_masses != "old" && options.capsule_masses != "exact")
-    throw ConfigError("env.capsule_masses is \"" + options.capsule_masses +
-                      "\"; it may be old (MuJoCo 1.50, the papers' physics) or exact (MuJoCo >= 2.1.2).");
+    throw ConfigError(
+        "env.capsule_masses is \"" + options.capsule_masses +
+        "\"; it may be old (MuJoCo 1.50, the papers' physics) or exact (MuJoCo >= 2.1.2).");
   std::vector<std::string> names;
   for (const Entry& entry : kEntries) {
     if (options.name == entry.name) return entry.make(options);

@@ -5,12 +5,12 @@
 
 namespace mbrl {
 
-/// The task whose reward and termination apply (envs/tasks/task.h). One value per reward and end rule,
-/// whatever simulator runs it.
+/// The task whose reward and termination apply (envs/tasks/task.h). One value per reward and end
+/// rule, whatever simulator runs it.
 enum class TaskId : int { kHopper, kInvertedPendulum, kPendulum, kCartpole };
 
 struct EnvSpec {
-  std::string name;       // as in config env.name
+  std::string name;  // as in config env.name
   TaskId task;
   int observation_size;   // S
   int action_size;        // A; actions are normalised to [-1, 1] everywhere outside the environment

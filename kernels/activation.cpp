@@ -10,10 +10,14 @@ namespace {
 template <typename Body>
 void with_constant_kind(Activation kind, Body body) {
   switch (kind) {
-    case Activation::kNone: return body.template operator()<Activation::kNone>();
-    case Activation::kRelu: return body.template operator()<Activation::kRelu>();
-    case Activation::kSwish: return body.template operator()<Activation::kSwish>();
-    case Activation::kTanh: return body.template operator()<Activation::kTanh>();
+    case Activation::kNone:
+      return body.template operator()<Activation::kNone>();
+    case Activation::kRelu:
+      return body.template operator()<Activation::kRelu>();
+    case Activation::kSwish:
+      return body.template operator()<Activation::kSwish>();
+    case Activation::kTanh:
+      return body.template operator()<Activation::kTanh>();
   }
 }
 
@@ -34,9 +38,11 @@ void activation_backward(Stream& stream, Matrix<float> d_x, Matrix<const float> 
   check_same_shape("activation_backward", {"d_x", d_x}, {{"d_y", d_y}, {"x", x}});
 
   with_constant_kind(kind, [&]<Activation kKind>() {
-    parallel_ranges(stream, d_x.count(), kElementsPerRange, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; ++i) d_x[i] = d_y[i] * activation_gradient(kKind, x[i]);
-    });
+    parallel_ranges(stream, d_x.count(), kElementsPerRange,
+                    [&](std::size_t begin, std::size_t end) {
+                      for (std::size_t i = begin; i < end; ++i)
+                        d_x[i] = d_y[i] * activation_gradient(kKind, x[i]);
+                    });
   });
 }
 

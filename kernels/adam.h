@@ -28,12 +28,12 @@ inline AdamStep adam_step_constants(const AdamConstants& c, std::int64_t t) {
   const double steps = static_cast<double>(t);
   const double correction1 = 1.0 - std::pow(static_cast<double>(c.beta1), steps);
   const double correction2 = 1.0 - std::pow(static_cast<double>(c.beta2), steps);
-  return {static_cast<float>(c.learning_rate * std::sqrt(correction2) / correction1), c.beta1, c.beta2,
-          c.epsilon};
+  return {static_cast<float>(c.learning_rate * std::sqrt(correction2) / correction1), c.beta1,
+          c.beta2, c.epsilon};
 }
 
-/// One parameter. Epsilon is added to the uncorrected sqrt(v), as TensorFlow does and PyTorch does not:
-/// in early steps that makes it up to 1 / sqrt(1 - beta2) = 32 times larger in effect.
+/// One parameter. Epsilon is added to the uncorrected sqrt(v), as TensorFlow does and PyTorch does
+/// not: in early steps that makes it up to 1 / sqrt(1 - beta2) = 32 times larger in effect.
 MBRL_HD void adam_update(float& parameter, float& m, float& v, float gradient, const AdamStep& s) {
   m = fma_f(s.beta1, m, (1.0f - s.beta1) * gradient);
   v = fma_f(s.beta2, v, (1.0f - s.beta2) * gradient * gradient);
@@ -44,8 +44,9 @@ MBRL_HD void adam_update(float& parameter, float& m, float& v, float gradient, c
 ///
 /// Shapes   all [N].
 /// Errors   ShapeError naming the first array whose length is not that of parameters.
-/// Cost     memory bound: 4 reads and 3 writes of 4 B per parameter, shared by the pool. Deterministic.
-/// Source   Kingma and Ba 2015, arXiv:1412.6980, the reordered form at the end of section 2.
+/// Cost     memory bound: 4 reads and 3 writes of 4 B per parameter, shared by the pool.
+/// Deterministic. Source   Kingma and Ba 2015, arXiv:1412.6980, the reordered form at the end of
+/// section 2.
 void adam(Stream& stream, Vector<float> parameters, Vector<float> m, Vector<float> v,
           Vector<const float> gradient, const AdamStep& step);
 

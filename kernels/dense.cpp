@@ -19,18 +19,20 @@ Matrix<T> rows_of(Matrix<T> m, int begin, int end) {
 
 }  // namespace
 
-void dense_forward(Stream& stream, Matrix<float> y, Matrix<const float> x, Matrix<const float> weight,
-                   Vector<const float> bias) {
+void dense_forward(Stream& stream, Matrix<float> y, Matrix<const float> x,
+                   Matrix<const float> weight, Vector<const float> bias) {
   const int B = x.size(0), in = x.size(1), out = y.size(1);
   check_shape("dense_forward", {"weight", weight}, {out, in}, "columns of y by columns of x");
   check_shape("dense_forward", {"bias", bias}, {out}, "one per row of weight");
   check_shape("dense_forward", {"y", y}, {B, out}, "one row per row of x");
 
-  parallel_ranges(stream, static_cast<std::size_t>(B), kRowsPerTask, [&](std::size_t b, std::size_t e) {
-    const int begin = static_cast<int>(b), end = static_cast<int>(e);
-    for (int row = begin; row < end; ++row) std::copy_n(bias.data, out, y.row(row));
-    gemm(stream, rows_of(y, begin, end), rows_of(x, begin, end), false, weight, true, 1.0f, 1.0f);
-  });
+  parallel_ranges(stream, static_cast<std::size_t>(B), kRowsPerTask,
+                  [&](std::size_t b, std::size_t e) {
+                    const int begin = static_cast<int>(b), end = static_cast<int>(e);
+                    for (int row = begin; row < end; ++row) std::copy_n(bias.data, out, y.row(row));
+                    gemm(stream, rows_of(y, begin, end), rows_of(x, begin, end), false, weight,
+                         true, 1.0f, 1.0f);
+                  });
 }
 
 void dense_backward(Stream& stream, const DenseGradients& gradients, Matrix<const float> x,

@@ -11,7 +11,8 @@
 namespace mbrl {
 namespace {
 
-std::vector<int> member_widths(const TransitionLayout& data, int hidden_size, int num_hidden_layers) {
+std::vector<int> member_widths(const TransitionLayout& data, int hidden_size,
+                               int num_hidden_layers) {
   std::vector<int> widths{data.observation_size + data.action_size};
   widths.insert(widths.end(), num_hidden_layers, hidden_size);
   widths.push_back(2 * (1 + data.observation_size));
@@ -133,10 +134,11 @@ float ensemble_step(Stream& stream, EnsembleState& state, const TransitionsView&
   for (int task = 0; task < E * tiles; ++task) loss += w.partial_[task];
   loss *= scale;
   if (!std::isfinite(loss))
-    throw DataError("ensemble: loss is " + std::to_string(loss) + " at model step " +
-                    std::to_string(state.num_steps) +
-                    ". Lower model.learning_rate, or look at the real replay: a reward or observation "
-                    "may be extreme.");
+    throw DataError(
+        "ensemble: loss is " + std::to_string(loss) + " at model step " +
+        std::to_string(state.num_steps) +
+        ". Lower model.learning_rate, or look at the real replay: a reward or observation "
+        "may be extreme.");
 
   // weights
   const AdamStep adam = adam_step_constants(constants.adam, ++state.num_steps);
@@ -145,11 +147,11 @@ float ensemble_step(Stream& stream, EnsembleState& state, const TransitionsView&
     const int e = task / per_member;
     const std::size_t offset = e * state.layout.size;
     TrainedParameters& p = state.members;
-    w.training_[e].update(task % per_member, tiles,
-                          {p.value.data() + offset, p.m.data() + offset, p.v.data() + offset, nullptr,
-                           0.0f, constants.weight_decay.data(), adam},
-                          w.scratch_.data() + ThreadPool::thread_index() *
-                                                  w.training_[e].update_scratch_size());
+    w.training_[e].update(
+        task % per_member, tiles,
+        {p.value.data() + offset, p.m.data() + offset, p.v.data() + offset, nullptr, 0.0f,
+         constants.weight_decay.data(), adam},
+        w.scratch_.data() + ThreadPool::thread_index() * w.training_[e].update_scratch_size());
   });
 
   // bounds: shared, so all members and tiles add up, in order; the penalty pulls them together

@@ -20,14 +20,14 @@ namespace mbrl {
 
 /// Everything training changes, kept from fit to fit.
 struct EnsembleState {
-  int ensemble_size;         // E
-  TransitionLayout data;     // S, A
-  MlpLayout layout;          // of one member: S + A -> hidden ... -> 2 (1 + S): mean, raw log-variance
-  TrainedParameters members;  // [E, layout.size]
+  int ensemble_size;      // E
+  TransitionLayout data;  // S, A
+  MlpLayout layout;       // of one member: S + A -> hidden ... -> 2 (1 + S): mean, raw log-variance
+  TrainedParameters members;        // [E, layout.size]
   TrainedParameters logvar_bounds;  // [2, padded(D)]: maximum, minimum; shared by all members
   std::int64_t num_steps = 0;       // Adam steps
   Buffer<float> input_mean, input_inv_std;  // [S + A]
-  std::vector<int> elites;          // members used for prediction, best first
+  std::vector<int> elites;                  // members used for prediction, best first
 
   EnsembleState(int ensemble_size, TransitionLayout data, int hidden_size, int num_hidden_layers);
 
@@ -66,11 +66,11 @@ class EnsembleWorkspace {
                                    EnsembleWorkspace&);
 
   int num_tiles_;
-  std::vector<TileMlp> training_;   // per member, a workspace per tile
-  TileMlp inference_;               // per thread
-  Buffer<float> scratch_;           // per thread
-  Buffer<float> bound_gradient_;    // [E * tiles, 2, padded(D)]
-  std::vector<double> partial_;     // per (member, tile)
+  std::vector<TileMlp> training_;  // per member, a workspace per tile
+  TileMlp inference_;              // per thread
+  Buffer<float> scratch_;          // per thread
+  Buffer<float> bound_gradient_;   // [E * tiles, 2, padded(D)]
+  std::vector<double> partial_;    // per (member, tile)
 };
 
 /// Fills one tile of a member's input [S + A, 32] from records, scaled: row `lane` is
@@ -83,7 +83,8 @@ void gather_model_input(const EnsembleState& state, const TransitionsView& data,
 /// Shapes   member e trains on data rows indices[e][0 .. batch_size).
 /// Units    loss: sum over members of the mean over rows and outputs of (mu - y)^2 / var + ln var.
 /// Errors   DataError naming the step if the loss is not finite.
-/// Cost     1.36 GFLOP at Hopper sizes (7 members, 4 x 200, batch 256). Deterministic for any number of
+/// Cost     1.36 GFLOP at Hopper sizes (7 members, 4 x 200, batch 256). Deterministic for any
+/// number of
 ///          threads. No allocation.
 /// Source   Chua et al. 2018, arXiv:1805.12114, eq. 1; bounds: its appendix A.1; constants
 ///          jannerm/mbpo:mbpo/models/bnn.py.

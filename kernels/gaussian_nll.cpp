@@ -33,7 +33,8 @@ void gaussian_nll(Stream&, Vector<float> loss, const GaussianNllGradients& gradi
   double total = 0.0;
   for (int first = 0; first < D; first += kColumnsPerBlock) {
     const int columns = std::min(kColumnsPerBlock, D - first);
-    double sum[kColumnsPerBlock] = {}, sum_max[kColumnsPerBlock] = {}, sum_min[kColumnsPerBlock] = {};
+    double sum[kColumnsPerBlock] = {}, sum_max[kColumnsPerBlock] = {},
+           sum_min[kColumnsPerBlock] = {};
     for (int row = 0; row < B; ++row) {
       const float* mean = in.mean.row(row) + first;
       const float* raw = in.raw_logvar.row(row) + first;
@@ -41,8 +42,8 @@ void gaussian_nll(Stream&, Vector<float> loss, const GaussianNllGradients& gradi
       float* d_mean = g.d_mean.row(row) + first;
       float* d_raw = g.d_raw_logvar.row(row) + first;
       for (int i = 0; i < columns; ++i) {
-        const BoundedLogvar lv = bound_logvar_with_gradient(raw[i], in.max_logvar[first + i],
-                                                            in.min_logvar[first + i]);
+        const BoundedLogvar lv =
+            bound_logvar_with_gradient(raw[i], in.max_logvar[first + i], in.min_logvar[first + i]);
         const NllTerm term = gaussian_nll_term(mean[i], lv.value, target[i]);
         sum[i] += term.loss;
         sum_max[i] += term.d_logvar * lv.d_max;
@@ -64,10 +65,9 @@ void logvar_bound_penalty(Stream&, Vector<float> loss, Vector<float> d_max_logva
                           Vector<float> d_min_logvar, Vector<const float> max_logvar,
                           Vector<const float> min_logvar, float penalty) {
   check_shape("logvar_bound_penalty", {"loss", loss}, {1}, "one number");
-  check_same_shape("logvar_bound_penalty", {"max_logvar", max_logvar},
-                   {{"min_logvar", min_logvar},
-                    {"d_max_logvar", d_max_logvar},
-                    {"d_min_logvar", d_min_logvar}});
+  check_same_shape(
+      "logvar_bound_penalty", {"max_logvar", max_logvar},
+      {{"min_logvar", min_logvar}, {"d_max_logvar", d_max_logvar}, {"d_min_logvar", d_min_logvar}});
 
   double width = 0.0;
   for (int i = 0; i < max_logvar.size(); ++i) {

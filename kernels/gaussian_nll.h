@@ -23,7 +23,7 @@ struct BoundedLogvar {
 };
 MBRL_HD BoundedLogvar bound_logvar_with_gradient(float raw, float max_logvar, float min_logvar) {
   const float below_max = max_logvar - softplus_f(max_logvar - raw);
-  const SigmoidPair at_max = sigmoid_pair_f(max_logvar - raw);         // d a / d raw, d a / d max
+  const SigmoidPair at_max = sigmoid_pair_f(max_logvar - raw);        // d a / d raw, d a / d max
   const SigmoidPair at_min = sigmoid_pair_f(below_max - min_logvar);  // d lv / d a, d lv / d min
   return {min_logvar + softplus_f(below_max - min_logvar), at_min.value * at_max.value,
           at_min.value * at_max.complement, at_min.complement};
@@ -42,31 +42,34 @@ MBRL_HD NllTerm gaussian_nll_term(float mean, float logvar, float target) {
 
 /// What the loss reads.
 struct GaussianNllIn {
-  Matrix<const float> mean, raw_logvar;          // [B, D]: outputs of the network
-  Matrix<const float> target;                    // [B, D]
-  Vector<const float> max_logvar, min_logvar;    // [D]: learned bounds
+  Matrix<const float> mean, raw_logvar;        // [B, D]: outputs of the network
+  Matrix<const float> target;                  // [B, D]
+  Vector<const float> max_logvar, min_logvar;  // [D]: learned bounds
 };
 
 /// Gradients of the loss. None may overlap another or an input.
 struct GaussianNllGradients {
-  Matrix<float> d_mean, d_raw_logvar;            // [B, D]
-  Vector<float> d_max_logvar, d_min_logvar;      // [D]
+  Matrix<float> d_mean, d_raw_logvar;        // [B, D]
+  Vector<float> d_max_logvar, d_min_logvar;  // [D]
 };
 
-/// loss = mean over rows and outputs of (mean - target)^2 exp(-lv) + lv with lv = bound_logvar(raw), and
-/// its gradients (overwritten, not added to). The penalty on the bounds is logvar_bound_penalty.
+/// loss = mean over rows and outputs of (mean - target)^2 exp(-lv) + lv with lv =
+/// bound_logvar(raw), and its gradients (overwritten, not added to). The penalty on the bounds is
+/// logvar_bound_penalty.
 ///
 /// Shapes   loss: [1]; the others as in the structs. B is at least 1.
 /// Units    loss in nats, twice and without the constant ln(2 pi); logvar in ln(target unit^2).
 /// Errors   ShapeError naming the first array that does not fit in.mean.
-/// Cost     about 150 operations per element in the calling thread; sums over rows in double and in row
+/// Cost     about 150 operations per element in the calling thread; sums over rows in double and in
+/// row
 ///          order, so deterministic.
 /// Source   Chua et al. 2018, arXiv:1805.12114, equation 1 and appendix A.1.
 void gaussian_nll(Stream& stream, Vector<float> loss, const GaussianNllGradients& gradients,
                   const GaussianNllIn& in);
 
-/// Adds penalty (sum max_logvar - sum min_logvar) to the loss and its gradients, +penalty and -penalty
-/// per output: it keeps the bounds tight. Added once per step, however many members share the bounds.
+/// Adds penalty (sum max_logvar - sum min_logvar) to the loss and its gradients, +penalty and
+/// -penalty per output: it keeps the bounds tight. Added once per step, however many members share
+/// the bounds.
 ///
 /// Shapes   loss: [1]; the others: [D].
 /// Errors   ShapeError naming the first array whose length is not that of max_logvar.

@@ -12,7 +12,8 @@ void init_weights(const MlpLayout& layout, float* parameters, InitNetwork networ
   std::fill_n(parameters, layout.size, 0.0f);
   for (int i = 0; i < layout.num_layers(); ++i) {
     const LayerLayout& l = layout.layers[i];
-    const std::uint64_t step = (static_cast<std::uint64_t>(network) << 8) | static_cast<unsigned>(i);
+    const std::uint64_t step =
+        (static_cast<std::uint64_t>(network) << 8) | static_cast<unsigned>(i);
     for (int out = 0; out < l.out; ++out)
       for (int in = 0; in < l.in; ++in)
         parameters[l.weight + static_cast<std::size_t>(out) * l.in_pitch + in] =

@@ -1,5 +1,5 @@
-// Where each weight of a multilayer perceptron lies in its flat arena: one table for every device, the
-// optimiser and checkpoints.
+// Where each weight of a multilayer perceptron lies in its flat arena: one table for every device,
+// the optimiser and checkpoints.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@ namespace mbrl {
 /// Rows of a batch that one task carries through a whole network (CPU task, GPU block).
 constexpr int kTileRows = 32;
 
-/// Widths in an arena are padded to this many floats. Padding is zero and stays zero: its activations
-/// are zero, so are its gradients and hence its Adam steps.
+/// Widths in an arena are padded to this many floats. Padding is zero and stays zero: its
+/// activations are zero, so are its gradients and hence its Adam steps.
 constexpr int kPad = 16;
 
 constexpr int padded(int size) { return (size + kPad - 1) / kPad * kPad; }

@@ -30,7 +30,8 @@ void column_sums(Stream& stream, const float* base, std::size_t row_pitch,
   });
   sums.assign(static_cast<std::size_t>(columns), 0.0);
   for (int chunk = 0; chunk < chunks; ++chunk)
-    for (int i = 0; i < columns; ++i) sums[i] += partial[static_cast<std::size_t>(chunk) * columns + i];
+    for (int i = 0; i < columns; ++i)
+      sums[i] += partial[static_cast<std::size_t>(chunk) * columns + i];
 }
 
 }  // namespace
@@ -41,7 +42,8 @@ void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
   check_shape("fit_normalizer", {"mean", mean}, {columns}, "one per column");
   check_shape("fit_normalizer", {"inv_std", inv_std}, {columns}, "one per column");
   if (indices.size() == 0)
-    throw ShapeError("fit_normalizer: indices is [0]; expected at least one row to take moments of.");
+    throw ShapeError(
+        "fit_normalizer: indices is [0]; expected at least one row to take moments of.");
 
   thread_local std::vector<double> partial, sums, means;
   const double rows = indices.size();

@@ -17,7 +17,8 @@ MBRL_HD float normalize(float x, float mean, float inv_std) { return (x - mean) 
 /// Shapes   row i is base[indices[i] * row_pitch ...]; mean and inv_std: [columns].
 /// Units    population standard deviation; one below min_std counts as 1.
 /// Errors   ShapeError if mean or inv_std has another length, or if no row is chosen.
-/// Cost     two passes over the rows in double, in chunks of fixed size: deterministic for any number of
+/// Cost     two passes over the rows in double, in chunks of fixed size: deterministic for any
+/// number of
 ///          threads. No allocation after the first call of a thread.
 void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
                     Vector<const std::uint32_t> indices, int columns, Vector<float> mean,

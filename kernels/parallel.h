@@ -8,8 +8,9 @@
 
 namespace mbrl {
 
-/// Calls body(begin, end) on consecutive ranges that cover [0, count). Ranges are cut by `count` alone,
-/// so a result never depends on the number of threads. Less than one range runs in the calling thread.
+/// Calls body(begin, end) on consecutive ranges that cover [0, count). Ranges are cut by `count`
+/// alone, so a result never depends on the number of threads. Less than one range runs in the
+/// calling thread.
 template <typename Body>
 void parallel_ranges(Stream& stream, std::size_t count, std::size_t range, Body body) {
   if (count <= range) {

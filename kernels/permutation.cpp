@@ -15,15 +15,16 @@ void PermutationScratch::reserve(std::size_t size) {
   order_ = Buffer<std::uint32_t>(size);
 }
 
-void random_permutation(Stream&, Vector<std::uint32_t> out, const RandomKey& key, std::uint64_t step,
-                        std::uint32_t lane, PermutationScratch& scratch) {
+void random_permutation(Stream&, Vector<std::uint32_t> out, const RandomKey& key,
+                        std::uint64_t step, std::uint32_t lane, PermutationScratch& scratch) {
   const auto n = static_cast<std::size_t>(out.size());
   scratch.reserve(n);
   std::uint64_t* from = scratch.keys_.data();
   std::uint64_t* to = scratch.other_.data();
   // key above, index below
   for (std::size_t i = 0; i < n; ++i)
-    from[i] = static_cast<std::uint64_t>(key.bits(step, static_cast<std::uint32_t>(i), lane).x) << 32 | i;
+    from[i] =
+        static_cast<std::uint64_t>(key.bits(step, static_cast<std::uint32_t>(i), lane).x) << 32 | i;
 
   // stable, least significant byte of the key first
   for (int shift = 32; shift < 64; shift += 8) {

@@ -23,7 +23,8 @@ class PolicyWorkspace {
   TileMlp actor_;
 };
 
-/// action = tanh(mean), or tanh(mean + sd * noise) if `stochastic` with noise from (key, step, row).
+/// action = tanh(mean), or tanh(mean + sd * noise) if `stochastic` with noise from (key, step,
+/// row).
 ///
 /// Shapes   observation [N, S], action [N, A], N at most the workspace's rows.
 /// Units    actions in [-1, 1].

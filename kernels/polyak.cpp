@@ -8,9 +8,11 @@ namespace mbrl {
 void polyak_average(Stream& stream, Vector<float> target, Vector<const float> source, float tau) {
   check_same_shape("polyak_average", {"target", target}, {{"source", source}});
 
-  parallel_ranges(stream, target.count(), kElementsPerRange, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) target[i] = polyak(target[i], source[i], tau);
-  });
+  parallel_ranges(stream, target.count(), kElementsPerRange,
+                  [&](std::size_t begin, std::size_t end) {
+                    for (std::size_t i = begin; i < end; ++i)
+                      target[i] = polyak(target[i], source[i], tau);
+                  });
 }
 
 }  // namespace mbrl

@@ -17,7 +17,8 @@ MBRL_HD float polyak(float target, float source, float tau) {
 ///
 /// Shapes   both [N].
 /// Errors   ShapeError if the lengths differ.
-/// Cost     memory bound: 2 reads and 1 write of 4 B per element, shared by the pool. Deterministic.
+/// Cost     memory bound: 2 reads and 1 write of 4 B per element, shared by the pool.
+/// Deterministic.
 void polyak_average(Stream& stream, Vector<float> target, Vector<const float> source, float tau);
 
 }  // namespace mbrl

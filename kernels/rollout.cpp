@@ -36,7 +36,8 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
   const TransitionLayout& layout = model.data;
   const int S = layout.observation_size, A = layout.action_size, D = model.num_outputs();
   const auto num_elites = static_cast<std::uint32_t>(model.elites.size());
-  if (real.size == 0) throw ShapeError("rollout: the real replay is empty; there is no start state.");
+  if (real.size == 0)
+    throw ShapeError("rollout: the real replay is empty; there is no start state.");
   if (ring.capacity < static_cast<std::size_t>(c.num_rows))
     throw ShapeError("rollout: the model replay holds " + std::to_string(ring.capacity) +
                      " transitions, one step writes up to " + std::to_string(c.num_rows) +
@@ -72,7 +73,8 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
       const int begin = tile * kTileRows, rows = std::min(kTileRows, live - begin);
       float* x = w.policy_.x(0, thread);
       for (int lane = 0; lane < kTileRows; ++lane) {
-        const float* s = w.state_.data() + static_cast<std::size_t>(begin + std::min(lane, rows - 1)) * S;
+        const float* s =
+            w.state_.data() + static_cast<std::size_t>(begin + std::min(lane, rows - 1)) * S;
         for (int i = 0; i < S; ++i) x[i * kTileRows + lane] = s[i];
       }
       w.policy_.forward(policy.actor.value.data(), thread);
@@ -103,15 +105,18 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
       w.order_[next[w.chosen_[row]]++] = static_cast<std::uint32_t>(row);
     int first_tile[257] = {};
     for (std::uint32_t e = 0; e < num_elites; ++e)
-      first_tile[e + 1] = first_tile[e] + num_tiles(static_cast<int>(begin_of[e + 1] - begin_of[e]));
+      first_tile[e + 1] =
+          first_tile[e] + num_tiles(static_cast<int>(begin_of[e + 1] - begin_of[e]));
 
     // s', r ~ member(s, a); end rule; record
     pool.parallel_for(first_tile[num_elites], [&](int task) {
       const int thread = ThreadPool::thread_index();
-      const auto e = static_cast<int>(std::upper_bound(first_tile, first_tile + num_elites + 1, task) -
-                                      first_tile - 1);
-      const std::uint32_t begin = begin_of[e] + static_cast<std::uint32_t>(task - first_tile[e]) * kTileRows;
-      const int rows = static_cast<int>(std::min<std::uint32_t>(kTileRows, begin_of[e + 1] - begin));
+      const auto e = static_cast<int>(
+          std::upper_bound(first_tile, first_tile + num_elites + 1, task) - first_tile - 1);
+      const std::uint32_t begin =
+          begin_of[e] + static_cast<std::uint32_t>(task - first_tile[e]) * kTileRows;
+      const int rows =
+          static_cast<int>(std::min<std::uint32_t>(kTileRows, begin_of[e + 1] - begin));
       const std::uint32_t* live_rows = w.order_.data() + begin;
 
       float* x = w.member_.x(0, thread);
@@ -122,7 +127,8 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
         for (int i = 0; i < S; ++i)
           x[i * kTileRows + lane] = (s[i] - model.input_mean[i]) * model.input_inv_std[i];
         for (int i = 0; i < A; ++i)
-          x[(S + i) * kTileRows + lane] = (a[i] - model.input_mean[S + i]) * model.input_inv_std[S + i];
+          x[(S + i) * kTileRows + lane] =
+              (a[i] - model.input_mean[S + i]) * model.input_inv_std[S + i];
       }
       w.member_.forward(model.member(model.elites[e]), thread);
 
@@ -146,7 +152,8 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
         const float* s = w.state_.data() + static_cast<std::size_t>(row) * S;
         float* record = ring.records + (head + row) % ring.capacity * layout.pitch();
         std::copy_n(s, S, record);
-        std::copy_n(w.action_.data() + static_cast<std::size_t>(row) * A, A, record + layout.action());
+        std::copy_n(w.action_.data() + static_cast<std::size_t>(row) * A, A,
+                    record + layout.action());
         record[layout.reward()] = mean[lane];
         float* next_observation = record + layout.next_observation();
         bool finite = std::isfinite(mean[lane]);
@@ -171,7 +178,8 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
         ++result.num_terminated;
         continue;
       }
-      const float* record = ring.records + (head + static_cast<std::size_t>(row)) % ring.capacity * layout.pitch();
+      const float* record =
+          ring.records + (head + static_cast<std::size_t>(row)) % ring.capacity * layout.pitch();
       std::copy_n(record + layout.next_observation(), S,
                   w.state_.data() + static_cast<std::size_t>(kept) * S);
       w.row_id_[kept] = w.row_id_[row];

@@ -38,24 +38,26 @@ struct RolloutConstants {
 struct RolloutResult {
   std::size_t num_written = 0;  // transitions, terminal ones included
   std::size_t num_terminated = 0;
-  int num_steps = 0;            // steps taken; fewer than `length` when no row was left
-  bool finite = true;           // every written value was finite
+  int num_steps = 0;   // steps taken; fewer than `length` when no row was left
+  bool finite = true;  // every written value was finite
 };
 
 /// Buffers of the stage, made once for up to `max_rows` rows.
 class RolloutWorkspace {
  public:
-  RolloutWorkspace(const SacState& policy, const EnsembleState& model, int max_rows, int num_threads);
+  RolloutWorkspace(const SacState& policy, const EnsembleState& model, int max_rows,
+                   int num_threads);
 
  private:
-  friend RolloutResult rollout(Stream&, const SacState&, const EnsembleState&, const TransitionsView&,
-                               const RingView&, const RolloutConstants&, RolloutWorkspace&);
+  friend RolloutResult rollout(Stream&, const SacState&, const EnsembleState&,
+                               const TransitionsView&, const RingView&, const RolloutConstants&,
+                               RolloutWorkspace&);
 
-  TileMlp policy_, member_;        // per thread
-  Buffer<float> state_, action_;   // [rows, S], [rows, A] of the live rows
-  Buffer<std::uint32_t> row_id_;   // original row of each live row: the random coordinate
-  Buffer<std::uint8_t> chosen_;    // position of the member among the elites
-  Buffer<std::uint32_t> order_;    // live rows sorted by member
+  TileMlp policy_, member_;       // per thread
+  Buffer<float> state_, action_;  // [rows, S], [rows, A] of the live rows
+  Buffer<std::uint32_t> row_id_;  // original row of each live row: the random coordinate
+  Buffer<std::uint8_t> chosen_;   // position of the member among the elites
+  Buffer<std::uint32_t> order_;   // live rows sorted by member
   Buffer<std::uint8_t> terminated_, finite_;
 };
 
@@ -65,8 +67,8 @@ class RolloutWorkspace {
 /// Units    reward and observation units of the environment; both are sampled, mean + sd * noise.
 /// Errors   ShapeError if `real` is empty or the ring is smaller than one step's rows.
 /// Cost     0.40 MFLOP per row and step at Hopper sizes: only the chosen elite is evaluated. The
-///          elite is one uniform draw per row and step, so the distribution is that of evaluating all.
-///          Deterministic for any number of threads. No allocation.
+///          elite is one uniform draw per row and step, so the distribution is that of evaluating
+///          all. Deterministic for any number of threads. No allocation.
 /// Source   arXiv:1906.08253; jannerm/mbpo:mbpo/models/fake_env.py.
 RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleState& model,
                       const TransitionsView& real, const RingView& ring,

@@ -66,8 +66,12 @@ class SacUpdate {
  public:
   SacUpdate(SacState& state, const MixedSource& source, const SacConstants& constants,
             SacWorkspace& workspace)
-      : state_(state), source_(source), c_(constants), w_(workspace),
-        S_(state.actor_layout.input_size()), A_(state.actor_layout.output_size() / 2),
+      : state_(state),
+        source_(source),
+        c_(constants),
+        w_(workspace),
+        S_(state.actor_layout.input_size()),
+        A_(state.actor_layout.output_size() / 2),
         alpha_(std::exp(state.log_alpha.value[0])),
         adam_(adam_step_constants(constants.adam, state.num_updates + 1)) {}
 
@@ -97,8 +101,8 @@ class SacUpdate {
   const AdamStep adam_;
 };
 
-// rows of this tile: s' for the actor, s for the actor, (s, a) for both critics. Rows past the batch
-// repeat the last one; their gradients are set to zero.
+// rows of this tile: s' for the actor, s for the actor, (s, a) for both critics. Rows past the
+// batch repeat the last one; their gradients are set to zero.
 void SacUpdate::gather(int tile, int thread, float* reward, float* terminated) {
   float* next = w_.actor_next_.x(0, thread);
   float* current = w_.actor_.x(0, tile);
@@ -134,8 +138,8 @@ void SacUpdate::gather(int tile, int thread, float* reward, float* terminated) {
 }
 
 // squashed Gaussian actions [A, 32] and their log-densities [32] from an actor's output [2A, 32]
-void SacUpdate::sample(const float* output, Purpose purpose, int tile, float* action, float* log_prob,
-                       float* noise_out) {
+void SacUpdate::sample(const float* output, Purpose purpose, int tile, float* action,
+                       float* log_prob, float* noise_out) {
   const RandomKey noise_key = key(purpose);
   const auto step = static_cast<std::uint64_t>(state_.num_updates);
   for (int lane = 0; lane < kTileRows; ++lane) log_prob[lane] = 0.0f;
@@ -154,14 +158,15 @@ void SacUpdate::sample(const float* output, Purpose purpose, int tile, float* ac
 
 void SacUpdate::critic_tile(int tile) {
   const int thread = ThreadPool::thread_index();
-  alignas(64) float reward[kTileRows], terminated[kTileRows], next_log_prob[kTileRows], y[kTileRows],
-      first_q[kTileRows];
+  alignas(64) float reward[kTileRows], terminated[kTileRows], next_log_prob[kTileRows],
+      y[kTileRows], first_q[kTileRows];
   gather(tile, thread, reward, terminated);
 
   // a' ~ pi(s'); the noise is not needed again, so the action gradient's memory serves as scratch
   w_.actor_next_.forward(state_.actor.value.data(), thread);
-  float* noise = w_.action_gradient_[0].data() +
-                 static_cast<std::size_t>(thread) * state_.critic_layout.layers[0].in_pitch * kTileRows;
+  float* noise = w_.action_gradient_[0].data() + static_cast<std::size_t>(thread) *
+                                                     state_.critic_layout.layers[0].in_pitch *
+                                                     kTileRows;
   sample(w_.actor_next_.output(thread), Purpose::kNextActionNoise, tile,
          w_.target_.x(0, thread) + S_ * kTileRows, next_log_prob, noise);
 
@@ -272,7 +277,8 @@ void SacUpdate::update_critic_task(int task) {
 }
 
 void SacUpdate::update_critics(ThreadPool& pool) {
-  pool.parallel_for(2 * w_.critic_[0].num_update_tasks(), [&](int task) { update_critic_task(task); });
+  pool.parallel_for(2 * w_.critic_[0].num_update_tasks(),
+                    [&](int task) { update_critic_task(task); });
 }
 
 void SacUpdate::update_actor(ThreadPool& pool, bool with_critics) {
@@ -338,10 +344,11 @@ SacLosses sac_update(Stream& stream, SacState& state, const MixedSource& source,
   const SacLosses losses = SacUpdate(state, source, constants, workspace).run(stream.pool());
   const auto check = [&](float value, const char* what) {
     if (!std::isfinite(value))
-      throw DataError(std::string(what) + " is " + std::to_string(value) + " at policy update " +
-                      std::to_string(state.num_updates) +
-                      ". Lower sac.learning_rate, or look at the replay: a reward or observation may "
-                      "be extreme.");
+      throw DataError(
+          std::string(what) + " is " + std::to_string(value) + " at policy update " +
+          std::to_string(state.num_updates) +
+          ". Lower sac.learning_rate, or look at the replay: a reward or observation may "
+          "be extreme.");
   };
   check(losses.critic_loss[0], "sac: loss of critic 0");
   check(losses.critic_loss[1], "sac: loss of critic 1");

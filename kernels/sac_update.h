@@ -71,27 +71,30 @@ class SacWorkspace {
   friend class SacUpdate;
 
   int num_tiles_;
-  TileMlp actor_next_;               // per thread: actor on s'
-  TileMlp actor_;                    // per tile: actor on s
-  TileMlp target_;                   // per thread
-  std::vector<TileMlp> critic_;      // per tile, two
-  std::vector<TileMlp> critic_pi_;   // per thread, two: critics on (s, a_pi)
-  Buffer<float> action_noise_;       // [tile][A, 32] of the actor loss
-  Buffer<float> log_prob_;           // [tile][32]
-  Buffer<float> scratch_;            // per thread
+  TileMlp actor_next_;                          // per thread: actor on s'
+  TileMlp actor_;                               // per tile: actor on s
+  TileMlp target_;                              // per thread
+  std::vector<TileMlp> critic_;                 // per tile, two
+  std::vector<TileMlp> critic_pi_;              // per thread, two: critics on (s, a_pi)
+  Buffer<float> action_noise_;                  // [tile][A, 32] of the actor loss
+  Buffer<float> log_prob_;                      // [tile][32]
+  Buffer<float> scratch_;                       // per thread
   std::vector<Buffer<float>> action_gradient_;  // per thread, two: dQ / d(s, a)
-  std::vector<double> partial_;      // sums per tile, added in tile order
+  std::vector<double> partial_;                 // sums per tile, added in tile order
 };
 
 /// One update of critics, actor, temperature and targets.
 ///
 /// Shapes   batch rows from `source`; all parameters in `state`.
 /// Units    losses in reward units; temperature in reward units per nat.
-/// Errors   DataError naming the loss and the update if one is not finite; ShapeError if a source that
+/// Errors   DataError naming the loss and the update if one is not finite; ShapeError if a source
+/// that
 ///          must give rows is empty.
-/// Cost     0.56 GFLOP at Hopper sizes (S 11, A 3, 256 x 256, batch 256). Deterministic for any number
+/// Cost     0.56 GFLOP at Hopper sizes (S 11, A 3, 256 x 256, batch 256). Deterministic for any
+/// number
 ///          of threads. No allocation.
-/// Source   arXiv:1812.05905 eqs. 5, 6, 9, 18; twin minimum arXiv:1802.09477. Critic loss is half the
+/// Source   arXiv:1812.05905 eqs. 5, 6, 9, 18; twin minimum arXiv:1802.09477. Critic loss is half
+/// the
 ///          mean squared error; the temperature's loss is -log_alpha (log pi + target_entropy).
 SacLosses sac_update(Stream& stream, SacState& state, const MixedSource& source,
                      const SacConstants& constants, SacWorkspace& workspace);

@@ -13,7 +13,8 @@ NamedShape::NamedShape(const char* argument, std::initializer_list<int> shape)
 
 std::string NamedShape::text() const {
   std::string text = "[";
-  for (int axis = 0; axis < rank; ++axis) text += (axis > 0 ? ", " : "") + std::to_string(sizes[axis]);
+  for (int axis = 0; axis < rank; ++axis)
+    text += (axis > 0 ? ", " : "") + std::to_string(sizes[axis]);
   return text + "]";
 }
 
@@ -25,8 +26,8 @@ void check_same_shape(const char* operation, const NamedShape& first,
                        other.name + " is " + other.text() + "; expected the same shape.");
 }
 
-void check_shape(const char* operation, const NamedShape& argument, std::initializer_list<int> expected,
-                 const char* reason) {
+void check_shape(const char* operation, const NamedShape& argument,
+                 std::initializer_list<int> expected, const char* reason) {
   const NamedShape wanted(argument.name, expected);
   if (argument == wanted) return;
   throw ShapeError(std::string(operation) + ": " + argument.name + " is " + argument.text() +

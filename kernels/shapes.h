@@ -14,8 +14,8 @@ struct NamedShape {
   static constexpr int kMaxRank = 3;
 
   template <typename T, int kRank>
-    requires(kRank <= kMaxRank)
-  NamedShape(const char* argument, const View<T, kRank>& view) : name(argument), rank(kRank) {
+  requires(kRank <= kMaxRank) NamedShape(const char* argument, const View<T, kRank>& view)
+      : name(argument), rank(kRank) {
     for (int axis = 0; axis < kRank; ++axis) sizes[axis] = view.size(axis);
   }
   NamedShape(const char* argument, std::initializer_list<int> shape);
@@ -38,7 +38,7 @@ void check_same_shape(const char* operation, const NamedShape& first,
 
 /// Throws ShapeError unless the argument has the expected shape; `reason` ends the sentence:
 /// "dense_forward: bias is [3]; expected [4], one per row of weight."
-void check_shape(const char* operation, const NamedShape& argument, std::initializer_list<int> expected,
-                 const char* reason);
+void check_shape(const char* operation, const NamedShape& argument,
+                 std::initializer_list<int> expected, const char* reason);
 
 }  // namespace mbrl

@@ -1,12 +1,12 @@
 // CPU kernels of the fused stages: dense layers on tiles of 32 rows, forward, backward and update.
 //
-// A tile is feature-major, [features, 32]: rows of the batch are the vector lanes. So weights are read
-// as broadcast scalars straight from the arena (no packing, forward and transposed alike), per-row
-// formulas vectorise over rows, and narrow outputs waste nothing. Compiled once per instruction set;
-// the best one the CPU has is picked at start.
+// A tile is feature-major, [features, 32]: rows of the batch are the vector lanes. So weights are
+// read as broadcast scalars straight from the arena (no packing, forward and transposed alike),
+// per-row formulas vectorise over rows, and narrow outputs waste nothing. Compiled once per
+// instruction set; the best one the CPU has is picked at start.
 //
-// Own kernels rather than oneDNN here because layers, activations, gradients and Adam share tiles that
-// stay in cache; `mbrl_gpu bench` prints both beside the measured peak.
+// Own kernels rather than oneDNN here because layers, activations, gradients and Adam share tiles
+// that stay in cache; `mbrl_gpu bench` prints both beside the measured peak.
 #pragma once
 
 #include <cstddef>
@@ -22,9 +22,9 @@ struct DenseTile {
   const float* weight;  // [out, pitch]
   const float* bias;    // [out]
   int in, out, pitch;
-  const float* x;    // [in, 32]
-  float* y;          // [out, 32]
-  float* derivative; // [out, 32] swish' for the backward pass, or null; relu needs none
+  const float* x;     // [in, 32]
+  float* y;           // [out, 32]
+  float* derivative;  // [out, 32] swish' for the backward pass, or null; relu needs none
   Activation activation;
 };
 
@@ -50,8 +50,8 @@ struct WeightUpdate {
   AdamStep adam;
 };
 
-/// One block of columns of a weight matrix: dW = dy x^T over all tiles, then the update in place. The
-/// block owns the whole sum over the batch, so the order of additions is fixed.
+/// One block of columns of a weight matrix: dW = dy x^T over all tiles, then the update in place.
+/// The block owns the whole sum over the batch, so the order of additions is fixed.
 struct WeightGradientBlock {
   int out, pitch;
   int column_begin, column_end;  // multiples of 16 within the pitch
@@ -80,8 +80,8 @@ struct SimdKernels {
   void (*update_bias)(const BiasGradient&);
 };
 
-/// Kernels for the best instruction set this CPU has. The environment variable MBRL_ISA=avx2 asks for
-/// the baseline, to compare the two.
+/// Kernels for the best instruction set this CPU has. The environment variable MBRL_ISA=avx2 asks
+/// for the baseline, to compare the two.
 const SimdKernels& simd();
 
 /// The baseline, for tests.

@@ -30,8 +30,8 @@ inline Vec fma_v(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
 #endif
 
 /// The scalar operand of a product: element (row, k) at p[row * stride + k] (kRows, W itself) or at
-/// p[row + k * stride] (kColumns, W transposed). k runs in `blocks` runs of `length`, `block_stride`
-/// apart.
+/// p[row + k * stride] (kColumns, W transposed). k runs in `blocks` runs of `length`,
+/// `block_stride` apart.
 enum class Order { kRows, kColumns };
 struct ScalarOperand {
   const float* p;
@@ -56,7 +56,8 @@ inline void micro_product(const ScalarOperand& a, const float* b, float* c, int 
     const float* base[(kRowCount + 2) / 3];
 #pragma GCC unroll 16
     for (int i = 0; i < (kRowCount + 2) / 3; ++i)
-      base[i] = a.p + block * a.block_stride + (kOrder == Order::kRows ? 3L * i * a.stride : 3L * i);
+      base[i] =
+          a.p + block * a.block_stride + (kOrder == Order::kRows ? 3L * i * a.stride : 3L * i);
     const std::ptrdiff_t row_stride = kOrder == Order::kRows ? a.stride : 1;
     const std::ptrdiff_t k_stride = kOrder == Order::kRows ? 1 : a.stride;
     for (int k = 0; k < a.length; ++k) {
@@ -82,7 +83,8 @@ inline void micro_product(const ScalarOperand& a, const float* b, float* c, int 
 
 /// The last rows of a product: picks the kernel of that many rows.
 template <int kRowCount, int kVecs, Order kOrder>
-inline void remaining_rows(int rows, const ScalarOperand& a, const float* b, float* c, int c_stride) {
+inline void remaining_rows(int rows, const ScalarOperand& a, const float* b, float* c,
+                           int c_stride) {
   if constexpr (kRowCount > 0) {
     if (rows == kRowCount) return micro_product<kRowCount, kVecs, kOrder>(a, b, c, c_stride);
     remaining_rows<kRowCount - 1, kVecs, kOrder>(rows, a, b, c, c_stride);
@@ -101,9 +103,11 @@ inline void product(int rows, int width, ScalarOperand a, const float* b, float*
     a.p = first + r * row_step;
     int column = 0;
     for (; column + 2 * kLanes <= width; column += 2 * kLanes)
-      remaining_rows<kMaxRows, 2, kOrder>(count, a, b + column, c + r * c_stride + column, c_stride);
+      remaining_rows<kMaxRows, 2, kOrder>(count, a, b + column, c + r * c_stride + column,
+                                          c_stride);
     for (; column < width; column += kLanes)
-      remaining_rows<kMaxRows, 1, kOrder>(count, a, b + column, c + r * c_stride + column, c_stride);
+      remaining_rows<kMaxRows, 1, kOrder>(count, a, b + column, c + r * c_stride + column,
+                                          c_stride);
     done(r, r + count);
   }
 }
@@ -189,8 +193,8 @@ inline void transpose8(const float* source, int source_stride, float* out, int o
 }
 
 /// The optimiser on `count` consecutive parameters.
-inline void apply_update(const WeightUpdate& u, std::size_t offset, const float* gradient, int count,
-                         float decay) {
+inline void apply_update(const WeightUpdate& u, std::size_t offset, const float* gradient,
+                         int count, float decay) {
   float* w = u.weight + offset;
   float* m = u.m + offset;
   float* v = u.v + offset;

@@ -19,20 +19,21 @@ void squashed_gaussian_forward(Stream& stream, Matrix<float> action, Vector<floa
   check_shape("squashed_gaussian_forward", {"head", head}, {B, 2 * A},
               "a mean and a raw log standard deviation per action");
 
-  parallel_ranges(stream, static_cast<std::size_t>(B), kRowsPerRange, [&](std::size_t b, std::size_t e) {
-    for (int row = static_cast<int>(b); row < static_cast<int>(e); ++row) {
-      const float* mean = head.row(row);
-      const float* raw_log_std = mean + A;
-      float sum = 0.0f;
-      for (int i = 0; i < A; ++i) {
-        const SquashedSample s =
-            squashed_gaussian_sample(mean[i], raw_log_std[i], noise.row(row)[i]);
-        action.row(row)[i] = s.action;
-        sum += s.log_prob;
-      }
-      log_prob[static_cast<std::size_t>(row)] = sum;
-    }
-  });
+  parallel_ranges(stream, static_cast<std::size_t>(B), kRowsPerRange,
+                  [&](std::size_t b, std::size_t e) {
+                    for (int row = static_cast<int>(b); row < static_cast<int>(e); ++row) {
+                      const float* mean = head.row(row);
+                      const float* raw_log_std = mean + A;
+                      float sum = 0.0f;
+                      for (int i = 0; i < A; ++i) {
+                        const SquashedSample s =
+                            squashed_gaussian_sample(mean[i], raw_log_std[i], noise.row(row)[i]);
+                        action.row(row)[i] = s.action;
+                        sum += s.log_prob;
+                      }
+                      log_prob[static_cast<std::size_t>(row)] = sum;
+                    }
+                  });
 }
 
 void squashed_gaussian_backward(Stream& stream, Matrix<float> d_head, Matrix<const float> head,
@@ -43,22 +44,24 @@ void squashed_gaussian_backward(Stream& stream, Matrix<float> d_head, Matrix<con
   check_shape("squashed_gaussian_backward", {"head", head}, {B, 2 * A},
               "a mean and a raw log standard deviation per action");
   check_shape("squashed_gaussian_backward", {"d_head", d_head}, {B, 2 * A}, "the shape of head");
-  check_shape("squashed_gaussian_backward", {"d_log_prob", d_log_prob}, {B}, "one per row of noise");
+  check_shape("squashed_gaussian_backward", {"d_log_prob", d_log_prob}, {B},
+              "one per row of noise");
 
-  parallel_ranges(stream, static_cast<std::size_t>(B), kRowsPerRange, [&](std::size_t b, std::size_t e) {
-    for (int row = static_cast<int>(b); row < static_cast<int>(e); ++row) {
-      const float* mean = head.row(row);
-      const float* raw_log_std = mean + A;
-      for (int i = 0; i < A; ++i) {
-        const float n = noise.row(row)[i], raw = raw_log_std[i];
-        const SquashedSample s = squashed_gaussian_sample(mean[i], raw, n);
-        const SquashedGradient g = squashed_gaussian_gradient(
-            s, raw, n, d_action.row(row)[i], d_log_prob[static_cast<std::size_t>(row)]);
-        d_head.row(row)[i] = g.d_mean;
-        d_head.row(row)[A + i] = g.d_raw_log_std;
-      }
-    }
-  });
+  parallel_ranges(
+      stream, static_cast<std::size_t>(B), kRowsPerRange, [&](std::size_t b, std::size_t e) {
+        for (int row = static_cast<int>(b); row < static_cast<int>(e); ++row) {
+          const float* mean = head.row(row);
+          const float* raw_log_std = mean + A;
+          for (int i = 0; i < A; ++i) {
+            const float n = noise.row(row)[i], raw = raw_log_std[i];
+            const SquashedSample s = squashed_gaussian_sample(mean[i], raw, n);
+            const SquashedGradient g = squashed_gaussian_gradient(
+                s, raw, n, d_action.row(row)[i], d_log_prob[static_cast<std::size_t>(row)]);
+            d_head.row(row)[i] = g.d_mean;
+            d_head.row(row)[A + i] = g.d_raw_log_std;
+          }
+        }
+      });
 }
 
 }  // namespace mbrl

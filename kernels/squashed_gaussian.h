@@ -31,9 +31,9 @@ MBRL_HD float squashed_gaussian_action(float mean, float raw_log_std, float nois
   return tanh_f(fma_f(exp_f(clamp_f(raw_log_std, kMinLogStd, kMaxLogStd)), noise, mean));
 }
 
-/// Gradient of a loss with respect to the network's outputs, given dL/d action and dL/d log_prob. The
-/// noise is held fixed (reparameterisation): d log_prob / du = 2 tanh(u), and the density of the noise
-/// itself leaves -1 for log_std.
+/// Gradient of a loss with respect to the network's outputs, given dL/d action and dL/d log_prob.
+/// The noise is held fixed (reparameterisation): d log_prob / du = 2 tanh(u), and the density of
+/// the noise itself leaves -1 for log_std.
 struct SquashedGradient {
   float d_mean, d_raw_log_std;
 };
@@ -48,7 +48,8 @@ MBRL_HD SquashedGradient squashed_gaussian_gradient(const SquashedSample& s, flo
 
 /// Actions of a batch and their log-densities, summed over action dimensions.
 ///
-/// Shapes   action, noise: [B, A]; log_prob: [B]; head: [B, 2A], the means, then the raw log standard
+/// Shapes   action, noise: [B, A]; log_prob: [B]; head: [B, 2A], the means, then the raw log
+/// standard
 ///          deviations. action may be noise.
 /// Units    action in [-1, 1]; log_prob in nats per unit of squashed action.
 /// Errors   ShapeError naming the first array that does not fit action.
@@ -57,8 +58,8 @@ MBRL_HD SquashedGradient squashed_gaussian_gradient(const SquashedSample& s, flo
 void squashed_gaussian_forward(Stream& stream, Matrix<float> action, Vector<float> log_prob,
                                Matrix<const float> head, Matrix<const float> noise);
 
-/// Gradient with respect to head, given those with respect to action and log_prob; the noise is held
-/// fixed. The sample is computed again rather than stored.
+/// Gradient with respect to head, given those with respect to action and log_prob; the noise is
+/// held fixed. The sample is computed again rather than stored.
 ///
 /// Shapes   d_head: [B, 2A] as head; d_action: [B, A]; d_log_prob: [B]. d_head may be head.
 /// Errors   ShapeError naming the first array that does not fit noise.

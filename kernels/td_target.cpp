@@ -14,11 +14,12 @@ void td_target(Stream& stream, Vector<float> target, const TdTargetIn& in, float
                     {"next_log_prob", in.next_log_prob}});
 
   const float alpha = *in.alpha;
-  parallel_ranges(stream, target.count(), kElementsPerRange, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i)
-      target[i] = td_target_value(in.reward[i], in.terminated[i], in.next_q1[i], in.next_q2[i], alpha,
-                                  in.next_log_prob[i], discount);
-  });
+  parallel_ranges(
+      stream, target.count(), kElementsPerRange, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i)
+          target[i] = td_target_value(in.reward[i], in.terminated[i], in.next_q1[i], in.next_q2[i],
+                                      alpha, in.next_log_prob[i], discount);
+      });
 }
 
 }  // namespace mbrl

@@ -40,9 +40,9 @@ void TileMlp::forward(const float* parameters, int tile) {
   for (int layer = 0; layer < layout_.num_layers(); ++layer) {
     const LayerLayout& l = layout_.layers[layer];
     const bool save = training_ && activation(layer) == Activation::kSwish;
-    simd().dense({parameters + l.weight, parameters + l.bias, l.in, l.out, l.in_pitch, x(layer, tile),
-                  x(layer + 1, tile),
-                  save ? dz(layer, tile) : nullptr, activation(layer)});
+    simd().dense({parameters + l.weight, parameters + l.bias, l.in, l.out, l.in_pitch,
+                  x(layer, tile), x(layer + 1, tile), save ? dz(layer, tile) : nullptr,
+                  activation(layer)});
   }
 }
 
@@ -78,8 +78,8 @@ void TileMlp::update(int task, int num_used_tiles, const NetworkUpdate& network,
                         network.adam};
   };
   const float decay = network.layer_decay == nullptr ? 0.0f : network.layer_decay[t.layer];
-  simd().update_weights({l.out, l.in_pitch, t.column_begin, t.column_end, num_used_tiles, tile_size_,
-                         x(t.layer, 0), dz(t.layer, 0), at(l.weight, decay)},
+  simd().update_weights({l.out, l.in_pitch, t.column_begin, t.column_end, num_used_tiles,
+                         tile_size_, x(t.layer, 0), dz(t.layer, 0), at(l.weight, decay)},
                         scratch);
   if (t.with_bias)
     simd().update_bias({l.out, num_used_tiles, tile_size_, dz(t.layer, 0), at(l.bias, 0.0f)});

@@ -1,8 +1,8 @@
 // A multilayer perceptron on tiles of 32 rows: the workspace and the passes the CPU stages share.
 //
 // For each tile it holds the input of every layer and, when training, what the backward pass needs.
-// Tiles are independent in forward and backward; an update task owns a block of columns of one weight
-// matrix over all tiles. So a stage is: parallel_for tiles, parallel_for update tasks.
+// Tiles are independent in forward and backward; an update task owns a block of columns of one
+// weight matrix over all tiles. So a stage is: parallel_for tiles, parallel_for update tasks.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,8 @@ namespace mbrl {
 struct TrainedParameters {
   Buffer<float> value, m, v;
 
-  explicit TrainedParameters(std::size_t size = 0) : value(size, 0.0f), m(size, 0.0f), v(size, 0.0f) {}
+  explicit TrainedParameters(std::size_t size = 0)
+      : value(size, 0.0f), m(size, 0.0f), v(size, 0.0f) {}
 };
 
 /// The optimiser's view of one network inside its arena.
@@ -39,14 +40,14 @@ class TileMlp {
 
   const MlpLayout& layout() const { return layout_; }
 
-  /// Input of `layer` on `tile`, [padded(in), 32]; layer == num_layers is the output. Write x(0, tile)
-  /// before forward(); its padding rows are zero and must stay so.
+  /// Input of `layer` on `tile`, [padded(in), 32]; layer == num_layers is the output. Write x(0,
+  /// tile) before forward(); its padding rows are zero and must stay so.
   float* x(int layer, int tile) { return tile_data(tile) + x_offset_[layer]; }
   float* output(int tile) { return x(layout_.num_layers(), tile); }
 
-  /// Gradient of the loss with respect to the affine output of `layer`, [out, 32]. Write that of the
-  /// last layer before backward(). Until then that of a hidden swish layer holds the derivative of its
-  /// activation, which the gradient replaces: a tile's pass stays in a core's own cache.
+  /// Gradient of the loss with respect to the affine output of `layer`, [out, 32]. Write that of
+  /// the last layer before backward(). Until then that of a hidden swish layer holds the derivative
+  /// of its activation, which the gradient replaces: a tile's pass stays in a core's own cache.
   float* dz(int layer, int tile) { return tile_data(tile) + dz_offset_[layer]; }
   float* output_gradient(int tile) { return dz(layout_.num_layers() - 1, tile); }
 

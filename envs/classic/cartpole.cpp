@@ -1,17 +1,18 @@
-// Cart-pole in closed form: the physics of OpenAI Gym's CartPole-v1, but with a continuous force where
-// Gym pushes with -10 or 10 N, and with the limit of 200 steps of its v0, where v1 has 500.
+// Cart-pole in closed form: the physics of OpenAI Gym's CartPole-v1, but with a continuous force
+// where Gym pushes with -10 or 10 N, and with the limit of 200 steps of its v0, where v1 has 500.
 //
 //   action       1: force; [-1, 1] is [-10, 10] N
 //   observation  4: cart position (m) and speed, pole angle (rad) and rate
 //   reward          1
 //   terminated      |position| > 2.4 m or |angle| > 12 degrees; truncated after 200 steps of 0.02 s
 //   reset           every entry U(-0.05, 0.05)
+#include "envs/tasks/cartpole.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include "cuda/rng.h"
 #include "envs/classic/classic.h"
-#include "envs/tasks/cartpole.h"
 
 namespace mbrl {
 namespace {

@@ -5,12 +5,13 @@
 //   reward          -(angle^2 + 0.1 rate^2 + 0.001 torque^2), before the step
 //   terminated      never; 200 steps of 0.05 s
 //   reset           angle U(-pi, pi), rate U(-1, 1)
+#include "envs/tasks/pendulum.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include "cuda/rng.h"
 #include "envs/classic/classic.h"
-#include "envs/tasks/pendulum.h"
 
 namespace mbrl {
 namespace {
@@ -43,7 +44,8 @@ class Pendulum : public Env {
     const double torque = std::clamp(kMaxTorque * action[0], -kMaxTorque, kMaxTorque);
     const double wrapped = angle_ - 2.0 * M_PI * std::floor((angle_ + M_PI) / (2.0 * M_PI));
     const double reward = pendulum_reward(wrapped, rate_, torque);
-    rate_ += kDt * (1.5 * kGravity / kLength * std::sin(angle_) + 3.0 / (kMass * kLength * kLength) * torque);
+    rate_ += kDt * (1.5 * kGravity / kLength * std::sin(angle_) +
+                    3.0 / (kMass * kLength * kLength) * torque);
     rate_ = std::clamp(rate_, -kMaxRate, kMaxRate);
     angle_ += kDt * rate_;
     observe(observation);

@@ -1,18 +1,20 @@
 // Hopper on MuJoCo: a one-legged robot in the plane that shall hop forward.
 //
-// Matches Hopper-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also Hopper-v4 of Gymnasium, whose
-// v5 withholds the reward of 1 on the step that ends the episode.
+// Matches Hopper-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also Hopper-v4 of Gymnasium,
+// whose v5 withholds the reward of 1 on the step that ends the episode.
 //
 //   action       3: torques at thigh, leg, foot; [-1, 1], gear 200 N m
 //   observation 11: 0 torso height z (m), 1 torso angle, 2 thigh, 3 leg, 4 foot (rad),
-//                   5 x', 6 z' (m/s), 7..10 rates of the four angles (rad/s), velocities clipped to +-10
+//                   5 x', 6 z' (m/s), 7..10 rates of the four angles (rad/s), velocities clipped to
+//                   +-10
 //   reward          x' + 1 - 0.001 |u|^2, x' the mean over the step of 0.008 s
 //   terminated      torso below 0.7 m or leaning by 0.2 rad, or an entry of the state beyond 100
 //   reset           upright at rest; every position and velocity + U(-0.005, 0.005)
+#include "envs/tasks/hopper.h"
+
 #include <algorithm>
 
 #include "envs/mujoco/mujoco_env.h"
-#include "envs/tasks/hopper.h"
 
 namespace mbrl {
 namespace {
@@ -27,8 +29,8 @@ constexpr Capsule kFoot{{-0.13, 0, 0}, {0.26, 0, 0}, 0.06};
 
 std::string mjcf(bool old_masses) {
   const auto geom = [&](const char* name, const Capsule& c, const char* friction) {
-    return "<geom name=\"" + std::string(name) + "\" type=\"capsule\" fromto=\"" + fromto(c) + "\" size=\"" +
-           std::to_string(c.radius) + "\" friction=\"" + friction + "\"/>" +
+    return "<geom name=\"" + std::string(name) + "\" type=\"capsule\" fromto=\"" + fromto(c) +
+           "\" size=\"" + std::to_string(c.radius) + "\" friction=\"" + friction + "\"/>" +
            (old_masses ? old_capsule_inertial(c, 1000.0) : "");
   };
   return R"(<mujoco model="hopper">
@@ -45,16 +47,20 @@ std::string mjcf(bool old_masses) {
       <joint name="rootx" type="slide" axis="1 0 0" armature="0" damping="0" limited="false"/>
       <joint name="rootz" type="slide" axis="0 0 1" armature="0" damping="0" limited="false" ref="1.25"/>
       <joint name="rooty" type="hinge" axis="0 1 0" armature="0" damping="0" limited="false"/>
-      )" + geom("torso", kTorso, "0.9") + R"(
+      )" +
+         geom("torso", kTorso, "0.9") + R"(
       <body name="thigh" pos="0 0 -0.2">
         <joint name="thigh" type="hinge" axis="0 -1 0" range="-150 0"/>
-        )" + geom("thigh", kThigh, "0.9") + R"(
+        )" +
+         geom("thigh", kThigh, "0.9") + R"(
         <body name="leg" pos="0 0 -0.45">
           <joint name="leg" type="hinge" axis="0 -1 0" range="-150 0"/>
-          )" + geom("leg", kLeg, "0.9") + R"(
+          )" +
+         geom("leg", kLeg, "0.9") + R"(
           <body name="foot" pos="0 0 -0.5">
             <joint name="foot" type="hinge" axis="0 -1 0" range="-45 45"/>
-            )" + geom("foot", kFoot, "2.0") + R"(
+            )" +
+         geom("foot", kFoot, "2.0") + R"(
           </body>
         </body>
       </body>
@@ -106,6 +112,8 @@ class Hopper : public MujocoEnv {
 
 }  // namespace
 
-std::unique_ptr<Env> make_hopper(const EnvOptions& options) { return std::make_unique<Hopper>(options); }
+std::unique_ptr<Env> make_hopper(const EnvOptions& options) {
+  return std::make_unique<Hopper>(options);
+}
 
 }  // namespace mbrl

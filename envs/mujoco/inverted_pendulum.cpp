@@ -1,15 +1,16 @@
 // Inverted pendulum on MuJoCo: a pole hinged on a cart that shall stay upright.
 //
-// Matches InvertedPendulum-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also v4 of Gymnasium, whose
-// v5 withholds the reward on the step that ends the episode.
+// Matches InvertedPendulum-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also v4 of
+// Gymnasium, whose v5 withholds the reward on the step that ends the episode.
 //
 //   action       1: force on the cart; [-1, 1] is [-3, 3], gear 100 N
 //   observation  4: 0 cart position (m), 1 pole angle (rad), 2 and 3 their rates
 //   reward          1, the last step included
 //   terminated      the pole leans by more than 0.2 rad, or an entry is not finite
 //   reset           upright at rest; every position and velocity + U(-0.01, 0.01)
-#include "envs/mujoco/mujoco_env.h"
 #include "envs/tasks/inverted_pendulum.h"
+
+#include "envs/mujoco/mujoco_env.h"
 
 namespace mbrl {
 namespace {
@@ -20,8 +21,8 @@ constexpr Capsule kPole{{0, 0, 0}, {0.001, 0, 0.6}, 0.049};
 
 std::string mjcf(bool old_masses) {
   const auto geom = [&](const Capsule& c) {
-    return "<geom type=\"capsule\" fromto=\"" + fromto(c) + "\" size=\"" + std::to_string(c.radius) +
-           "\"/>" + (old_masses ? old_capsule_inertial(c, 1000.0) : "");
+    return "<geom type=\"capsule\" fromto=\"" + fromto(c) + "\" size=\"" +
+           std::to_string(c.radius) + "\"/>" + (old_masses ? old_capsule_inertial(c, 1000.0) : "");
   };
   return R"(<mujoco model="inverted_pendulum">
   <compiler angle="degree"/>
@@ -33,10 +34,12 @@ std::string mjcf(bool old_masses) {
   <worldbody>
     <body name="cart">
       <joint name="slider" type="slide" axis="1 0 0" range="-1 1"/>
-      )" + geom(kCart) + R"(
+      )" +
+         geom(kCart) + R"(
       <body name="pole">
         <joint name="hinge" type="hinge" axis="0 1 0" range="-90 90"/>
-        )" + geom(kPole) + R"(
+        )" +
+         geom(kPole) + R"(
       </body>
     </body>
   </worldbody>

@@ -17,8 +17,8 @@ namespace {
 // joint speeds beyond this are an explosion, whatever the engine says (rad/s or m/s)
 constexpr double kMaxSpeed = 1e3;
 
-// The engine's handlers are process-wide. Its own ones wait for a key on standard input and write a log
-// file into the working directory.
+// The engine's handlers are process-wide. Its own ones wait for a key on standard input and write a
+// log file into the working directory.
 void throw_error(const char* text) { throw DataError(std::string("MuJoCo: ") + text); }
 void ignore_warning(const char*) {}
 void install_handlers() {
@@ -56,9 +56,8 @@ std::shared_ptr<const mjModel> shared_model(const std::string& mjcf) {
   static std::map<std::string, std::weak_ptr<const mjModel>> models;
   const std::lock_guard lock(mutex);
   if (auto model = models[mjcf].lock()) return model;
-  std::shared_ptr<const mjModel> model(compile(mjcf), [](const mjModel* m) {
-    mj_deleteModel(const_cast<mjModel*>(m));
-  });
+  std::shared_ptr<const mjModel> model(
+      compile(mjcf), [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
   models[mjcf] = model;
   return model;
 }
@@ -74,8 +73,8 @@ std::string format(const char* pattern, auto... values) {
 std::string mujoco_name() { return std::string("MuJoCo ") + mj_versionString(); }
 
 std::string fromto(const Capsule& c) {
-  return format("%.17g %.17g %.17g %.17g %.17g %.17g", c.from[0], c.from[1], c.from[2], c.to[0], c.to[1],
-                c.to[2]);
+  return format("%.17g %.17g %.17g %.17g %.17g %.17g", c.from[0], c.from[1], c.from[2], c.to[0],
+                c.to[1], c.to[2]);
 }
 
 std::string old_capsule_inertial(const Capsule& c, double density) {
@@ -95,12 +94,13 @@ std::string old_capsule_inertial(const Capsule& c, double density) {
   double inertia[3][3];
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < 3; ++j)
-      inertia[i][j] = (i == j ? across : 0.0) + (along - across) * axis[i] * axis[j] / (length * length);
+      inertia[i][j] =
+          (i == j ? across : 0.0) + (along - across) * axis[i] * axis[j] / (length * length);
   return format(
       "<inertial pos=\"%.17g %.17g %.17g\" mass=\"%.17g\" "
       "fullinertia=\"%.17g %.17g %.17g %.17g %.17g %.17g\"/>",
-      centre[0], centre[1], centre[2], mass, inertia[0][0], inertia[1][1], inertia[2][2], inertia[0][1],
-      inertia[0][2], inertia[1][2]);
+      centre[0], centre[1], centre[2], mass, inertia[0][0], inertia[1][1], inertia[2][2],
+      inertia[0][1], inertia[0][2], inertia[1][2]);
 }
 
 MujocoEnv::MujocoEnv(EnvSpec spec, const std::string& mjcf, int frame_skip)
@@ -126,7 +126,8 @@ void MujocoEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float
 StepResult MujocoEnv::step(std::span<const float> action, std::span<float> observation) {
   // [-1, 1] to the actuator's range; values outside are clipped, as the reference's wrapper does
   for (int i = 0; i < model_->nu; ++i) {
-    const double low = model_->actuator_ctrlrange[2 * i], high = model_->actuator_ctrlrange[2 * i + 1];
+    const double low = model_->actuator_ctrlrange[2 * i],
+                 high = model_->actuator_ctrlrange[2 * i + 1];
     const double control = low + (action[i] + 1.0) * 0.5 * (high - low);
     data_->ctrl[i] = control < low ? low : control > high ? high : control;
   }

@@ -1,12 +1,12 @@
 // What all MuJoCo robots share: model, control step, stability checks, state.
 #pragma once
 
+#include <mujoco/mujoco.h>
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <mujoco/mujoco.h>
 
 #include "envs/env.h"
 
@@ -18,9 +18,9 @@ struct Capsule {
   double radius;
 };
 
-/// `<inertial>` of a body made of one capsule as MuJoCo 1.50 compiled it: a cylinder of the capsule's
-/// radius r and length h + r, where h is the length of the axis (exact capsules came with 2.1.2).
-/// density in kg/m^3.
+/// `<inertial>` of a body made of one capsule as MuJoCo 1.50 compiled it: a cylinder of the
+/// capsule's radius r and length h + r, where h is the length of the axis (exact capsules came
+/// with 2.1.2). density in kg/m^3.
 std::string old_capsule_inertial(const Capsule& capsule, double density);
 
 /// The text "x y z" of a capsule's end points, for fromto.
@@ -37,8 +37,8 @@ class MujocoEnv : public Env {
   void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) override;
   StepResult step(std::span<const float> action, std::span<float> observation) override;
 
-  /// qpos, qvel, act, qacc_warmstart, time: without the warm start a restored simulation drifts away
-  /// in the last bits.
+  /// qpos, qvel, act, qacc_warmstart, time: without the warm start a restored simulation drifts
+  /// away in the last bits.
   int state_size() const override;
   void get_state(std::span<double> state) const override;
   void set_state(std::span<const double> state) override;

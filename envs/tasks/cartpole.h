@@ -1,4 +1,5 @@
-// Cart-pole: reward and end of an episode (Barto, Sutton, Anderson 1983, as in OpenAI Gym, CartPole-v1).
+// Cart-pole: reward and end of an episode (Barto, Sutton, Anderson 1983, as in OpenAI Gym,
+// CartPole-v1).
 #pragma once
 
 #include "cuda/hd.h"

@@ -5,8 +5,9 @@
 
 namespace mbrl {
 
-/// Negative cost of being away from upright, moving, and pushing. angle in [-pi, pi) from upright, rate
-/// in rad/s, torque in N m. In double, as the simulated state; imagined rollouts learn the reward.
+/// Negative cost of being away from upright, moving, and pushing. angle in [-pi, pi) from upright,
+/// rate in rad/s, torque in N m. In double, as the simulated state; imagined rollouts learn the
+/// reward.
 MBRL_HD double pendulum_reward(double angle, double rate, double torque) {
   return -(angle * angle + 0.1 * rate * rate + 0.001 * torque * torque);
 }

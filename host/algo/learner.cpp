@@ -59,8 +59,8 @@ Learner::Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_
       action_(static_cast<std::size_t>(layout_.action_size)) {
   init_sac(sac_, seed(), learner_, config.sac.init_alpha);
   envs_.reset();
-  for (const char* name : {"critic_loss", "actor_loss", "alpha", "entropy", "mean_q", "train_return",
-                           "real_replay_size", "num_updates"})
+  for (const char* name : {"critic_loss", "actor_loss", "alpha", "entropy", "mean_q",
+                           "train_return", "real_replay_size", "num_updates"})
     metrics_.declare(name);
 }
 
@@ -72,7 +72,8 @@ void Learner::collect() {
   if (exploring_) {
     const RandomKey key{seed(), Purpose::kExploration, learner_};
     for (int i = 0; i < A; ++i)
-      action_[i] = 2.0f * uniform01(key.bits(step_index, 0, static_cast<std::uint32_t>(i)).x) - 1.0f;
+      action_[i] =
+          2.0f * uniform01(key.bits(step_index, 0, static_cast<std::uint32_t>(i)).x) - 1.0f;
   } else {
     policy_act(stream_, sac_, envs_.observation(), action, /*stochastic=*/true,
                RandomKey{seed(), Purpose::kActionNoise, learner_}, step_index, act_workspace_);
@@ -95,8 +96,8 @@ void Learner::collect() {
     pending_.resize(at);
     ++num_broken_;
     hooks_.warn("the simulator became unstable at env step " + std::to_string(env_steps_) +
-                "; the transition was dropped and the episode ended (" + std::to_string(num_broken_) +
-                " so far).");
+                "; the transition was dropped and the episode ended (" +
+                std::to_string(num_broken_) + " so far).");
   } else {
     episode_return_ += step.reward[0];
     ++episode_length_;
@@ -132,16 +133,16 @@ void Learner::update_policy(int count, const TransitionsView& imagined, double r
   hooks_.on_stage("sac");
   const SacConfig& c = config_.sac;
   const MixedSource source{real_.view(), imagined, static_cast<int>(c.batch_size * real_ratio)};
-  const SacConstants constants{
-      .batch_size = c.batch_size,
-      .discount = c.discount,
-      .tau = c.tau,
-      .target_entropy =
-          c.auto_target_entropy ? -static_cast<float>(layout_.action_size) : c.target_entropy,
-      .adam = {c.learning_rate},
-      .simultaneous = c.update_order == "simultaneous",
-      .seed = seed(),
-      .learner = learner_};
+  const SacConstants constants{.batch_size = c.batch_size,
+                               .discount = c.discount,
+                               .tau = c.tau,
+                               .target_entropy = c.auto_target_entropy
+                                                     ? -static_cast<float>(layout_.action_size)
+                                                     : c.target_entropy,
+                               .adam = {c.learning_rate},
+                               .simultaneous = c.update_order == "simultaneous",
+                               .seed = seed(),
+                               .learner = learner_};
   for (int i = 0; i < count; ++i) {
     const SacLosses losses = sac_update(stream_, sac_, source, constants, sac_workspace_);
     metrics_.add(kCriticLoss, 0.5 * (losses.critic_loss[0] + losses.critic_loss[1]));
@@ -162,8 +163,8 @@ std::vector<double> Learner::take_metrics() {
 Evaluation Learner::evaluate(int num_episodes) {
   hooks_.on_stage("eval");
   if (eval_envs_ == nullptr || eval_envs_->size() != num_episodes) {
-    eval_envs_ = std::make_unique<EnvPool>(config_.env, num_episodes,
-                                           hash32(seed() + learner_), stream_.pool());
+    eval_envs_ = std::make_unique<EnvPool>(config_.env, num_episodes, hash32(seed() + learner_),
+                                           stream_.pool());
     eval_workspace_ = std::make_unique<PolicyWorkspace>(sac_, num_episodes);
   }
   EnvPool& envs = *eval_envs_;
@@ -229,7 +230,8 @@ void Learner::set_state(const nlohmann::json& s) {
   metrics_.set_state(s.at("metrics"));
 }
 
-void append_tensors(std::vector<TensorRef>& tensors, const std::string& name, TrainedParameters& p) {
+void append_tensors(std::vector<TensorRef>& tensors, const std::string& name,
+                    TrainedParameters& p) {
   const auto size = static_cast<std::int64_t>(p.value.size());
   tensors.push_back(tensor_ref(name, p.value.data(), {size}));
   tensors.push_back(tensor_ref(name + ".adam_m", p.m.data(), {size}));
@@ -250,9 +252,10 @@ std::vector<TensorRef> Learner::weight_tensors() {
 }
 
 std::vector<TensorRef> Learner::replay_tensors() {
-  return {real_.tensor("real"),
-          tensor_ref("pending", pending_.data(), {static_cast<std::int64_t>(pending_.size())}),
-          tensor_ref("env_state", env_state_.data(), {static_cast<std::int64_t>(env_state_.size())})};
+  return {
+      real_.tensor("real"),
+      tensor_ref("pending", pending_.data(), {static_cast<std::int64_t>(pending_.size())}),
+      tensor_ref("env_state", env_state_.data(), {static_cast<std::int64_t>(env_state_.size())})};
 }
 
 void Learner::finish_loading() { envs_.set_state(env_state_); }

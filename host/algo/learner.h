@@ -3,10 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "cuda/stream.h"
 #include "envs/pool.h"
@@ -29,8 +28,8 @@ struct Evaluation {
   double mean_length() const;
 };
 
-/// Real experience, soft actor-critic, evaluation and checkpoint: what all algorithms here share. An
-/// algorithm adds step().
+/// Real experience, soft actor-critic, evaluation and checkpoint: what all algorithms here share.
+/// An algorithm adds step().
 class Learner {
  public:
   Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index);

@@ -1,10 +1,10 @@
 // Janner et al. 2019, arXiv:1906.08253, algorithm 2, in the step order of jannerm/mbpo.
 #include "host/algo/mbpo.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <fmt/format.h>
 
 #include "cuda/check.h"
 
@@ -43,15 +43,17 @@ Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t lear
                     std::max(config.rollout.schedule[2], config.rollout.schedule[3])))),
       rollout_workspace_(sac_, model_, config.rollout.batch_size, stream.pool().num_threads()),
       first_metric_(static_cast<int>(metrics_.names().size())) {
-  init_ensemble(model_, seed(), learner_, config.model.init_max_logvar, config.model.init_min_logvar);
+  init_ensemble(model_, seed(), learner_, config.model.init_max_logvar,
+                config.model.init_min_logvar);
   for (const char* name :
        {"model_loss", "model_validation_loss", "model_epochs", "model_steps", "max_logvar",
         "min_logvar", "rollout_length", "model_replay_size", "rollout_terminated"})
     metrics_.declare(name);
   if (static_cast<int>(config.sac.batch_size * config.loop.real_ratio) == 0)
-    hooks_.warn(fmt::format("loop.real_ratio = {} of {} rows is less than one row: policy batches hold "
-                            "imagined rows only.",
-                            config.loop.real_ratio, config.sac.batch_size));
+    hooks_.warn(
+        fmt::format("loop.real_ratio = {} of {} rows is less than one row: policy batches hold "
+                    "imagined rows only.",
+                    config.loop.real_ratio, config.sac.batch_size));
 }
 
 bool Mbpo::step() {
@@ -77,8 +79,8 @@ bool Mbpo::step() {
 
 bool Mbpo::fit_model() {
   hooks_.on_stage("model_fit");
-  const FitReport report =
-      trainer_.fit(stream_, model_, real_.view(), static_cast<std::uint64_t>(num_fits_), hooks_.stop_requested);
+  const FitReport report = trainer_.fit(
+      stream_, model_, real_.view(), static_cast<std::uint64_t>(num_fits_), hooks_.stop_requested);
   if (report.stopped) return false;
   ++num_fits_;
   hooks_.log(report.summary());
@@ -95,21 +97,21 @@ void Mbpo::imagine() {
   hooks_.on_stage("rollout");
   rollout_length_ = rollout_length_at(config_.rollout.schedule, epoch());
   imagined_.set_capacity(model_replay_capacity(rollout_length_));
-  const RolloutResult result =
-      rollout(stream_, sac_, model_, real_.view(), imagined_.ring(),
-              {.num_rows = config_.rollout.batch_size,
-               .length = rollout_length_,
-               .task = env_spec().task,
-               .seed = seed(),
-               .learner = learner_,
-               .rollout_index = static_cast<std::uint64_t>(num_fits_)},
-              rollout_workspace_);
+  const RolloutResult result = rollout(stream_, sac_, model_, real_.view(), imagined_.ring(),
+                                       {.num_rows = config_.rollout.batch_size,
+                                        .length = rollout_length_,
+                                        .task = env_spec().task,
+                                        .seed = seed(),
+                                        .learner = learner_,
+                                        .rollout_index = static_cast<std::uint64_t>(num_fits_)},
+                                       rollout_workspace_);
   imagined_.commit(result.num_written);
   if (!result.finite)
-    throw DataError(fmt::format(
-        "rollout: the model predicted a value that is not finite at env step {}, after fit {}. Lower "
-        "model.learning_rate or rollout.schedule's lengths.",
-        env_steps(), num_fits_));
+    throw DataError(
+        fmt::format("rollout: the model predicted a value that is not finite at env step {}, after "
+                    "fit {}. Lower "
+                    "model.learning_rate or rollout.schedule's lengths.",
+                    env_steps(), num_fits_));
   metrics_.add(first_metric_ + kRolloutTerminated,
                static_cast<double>(result.num_terminated) / config_.rollout.batch_size);
 }
@@ -118,7 +120,8 @@ void Mbpo::imagine() {
 std::size_t Mbpo::model_replay_capacity(int rollout_length) const {
   const double per_epoch = static_cast<double>(rollout_length) * config_.rollout.batch_size *
                            config_.loop.epoch_length / config_.loop.model_train_interval;
-  return static_cast<std::size_t>(config_.rollout.retain_epochs) * static_cast<std::size_t>(per_epoch);
+  return static_cast<std::size_t>(config_.rollout.retain_epochs) *
+         static_cast<std::size_t>(per_epoch);
 }
 
 void Mbpo::set_metrics(Metrics& metrics) {

@@ -8,8 +8,8 @@
 
 namespace mbrl {
 
-/// Rollout length at an epoch: linear from schedule[2] to schedule[3] between epochs schedule[0] and
-/// schedule[1], rounded down.
+/// Rollout length at an epoch: linear from schedule[2] to schedule[3] between epochs schedule[0]
+/// and schedule[1], rounded down.
 int rollout_length_at(const std::vector<float>& schedule, int epoch);
 
 class Mbpo : public Learner {

@@ -2,15 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 namespace mbrl {
 
-/// A fixed list of named values. add() averages over the calls since the last take(); set() keeps the
-/// latest value. Part of the checkpoint, so that a resumed run writes the same rows.
+/// A fixed list of named values. add() averages over the calls since the last take(); set() keeps
+/// the latest value. Part of the checkpoint, so that a resumed run writes the same rows.
 class Metrics {
  public:
   /// Registers a name; returns its index.

@@ -1,11 +1,11 @@
-// mbrl_gpu bench: how fast the hot loops run here, each beside its floor from the GEMM peak that the same
-// process measures.
+// mbrl_gpu bench: how fast the hot loops run here, each beside its floor from the GEMM peak that
+// the same process measures.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cuda/blas.h"
@@ -57,8 +57,8 @@ class Report {
  public:
   Report(bool json, int num_threads) : json_(json), num_threads_(num_threads) {
     if (!json_)
-      fmt::print("{:<22} {:<34} {:>12} {:<16} {:>9} {:>9} {:>9} {:>6}  {}\n", "operation", "shape", "rate",
-                 "", "median", "q1", "q3", "floor", "provider");
+      fmt::print("{:<22} {:<34} {:>12} {:<16} {:>9} {:>9} {:>9} {:>6}  {}\n", "operation", "shape",
+                 "rate", "", "median", "q1", "q3", "floor", "provider");
   }
 
   void set_peak(double flops) { peak_ = flops; }
@@ -67,8 +67,11 @@ class Report {
     const double floor = row.flop > 0 ? row.flop / peak_ : 0.0;
     const double share = floor / row.time.median;
     if (json_) {
-      nlohmann::ordered_json j{{"operation", row.operation}, {"shape", row.shape}, {"device", "cpu"},
-                               {"threads", num_threads_},    {"precision", "fp32"}};
+      nlohmann::ordered_json j{{"operation", row.operation},
+                               {"shape", row.shape},
+                               {"device", "cpu"},
+                               {"threads", num_threads_},
+                               {"precision", "fp32"}};
       j["time_s"] = row.time.median;
       j["time_q1_s"] = row.time.low;
       j["time_q3_s"] = row.time.high;
@@ -81,8 +84,8 @@ class Report {
       j["provider"] = row.provider;
       fmt::print("{}\n", j.dump());
     } else {
-      fmt::print("{:<22} {:<34} {:>12.4g} {:<16} {:>9} {:>9} {:>9} {:>6}  {}\n", row.operation, row.shape,
-                 row.per_call / row.time.median, row.unit, milliseconds(row.time.median),
+      fmt::print("{:<22} {:<34} {:>12.4g} {:<16} {:>9} {:>9} {:>9} {:>6}  {}\n", row.operation,
+                 row.shape, row.per_call / row.time.median, row.unit, milliseconds(row.time.median),
                  milliseconds(row.time.low), milliseconds(row.time.high),
                  floor > 0 ? fmt::format("{:.0f} %", 100.0 * share) : "", row.provider);
     }
@@ -106,8 +109,8 @@ double first_layer_mac(const MlpLayout& layout) {
   return static_cast<double>(layout.layers[0].in) * layout.layers[0].out;
 }
 
-// products of one SAC update per row: actor on s' and s, targets, critics with weight gradients, critics
-// on (s, a_pi) with input gradients, actor backward
+// products of one SAC update per row: actor on s' and s, targets, critics with weight gradients,
+// critics on (s, a_pi) with input gradients, actor backward
 double sac_flop(const SacState& s, int batch) {
   const double pi = forward_mac(s.actor_layout), q = forward_mac(s.critic_layout);
   const double q_backward = 2.0 * q - first_layer_mac(s.critic_layout);
@@ -132,7 +135,8 @@ Buffer<float> random_transitions(const TransitionLayout& layout, int count) {
       r[layout.next_observation() + i] = r[i] + 0.01f * normal(key, step, 1, i);
     }
     for (int i = 0; i < layout.action_size; ++i)
-      r[layout.action() + i] = 2.0f * uniform01(key.bits(step, 2, static_cast<std::uint32_t>(i)).x) - 1.0f;
+      r[layout.action() + i] =
+          2.0f * uniform01(key.bits(step, 2, static_cast<std::uint32_t>(i)).x) - 1.0f;
     r[layout.reward()] = 1.0f + 0.1f * normal(key, step, 3, 0);
   }
   return records;
@@ -141,7 +145,11 @@ Buffer<float> random_transitions(const TransitionLayout& layout, int count) {
 class Bench {
  public:
   Bench(const Config& config, int num_threads, double seconds, bool json)
-      : config_(config), pool_(num_threads), stream_(pool_), seconds_(seconds), report_(json, num_threads) {}
+      : config_(config),
+        pool_(num_threads),
+        stream_(pool_),
+        seconds_(seconds),
+        report_(json, num_threads) {}
 
   void run() {
     gemm();
@@ -173,13 +181,15 @@ class Bench {
         [&] {
           pool_.parallel_for(threads, [&](int i) {
             for (int r = 0; r < repeats; ++r)
-              mbrl::gemm(stream_, {c[i].data(), n, n}, {a[i].data(), n, n}, false, {b[i].data(), n, n}, true);
+              mbrl::gemm(stream_, {c[i].data(), n, n}, {a[i].data(), n, n}, false,
+                         {b[i].data(), n, n}, true);
           });
         },
         seconds_);
     const double flop = 2.0 * n * n * n * repeats * threads;
     report_.set_peak(flop / time.low);
-    report_.add({"gemm peak", "256x256x256 per thread", "GFLOP/s", "oneDNN", time, flop / 1e9, flop});
+    report_.add(
+        {"gemm peak", "256x256x256 per thread", "GFLOP/s", "oneDNN", time, flop / 1e9, flop});
 
     // the same layer on tiles: what the fused stages are made of
     const MlpLayout layout = make_mlp_layout({n, n, n});
@@ -194,7 +204,8 @@ class Bench {
           });
         },
         seconds_);
-    report_.add({"dense + relu", "256x256x256 per thread", "GFLOP/s", simd().name, tile_time, flop / 1e9, flop});
+    report_.add({"dense + relu", "256x256x256 per thread", "GFLOP/s", simd().name, tile_time,
+                 flop / 1e9, flop});
   }
 
   void sac() {
@@ -202,9 +213,11 @@ class Bench {
       SacState state(layout_.observation_size, layout_.action_size, config_.sac.hidden_sizes);
       init_sac(state, 1, 0, 1.0f);
       SacWorkspace workspace(state, config_.sac.batch_size, pool_.num_threads());
-      const MixedSource source{view(), view(), static_cast<int>(config_.sac.batch_size * config_.loop.real_ratio)};
+      const MixedSource source{view(), view(),
+                               static_cast<int>(config_.sac.batch_size * config_.loop.real_ratio)};
       SacConstants constants{.batch_size = config_.sac.batch_size, .simultaneous = simultaneous};
-      const Timing time = measure([&] { sac_update(stream_, state, source, constants, workspace); }, seconds_);
+      const Timing time =
+          measure([&] { sac_update(stream_, state, source, constants, workspace); }, seconds_);
       report_.add({simultaneous ? "sac simultaneous" : "sac sequential",
                    fmt::format("S {} A {} batch {}", layout_.observation_size, layout_.action_size,
                                constants.batch_size),
@@ -225,11 +238,12 @@ class Bench {
     std::vector<const std::uint32_t*> rows;
     for (int e = 0; e < m.ensemble_size; ++e) rows.push_back(indices.data() + e * m.batch_size);
     const Timing step_time = measure(
-        [&] { ensemble_step(stream_, state, view(), rows, m.batch_size, constants, workspace); }, seconds_);
+        [&] { ensemble_step(stream_, state, view(), rows, m.batch_size, constants, workspace); },
+        seconds_);
     const std::string shape =
         fmt::format("{} members, {} x {}", m.ensemble_size, m.num_hidden_layers, m.hidden_size);
-    report_.add({"ensemble step", shape + fmt::format(", batch {}", m.batch_size), "steps/s", simd().name,
-                 step_time, 1.0, ensemble_flop(state, m.batch_size)});
+    report_.add({"ensemble step", shape + fmt::format(", batch {}", m.batch_size), "steps/s",
+                 simd().name, step_time, 1.0, ensemble_flop(state, m.batch_size)});
 
     SacState policy(layout_.observation_size, layout_.action_size, config_.sac.hidden_sizes);
     init_sac(policy, 1, 0, 1.0f);
@@ -242,11 +256,12 @@ class Bench {
     const Timing rollout_time = measure(
         [&] {
           ++rollout_constants.rollout_index;
-          rollout(stream_, policy, state, view(), view_of_ring, rollout_constants, rollout_workspace);
+          rollout(stream_, policy, state, view(), view_of_ring, rollout_constants,
+                  rollout_workspace);
         },
         seconds_);
-    report_.add({"rollout", fmt::format("{} rows, 1 step", num_rows), "states/s", simd().name, rollout_time,
-                 static_cast<double>(num_rows),
+    report_.add({"rollout", fmt::format("{} rows, 1 step", num_rows), "states/s", simd().name,
+                 rollout_time, static_cast<double>(num_rows),
                  2.0 * num_rows * (forward_mac(policy.actor_layout) + forward_mac(state.layout))});
   }
 
@@ -258,13 +273,15 @@ class Bench {
     const Timing time = measure(
         [&] {
           for (std::size_t i = 0; i < actions.size(); ++i)
-            actions[i] = 2.0f * uniform01(RandomKey{}.bits(step, static_cast<std::uint32_t>(i)).x) - 1.0f;
+            actions[i] =
+                2.0f * uniform01(RandomKey{}.bits(step, static_cast<std::uint32_t>(i)).x) - 1.0f;
           ++step;
           envs.step({actions.data(), envs.size(), layout_.action_size});
         },
         seconds_);
-    report_.add({"env step", fmt::format("{}, {} environments", config_.env.name, envs.size()), "env steps/s",
-                 envs.spec().simulator, time, static_cast<double>(envs.size()), 0.0});
+    report_.add({"env step", fmt::format("{}, {} environments", config_.env.name, envs.size()),
+                 "env steps/s", envs.spec().simulator, time, static_cast<double>(envs.size()),
+                 0.0});
   }
 
   Config config_;
@@ -296,13 +313,16 @@ void add_bench(CLI::App& program) {
   bench->add_option("--threads", o->num_threads, "host threads; 0: all cores this process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  bench->add_option("--seconds", o->seconds, "time for each row")->check(CLI::PositiveNumber)->capture_default_str();
+  bench->add_option("--seconds", o->seconds, "time for each row")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   bench->add_flag("--json", o->json, "one JSON object per line");
   bench->callback([o] {
     const Config config = resolve_config(o->name, o->overrides);
     parse_device(o->device);
     if (!o->json) fmt::print("{}\n", cpu_description());
-    Bench(config, o->num_threads > 0 ? o->num_threads : available_cores(), o->seconds, o->json).run();
+    Bench(config, o->num_threads > 0 ? o->num_threads : available_cores(), o->seconds, o->json)
+        .run();
   });
 }
 

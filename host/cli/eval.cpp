@@ -1,7 +1,7 @@
 // mbrl_gpu eval: episodes of a saved policy.
-#include <memory>
-
 #include <fmt/format.h>
+
+#include <memory>
 
 #include "cuda/device.h"
 #include "cuda/stream.h"

@@ -1,12 +1,12 @@
 // mbrl_gpu plot: learning curves of runs as an SVG file.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <sstream>
-
-#include <fmt/format.h>
 
 #include "cuda/check.h"
 #include "host/cli/cli.h"
@@ -49,7 +49,8 @@ Curve read_curve(const fs::path& path, const std::string& column) {
   const auto index = [&](const std::string& name) {
     const auto found = std::find(header.begin(), header.end(), name);
     if (found == header.end())
-      throw DataError(fmt::format("{} has no column {}; its columns are {}.", path.string(), name, line));
+      throw DataError(
+          fmt::format("{} has no column {}; its columns are {}.", path.string(), name, line));
     return static_cast<std::size_t>(found - header.begin());
   };
   const std::size_t x = index("env_steps"), y = index(column);
@@ -60,13 +61,15 @@ Curve read_curve(const fs::path& path, const std::string& column) {
     bool complete = fields.size() > std::max(x, y);
     for (int i = 0; i < 2 && complete; ++i) {
       const std::string& field = fields[i == 0 ? x : y];
-      complete = std::from_chars(field.data(), field.data() + field.size(), values[i]).ec == std::errc();
+      complete =
+          std::from_chars(field.data(), field.data() + field.size(), values[i]).ec == std::errc();
     }
     if (!complete) continue;  // an empty field: not measured
     curve.x.push_back(values[0]);
     curve.y.push_back(values[1]);
   }
-  if (curve.x.empty()) throw DataError(fmt::format("{} holds no rows with {}.", path.string(), column));
+  if (curve.x.empty())
+    throw DataError(fmt::format("{} holds no rows with {}.", path.string(), column));
   return curve;
 }
 
@@ -81,9 +84,10 @@ std::vector<fs::path> tables(const fs::path& path) {
       found.push_back(entry.path());
   }
   if (found.empty())
-    throw DataError(fmt::format("{} holds no metrics.csv or seed-*.csv: expected a table, a run directory or a "
-                                "folder of runs.",
-                                path.string()));
+    throw DataError(
+        fmt::format("{} holds no metrics.csv or seed-*.csv: expected a table, a run directory or a "
+                    "folder of runs.",
+                    path.string()));
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -103,28 +107,33 @@ void add_plot(CLI::App& program) {
     std::vector<std::string> runs, references;
   };
   const auto o = std::make_shared<Options>();
-  CLI::App* plot = program.add_subcommand("plot", "Draw learning curves as SVG, mean and range over seeds");
+  CLI::App* plot =
+      program.add_subcommand("plot", "Draw learning curves as SVG, mean and range over seeds");
   plot->add_option("out", o->out, "the SVG file to write")->required();
-  plot->add_option("runs", o->runs, "[NAME=]PATH: a table, a run, or a folder of runs over seeds")->required();
+  plot->add_option("runs", o->runs, "[NAME=]PATH: a table, a run, or a folder of runs over seeds")
+      ->required();
   plot->add_option("--reference", o->references, "[NAME=]FILE: a published curve, drawn dashed");
   plot->add_option("--title", o->title, "heading");
   plot->add_option("--column", o->column, "column of metrics.csv")->capture_default_str();
   plot->callback([o] {
-    Plot figure{.title = o->title, .x_label = "environment steps", .y_label = o->column, .series = {}};
+    Plot figure{
+        .title = o->title, .x_label = "environment steps", .y_label = o->column, .series = {}};
     for (const std::string& run : o->runs) {
       const auto [name, path] = named(run);
       std::vector<Curve> curves;
       for (const fs::path& table : tables(path)) curves.push_back(read_curve(table, o->column));
       // evaluations of seeds fall on slightly different steps: read all at those of the longest
-      const Curve& longest = *std::max_element(
-          curves.begin(), curves.end(), [](const Curve& a, const Curve& b) { return a.x.size() < b.x.size(); });
+      const Curve& longest =
+          *std::max_element(curves.begin(), curves.end(),
+                            [](const Curve& a, const Curve& b) { return a.x.size() < b.x.size(); });
       std::vector<std::vector<double>> values;
       for (const Curve& curve : curves) {
         values.emplace_back();
         for (const double x : longest.x) values.back().push_back(curve.at(x));
       }
-      figure.series.push_back(series_over_runs(fmt::format("{} ({} seed{})", name, curves.size(), curves.size() == 1 ? "" : "s"),
-                                               longest.x, values, Band::kMinMax));
+      figure.series.push_back(series_over_runs(
+          fmt::format("{} ({} seed{})", name, curves.size(), curves.size() == 1 ? "" : "s"),
+          longest.x, values, Band::kMinMax));
     }
     for (const std::string& reference : o->references) {
       const auto [name, path] = named(reference);

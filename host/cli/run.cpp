@@ -1,9 +1,10 @@
 // mbrl_gpu run: train.
+#include "host/run/run.h"
+
 #include <memory>
 
 #include "host/cli/cli.h"
 #include "host/config/load.h"
-#include "host/run/run.h"
 
 namespace mbrl {
 
@@ -17,12 +18,15 @@ void add_run(CLI::App& program) {
   const auto o = std::make_shared<Options>();
   CLI::App* run = program.add_subcommand("run", "Train: mbrl_gpu run hopper.json seed=1");
   run->add_option("config", o->name, "a file, or a shipped config such as hopper.json")->required();
-  run->add_option("overrides", o->overrides, "key=value ...; `mbrl_gpu config keys` lists all keys");
-  run->add_option("--resume", o->run.resume,
-                  "auto: go on from this run's newest checkpoint; never: start over; or a checkpoint's path")
+  run->add_option("overrides", o->overrides,
+                  "key=value ...; `mbrl_gpu config keys` lists all keys");
+  run->add_option(
+         "--resume", o->run.resume,
+         "auto: go on from this run's newest checkpoint; never: start over; or a checkpoint's path")
       ->capture_default_str();
   run->add_option("--device", o->run.device, "auto, cpu or cuda:N")->capture_default_str();
-  run->add_option("--threads", o->run.num_threads, "host threads; 0: all cores this process may use")
+  run->add_option("--threads", o->run.num_threads,
+                  "host threads; 0: all cores this process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   run->add_option("--runs", o->runs, "folder that receives runs/<name>/<config hash>/seed-<n>")

@@ -1,8 +1,8 @@
 // Every choice a user can make, with its default, unit and reason.
 //
-// The defaults are the reference MBPO (Janner et al. 2019, arXiv:1906.08253); a config file holds only
-// what differs. host/config/fields.cpp lists each field once more with its range; loading, overrides,
-// help, schema and the saved config follow from that list.
+// The defaults are the reference MBPO (Janner et al. 2019, arXiv:1906.08253); a config file holds
+// only what differs. host/config/fields.cpp lists each field once more with its range; loading,
+// overrides, help, schema and the saved config follow from that list.
 #pragma once
 
 #include <array>
@@ -16,19 +16,19 @@ namespace mbrl {
 
 /// Learned dynamics: a probabilistic ensemble (Chua et al. 2018, arXiv:1805.12114).
 struct ModelConfig {
-  int ensemble_size = 7;        // E; each member trains on its own bootstrap of the data
-  int num_elites = 5;           // members used for rollouts, ranked by holdout error
-  int hidden_size = 200;        // width of the hidden layers
+  int ensemble_size = 7;  // E; each member trains on its own bootstrap of the data
+  int num_elites = 5;     // members used for rollouts, ranked by holdout error
+  int hidden_size = 200;  // width of the hidden layers
   int num_hidden_layers = 4;
   float learning_rate = 1e-3f;  // Adam
   // L2 decay of each layer's weights, first to last (num_hidden_layers + 1 values)
   std::vector<float> weight_decay = {2.5e-5f, 5e-5f, 7.5e-5f, 7.5e-5f, 1e-4f};
-  int batch_size = 256;         // rows per member and step
-  float holdout_ratio = 0.2f;   // share of real data kept for early stopping
-  int max_holdout = 5000;       // rows; upper limit of the holdout set
-  int patience = 5;             // stop after more than this many epochs in a row without improvement
+  int batch_size = 256;        // rows per member and step
+  float holdout_ratio = 0.2f;  // share of real data kept for early stopping
+  int max_holdout = 5000;      // rows; upper limit of the holdout set
+  int patience = 5;            // stop after more than this many epochs in a row without improvement
   float min_improvement = 0.01f;  // relative fall of a member's holdout error that counts
-  int max_epochs = 0;           // epochs per fit; 0: no limit, as in the reference
+  int max_epochs = 0;             // epochs per fit; 0: no limit, as in the reference
   float logvar_penalty = 0.01f;   // weight of sum(max_logvar) - sum(min_logvar)
   float init_max_logvar = 0.5f;
   float init_min_logvar = -10.0f;
@@ -42,7 +42,7 @@ struct RolloutConfig {
   int batch_size = 100000;  // start states after each fit
   // [first epoch, last epoch, first length, last length]: rollout length over epochs
   std::vector<float> schedule = {20.0f, 150.0f, 1.0f, 15.0f};
-  int retain_epochs = 1;    // epochs of imagined data the model replay holds
+  int retain_epochs = 1;  // epochs of imagined data the model replay holds
 };
 
 /// Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905).
@@ -52,10 +52,10 @@ struct SacConfig {
   float discount = 0.99f;       // per environment step
   float tau = 0.005f;           // target averaging per update
   int batch_size = 256;
-  float init_alpha = 1.0f;      // reward units per nat
+  float init_alpha = 1.0f;          // reward units per nat
   bool auto_target_entropy = true;  // target_entropy = -A
   float target_entropy = 0.0f;      // nats, when auto_target_entropy is off
-  int updates_per_step = 20;    // G, gradient updates per environment step
+  int updates_per_step = 20;        // G, gradient updates per environment step
   // sequential: the actor sees the updated critics; simultaneous: all gradients from the parameters
   // before the update
   std::string update_order = "sequential";
@@ -63,13 +63,14 @@ struct SacConfig {
 
 /// The loop around them.
 struct LoopConfig {
-  int num_env_steps = 125000;        // real steps in all, exploration included
-  int epoch_length = 1000;           // env steps per epoch
-  int num_exploration_steps = 5000;  // uniform random actions first; the episode in progress is finished
-  int min_replay_size = 1000;        // real transitions before the first policy update
-  int replay_capacity = 1000000;     // real transitions
-  int model_train_interval = 250;    // env steps between fits
-  float real_ratio = 0.05f;          // share of real rows in a policy batch (rounded down)
+  int num_env_steps = 125000;  // real steps in all, exploration included
+  int epoch_length = 1000;     // env steps per epoch
+  int num_exploration_steps =
+      5000;                    // uniform random actions first; the episode in progress is finished
+  int min_replay_size = 1000;  // real transitions before the first policy update
+  int replay_capacity = 1000000;   // real transitions
+  int model_train_interval = 250;  // env steps between fits
+  float real_ratio = 0.05f;        // share of real rows in a policy batch (rounded down)
   // when the real replay receives transitions: episode (the reference: at an episode's end) or step
   std::string pool_insertion = "episode";
 };
@@ -88,8 +89,8 @@ struct DeviceConfig {
   std::string precision = "fp32";  // of the matrix products; master weights are always fp32
 };
 
-/// One run. Sections appear under these names in JSON: env, model, rollout, sac, loop, eval, checkpoint,
-/// device.
+/// One run. Sections appear under these names in JSON: env, model, rollout, sac, loop, eval,
+/// checkpoint, device.
 struct Config {
   std::string name = "run";        // folder under the runs directory
   std::string algorithm = "mbpo";  // mbpo | sac

@@ -39,7 +39,8 @@ std::string damage(const fs::path& folder) {
     if (!fs::exists(folder)) return "it does not exist";
     if (!fs::exists(folder / "DONE")) return "DONE is missing: it was never completed";
     done = nlohmann::json::parse(read_file(folder / "DONE"));
-    for (const char* file : kFiles) static_cast<void>(done.at("bytes").at(file).get<std::uint64_t>());
+    for (const char* file : kFiles)
+      static_cast<void>(done.at("bytes").at(file).get<std::uint64_t>());
   } catch (const std::exception& error) {
     return fmt::format("DONE cannot be read: {}", error.what());
   }
@@ -68,7 +69,8 @@ std::int64_t step_of(const fs::path& folder, const std::string& prefix) {
   const std::string name = folder.filename().string();
   std::int64_t step = -1;
   if (!name.starts_with(prefix)) return -1;
-  const auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), step);
+  const auto [end, error] =
+      std::from_chars(name.data() + prefix.size(), name.data() + name.size(), step);
   return error == std::errc() && end == name.data() + name.size() ? step : -1;
 }
 
@@ -81,7 +83,8 @@ struct StepFolder {
 std::vector<StepFolder> step_folders(const fs::path& checkpoints_dir, const std::string& prefix) {
   std::vector<StepFolder> folders;
   std::error_code error;
-  for (fs::directory_iterator entry(checkpoints_dir, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(checkpoints_dir, error), end; !error && entry != end;
+       entry.increment(error)) {
     const std::int64_t step = step_of(entry->path(), prefix);
     if (step >= 0) folders.push_back({step, entry->path()});
   }
@@ -98,14 +101,16 @@ void tidy(const fs::path& checkpoints_dir) {
     if (!fs::exists(target, ignored)) fs::rename(path, target, ignored);
     fs::remove_all(path, ignored);
   }
-  for (const auto& [step, path] : step_folders(checkpoints_dir, ".writing-")) fs::remove_all(path, ignored);
+  for (const auto& [step, path] : step_folders(checkpoints_dir, ".writing-"))
+    fs::remove_all(path, ignored);
 }
 
 void rename_or_throw(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::rename(from, to, error);
   if (error)
-    throw DataError(fmt::format("checkpoint {} cannot be put in place: {}.", to.string(), error.message()));
+    throw DataError(
+        fmt::format("checkpoint {} cannot be put in place: {}.", to.string(), error.message()));
 }
 
 // moves `temporary` to `target`; what was there is then at `temporary` or gone
@@ -113,7 +118,8 @@ void put_in_place(const fs::path& temporary, const fs::path& target, const fs::p
   if (!fs::exists(target)) return rename_or_throw(temporary, target);
 
   // both names change at once, so there is no moment without a checkpoint of this step
-  if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) return;
+  if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0)
+    return;
 
   // some network file systems cannot exchange; there the old one steps aside first
   rename_or_throw(target, replaced);
@@ -137,9 +143,10 @@ fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
   std::error_code error, ignored;
   fs::create_directories(temporary, error);
   if (error)
-    throw DataError(fmt::format("checkpoint folder {} cannot be made: {}. The last checkpoint is intact; "
-                                "choose another place with --runs DIR.",
-                                temporary.string(), error.message()));
+    throw DataError(
+        fmt::format("checkpoint folder {} cannot be made: {}. The last checkpoint is intact; "
+                    "choose another place with --runs DIR.",
+                    temporary.string(), error.message()));
   try {
     write_safetensors(temporary / "weights.safetensors", contents.weights);
     write_safetensors(temporary / "replay.safetensors", contents.replay);
@@ -173,7 +180,8 @@ std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir,
   std::vector<StepFolder> folders = step_folders(checkpoints_dir, "step-");
   // left by a process that ended between two renames: complete, but under the other name
   for (StepFolder& aside : step_folders(checkpoints_dir, ".replaced-"))
-    if (!fs::exists(checkpoints_dir / fmt::format("step-{:09}", aside.step))) folders.push_back(std::move(aside));
+    if (!fs::exists(checkpoints_dir / fmt::format("step-{:09}", aside.step)))
+      folders.push_back(std::move(aside));
   std::stable_sort(folders.begin(), folders.end(),
                    [](const StepFolder& a, const StepFolder& b) { return a.step > b.step; });
   for (const auto& [step, path] : folders) {
@@ -191,9 +199,10 @@ std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir,
 
 CheckpointReader::CheckpointReader(const fs::path& folder) : folder_(folder) {
   if (const std::string what = damage(folder); !what.empty())
-    throw DataError(fmt::format("checkpoint {} is damaged: {}. An older one of the same run can be used with "
-                                "--resume PATH.",
-                                folder.string(), what));
+    throw DataError(
+        fmt::format("checkpoint {} is damaged: {}. An older one of the same run can be used with "
+                    "--resume PATH.",
+                    folder.string(), what));
   state_ = nlohmann::json::parse(read_file(folder / "state.json"));
 }
 

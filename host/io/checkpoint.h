@@ -3,18 +3,17 @@
 //   checkpoints/step-<9 digits>/{weights.safetensors, replay.safetensors, state.json, DONE}
 //
 // A checkpoint is written under a temporary name, DONE last, and renamed into place; so whatever
-// happens, the previous one is intact and a half-written one is never taken for whole. DONE holds the
-// size of each file, the checksum of state.json and those of the headers of the tensor files.
+// happens, the previous one is intact and a half-written one is never taken for whole. DONE holds
+// the size of each file, the checksum of state.json and those of the headers of the tensor files.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "host/io/safetensors.h"
 
@@ -25,17 +24,18 @@ struct CheckpointContents {
   nlohmann::json state;
 };
 
-/// Writes checkpoints_dir/step-<env_steps>, replacing one of the same step, then deletes all but the
-/// `keep` newest complete ones. Those of later steps go too: the run was started over from before them,
-/// as its tables were. One process at a time writes to checkpoints_dir. Returns the folder.
+/// Writes checkpoints_dir/step-<env_steps>, replacing one of the same step, then deletes all but
+/// the `keep` newest complete ones. Those of later steps go too: the run was started over from
+/// before them, as its tables were. One process at a time writes to checkpoints_dir. Returns the
+/// folder.
 ///
 /// Errors   DataError, for instance on a full disk; earlier checkpoints are intact then.
 std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints_dir,
                                        std::int64_t env_steps, const CheckpointContents& contents,
                                        int keep);
 
-/// The newest complete checkpoint of a folder. Folders without DONE, or that are not what DONE says,
-/// are passed over; `warn` is told which and why, standard error if there is none.
+/// The newest complete checkpoint of a folder. Folders without DONE, or that are not what DONE
+/// says, are passed over; `warn` is told which and why, standard error if there is none.
 std::optional<std::filesystem::path> latest_checkpoint(
     const std::filesystem::path& checkpoints_dir,
     const std::function<void(const std::string&)>& warn = {});

@@ -1,13 +1,13 @@
 #include "host/io/csv.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <sstream>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "cuda/check.h"
 
@@ -23,13 +23,15 @@ std::string number_text(double value) {
 }
 
 // the rows of an earlier part of the run that still count
-std::string kept_rows(const std::filesystem::path& path, const std::string& header, std::int64_t limit) {
+std::string kept_rows(const std::filesystem::path& path, const std::string& header,
+                      std::int64_t limit) {
   std::stringstream lines(read_file(path));
   std::string line, kept;
   if (std::getline(lines, line) && line != header)
-    throw DataError(fmt::format("{} has the columns {}; this run writes {}. Move the file away, or use another "
-                                "folder with --runs DIR.",
-                                path.string(), line, header));
+    throw DataError(
+        fmt::format("{} has the columns {}; this run writes {}. Move the file away, or use another "
+                    "folder with --runs DIR.",
+                    path.string(), line, header));
   const auto num_commas = std::count(header.begin(), header.end(), ',');
   while (std::getline(lines, line)) {
     // a crash or a full disk cuts off the last line, and "50000" may have become "50"
@@ -53,7 +55,8 @@ CsvWriter::CsvWriter(const std::filesystem::path& path, const std::vector<std::s
 
 void CsvWriter::append(const std::vector<double>& row) {
   if (row.size() != num_columns_)
-    throw ShapeError(fmt::format("csv: a row has {} values, the header {} names.", row.size(), num_columns_));
+    throw ShapeError(
+        fmt::format("csv: a row has {} values, the header {} names.", row.size(), num_columns_));
   std::string line;
   for (const double value : row) line += number_text(value) + ",";
   line.back() = '\n';

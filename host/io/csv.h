@@ -13,16 +13,16 @@ namespace mbrl {
 
 class CsvWriter {
  public:
-  /// Opens a table whose first column is env_steps. resume_env_steps < 0 starts it anew; otherwise rows
-  /// beyond that step, and one that was cut off in the middle, are dropped, so that a resumed run leaves
-  /// the file of one that never stopped.
+  /// Opens a table whose first column is env_steps. resume_env_steps < 0 starts it anew; otherwise
+  /// rows beyond that step, and one that was cut off in the middle, are dropped, so that a resumed
+  /// run leaves the file of one that never stopped.
   ///
   /// Errors   DataError if an existing file has another header, or on a write error.
   CsvWriter(const std::filesystem::path& path, const std::vector<std::string>& header,
             std::int64_t resume_env_steps);
 
-  /// Appends a row and hands it to the operating system. Whole numbers print without a point, others
-  /// with the digits that read back exactly; NaN is empty.
+  /// Appends a row and hands it to the operating system. Whole numbers print without a point,
+  /// others with the digits that read back exactly; NaN is empty.
   void append(const std::vector<double>& row);
 
   /// Waits until the disk has all rows.

@@ -56,7 +56,8 @@ void OutputFile::fail(int error, std::size_t num_bytes) const {
     const std::uint64_t needed = std::max(expected_bytes_, written_ + num_bytes);
     text += fmt::format("; the file needs {}", bytes_text(needed));
     // what this file already holds is its own
-    if (!unknown) text += fmt::format(", {} are free there", bytes_text(space.available + written_));
+    if (!unknown)
+      text += fmt::format(", {} are free there", bytes_text(space.available + written_));
     text += error == EFBIG ? ". Raise the limit on file sizes (`ulimit -f`)"
                            : ". Free some space, lower checkpoint.keep";
     text += " or choose another disk with --runs DIR; the last checkpoint is intact.";
@@ -94,8 +95,8 @@ void sync_folder(const fs::path& folder) {
   if (fd >= 0) ::close(fd);
   // some network file systems cannot do this and need not
   if (error != 0 && error != EINVAL && error != ENOTSUP) {
-    throw DataError(fmt::format("{} cannot be brought to disk: {}.", name.string(),
-                                std::strerror(error)));
+    throw DataError(
+        fmt::format("{} cannot be brought to disk: {}.", name.string(), std::strerror(error)));
   }
 }
 

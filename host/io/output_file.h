@@ -1,4 +1,5 @@
-// Files written with every step checked: a full disk is an error with a way out, never a short file.
+// Files written with every step checked: a full disk is an error with a way out, never a short
+// file.
 #pragma once
 
 #include <cstdint>

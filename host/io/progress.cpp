@@ -1,9 +1,8 @@
 #include "host/io/progress.h"
 
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include <cmath>
 
@@ -47,12 +46,14 @@ std::string Progress::text() const {
   const double seconds = std::chrono::duration<double>(Clock::now() - first.time).count();
   const double steps = static_cast<double>(state_.env_steps - first.env_steps);
   const double rate = seconds > 0 ? steps / seconds : 0.0;
-  const double updates = static_cast<double>(state_.updates - first.updates) / (seconds > 0 ? seconds : 1.0);
+  const double updates =
+      static_cast<double>(state_.updates - first.updates) / (seconds > 0 ? seconds : 1.0);
   const double left = static_cast<double>(state_.total_steps - state_.env_steps);
-  return fmt::format("{:<10} {}/{} env steps, {:.1f} steps/s, {:.0f} updates/s, last return {}, ETA {}",
-                     stage_, state_.env_steps, state_.total_steps, rate, updates,
-                     std::isnan(state_.last_return) ? "-" : fmt::format("{:.1f}", state_.last_return),
-                     rate > 0 ? duration_text(left / rate) : "-");
+  return fmt::format(
+      "{:<10} {}/{} env steps, {:.1f} steps/s, {:.0f} updates/s, last return {}, ETA {}", stage_,
+      state_.env_steps, state_.total_steps, rate, updates,
+      std::isnan(state_.last_return) ? "-" : fmt::format("{:.1f}", state_.last_return),
+      rate > 0 ? duration_text(left / rate) : "-");
 }
 
 void Progress::show(bool now) {
@@ -83,7 +84,8 @@ void Progress::clear() {
 void Progress::finish() {
   show(true);
   finished_ = true;
-  if (line_shown_) [[maybe_unused]] const ssize_t written = ::write(fd_, "\n", 1);
+  if (line_shown_) [[maybe_unused]]
+    const ssize_t written = ::write(fd_, "\n", 1);
   line_shown_ = false;
 }
 

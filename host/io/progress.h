@@ -15,9 +15,10 @@ struct ProgressState {
   double last_return = 0.0;
 };
 
-/// Writes to standard error: on a terminal one line, rewritten at most ten times a second and cut to its
-/// width; elsewhere whole lines, at most one every `plain_interval_s`. Rates and the time left follow the
-/// last two minutes, because exploration is faster than training. Cheap enough for every step.
+/// Writes to standard error: on a terminal one line, rewritten at most ten times a second and cut
+/// to its width; elsewhere whole lines, at most one every `plain_interval_s`. Rates and the time
+/// left follow the last two minutes, because exploration is faster than training. Cheap enough for
+/// every step.
 class Progress {
  public:
   explicit Progress(double plain_interval_s = 30.0);

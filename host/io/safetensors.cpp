@@ -34,13 +34,20 @@ struct DTypeInfo {
 
 DTypeInfo dtype_info(DType dtype) {
   switch (dtype) {
-    case DType::kF32: return {"F32", 4};
-    case DType::kF64: return {"F64", 8};
-    case DType::kU8: return {"U8", 1};
-    case DType::kI32: return {"I32", 4};
-    case DType::kU32: return {"U32", 4};
-    case DType::kI64: return {"I64", 8};
-    case DType::kU64: return {"U64", 8};
+    case DType::kF32:
+      return {"F32", 4};
+    case DType::kF64:
+      return {"F64", 8};
+    case DType::kU8:
+      return {"U8", 1};
+    case DType::kI32:
+      return {"I32", 4};
+    case DType::kU32:
+      return {"U32", 4};
+    case DType::kI64:
+      return {"I64", 8};
+    case DType::kU64:
+      return {"U64", 8};
   }
   throw ShapeError("safetensors: a tensor has no valid dtype.");
 }
@@ -48,9 +55,9 @@ DTypeInfo dtype_info(DType dtype) {
 // bytes per element of any dtype the format knows, 0 for others
 std::uint64_t element_bytes(const std::string& dtype) {
   static const std::map<std::string, std::uint64_t> sizes = {
-      {"BOOL", 1}, {"U8", 1},   {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
-      {"I16", 2},  {"U16", 2},  {"F16", 2}, {"BF16", 2},    {"I32", 4},
-      {"U32", 4},  {"F32", 4},  {"I64", 8}, {"U64", 8},     {"F64", 8}};
+      {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
+      {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
+      {"U32", 4},  {"F32", 4}, {"I64", 8}, {"U64", 8},     {"F64", 8}};
   const auto found = sizes.find(dtype);
   return found == sizes.end() ? 0 : found->second;
 }
@@ -65,8 +72,8 @@ std::uint64_t num_bytes(const TensorRef& tensor) {
   std::uint64_t size = dtype_info(tensor.dtype).bytes;
   for (const std::int64_t extent : tensor.shape) {
     if (extent < 0) {
-      throw ShapeError(fmt::format("{} is {}; extents are 0 or more.", tensor.name,
-                                   shape_text(tensor.shape)));
+      throw ShapeError(
+          fmt::format("{} is {}; extents are 0 or more.", tensor.name, shape_text(tensor.shape)));
     }
     size *= static_cast<std::uint64_t>(extent);
   }
@@ -170,8 +177,8 @@ void SafetensorsFile::parse_header(std::uint64_t file_bytes) {
       }
       if (entry.end < entry.begin || entry.end - entry.begin != expected) {
         throw foreign(fmt::format("{} is {} {}, expected {} bytes, found the offsets {} to {}",
-                                  name, entry.dtype, shape_text(entry.shape), expected,
-                                  entry.begin, entry.end));
+                                  name, entry.dtype, shape_text(entry.shape), expected, entry.begin,
+                                  entry.end));
       }
       data_bytes = std::max(data_bytes, entry.end);
       ranges.emplace_back(entry.begin, entry.end);

@@ -45,8 +45,8 @@ TensorRef tensor_ref(const std::string& name, T* data, std::vector<std::int64_t>
 /// Size of the tensor's data.
 std::uint64_t num_bytes(const TensorRef& tensor);
 
-/// Writes the file and waits until the disk has it; memory beside the tensors is the header's alone.
-/// Order on disk: element size, then the order given.
+/// Writes the file and waits until the disk has it; memory beside the tensors is the header's
+/// alone. Order on disk: element size, then the order given.
 ///
 /// Errors   DataError naming the file, on a full disk with bytes needed and free. A file that could
 ///          not be completed is left behind: callers write under a temporary name.

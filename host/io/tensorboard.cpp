@@ -1,13 +1,12 @@
 #include "host/io/tensorboard.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <bit>
 #include <chrono>
 #include <cmath>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "host/io/crc32c.h"
 
@@ -32,7 +31,9 @@ std::string varint(std::uint64_t value) {
 }
 
 // protobuf fields: key = number << 3 | wire type
-std::string field_varint(int number, std::uint64_t value) { return varint(number << 3 | 0) + varint(value); }
+std::string field_varint(int number, std::uint64_t value) {
+  return varint(number << 3 | 0) + varint(value);
+}
 std::string field_double(int number, double value) {
   return varint(number << 3 | 1) + little_endian(std::bit_cast<std::uint64_t>(value), 8);
 }
@@ -49,17 +50,19 @@ std::string masked_crc(const std::string& bytes) {
   return little_endian(((crc >> 15) | (crc << 17)) + 0xa282ead8u, 4);
 }
 
-// where to write; the files of a run that starts anew go first. One of the same second and process is
-// continued: records follow each other
+// where to write; the files of a run that starts anew go first. One of the same second and process
+// is continued: records follow each other
 std::filesystem::path event_file(const std::filesystem::path& folder, bool fresh) {
   std::error_code ignored;
   if (fresh) {
     std::vector<std::filesystem::path> old;
     for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-      if (entry.path().filename().string().starts_with("events.out.tfevents.")) old.push_back(entry.path());
+      if (entry.path().filename().string().starts_with("events.out.tfevents."))
+        old.push_back(entry.path());
     for (const auto& path : old) std::filesystem::remove(path, ignored);
   }
-  return folder / fmt::format("events.out.tfevents.{:.0f}.mbrl_gpu.{}", std::floor(now()), getpid());
+  return folder /
+         fmt::format("events.out.tfevents.{:.0f}.mbrl_gpu.{}", std::floor(now()), getpid());
 }
 
 }  // namespace
@@ -87,7 +90,8 @@ TensorboardWriter::TensorboardWriter(const std::filesystem::path& folder, std::i
 }
 
 void TensorboardWriter::scalar(const std::string& tag, std::int64_t step, double value) {
-  if (std::isfinite(value)) file_.write(tfrecord(scalar_event(now(), step, tag, static_cast<float>(value))));
+  if (std::isfinite(value))
+    file_.write(tfrecord(scalar_event(now(), step, tag, static_cast<float>(value))));
 }
 
 }  // namespace mbrl

@@ -16,14 +16,15 @@ std::string scalar_event(double wall_time, std::int64_t step, const std::string&
 /// session_log{status: START}}.
 std::string session_start_event(double wall_time, std::int64_t step);
 
-/// One record of the file: length, masked checksum of the length, data, masked checksum of the data.
+/// One record of the file: length, masked checksum of the length, data, masked checksum of the
+/// data.
 std::string tfrecord(const std::string& data);
 
 class TensorboardWriter {
  public:
   /// Makes <folder>/events.out.tfevents.<unix time>.mbrl_gpu.<pid>. resume_step < 0 starts anew and
-  /// deletes the folder's earlier event files; otherwise viewers are told to drop what those hold beyond
-  /// that step.
+  /// deletes the folder's earlier event files; otherwise viewers are told to drop what those hold
+  /// beyond that step.
   explicit TensorboardWriter(const std::filesystem::path& folder, std::int64_t resume_step = -1);
 
   void scalar(const std::string& tag, std::int64_t step, double value);

@@ -1,11 +1,11 @@
 #include "host/model/trainer.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
 #include <numeric>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "cuda/check.h"
 #include "kernels/normalizer.h"
@@ -27,7 +27,8 @@ float mean(const float* values, int count) {
 
 std::string FitReport::summary() const {
   return fmt::format(
-      "model fit: {} epochs, {} steps, {} train and {} holdout rows, holdout mse [{:.5f}], elites [{}], "
+      "model fit: {} epochs, {} steps, {} train and {} holdout rows, holdout mse [{:.5f}], elites "
+      "[{}], "
       "logvar in [{:.3f}, {:.3f}], loss {:.4f}, {:.1f} s",
       epochs, steps, num_train, num_holdout, fmt::join(holdout_mse, ", "), fmt::join(elites, ", "),
       mean_min_logvar, mean_max_logvar, train_loss, seconds);
@@ -45,8 +46,8 @@ bool EarlyStopping::update(const std::vector<double>& mse, const std::function<v
   return idle_epochs_ > patience_;
 }
 
-ModelTrainer::ModelTrainer(const ModelConfig& config, const EnsembleState& state, std::uint32_t seed,
-                           std::uint32_t learner, int num_threads)
+ModelTrainer::ModelTrainer(const ModelConfig& config, const EnsembleState& state,
+                           std::uint32_t seed, std::uint32_t learner, int num_threads)
     : config_(config),
       constants_{{config.learning_rate}, config.weight_decay, config.logvar_penalty},
       seed_(seed),

@@ -33,8 +33,9 @@ struct FitReport {
 
 /// Decides, member by member, which epoch to keep and when to stop.
 ///
-/// A member improves when its holdout error falls by more than `min_improvement` of the best *saved*
-/// one. The fit stops after more than `patience` epochs in a row in which no member improved.
+/// A member improves when its holdout error falls by more than `min_improvement` of the best
+/// *saved* one. The fit stops after more than `patience` epochs in a row in which no member
+/// improved.
 class EarlyStopping {
  public:
   EarlyStopping(int num_members, float min_improvement, int patience)
@@ -59,8 +60,8 @@ class ModelTrainer {
   /// fit; scaler, holdout split, bootstrap, snapshots and patience start anew.
   ///
   /// fit_index numbers the fits of a run: it is part of every random draw. should_stop() is asked
-  /// before each gradient step; once it says yes the ensemble is put back as it was, so that a resumed
-  /// run repeats the fit.
+  /// before each gradient step; once it says yes the ensemble is put back as it was, so that a
+  /// resumed run repeats the fit.
   ///
   /// Errors   DataError if the loss is not finite, or if there are fewer than 2 rows.
   /// Source   jannerm/mbpo:mbpo/models/bnn.py.
@@ -80,7 +81,7 @@ class ModelTrainer {
   TrainedParameters members_before_, bounds_before_;
   std::vector<float> mean_before_, inv_std_before_;
   std::int64_t steps_before_ = 0;
-  Buffer<float> snapshot_;                            // [E, layout.size]
+  Buffer<float> snapshot_;  // [E, layout.size]
   std::vector<std::uint32_t> permutation_, bootstrap_, shuffled_;
   std::vector<PermutationScratch> scratch_;  // per member
   std::size_t num_holdout_ = 0, num_train_ = 0;

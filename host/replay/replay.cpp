@@ -1,7 +1,6 @@
 #include "host/replay/replay.h"
 
 #include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 namespace mbrl {
@@ -37,7 +36,8 @@ void Replay::set_capacity(std::size_t capacity) {
   } else {
     // oldest first, then drop from the front
     if (size_ == capacity_)
-      std::rotate(records_.data(), records_.data() + head_ * pitch, records_.data() + size_ * pitch);
+      std::rotate(records_.data(), records_.data() + head_ * pitch,
+                  records_.data() + size_ * pitch);
     const std::size_t dropped = size_ > capacity ? size_ - capacity : 0;
     std::copy(records_.data() + dropped * pitch, records_.data() + size_ * pitch, records_.data());
     size_ -= dropped;

@@ -2,10 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "cuda/buffer.h"
 #include "host/io/safetensors.h"
@@ -14,8 +13,8 @@
 
 namespace mbrl {
 
-/// Keeps the newest `capacity` transitions. Memory is taken for `reserve` of them at once, so that the
-/// capacity may follow a schedule without moving data; pages are only used once written.
+/// Keeps the newest `capacity` transitions. Memory is taken for `reserve` of them at once, so that
+/// the capacity may follow a schedule without moving data; pages are only used once written.
 class Replay {
  public:
   Replay(TransitionLayout layout, std::size_t capacity, std::size_t reserve);

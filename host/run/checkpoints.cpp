@@ -7,8 +7,8 @@
 
 namespace mbrl {
 
-void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner, const Config& config,
-                     const nlohmann::json& run) {
+void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
+                     const Config& config, const nlohmann::json& run) {
   CheckpointContents contents;
   contents.state = {{"config", nlohmann::json(config_to_json(config))},
                     {"config_hash", config_hash(config)},
@@ -24,9 +24,11 @@ Config checkpoint_config(const std::filesystem::path& path) {
   return config_from_json(nlohmann::ordered_json(reader.state().at("config")), path.string());
 }
 
-nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner, const Config& config) {
+nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,
+                               const Config& config) {
   CheckpointReader reader(path);
-  Config saved = config_from_json(nlohmann::ordered_json(reader.state().at("config")), path.string());
+  Config saved =
+      config_from_json(nlohmann::ordered_json(reader.state().at("config")), path.string());
   saved.loop.num_env_steps = config.loop.num_env_steps;
   if (config_hash(saved) != config_hash(config) || saved.seed != config.seed) {
     std::string differences;
@@ -65,11 +67,12 @@ std::filesystem::path find_checkpoint(const std::filesystem::path& path) {
   }
   if (found.size() == 1) return found.front();
   if (found.size() > 1)
-    throw DataError(path.string() + " holds " + std::to_string(found.size()) + " runs; name one of them:" + names +
-                    ".");
-  throw DataError(path.string() +
-                  " holds no complete checkpoint: expected a folder with a file DONE, or a run directory "
-                  "with checkpoints/step-*/DONE. `ls` it, or start anew with --resume never.");
+    throw DataError(path.string() + " holds " + std::to_string(found.size()) +
+                    " runs; name one of them:" + names + ".");
+  throw DataError(
+      path.string() +
+      " holds no complete checkpoint: expected a folder with a file DONE, or a run directory "
+      "with checkpoints/step-*/DONE. `ls` it, or start anew with --resume never.");
 }
 
 }  // namespace mbrl

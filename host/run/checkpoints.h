@@ -2,9 +2,8 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
-
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "host/algo/learner.h"
 #include "host/config/config.h"
@@ -12,21 +11,23 @@
 namespace mbrl {
 
 /// Writes checkpoints/step-<env steps>; `run` is the run's own part of the state.
-void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner, const Config& config,
-                     const nlohmann::json& run);
+void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
+                     const Config& config, const nlohmann::json& run);
 
 /// Puts the learner into the state of a checkpoint and returns the run's own part.
 ///
-/// Errors   DataError if files are damaged, or if the checkpoint belongs to another config: the keys that
-///          differ are listed. Keys that cannot change results (name, checkpoint.*) may differ, and so
-///          may loop.num_env_steps: a run can be made longer.
-nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner, const Config& config);
+/// Errors   DataError if files are damaged, or if the checkpoint belongs to another config: the
+/// keys that
+///          differ are listed. Keys that cannot change results (name, checkpoint.*) may differ, and
+///          so may loop.num_env_steps: a run can be made longer.
+nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,
+                               const Config& config);
 
 /// The config a checkpoint was written with.
 Config checkpoint_config(const std::filesystem::path& path);
 
-/// The checkpoint meant by a path: itself, the newest of a run directory, or of the only run below a
-/// folder.
+/// The checkpoint meant by a path: itself, the newest of a run directory, or of the only run below
+/// a folder.
 ///
 /// Errors   DataError if there is none, or several runs to choose from.
 std::filesystem::path find_checkpoint(const std::filesystem::path& path);

@@ -18,8 +18,8 @@ struct LoopHooks {
 };
 
 /// Steps the learner until num_env_steps or a stop; evaluates every eval.interval steps after
-/// exploration and once at the end. Writes a checkpoint every checkpoint.interval steps, when stopped
-/// and at the end.
+/// exploration and once at the end. Writes a checkpoint every checkpoint.interval steps, when
+/// stopped and at the end.
 ///
 /// Returns  true when all steps are done, false when stopped.
 bool run_loop(Learner& learner, const Config& config, const LoopHooks& hooks);

@@ -1,9 +1,10 @@
 #include "host/run/recorder.h"
 
-#include <nlohmann/json.hpp>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
 
 #include "cuda/check.h"
 #include "host/io/output_file.h"
@@ -21,14 +22,16 @@ std::vector<std::string> metric_columns(const std::vector<std::string>& names) {
 std::shared_ptr<spdlog::logger> make_logger(const std::filesystem::path& file, bool append) {
   std::shared_ptr<spdlog::sinks::basic_file_sink_mt> to_file;
   try {
-    to_file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string(), /*truncate=*/!append);
+    to_file =
+        std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string(), /*truncate=*/!append);
   } catch (const spdlog::spdlog_ex& error) {
     throw DataError(std::string(error.what()) + ". Choose another place with --runs DIR.");
   }
   auto to_console = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   to_file->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
   to_console->set_pattern("%H:%M:%S %v");
-  auto logger = std::make_shared<spdlog::logger>("mbrl", spdlog::sinks_init_list{to_file, to_console});
+  auto logger =
+      std::make_shared<spdlog::logger>("mbrl", spdlog::sinks_init_list{to_file, to_console});
   logger->flush_on(spdlog::level::info);
   return logger;
 }
@@ -65,9 +68,9 @@ void Recorder::record_evaluation(const EvaluationRow& row) {
 }
 
 void Recorder::record_episode(const EpisodeReport& e) {
-  episodes_.append({static_cast<double>(e.env_steps), static_cast<double>(e.episode), e.episode_return,
-                    static_cast<double>(e.length), e.terminated ? 1.0 : 0.0, e.truncated ? 1.0 : 0.0,
-                    e.broken ? 1.0 : 0.0});
+  episodes_.append({static_cast<double>(e.env_steps), static_cast<double>(e.episode),
+                    e.episode_return, static_cast<double>(e.length), e.terminated ? 1.0 : 0.0,
+                    e.truncated ? 1.0 : 0.0, e.broken ? 1.0 : 0.0});
   events_.scalar("episode/return", e.env_steps, e.episode_return);
 }
 

@@ -3,10 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "host/algo/hooks.h"
 #include "host/io/csv.h"
@@ -29,13 +28,13 @@ struct EvaluationRow {
   std::vector<double> metrics;  // in the order of the recorder's names
 };
 
-/// Writes metrics.csv, episodes.csv, events.out.tfevents.*, log.txt and summary.json of a run. But for
-/// wall_time_s the tables of two runs of one config and seed are equal, byte for byte.
+/// Writes metrics.csv, episodes.csv, events.out.tfevents.*, log.txt and summary.json of a run. But
+/// for wall_time_s the tables of two runs of one config and seed are equal, byte for byte.
 class Recorder {
  public:
   /// resume_env_steps: the step the run goes on from, or -1 for a fresh start.
-  Recorder(const RunDir& dir, const std::vector<std::string>& metric_names, std::int64_t resume_env_steps,
-           Progress& progress);
+  Recorder(const RunDir& dir, const std::vector<std::string>& metric_names,
+           std::int64_t resume_env_steps, Progress& progress);
   ~Recorder();
 
   void record_evaluation(const EvaluationRow& row);
@@ -45,8 +44,8 @@ class Recorder {
   void warn(const std::string& text);
   void write_summary(const nlohmann::ordered_json& summary);
 
-  /// Waits until the disk has the tables. Before a checkpoint: what it was made after is then there too,
-  /// whatever happens to the machine.
+  /// Waits until the disk has the tables. Before a checkpoint: what it was made after is then there
+  /// too, whatever happens to the machine.
   void sync();
 
  private:

@@ -1,9 +1,9 @@
 #include "host/run/run.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <memory>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cuda/device.h"
@@ -29,7 +29,8 @@ double seconds_since(Clock::time_point start) {
 
 // the checkpoint that --resume means; nothing for a fresh start
 std::optional<std::filesystem::path> checkpoint_to_resume(
-    const std::string& resume, const RunDir& dir, const std::function<void(const std::string&)>& warn) {
+    const std::string& resume, const RunDir& dir,
+    const std::function<void(const std::string&)>& warn) {
   if (resume == "never") return std::nullopt;
   if (resume == "auto") return latest_checkpoint(dir.checkpoints(), warn);
   return find_checkpoint(resume);
@@ -73,7 +74,8 @@ Training::Training(const RunOptions& options, const RunDir& dir, ThreadPool& poo
     if (!run.at("best_return").is_null()) best_return_ = run.at("best_return");
     if (!run.at("final_return").is_null()) final_return_ = run.at("final_return");
     resumed_at = learner_->env_steps();
-    pending_log_.push_back(fmt::format("resumed from {} at env step {}", path->string(), resumed_at));
+    pending_log_.push_back(
+        fmt::format("resumed from {} at env step {}", path->string(), resumed_at));
   }
   updates_before_ = learner_->num_updates();
   recorder_ = std::make_unique<Recorder>(dir, learner_->metric_names(), resumed_at, progress_);
@@ -81,23 +83,24 @@ Training::Training(const RunOptions& options, const RunDir& dir, ThreadPool& poo
 }
 
 Hooks Training::hooks() {
-  return {.stop_requested =
-              [this] {
-                progress_.set_stage(stage_);  // long stages ask often: keeps the line alive
-                return stop_requested();
-              },
-          .on_stage =
-              [this](std::string_view stage) {
-                stage_ = stage;
-                progress_.set_stage(stage);
-              },
-          .on_episode = [this](const EpisodeReport& episode) { recorder_->record_episode(episode); },
-          .log = [this](const std::string& text) { recorder_->log(text); },
-          .warn =
-              [this](const std::string& text) {
-                if (recorder_ != nullptr) return recorder_->warn(text);
-                pending_log_.push_back("warning: " + text);
-              }};
+  return {
+      .stop_requested =
+          [this] {
+            progress_.set_stage(stage_);  // long stages ask often: keeps the line alive
+            return stop_requested();
+          },
+      .on_stage =
+          [this](std::string_view stage) {
+            stage_ = stage;
+            progress_.set_stage(stage);
+          },
+      .on_episode = [this](const EpisodeReport& episode) { recorder_->record_episode(episode); },
+      .log = [this](const std::string& text) { recorder_->log(text); },
+      .warn =
+          [this](const std::string& text) {
+            if (recorder_ != nullptr) return recorder_->warn(text);
+            pending_log_.push_back("warning: " + text);
+          }};
 }
 
 void Training::evaluate() {
@@ -143,10 +146,11 @@ void Training::write_summary(const std::string& status) {
 ExitCode Training::run() {
   const Config& config = options_.config;
   if (learner_->env_steps() >= config.loop.num_env_steps)
-    recorder_->log(fmt::format(
-        "this run is complete: {} env steps. Another loop.num_env_steps or seed is another run; --resume "
-        "never starts this one over.",
-        learner_->env_steps()));
+    recorder_->log(
+        fmt::format("this run is complete: {} env steps. Another loop.num_env_steps or seed is "
+                    "another run; --resume "
+                    "never starts this one over.",
+                    learner_->env_steps()));
   const LoopHooks loop_hooks{
       .stop_requested = [] { return stop_requested(); },
       .evaluate = [this] { evaluate(); },

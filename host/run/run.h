@@ -1,4 +1,5 @@
-// One run from the command line to its summary: assembles a learner, ticks it, records what it does.
+// One run from the command line to its summary: assembles a learner, ticks it, records what it
+// does.
 //
 //   config --> run directory --> (checkpoint) --> learner
 //   loop: step --> evaluation due? --> checkpoint due? --> stop asked?
@@ -16,8 +17,9 @@ namespace mbrl {
 struct RunOptions {
   Config config;
   std::string device = "auto";
-  int num_threads = 0;          // 0: all cores this process may use
-  std::string resume = "auto";  // auto: the newest checkpoint of this run, never, or a checkpoint's path
+  int num_threads = 0;  // 0: all cores this process may use
+  std::string resume =
+      "auto";  // auto: the newest checkpoint of this run, never, or a checkpoint's path
   std::filesystem::path runs = "runs";
   std::vector<std::string> command;  // argv, kept in command.txt
 };

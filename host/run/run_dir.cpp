@@ -1,6 +1,7 @@
 #include "host/run/run_dir.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
@@ -8,10 +9,8 @@
 
 #include <cerrno>
 #include <cstring>
-#include <utility>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cuda/check.h"
 #include "cuda/device.h"
@@ -45,8 +44,9 @@ std::string machine_text(const std::string& device) {
 std::string command_text(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) {
-    const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                               "0123456789_-+=./:,@%") == std::string::npos;
+    const bool plain = !word.empty() && word.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789_-+=./:,@%") == std::string::npos;
     std::string quoted = word;
     if (!plain) {
       quoted = "'";
@@ -58,14 +58,15 @@ std::string command_text(const std::vector<std::string>& words) {
   return text;
 }
 
-RunDir RunDir::open(const fs::path& runs_root, const Config& config, const std::vector<std::string>& command,
-                    const std::string& device) {
+RunDir RunDir::open(const fs::path& runs_root, const Config& config,
+                    const std::vector<std::string>& command, const std::string& device) {
   RunDir dir(runs_root / config.name / config_hash(config) / fmt::format("seed-{}", config.seed));
   std::error_code error;
   fs::create_directories(dir.path_, error);
   if (error)
-    throw DataError(fmt::format("run directory {} cannot be made: {}. Choose another place with --runs DIR.",
-                                dir.path_.string(), error.message()));
+    throw DataError(
+        fmt::format("run directory {} cannot be made: {}. Choose another place with --runs DIR.",
+                    dir.path_.string(), error.message()));
   dir.lock();
   write_file_atomically(dir.path_ / "config.json", config_json_text(config));
   write_file_atomically(dir.path_ / "command.txt", command_text(command) + "\n");
@@ -78,8 +79,9 @@ void RunDir::lock() {
   const fs::path file = path_ / "lock";
   lock_fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_fd_ < 0)
-    throw DataError(fmt::format("run directory {} cannot be written: {}. Choose another place with --runs DIR.",
-                                path_.string(), std::strerror(errno)));
+    throw DataError(
+        fmt::format("run directory {} cannot be written: {}. Choose another place with --runs DIR.",
+                    path_.string(), std::strerror(errno)));
   // any other error: a file system without locks, where the run goes on unguarded
   if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     char text[32] = "";
@@ -87,12 +89,14 @@ void RunDir::lock() {
     // empty for the moment between its lock and its number
     const std::string owner = text[0] == '\0' ? "that has just started" : text;
     ::close(std::exchange(lock_fd_, -1));
-    throw DataError(fmt::format(
-        "run directory {} is in use by process {}. Wait for it, stop it, or choose another seed or --runs DIR.",
-        path_.string(), owner));
+    throw DataError(
+        fmt::format("run directory {} is in use by process {}. Wait for it, stop it, or choose "
+                    "another seed or --runs DIR.",
+                    path_.string(), owner));
   }
   const std::string pid = std::to_string(getpid());
-  if (ftruncate(lock_fd_, 0) == 0) [[maybe_unused]] const ssize_t count = ::write(lock_fd_, pid.data(), pid.size());
+  if (ftruncate(lock_fd_, 0) == 0) [[maybe_unused]]
+    const ssize_t count = ::write(lock_fd_, pid.data(), pid.size());
 }
 
 RunDir::RunDir(RunDir&& other) noexcept

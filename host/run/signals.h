@@ -3,8 +3,8 @@
 
 namespace mbrl {
 
-/// SIGINT and SIGTERM ask for a stop. SIGPIPE and SIGXFSZ are ignored, so that a reader that went away or a
-/// size limit is an error code where it happens.
+/// SIGINT and SIGTERM ask for a stop. SIGPIPE and SIGXFSZ are ignored, so that a reader that went
+/// away or a size limit is an error code where it happens.
 void install_signal_handlers();
 
 bool stop_requested();

@@ -41,7 +41,8 @@ TEST(GemmTest, AnEmptySumLeavesBetaC) {
   c = poisoned(2);
   gemm(stream, matrix_of(c, 1), a, false, b, false);
   EXPECT_EQ(c, (std::vector<float>{0, 0}));
-  gemm(stream, {nullptr, 0, 1}, {nullptr, 0, 2}, false, matrix_of(c, 1), false);  // nothing to write
+  gemm(stream, {nullptr, 0, 1}, {nullptr, 0, 2}, false, matrix_of(c, 1),
+       false);  // nothing to write
 }
 
 struct GemmShape {
@@ -90,11 +91,11 @@ TEST(GemmTest, TasksOfAPoolMayCallIt) {
 TEST(GemmTest, NamesTheShapesThatDoNotFit) {
   TestStream stream;
   std::vector<float> c(6), a(8), b(6);
-  EXPECT_EQ(error_text<ShapeError>([&] {
-              gemm(stream, matrix_of(c, 3), matrix_of(a, 4), false, matrix_of(b, 3), true);
-            }),
-            "gemm: a is [2, 4], b is [2, 3] transposed, c is [2, 3]; expected [m, k] times [k, n] to "
-            "give [m, n].");
+  EXPECT_EQ(
+      error_text<ShapeError>(
+          [&] { gemm(stream, matrix_of(c, 3), matrix_of(a, 4), false, matrix_of(b, 3), true); }),
+      "gemm: a is [2, 4], b is [2, 3] transposed, c is [2, 3]; expected [m, k] times [k, n] to "
+      "give [m, n].");
 }
 
 }  // namespace

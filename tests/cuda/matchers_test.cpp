@@ -44,7 +44,8 @@ TEST(ElementsNearTest, InfinityIsNearItself) {
 TEST(NearInNormTest, NanIsFar) {
   EXPECT_THAT(poisoned(3), Not(NearInNorm(std::vector<double>{1, 1, 1}, 1e9)));
   EXPECT_THAT((std::vector<float>{3.0f, 4.0f}), NearInNorm(std::vector<double>{3.0, 4.0}, 1e-9));
-  EXPECT_THAT((std::vector<float>{3.0f, 4.5f}), Not(NearInNorm(std::vector<double>{3.0, 4.0}, 0.09)));
+  EXPECT_THAT((std::vector<float>{3.0f, 4.5f}),
+              Not(NearInNorm(std::vector<double>{3.0, 4.0}, 0.09)));
 }
 
 }  // namespace

@@ -81,9 +81,11 @@ TEST(UniformTest, IndicesAreEquallyFrequent) {
   const RandomKey key{3, Purpose::kReplayIndex, 0};
   constexpr int kDraws = 200000;
   std::vector<int> count(10);
-  for (int i = 0; i < kDraws; ++i) ++count[uniform_index(key.bits(0, static_cast<std::uint32_t>(i)).x, 10)];
+  for (int i = 0; i < kDraws; ++i)
+    ++count[uniform_index(key.bits(0, static_cast<std::uint32_t>(i)).x, 10)];
   double chi_square = 0.0;
-  for (const int c : count) chi_square += (c - kDraws / 10.0) * (c - kDraws / 10.0) / (kDraws / 10.0);
+  for (const int c : count)
+    chi_square += (c - kDraws / 10.0) * (c - kDraws / 10.0) / (kDraws / 10.0);
   EXPECT_LT(chi_square, 39.0);
 }
 
@@ -157,7 +159,8 @@ TEST(NormalTest, NumbersOfARowAreUncorrelated) {
       for (int j = 0; j < i; ++j) product[i][j] += n[i] * n[j] / kRows;
   }
   for (int i = 0; i < 6; ++i)
-    for (int j = 0; j < i; ++j) EXPECT_NEAR(product[i][j], 0.0, 5.0 / std::sqrt(kRows)) << i << " " << j;
+    for (int j = 0; j < i; ++j)
+      EXPECT_NEAR(product[i][j], 0.0, 5.0 / std::sqrt(kRows)) << i << " " << j;
 }
 
 TEST(NormalTest, IsFiniteForTheSmallestAndLargestUniform) {

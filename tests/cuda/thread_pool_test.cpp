@@ -87,7 +87,8 @@ TEST_P(ThreadPoolTest, ThreadIndicesStayBelowTheNumberOfThreads) {
   EXPECT_EQ(pool_.num_threads(), GetParam());
   EXPECT_EQ(ThreadPool::thread_index(), 0);
   std::vector<int> index(200, -1);
-  pool_.parallel_for(200, [&](int i) { index[static_cast<std::size_t>(i)] = ThreadPool::thread_index(); });
+  pool_.parallel_for(
+      200, [&](int i) { index[static_cast<std::size_t>(i)] = ThreadPool::thread_index(); });
   for (const int i : index) {
     EXPECT_GE(i, 0);
     EXPECT_LT(i, GetParam());

@@ -1,4 +1,5 @@
-// Tests for envs/mujoco: golden trajectories, masses, observations, resets, stability, exact restore.
+// Tests for envs/mujoco: golden trajectories, masses, observations, resets, stability, exact
+// restore.
 #include "envs/mujoco/mujoco_env.h"
 
 #include <gmock/gmock.h>
@@ -36,17 +37,21 @@ struct Golden {
 Golden simulate(MujocoEnv& env, int steps) {
   start_at_rest(env);
   const int A = env.spec().action_size;
-  std::vector<float> action(static_cast<std::size_t>(A)), observation(static_cast<std::size_t>(env.spec().observation_size));
+  std::vector<float> action(static_cast<std::size_t>(A)),
+      observation(static_cast<std::size_t>(env.spec().observation_size));
   for (int t = 0; t < steps; ++t) {
     for (int i = 0; i < A; ++i) action[i] = static_cast<float>(0.5 * std::sin(0.3 * t + i));
     EXPECT_FALSE(env.step(action, observation).broken);
   }
-  return {{env.data().qpos, env.data().qpos + env.model().nq}, {env.data().qvel, env.data().qvel + env.model().nv}};
+  return {{env.data().qpos, env.data().qpos + env.model().nq},
+          {env.data().qvel, env.data().qvel + env.model().nv}};
 }
 
-void expect_near(const std::vector<double>& found, const std::vector<double>& expected, double tolerance) {
+void expect_near(const std::vector<double>& found, const std::vector<double>& expected,
+                 double tolerance) {
   ASSERT_EQ(found.size(), expected.size());
-  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], tolerance) << "entry " << i;
+  for (std::size_t i = 0; i < found.size(); ++i)
+    EXPECT_NEAR(found[i], expected[i], tolerance) << "entry " << i;
 }
 
 // the tables print 5 (qpos) and 4 (qvel) digits; MuJoCo 2.2.2 and 3.3.8 agree within them
@@ -111,7 +116,8 @@ TEST(CapsuleMassTest, HopperExactAreCapsules) {
 }
 
 TEST(CapsuleMassTest, InvertedPendulum) {
-  const auto old_masses = make("inverted_pendulum", "old"), exact = make("inverted_pendulum", "exact");
+  const auto old_masses = make("inverted_pendulum", "old"),
+             exact = make("inverted_pendulum", "exact");
   EXPECT_NEAR(old_masses->model().body_mass[1], 9.42478, 1e-5);
   EXPECT_NEAR(old_masses->model().body_mass[2], 4.89539, 1e-5);
   EXPECT_NEAR(old_masses->model().body_inertia[3 * 2], .174767, 1e-6);
@@ -150,8 +156,8 @@ TEST(HopperTest, ObservationIsPositionWithoutXThenClippedVelocity) {
   start_at_rest(*env);
   std::vector<double> state(static_cast<std::size_t>(env->state_size()));
   env->get_state(state);
-  state[0] = 3.0;           // x
-  state[6 + 5] = 40.0;      // foot rate: clipped at 10
+  state[0] = 3.0;       // x
+  state[6 + 5] = 40.0;  // foot rate: clipped at 10
   env->set_state(state);
   std::vector<float> o(11), zero(3, 0.0f);
   env->step(zero, o);
@@ -208,7 +214,8 @@ TEST(InvertedPendulumTest, ActionsAreMappedToTheActuatorRange) {
 }
 
 TEST(MujocoEnvTest, ResetNoiseIsBoundedAndAFunctionOfSeedAndEpisode) {
-  for (const auto& [name, noise] : {std::pair("hopper", 0.005), std::pair("inverted_pendulum", 0.01)}) {
+  for (const auto& [name, noise] :
+       {std::pair("hopper", 0.005), std::pair("inverted_pendulum", 0.01)}) {
     const auto env = make(name, "old");
     const auto S = static_cast<std::size_t>(env->spec().observation_size);
     std::vector<float> first(S), again(S), other(S);
@@ -217,7 +224,8 @@ TEST(MujocoEnvTest, ResetNoiseIsBoundedAndAFunctionOfSeedAndEpisode) {
       env->reset(4, episode, other);
       for (int i = 0; i < env->model().nq; ++i)
         largest = std::max(largest, std::abs(env->data().qpos[i] - env->model().qpos0[i]));
-      for (int i = 0; i < env->model().nv; ++i) largest = std::max(largest, std::abs(env->data().qvel[i]));
+      for (int i = 0; i < env->model().nv; ++i)
+        largest = std::max(largest, std::abs(env->data().qvel[i]));
     }
     EXPECT_LE(largest, noise);
     EXPECT_GT(largest, 0.98 * noise);
@@ -241,7 +249,8 @@ TEST(MujocoEnvTest, RestoredStateContinuesBitForBit) {
     a->reset(1, 0, oa);
     unsigned random = 1;
     const auto draw = [&] {
-      for (float& x : action) x = static_cast<float>((random = random * 1664525u + 1013904223u) >> 8) * 0x1p-23f - 1.0f;
+      for (float& x : action)
+        x = static_cast<float>((random = random * 1664525u + 1013904223u) >> 8) * 0x1p-23f - 1.0f;
     };
     for (int t = 0; t < 15; ++t, draw()) a->step(action, oa);
     a->get_state(state);

@@ -22,7 +22,11 @@ EnvOptions options(const std::string& name) {
 std::vector<float> random_actions(int step, std::size_t count) {
   std::vector<float> actions(count);
   for (std::size_t i = 0; i < count; ++i)
-    actions[i] = 2.0f * uniform01(RandomKey{9}.bits(static_cast<std::uint64_t>(step), static_cast<std::uint32_t>(i)).x) - 1.0f;
+    actions[i] =
+        2.0f * uniform01(RandomKey{9}
+                             .bits(static_cast<std::uint64_t>(step), static_cast<std::uint32_t>(i))
+                             .x) -
+        1.0f;
   return actions;
 }
 
@@ -51,7 +55,8 @@ TEST_P(PoolTest, BatchEqualsEnvironmentsSteppedOneByOneForAnyNumberOfThreads) {
       const std::vector<float> actions = random_actions(t, static_cast<std::size_t>(N * A));
       const PoolStep step = envs.step({actions.data(), N, A});
       for (int i = 0; i < N; ++i) {
-        const StepResult r = single[i]->step({actions.data() + i * A, static_cast<std::size_t>(A)}, observation[i]);
+        const StepResult r =
+            single[i]->step({actions.data() + i * A, static_cast<std::size_t>(A)}, observation[i]);
         ASSERT_EQ(step.reward[i], r.reward);
         ASSERT_EQ(step.terminated[i] != 0, r.terminated);
         for (int j = 0; j < S; ++j) ASSERT_EQ(step.next_observation.row(i)[j], observation[i][j]);
@@ -68,7 +73,8 @@ TEST_P(PoolTest, SavedStateContinuesBitForBit) {
   EnvPool a(options(GetParam()), 3, 3, pool), b(options(GetParam()), 3, 3, pool);
   a.reset();
   const int A = a.spec().action_size;
-  for (int t = 0; t < 30; ++t) a.step({random_actions(t, static_cast<std::size_t>(3 * A)).data(), 3, A});
+  for (int t = 0; t < 30; ++t)
+    a.step({random_actions(t, static_cast<std::size_t>(3 * A)).data(), 3, A});
   b.set_state(a.get_state());
   for (int t = 30; t < 300; ++t) {
     const std::vector<float> actions = random_actions(t, static_cast<std::size_t>(3 * A));
@@ -84,7 +90,8 @@ TEST_P(PoolTest, AnEpisodeNumberGivesTheSameStartsWhateverCameBefore) {
   const int A = a.spec().action_size;
   a.reset();
   const std::vector<float> zeroth = observations(a);
-  for (int t = 0; t < 40; ++t) a.step({random_actions(t, static_cast<std::size_t>(3 * A)).data(), 3, A});
+  for (int t = 0; t < 40; ++t)
+    a.step({random_actions(t, static_cast<std::size_t>(3 * A)).data(), 3, A});
   a.reset(7);
   b.reset(7);
   EXPECT_EQ(observations(a), observations(b));
@@ -106,7 +113,8 @@ TEST_P(PoolTest, NanActionsBreakTheEpisodeAndNothingElse) {
   EXPECT_EQ(step.truncated[0], 1);
   EXPECT_EQ(step.terminated[0], 0);
   EXPECT_EQ(step.reward[0], 0.0f);
-  for (int j = 0; j < S; ++j) EXPECT_EQ(step.next_observation.row(0)[j], before[static_cast<std::size_t>(j)]);
+  for (int j = 0; j < S; ++j)
+    EXPECT_EQ(step.next_observation.row(0)[j], before[static_cast<std::size_t>(j)]);
   EXPECT_EQ(step.broken[1], 0);
   for (const float x : observations(envs)) EXPECT_TRUE(std::isfinite(x));
   actions[0] = 0.0f;
@@ -130,7 +138,8 @@ TEST(PoolLimitTest, TheTimeLimitTruncatesAndDoesNotTerminate) {
     EXPECT_EQ(step.terminated[0], 0);
     EXPECT_EQ(step.broken[0], 0);
     // at the limit the next observation is the real one and the one to act on a new start
-    const bool same = std::equal(step.next_observation.row(0), step.next_observation.row(0) + 3, envs.observation().row(0));
+    const bool same = std::equal(step.next_observation.row(0), step.next_observation.row(0) + 3,
+                                 envs.observation().row(0));
     EXPECT_EQ(same, t % 7 != 0);
   }
 }
@@ -181,7 +190,8 @@ TEST(PoolBrokenTest, AnUnstableSimulatorEndsTheEpisodeAndTheRunGoesOn) {
   EXPECT_EQ(step.truncated[0], 1);
   EXPECT_EQ(step.terminated[0], 0);
   EXPECT_EQ(step.reward[0], 0.0f);
-  EXPECT_EQ(std::vector<float>(step.next_observation.row(0), step.next_observation.row(0) + 11), before);
+  EXPECT_EQ(std::vector<float>(step.next_observation.row(0), step.next_observation.row(0) + 11),
+            before);
   EXPECT_EQ(step.broken[1], 0);
   EXPECT_EQ(envs.get_state()[1], 0.0) << "a new episode has begun";
   EXPECT_EQ(envs.get_state()[each + 1], 1.0);
@@ -203,9 +213,13 @@ TEST(PoolShapeTest, ActionsAndMaskMustFitTheBatch) {
   envs.reset();
   const std::vector<float> actions(6, 0.0f);
   const std::vector<std::uint8_t> active(3, 1);
-  EXPECT_EQ(error_text<ShapeError>([&] { envs.step({actions.data(), 2, 2}); }),
+  EXPECT_EQ(error_text<ShapeError>([&] {
+              envs.step({actions.data(), 2, 2});
+            }),
             "EnvPool::step: actions are [2, 2]; expected [2, 3].");
-  EXPECT_EQ(error_text<ShapeError>([&] { envs.step({actions.data(), 2, 3}, active); }),
+  EXPECT_EQ(error_text<ShapeError>([&] {
+              envs.step({actions.data(), 2, 3}, active);
+            }),
             "EnvPool::step: active has 3 entries; expected 2.");
   EXPECT_EQ(error_text<ShapeError>([&] { EnvPool(options("hopper"), 0, 3, pool); }),
             "EnvPool: 0 environments; expected at least 1.");
@@ -217,7 +231,8 @@ TEST(RegistryTest, UnknownNameSuggestsTheNearest) {
     FAIL();
   } catch (const ConfigError& error) {
     EXPECT_STREQ(error.what(),
-                 "env.name: there is no environment \"hoper\". Did you mean hopper? `mbrl_gpu envs` lists all.");
+                 "env.name: there is no environment \"hoper\". Did you mean hopper? `mbrl_gpu "
+                 "envs` lists all.");
   }
 }
 
@@ -226,7 +241,8 @@ TEST(RegistryTest, NoNameIsSuggestedWhereNoneIsNear) {
     make_env(options("chess"));
     FAIL();
   } catch (const ConfigError& error) {
-    EXPECT_STREQ(error.what(), "env.name: there is no environment \"chess\". `mbrl_gpu envs` lists all.");
+    EXPECT_STREQ(error.what(),
+                 "env.name: there is no environment \"chess\". `mbrl_gpu envs` lists all.");
   }
 }
 
@@ -237,7 +253,8 @@ TEST(RegistryTest, UnknownMassesNameTheTwoThatExist) {
     make_env(o);
     FAIL();
   } catch (const ConfigError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("it may be old (MuJoCo 1.50, the papers' physics) or exact"));
+    EXPECT_THAT(error.what(),
+                testing::HasSubstr("it may be old (MuJoCo 1.50, the papers' physics) or exact"));
   }
 }
 

@@ -24,8 +24,8 @@ std::vector<float> backward(Activation kind, const std::vector<float>& d_y,
                             const std::vector<float>& x, int columns) {
   TestStream stream;
   std::vector<float> d_x = poisoned(x.size());
-  activation_backward(stream, matrix_of(d_x, columns), matrix_of(d_y, columns), matrix_of(x, columns),
-                      kind);
+  activation_backward(stream, matrix_of(d_x, columns), matrix_of(d_y, columns),
+                      matrix_of(x, columns), kind);
   return d_x;
 }
 
@@ -43,7 +43,8 @@ TEST(ActivationTest, GradientsByHand) {
   EXPECT_EQ(backward(Activation::kRelu, ten, x, 3), (std::vector<float>{0, 0, 10}));
   EXPECT_THAT(backward(Activation::kSwish, ten, x, 3),
               ElementsNear({0.723294881, 5.0, 10.907842488}));
-  EXPECT_THAT(backward(Activation::kTanh, ten, x, 3), ElementsNear({4.199743416, 10.0, 0.706508249}));
+  EXPECT_THAT(backward(Activation::kTanh, ten, x, 3),
+              ElementsNear({4.199743416, 10.0, 0.706508249}));
 }
 
 TEST(ActivationTest, AgreesWithDoublePrecisionAtAllSizes) {
@@ -60,7 +61,8 @@ TEST(ActivationTest, AgreesWithDoublePrecisionAtAllSizes) {
         d_x.push_back(d_y[i] * reference::derivative(at, f, 1e-5));
       }
       EXPECT_THAT(forward(kind, x, 9), ElementsNear(y)) << static_cast<int>(kind) << " " << B;
-      EXPECT_THAT(backward(kind, d_y, x, 9), ElementsNear(d_x)) << static_cast<int>(kind) << " " << B;
+      EXPECT_THAT(backward(kind, d_y, x, 9), ElementsNear(d_x))
+          << static_cast<int>(kind) << " " << B;
     }
   }
 }

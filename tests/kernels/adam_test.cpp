@@ -81,7 +81,8 @@ TEST(AdamTest, AgreesWithDoublePrecisionAtAllSizes) {
     std::vector<double> p64 = doubles(p), m64(n), v64(n);
     for (int t = 1; t <= 5; ++t) {
       const auto g = random_values(n, 10 + static_cast<std::uint32_t>(t));
-      adam(stream, vector_of(p), vector_of(m), vector_of(v), vector_of(g), adam_step_constants(c, t));
+      adam(stream, vector_of(p), vector_of(m), vector_of(v), vector_of(g),
+           adam_step_constants(c, t));
       const double b1 = c.beta1, b2 = c.beta2;
       const double rate = c.learning_rate * std::sqrt(1 - std::pow(b2, t)) / (1 - std::pow(b1, t));
       for (std::size_t i = 0; i < n; ++i) {

@@ -19,7 +19,8 @@ TEST(DenseTest, ForwardByHand) {
   TestStream stream;
   const Small s;
   std::vector<float> y = poisoned(4);
-  dense_forward(stream, matrix_of(y, 2), matrix_of(s.x, 3), matrix_of(s.weight, 3), vector_of(s.bias));
+  dense_forward(stream, matrix_of(y, 2), matrix_of(s.x, 3), matrix_of(s.weight, 3),
+                vector_of(s.bias));
   EXPECT_EQ(y, (std::vector<float>{17, 28, 12, 18}));
 }
 
@@ -55,12 +56,15 @@ TEST_P(DenseSizeTest, AgreesWithDoublePrecision) {
   const auto d_y = random_values(reference::at(B, 0, out), 4);
 
   std::vector<float> y = poisoned(reference::at(B, 0, out));
-  dense_forward(stream, matrix_of(y, out), matrix_of(x, in), matrix_of(weight, in), vector_of(bias));
-  EXPECT_THAT(y, NearInNorm(reference::dense(doubles(x), doubles(weight), doubles(bias), B, in, out),
-                            2e-6));
+  dense_forward(stream, matrix_of(y, out), matrix_of(x, in), matrix_of(weight, in),
+                vector_of(bias));
+  EXPECT_THAT(
+      y,
+      NearInNorm(reference::dense(doubles(x), doubles(weight), doubles(bias), B, in, out), 2e-6));
 
   // the gradients of sum(y d_y), which is linear in each argument
-  std::vector<double> d_x_exact(reference::at(B, 0, in)), d_weight_exact(out * in), d_bias_exact(out);
+  std::vector<double> d_x_exact(reference::at(B, 0, in)), d_weight_exact(out * in),
+      d_bias_exact(out);
   for (int row = 0; row < B; ++row)
     for (int o = 0; o < out; ++o) {
       const double g = d_y[reference::at(row, o, out)];
@@ -70,7 +74,8 @@ TEST_P(DenseSizeTest, AgreesWithDoublePrecision) {
         d_weight_exact[reference::at(o, i, in)] += g * x[reference::at(row, i, in)];
       }
     }
-  std::vector<float> d_x = poisoned(x.size()), d_weight = poisoned(weight.size()), d_bias = poisoned(out);
+  std::vector<float> d_x = poisoned(x.size()), d_weight = poisoned(weight.size()),
+                     d_bias = poisoned(out);
   dense_backward(stream, {matrix_of(d_x, in), matrix_of(d_weight, in), vector_of(d_bias)},
                  matrix_of(x, in), matrix_of(weight, in), matrix_of(d_y, out));
   EXPECT_THAT(d_x, NearInNorm(d_x_exact, 2e-6));
@@ -108,10 +113,12 @@ TEST(DenseTest, ResultsDoNotDependOnTheNumberOfThreads) {
   for (const int threads : {1, 2, 4}) {
     TestStream stream(threads);
     std::vector<float> y(B * out), d_x(B * in), d_weight(out * in), d_bias(out);
-    dense_forward(stream, matrix_of(y, out), matrix_of(x, in), matrix_of(weight, in), vector_of(bias));
+    dense_forward(stream, matrix_of(y, out), matrix_of(x, in), matrix_of(weight, in),
+                  vector_of(bias));
     dense_backward(stream, {matrix_of(d_x, in), matrix_of(d_weight, in), vector_of(d_bias)},
                    matrix_of(x, in), matrix_of(weight, in), matrix_of(d_y, out));
-    for (const auto* part : {&d_x, &d_weight, &d_bias}) y.insert(y.end(), part->begin(), part->end());
+    for (const auto* part : {&d_x, &d_weight, &d_bias})
+      y.insert(y.end(), part->begin(), part->end());
     results.push_back(y);
   }
   EXPECT_EQ(results[0], results[1]);

@@ -64,7 +64,8 @@ double target(const float* record, int i) {
 Doubles scaled_input(const Problem& p, const float* record) {
   Doubles x;
   for (int i = 0; i < kS + kA; ++i)
-    x.push_back((static_cast<double>(record[i]) - p.state.input_mean[i]) * p.state.input_inv_std[i]);
+    x.push_back((static_cast<double>(record[i]) - p.state.input_mean[i]) *
+                p.state.input_inv_std[i]);
   return x;
 }
 
@@ -76,7 +77,8 @@ double full_loss(const Problem& p, const Doubles& members, const Doubles& max_lo
     const double* member = members.data() + e * p.state.layout.size;
     for (int row = 0; row < p.batch_size; ++row) {
       const float* record = p.view().record(p.rows[e][row]);
-      const Doubles out = reference::mlp(p.state.layout, member, Activation::kSwish, scaled_input(p, record));
+      const Doubles out =
+          reference::mlp(p.state.layout, member, Activation::kSwish, scaled_input(p, record));
       for (int i = 0; i < kD; ++i) {
         const double lv = reference::bound_logvar(out[kD + i], max_logvar[i], min_logvar[i]);
         nll += (std::pow(out[i] - target(record, i), 2) * std::exp(-lv) + lv) / (p.batch_size * kD);
@@ -107,7 +109,8 @@ TEST_P(EnsembleStepTest, GradientsMatchDifferencesOfTheLoss) {
   ThreadPool pool(2);
   Stream stream(pool);
   EnsembleWorkspace workspace(p.state, batch, 2);
-  const float loss = ensemble_step(stream, p.state, p.view(), p.rows, batch, p.constants, workspace);
+  const float loss =
+      ensemble_step(stream, p.state, p.view(), p.rows, batch, p.constants, workspace);
 
   double nll = 0.0;
   const auto reference_loss = [&] { return full_loss(p, values, max_logvar, min_logvar); };
@@ -185,7 +188,8 @@ TEST(EnsembleInitTest, WeightsAreTruncatedNormalWithDeviationHalfOverRootOfInput
       for (int o = 0; o < l.out; ++o) {
         EXPECT_EQ(state.member(e)[l.bias + o], 0.0f);
         for (int i = 0; i < l.in; ++i) {
-          const double w = state.member(e)[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i] / deviation;
+          const double w =
+              state.member(e)[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i] / deviation;
           sum += w;
           squares += w * w;
           largest = std::max(largest, std::abs(w));

@@ -53,7 +53,8 @@ TEST(BoundLogvarTest, GradientsAgreeWithCentralDifferences) {
 }
 
 TEST(BoundLogvarTest, AFarBoundKeepsItsSmallGradient) {
-  // 15 above the minimum: the gradient is e^-15, which 1 - sigmoid would round to a multiple of 2^-24
+  // 15 above the minimum: the gradient is e^-15, which 1 - sigmoid would round to a multiple of
+  // 2^-24
   const BoundedLogvar g = bound_logvar_with_gradient(5.0f, 30.0f, -10.0f);
   EXPECT_NEAR(g.d_min / std::exp(-15.0f), 1.0f, 1e-5f);
 }
@@ -87,9 +88,10 @@ struct Result {
         d_max(poisoned(static_cast<std::size_t>(p.D))),
         d_min(d_max) {
     TestStream stream;
-    gaussian_nll(stream, vector_of(loss),
-                 {matrix_of(d_mean, p.D), matrix_of(d_raw, p.D), vector_of(d_max), vector_of(d_min)},
-                 p.in());
+    gaussian_nll(
+        stream, vector_of(loss),
+        {matrix_of(d_mean, p.D), matrix_of(d_raw, p.D), vector_of(d_max), vector_of(d_min)},
+        p.in());
   }
 };
 
@@ -116,10 +118,10 @@ TEST_P(GaussianNllSizeTest, AgreesWithDoublePrecision) {
     const Problem p(GetParam(), D);
     const Result r(p);
     const auto max_logvar = doubles(p.max_logvar), min_logvar = doubles(p.min_logvar);
-    EXPECT_THAT(r.loss, ElementsNear({reference::gaussian_nll(doubles(p.mean), doubles(p.raw),
-                                                              doubles(p.target), max_logvar,
-                                                              min_logvar)},
-                                     {5e-6, 1e-6}));
+    EXPECT_THAT(r.loss,
+                ElementsNear({reference::gaussian_nll(doubles(p.mean), doubles(p.raw),
+                                                      doubles(p.target), max_logvar, min_logvar)},
+                             {5e-6, 1e-6}));
 
     // element by element: the terms are independent
     const double count = static_cast<double>(p.mean.size());
@@ -169,11 +171,13 @@ TEST(GaussianNllTest, NamesTheArrayThatDoesNotFit) {
   const auto call = [&](const GaussianNllIn& in, std::vector<float>& d_min) {
     return error_text<ShapeError>([&] {
       gaussian_nll(stream, vector_of(loss),
-                   {matrix_of(twelve, 3), matrix_of(twelve, 3), vector_of(three), vector_of(d_min)}, in);
+                   {matrix_of(twelve, 3), matrix_of(twelve, 3), vector_of(three), vector_of(d_min)},
+                   in);
     });
   };
   GaussianNllIn in = p.in();
-  EXPECT_EQ(call(in, two), "gaussian_nll: d_min_logvar is [2]; expected [3], one per column of mean.");
+  EXPECT_EQ(call(in, two),
+            "gaussian_nll: d_min_logvar is [2]; expected [3], one per column of mean.");
   in.target = matrix_of(p.target, 4);
   EXPECT_EQ(call(in, three),
             "gaussian_nll: mean is [4, 3], target is [3, 4]; expected the same shape.");

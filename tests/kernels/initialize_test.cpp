@@ -74,7 +74,8 @@ TEST_P(InitializeTest, WeightsOfALayerAreDistinctAndCentred) {
 INSTANTIATE_TEST_SUITE_P(Kinds, InitializeTest,
                          testing::Values(&init_glorot_uniform, &init_truncated_normal),
                          [](const auto& kind) {
-                           return kind.param == &init_glorot_uniform ? "glorot" : "truncated_normal";
+                           return kind.param == &init_glorot_uniform ? "glorot"
+                                                                     : "truncated_normal";
                          });
 
 TEST(GlorotTest, FillsItsLimits) {
@@ -105,9 +106,8 @@ TEST(TruncatedNormalTest, StaysWithinTwoDeviations) {
     EXPECT_LT(*low, -1.95 * deviation);
     EXPECT_GT(*high, 1.95 * deviation);
     // redrawn, not clipped: nothing piles up at the edge, and the deviation falls to 0.8796
-    const auto at_edge = std::count_if(w.begin(), w.end(), [&](float v) {
-      return std::fabs(v) > 1.999 * deviation;
-    });
+    const auto at_edge = std::count_if(w.begin(), w.end(),
+                                       [&](float v) { return std::fabs(v) > 1.999 * deviation; });
     EXPECT_LT(at_edge, static_cast<std::ptrdiff_t>(w.size()) / 1000);
     EXPECT_NEAR(standard_deviation(w) / deviation, 0.8796, 0.03);
   }

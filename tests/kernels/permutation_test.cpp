@@ -108,8 +108,8 @@ TEST(ShuffleTest, TasksOfAnyNumberOfThreadsGiveTheSame) {
     std::vector<PermutationScratch> scratch(7);
     stream.pool.parallel_for(7, [&](int member) {
       const auto e = static_cast<std::size_t>(member);
-      shuffle_into(stream, vector_of(out[e]), vector_of(in), kKey, 5, static_cast<std::uint32_t>(member),
-                   scratch[e]);
+      shuffle_into(stream, vector_of(out[e]), vector_of(in), kKey, 5,
+                   static_cast<std::uint32_t>(member), scratch[e]);
     });
     results.push_back(out);
   }
@@ -123,7 +123,8 @@ TEST(ShuffleTest, NamesTheLengths) {
   PermutationScratch scratch;
   Indices three(3), two(2);
   EXPECT_EQ(error_text<ShapeError>([&] {
-              shuffle_into(stream, vector_of(two), vector_of(std::as_const(three)), kKey, 0, 0, scratch);
+              shuffle_into(stream, vector_of(two), vector_of(std::as_const(three)), kKey, 0, 0,
+                           scratch);
             }),
             "shuffle_into: out is [2], in is [3]; expected the same shape.");
 }

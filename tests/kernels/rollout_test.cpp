@@ -1,5 +1,5 @@
-// Tests for kernels/rollout.{h,cpp}: every written transition is one draw of its chosen member, members
-// are chosen uniformly, finished rows drop out, the ring wraps.
+// Tests for kernels/rollout.{h,cpp}: every written transition is one draw of its chosen member,
+// members are chosen uniformly, finished rows drop out, the ring wraps.
 #include "kernels/rollout.h"
 
 #include <gtest/gtest.h>
@@ -25,8 +25,12 @@ struct Problem {
   Buffer<float> real{static_cast<std::size_t>(kReal) * kLayout.pitch(), 0.0f};
   SacState policy{kS, kA, {8, 8}};
   EnsembleState model{4, kLayout, 12, 2};
-  RolloutConstants constants{.num_rows = 500, .length = 1, .task = TaskId::kInvertedPendulum, .seed = 3,
-                             .learner = 0, .rollout_index = 6};
+  RolloutConstants constants{.num_rows = 500,
+                             .length = 1,
+                             .task = TaskId::kInvertedPendulum,
+                             .seed = 3,
+                             .learner = 0,
+                             .rollout_index = 6};
 
   explicit Problem(float angle_scale = 0.01f) {
     const RandomKey key{5, Purpose::kInit, 0};
@@ -43,7 +47,9 @@ struct Problem {
     }
   }
   TransitionsView view() const { return {real.data(), kLayout, kReal}; }
-  std::uint64_t draw_step(int step) const { return constants.rollout_index * 65536 + static_cast<std::uint64_t>(step); }
+  std::uint64_t draw_step(int step) const {
+    return constants.rollout_index * 65536 + static_cast<std::uint64_t>(step);
+  }
   int member(int step, std::uint32_t row) const {
     const RandomKey key{constants.seed, Purpose::kMemberChoice, 0};
     return model.elites[uniform_index(key.bits(draw_step(step), row).x, 3)];
@@ -55,13 +61,14 @@ struct Imagined {
   RolloutResult result;
 };
 
-Imagined imagine(const Problem& p, int threads = 2, std::size_t capacity = 4000, std::size_t head = 0) {
+Imagined imagine(const Problem& p, int threads = 2, std::size_t capacity = 4000,
+                 std::size_t head = 0) {
   ThreadPool pool(threads);
   Stream stream(pool);
   RolloutWorkspace workspace(p.policy, p.model, p.constants.num_rows, threads);
   Imagined r{Buffer<float>(capacity * static_cast<std::size_t>(kLayout.pitch()), -99.0f), {}};
-  r.result = rollout(stream, p.policy, p.model, p.view(), {r.ring.data(), capacity, head}, p.constants,
-                     workspace);
+  r.result = rollout(stream, p.policy, p.model, p.view(), {r.ring.data(), capacity, head},
+                     p.constants, workspace);
   return r;
 }
 
@@ -70,13 +77,16 @@ Doubles predict(const Problem& p, int step, std::uint32_t row, const float* reco
   const int e = p.member(step, row);
   Doubles x;
   for (int i = 0; i < kS + kA; ++i)
-    x.push_back((static_cast<double>(record[i]) - p.model.input_mean[i]) * p.model.input_inv_std[i]);
+    x.push_back((static_cast<double>(record[i]) - p.model.input_mean[i]) *
+                p.model.input_inv_std[i]);
   const Doubles parameters(p.model.member(e), p.model.member(e) + p.model.layout.size);
   const Doubles out = reference::mlp(p.model.layout, parameters.data(), Activation::kSwish, x);
   Doubles sample;
   for (int i = 0; i < kD; ++i) {
-    const double lv = reference::bound_logvar(out[kD + i], p.model.max_logvar()[i], p.model.min_logvar()[i]);
-    const float noise = normal(RandomKey{p.constants.seed, Purpose::kModelNoise, 0}, p.draw_step(step), row, i);
+    const double lv =
+        reference::bound_logvar(out[kD + i], p.model.max_logvar()[i], p.model.min_logvar()[i]);
+    const float noise =
+        normal(RandomKey{p.constants.seed, Purpose::kModelNoise, 0}, p.draw_step(step), row, i);
     sample.push_back(out[i] + std::exp(0.5 * lv) * noise + (i == 0 ? 0.0 : record[i - 1]));
   }
   return sample;
@@ -96,7 +106,8 @@ TEST(RolloutTest, OneStepIsPolicyThenChosenMemberThenEndRule) {
     for (int i = 0; i < kS; ++i) ASSERT_EQ(record[i], from[i]);
 
     const Doubles state(record, record + kS);
-    const Doubles noise{normal(RandomKey{p.constants.seed, Purpose::kRolloutAction, 0}, p.draw_step(0), row, 0)};
+    const Doubles noise{
+        normal(RandomKey{p.constants.seed, Purpose::kRolloutAction, 0}, p.draw_step(0), row, 0)};
     const auto sample = reference::squashed_gaussian(
         reference::mlp(p.policy.actor_layout, actor.data(), Activation::kRelu, state), noise);
     EXPECT_NEAR(record[kLayout.action()], sample.action[0], 1e-5);
@@ -104,7 +115,8 @@ TEST(RolloutTest, OneStepIsPolicyThenChosenMemberThenEndRule) {
     const Doubles expected = predict(p, 0, row, record);
     EXPECT_NEAR(record[kLayout.reward()], expected[0], 1e-5);
     for (int i = 0; i < kS; ++i)
-      EXPECT_NEAR(record[kLayout.next_observation() + i], expected[1 + i], 1e-5 * (1.0 + std::abs(expected[1 + i])));
+      EXPECT_NEAR(record[kLayout.next_observation() + i], expected[1 + i],
+                  1e-5 * (1.0 + std::abs(expected[1 + i])));
     const bool ends = std::abs(record[kLayout.next_observation() + 1]) > 0.2f;
     EXPECT_EQ(record[kLayout.terminated()], ends ? 1.0f : 0.0f);
     terminated += ends;
@@ -128,7 +140,8 @@ TEST(RolloutTest, FinishedRowsDropOutAndTheOthersGoOnInOrder) {
     for (const std::uint32_t row : live) {
       const float* record = r.ring.data() + at++ * kLayout.pitch();
       if (step > 0) {
-        for (int i = 0; i < kS; ++i) ASSERT_EQ(record[i], expected_start[row][i]) << "step " << step << " row " << row;
+        for (int i = 0; i < kS; ++i)
+          ASSERT_EQ(record[i], expected_start[row][i]) << "step " << step << " row " << row;
         // draws belong to the original row, whatever place it has now
         EXPECT_NEAR(record[kLayout.reward()], predict(p, step, row, record)[0], 1e-5);
       }
@@ -146,7 +159,8 @@ TEST(RolloutTest, FinishedRowsDropOutAndTheOthersGoOnInOrder) {
 
 TEST(RolloutTest, StopsEarlyWhenNoRowIsLeft) {
   Problem p(5.0f);
-  for (int row = 0; row < kReal; ++row) p.real[static_cast<std::size_t>(row) * kLayout.pitch() + 1] = 9.0f;
+  for (int row = 0; row < kReal; ++row)
+    p.real[static_cast<std::size_t>(row) * kLayout.pitch() + 1] = 9.0f;
   p.constants.length = 3;
   const Imagined r = imagine(p);
   EXPECT_EQ(r.result.num_steps, 1);
@@ -194,7 +208,8 @@ TEST(RolloutTest, NextCallDrawsAnew) {
   const Imagined first = imagine(p);
   ++p.constants.rollout_index;
   const Imagined second = imagine(p);
-  EXPECT_FALSE(std::equal(first.ring.begin(), first.ring.begin() + 10 * kLayout.pitch(), second.ring.begin()));
+  EXPECT_FALSE(std::equal(first.ring.begin(), first.ring.begin() + 10 * kLayout.pitch(),
+                          second.ring.begin()));
 }
 
 TEST(RolloutTest, ReportsPredictionsThatAreNotFinite) {
@@ -210,16 +225,17 @@ TEST(RolloutTest, EmptyReplayAndSmallRingAreErrors) {
     imagine(p, 1, 400);
     FAIL();
   } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(),
-                 "rollout: the model replay holds 400 transitions, one step writes up to 500. Raise "
-                 "rollout.retain_epochs or lower rollout.batch_size.");
+    EXPECT_STREQ(
+        error.what(),
+        "rollout: the model replay holds 400 transitions, one step writes up to 500. Raise "
+        "rollout.retain_epochs or lower rollout.batch_size.");
   }
   ThreadPool pool(1);
   Stream stream(pool);
   RolloutWorkspace workspace(p.policy, p.model, 500, 1);
   Buffer<float> ring(1000 * static_cast<std::size_t>(kLayout.pitch()));
-  EXPECT_THROW(rollout(stream, p.policy, p.model, {p.real.data(), kLayout, 0}, {ring.data(), 1000, 0},
-                       p.constants, workspace),
+  EXPECT_THROW(rollout(stream, p.policy, p.model, {p.real.data(), kLayout, 0},
+                       {ring.data(), 1000, 0}, p.constants, workspace),
                ShapeError);
 }
 

@@ -26,7 +26,8 @@ Buffer<float> random_records(int count, std::uint32_t seed) {
     float* record = records.data() + row * kLayout.pitch();
     for (int i = 0; i < kLayout.next_observation() + kS; ++i)
       record[i] = normal(key, static_cast<std::uint64_t>(row), 0, i);
-    for (int i = 0; i < kA; ++i) record[kLayout.action() + i] = std::tanh(record[kLayout.action() + i]);
+    for (int i = 0; i < kA; ++i)
+      record[kLayout.action() + i] = std::tanh(record[kLayout.action() + i]);
     record[kLayout.terminated()] = row % 5 == 0 ? 1.0f : 0.0f;
   }
   return records;
@@ -47,7 +48,8 @@ struct Problem {
         state.target[i][j] *= 1.0f + 0.2f * normal(key, 0, static_cast<std::uint32_t>(j), i);
       for (const LayerLayout& l : state.critic_layout.layers)
         for (int o = 0; o < l.out; ++o)
-          state.critic[i].value[l.bias + o] = 0.1f * normal(key, 1, static_cast<std::uint32_t>(o), i);
+          state.critic[i].value[l.bias + o] =
+              0.1f * normal(key, 1, static_cast<std::uint32_t>(o), i);
     }
     for (const LayerLayout& l : state.actor_layout.layers)
       for (int o = 0; o < l.out; ++o)
@@ -67,7 +69,8 @@ struct Problem {
   Doubles noise(Purpose purpose, int i) const {
     Doubles n;
     for (int a = 0; a < kA; ++a)
-      n.push_back(normal(RandomKey{constants.seed, purpose, 0}, 0, static_cast<std::uint32_t>(i), a));
+      n.push_back(
+          normal(RandomKey{constants.seed, purpose, 0}, 0, static_cast<std::uint32_t>(i), a));
     return n;
   }
 };
@@ -78,8 +81,8 @@ Doubles join(Doubles a, const Doubles& b) {
 }
 
 // 0.5 mean squared TD error of one critic
-double critic_loss(const Problem& p, const Doubles& critic, const Doubles& actor, const Doubles& target0,
-                   const Doubles& target1, double alpha) {
+double critic_loss(const Problem& p, const Doubles& critic, const Doubles& actor,
+                   const Doubles& target0, const Doubles& target1, double alpha) {
   double loss = 0.0;
   for (int i = 0; i < p.constants.batch_size; ++i) {
     const float* r = p.row(i);
@@ -95,25 +98,28 @@ double critic_loss(const Problem& p, const Doubles& critic, const Doubles& actor
     const double y = r[kLayout.reward()] + static_cast<double>(p.constants.discount) *
                                                (1.0 - r[kLayout.terminated()]) *
                                                (std::fmin(q0, q1) - alpha * sample.log_prob);
-    const double q = reference::mlp(L.critic_layout, critic.data(), Activation::kRelu, join(s, a))[0];
+    const double q =
+        reference::mlp(L.critic_layout, critic.data(), Activation::kRelu, join(s, a))[0];
     loss += 0.5 * (q - y) * (q - y) / p.constants.batch_size;
   }
   return loss;
 }
 
 // mean of alpha log pi - min Q; *mean_log_prob receives the mean of log pi
-double actor_loss(const Problem& p, const Doubles& actor, const Doubles& critic0, const Doubles& critic1,
-                  double alpha, double* mean_log_prob = nullptr) {
+double actor_loss(const Problem& p, const Doubles& actor, const Doubles& critic0,
+                  const Doubles& critic1, double alpha, double* mean_log_prob = nullptr) {
   double loss = 0.0, sum = 0.0;
   for (int i = 0; i < p.constants.batch_size; ++i) {
     const float* r = p.row(i);
     const Doubles s(r, r + kS);
-    const auto sample =
-        reference::squashed_gaussian(reference::mlp(p.state.actor_layout, actor.data(), Activation::kRelu, s),
-                                     p.noise(Purpose::kActorNoise, i));
+    const auto sample = reference::squashed_gaussian(
+        reference::mlp(p.state.actor_layout, actor.data(), Activation::kRelu, s),
+        p.noise(Purpose::kActorNoise, i));
     const Doubles input = join(s, sample.action);
-    const double q0 = reference::mlp(p.state.critic_layout, critic0.data(), Activation::kRelu, input)[0];
-    const double q1 = reference::mlp(p.state.critic_layout, critic1.data(), Activation::kRelu, input)[0];
+    const double q0 =
+        reference::mlp(p.state.critic_layout, critic0.data(), Activation::kRelu, input)[0];
+    const double q1 =
+        reference::mlp(p.state.critic_layout, critic1.data(), Activation::kRelu, input)[0];
     loss += (alpha * sample.log_prob - std::fmin(q0, q1)) / p.constants.batch_size;
     sum += sample.log_prob / p.constants.batch_size;
   }
@@ -131,7 +137,8 @@ void expect_gradients(const MlpLayout& layout, const TrainedParameters& after, D
     double norm = 0.0, error = 0.0;
     for (int o = 0; o < l.out; ++o) {
       for (int i = -1; i < l.in; ++i) {
-        const std::size_t at = i < 0 ? l.bias + o : l.weight + static_cast<std::size_t>(o) * l.in_pitch + i;
+        const std::size_t at =
+            i < 0 ? l.bias + o : l.weight + static_cast<std::size_t>(o) * l.in_pitch + i;
         const double expected = reference::derivative(parameters[at], loss, 1e-6);
         norm += expected * expected;
         error += std::pow(seen_gradient(after, at) - expected, 2);
@@ -256,7 +263,8 @@ TEST_P(SacUpdateTest, PaddingOfTheArenaStaysZero) {
   for (const LayerLayout& l : p.state.critic_layout.layers)
     for (int o = 0; o < l.out; ++o)
       for (int i = l.in; i < l.in_pitch; ++i)
-        EXPECT_EQ(p.state.critic[0].value[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i], 0.0f);
+        EXPECT_EQ(p.state.critic[0].value[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i],
+                  0.0f);
 }
 
 INSTANTIATE_TEST_SUITE_P(BatchSizes, SacUpdateTest, testing::Values(1, 31, 33, 96));
@@ -295,7 +303,8 @@ TEST(SacUpdateBatchTest, NanInTheReplayStopsWithStepAndTensor) {
     sac_update(stream, p.state, p.source, p.constants, workspace);
     FAIL() << "a NaN loss must stop the run";
   } catch (const DataError& error) {
-    EXPECT_EQ(std::string(error.what()).rfind("sac: loss of critic 0 is nan at policy update 1.", 0), 0u)
+    EXPECT_EQ(
+        std::string(error.what()).rfind("sac: loss of critic 0 is nan at policy update 1.", 0), 0u)
         << error.what();
   }
 }

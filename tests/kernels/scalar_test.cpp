@@ -117,11 +117,13 @@ TEST(ScalarTest, SigmoidIsWithinThreeUlp) {
 }
 
 TEST(ScalarTest, SigmoidPairKeepsSmallComplements) {
-  expect_within(3.0, -86.0f, 86.0f, kStride, [](float x) { return sigmoid_pair_f(x).value; },
-                [](double x) { return reference::sigmoid(x); });
+  expect_within(
+      3.0, -86.0f, 86.0f, kStride, [](float x) { return sigmoid_pair_f(x).value; },
+      [](double x) { return reference::sigmoid(x); });
   // two more roundings: t is exact to an ulp, s to three
-  expect_within(4.0, -86.0f, 86.0f, kStride, [](float x) { return sigmoid_pair_f(x).complement; },
-                [](double x) { return reference::sigmoid(-x); });
+  expect_within(
+      4.0, -86.0f, 86.0f, kStride, [](float x) { return sigmoid_pair_f(x).complement; },
+      [](double x) { return reference::sigmoid(-x); });
   EXPECT_NEAR(sigmoid_pair_f(-kInf).complement, 1.0f, 1e-6f);
 }
 
@@ -149,10 +151,14 @@ TEST(ScalarTest, SwishGradientIsWithinFourUlpOfItsLargerTerm) {
 double exact_sine(double u) {
   const double quarter = std::nearbyint(4.0 * u), angle = (u - quarter / 4.0) * 2.0 * M_PI;
   switch (static_cast<int>(quarter) & 3) {
-    case 0: return std::sin(angle);
-    case 1: return std::cos(angle);
-    case 2: return -std::sin(angle);
-    default: return -std::cos(angle);
+    case 0:
+      return std::sin(angle);
+    case 1:
+      return std::cos(angle);
+    case 2:
+      return -std::sin(angle);
+    default:
+      return -std::cos(angle);
   }
 }
 
@@ -214,11 +220,13 @@ TEST(ScalarTest, MinMaxAndClampChoose) {
   EXPECT_EQ(clamp_f(0.5f, -1.0f, 1.0f), 0.5f);
 }
 
-// vector code and scalar code must agree to the bit, or a tile's remainder would differ from its body
+// vector code and scalar code must agree to the bit, or a tile's remainder would differ from its
+// body
 TEST(ScalarTest, LoopsGiveTheBitsOfSingleCalls) {
   constexpr int kCount = 1003;
   std::vector<float> x = random_values(kCount, 1, 4.0f), loop(kCount), single(kCount);
-  for (int i = 0; i < kCount; ++i) loop[i] = tanh_f(x[i]) + softplus_f(x[i]) + swish_gradient_f(x[i]);
+  for (int i = 0; i < kCount; ++i)
+    loop[i] = tanh_f(x[i]) + softplus_f(x[i]) + swish_gradient_f(x[i]);
   for (int i = 0; i < kCount; ++i) {
     volatile float one = x[i];
     const float v = one;

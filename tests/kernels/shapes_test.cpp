@@ -36,10 +36,11 @@ TEST(ShapesTest, RanksAreCompared) {
 
 TEST(ShapesTest, TheReasonEndsTheSentence) {
   std::vector<float> three(3);
-  EXPECT_EQ(error_text<ShapeError>([&] {
-              check_shape("dense_forward", {"bias", vector_of(three)}, {4}, "one per row of weight");
-            }),
-            "dense_forward: bias is [3]; expected [4], one per row of weight.");
+  EXPECT_EQ(
+      error_text<ShapeError>([&] {
+        check_shape("dense_forward", {"bias", vector_of(three)}, {4}, "one per row of weight");
+      }),
+      "dense_forward: bias is [3]; expected [4], one per row of weight.");
 }
 
 }  // namespace

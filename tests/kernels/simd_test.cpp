@@ -1,6 +1,6 @@
 // Tests for kernels/simd.{h,cpp} and simd_body.h: the tile kernels of every instruction set against
-// double precision, and against each other. Outputs start as NaN; what must not be read is NaN too, and
-// what must not be written is compared afterwards.
+// double precision, and against each other. Outputs start as NaN; what must not be read is NaN too,
+// and what must not be written is compared afterwards.
 #include "kernels/simd.h"
 
 #include <gtest/gtest.h>
@@ -38,8 +38,8 @@ std::vector<float> guarded(std::vector<float> values) {
   return values;
 }
 
-// a sum of k products of order 1 passes through values of size sqrt(k) and is rounded k times, by chance
-// up or down: k 2^-24 in all
+// a sum of k products of order 1 passes through values of size sqrt(k) and is rounded k times, by
+// chance up or down: k 2^-24 in all
 Tolerance tolerance_of_sum(int k) { return {2e-6, 1e-6 + k * 0x1p-24}; }
 
 // takes the guard off again
@@ -166,10 +166,14 @@ std::vector<float> run_backward(const SimdKernels& kernels, const BackwardProble
 // what `gate` holds: x itself for relu and tanh, the derivative for swish
 double gate_factor(Activation activation, double gate) {
   switch (activation) {
-    case Activation::kRelu: return gate > 0.0 ? 1.0 : 0.0;
-    case Activation::kTanh: return 1.0 - gate * gate;
-    case Activation::kSwish: return gate;
-    default: return 1.0;
+    case Activation::kRelu:
+      return gate > 0.0 ? 1.0 : 0.0;
+    case Activation::kTanh:
+      return 1.0 - gate * gate;
+    case Activation::kSwish:
+      return gate;
+    default:
+      return 1.0;
   }
 }
 
@@ -190,7 +194,8 @@ TEST_P(SimdTest, DenseBackwardAgreesWithDoublePrecision) {
         std::vector<double> gated;
         for (std::size_t i = 0; i < dx.size(); ++i)
           gated.push_back(dx[i] * gate_factor(activation, p.gate[i]));
-        EXPECT_THAT(run_backward(*kernels_, p, activation), ElementsNear(gated, tolerance_of_sum(out)))
+        EXPECT_THAT(run_backward(*kernels_, p, activation),
+                    ElementsNear(gated, tolerance_of_sum(out)))
             << in << " " << out << " " << static_cast<int>(activation);
       }
     }
@@ -303,7 +308,8 @@ TEST_P(SimdTest, UpdateWeightsAgreesWithDoublePrecision) {
       std::vector<double> gradient;
       for (int o = 0; o < out; ++o)
         for (int i = 0; i < padded(in); ++i) {
-          double sum = static_cast<double>(kDecay) * p.weight.value[reference::at(o, i, padded(in))];
+          double sum =
+              static_cast<double>(kDecay) * p.weight.value[reference::at(o, i, padded(in))];
           for (int tile = 0; tile < p.tiles; ++tile)
             for (int lane = 0; lane < kTileRows; ++lane)
               sum += static_cast<double>(p.dy_at(tile, o, lane)) * p.x_at(tile, i, lane);
@@ -380,7 +386,8 @@ TEST(SimdIsaTest, BothGiveTheSameBitsButForBiasSums) {
       for (const Activation activation : kAll) {
         const DenseResult a = run_dense(narrow, dense, activation, false);
         EXPECT_EQ(a.y, run_dense(wide, dense, activation, false).y) << in << " " << out;
-        EXPECT_EQ(run_backward(narrow, backward, activation), run_backward(wide, backward, activation));
+        EXPECT_EQ(run_backward(narrow, backward, activation),
+                  run_backward(wide, backward, activation));
       }
       EXPECT_EQ(run_dense(narrow, dense, Activation::kSwish, true).derivative,
                 run_dense(wide, dense, Activation::kSwish, true).derivative);

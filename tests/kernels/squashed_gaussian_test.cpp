@@ -27,7 +27,8 @@ TEST(SquashedGaussianTest, SampleByHand) {
 }
 
 TEST(SquashedGaussianTest, LogStdIsClipped) {
-  EXPECT_EQ(squashed_gaussian_sample(0.1f, 5.0f, 0.3f).std, squashed_gaussian_sample(0.1f, 2.0f, 0.3f).std);
+  EXPECT_EQ(squashed_gaussian_sample(0.1f, 5.0f, 0.3f).std,
+            squashed_gaussian_sample(0.1f, 2.0f, 0.3f).std);
   EXPECT_EQ(squashed_gaussian_sample(0.1f, -50.0f, 0.3f).log_prob,
             squashed_gaussian_sample(0.1f, -20.0f, 0.3f).log_prob);
 }
@@ -142,22 +143,24 @@ INSTANTIATE_TEST_SUITE_P(Rows, SquashedGaussianSizeTest, testing::Values(1, 31, 
 TEST(SquashedGaussianTest, NamesTheArrayThatDoesNotFit) {
   TestStream stream;
   std::vector<float> six(6), two(2), three(3);
+  EXPECT_EQ(
+      error_text<ShapeError>([&] {
+        squashed_gaussian_forward(stream, matrix_of(six, 3), vector_of(two), matrix_of(six, 3),
+                                  matrix_of(six, 3));
+      }),
+      "squashed_gaussian_forward: head is [2, 3]; expected [2, 6], a mean and a raw log standard "
+      "deviation per action.");
   EXPECT_EQ(error_text<ShapeError>([&] {
-              squashed_gaussian_forward(stream, matrix_of(six, 3), vector_of(two), matrix_of(six, 3),
-                                        matrix_of(six, 3));
-            }),
-            "squashed_gaussian_forward: head is [2, 3]; expected [2, 6], a mean and a raw log standard "
-            "deviation per action.");
-  EXPECT_EQ(error_text<ShapeError>([&] {
-              squashed_gaussian_forward(stream, matrix_of(six, 3), vector_of(three), matrix_of(six, 3),
-                                        matrix_of(six, 3));
+              squashed_gaussian_forward(stream, matrix_of(six, 3), vector_of(three),
+                                        matrix_of(six, 3), matrix_of(six, 3));
             }),
             "squashed_gaussian_forward: log_prob is [3]; expected [2], one per row of action.");
-  EXPECT_EQ(error_text<ShapeError>([&] {
-              squashed_gaussian_backward(stream, matrix_of(six, 6), matrix_of(six, 6),
-                                         matrix_of(three, 3), matrix_of(two, 2), vector_of(two));
-            }),
-            "squashed_gaussian_backward: noise is [1, 3], d_action is [1, 2]; expected the same shape.");
+  EXPECT_EQ(
+      error_text<ShapeError>([&] {
+        squashed_gaussian_backward(stream, matrix_of(six, 6), matrix_of(six, 6),
+                                   matrix_of(three, 3), matrix_of(two, 2), vector_of(two));
+      }),
+      "squashed_gaussian_backward: noise is [1, 3], d_action is [1, 2]; expected the same shape.");
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ struct Batch {
   float alpha = 0.5f;
 
   TdTargetIn in() const {
-    return {vector_of(reward), vector_of(terminated), vector_of(next_q1), vector_of(next_q2),
-            vector_of(next_log_prob), &alpha};
+    return {vector_of(reward),  vector_of(terminated),    vector_of(next_q1),
+            vector_of(next_q2), vector_of(next_log_prob), &alpha};
   }
 };
 
@@ -51,8 +51,8 @@ TEST(TdTargetTest, NanInEitherCriticShows) {
 
 TEST(TdTargetTest, AgreesWithDoublePrecisionAtAllSizes) {
   for (const std::size_t B : {1u, 31u, 33u, 257u, 4096u, 40000u}) {
-    Batch batch{random_values(B, 1), std::vector<float>(B), random_values(B, 2), random_values(B, 3),
-                random_values(B, 4)};
+    Batch batch{random_values(B, 1), std::vector<float>(B), random_values(B, 2),
+                random_values(B, 3), random_values(B, 4)};
     batch.alpha = 0.3f;
     std::vector<double> expected;
     for (std::size_t i = 0; i < B; ++i) {
@@ -67,8 +67,8 @@ TEST(TdTargetTest, AgreesWithDoublePrecisionAtAllSizes) {
 
 TEST(TdTargetTest, MayOverwriteItsInput) {
   TestStream stream;
-  Batch batch{random_values(50, 1), std::vector<float>(50), random_values(50, 2), random_values(50, 3),
-              random_values(50, 4)};
+  Batch batch{random_values(50, 1), std::vector<float>(50), random_values(50, 2),
+              random_values(50, 3), random_values(50, 4)};
   const auto expected = targets(batch, 0.9f);
   td_target(stream, vector_of(batch.reward), batch.in(), 0.9f);
   EXPECT_EQ(batch.reward, expected);

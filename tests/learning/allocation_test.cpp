@@ -1,4 +1,5 @@
-// Tests that the hot stages allocate nothing once they run: every operator new of this program is counted.
+// Tests that the hot stages allocate nothing once they run: every operator new of this program is
+// counted.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -63,7 +64,8 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
   const SacConstants sac_constants{.batch_size = 64};
 
   const auto work = [&] {
-    policy_act(stream, sac, envs.observation(), {actions.data(), 2, 3}, true, {}, 0, policy_workspace);
+    policy_act(stream, sac, envs.observation(), {actions.data(), 2, 3}, true, {}, 0,
+               policy_workspace);
     envs.step({actions.data(), 2, 3});
     sac_update(stream, sac, source, sac_constants, sac_workspace);
     ensemble_step(stream, model, data, rows, 64, constants, model_workspace);

@@ -1,8 +1,8 @@
-// Tests of the whole program as a user runs it: it learns, it is reproducible, it survives signals and bad
-// luck, and it says so.
+// Tests of the whole program as a user runs it: it learns, it is reproducible, it survives signals
+// and bad luck, and it says so.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,7 +86,8 @@ TEST_F(ProgramTest, SmokeTrainingLearnsTheSwingUp) {
   EXPECT_EQ(s.at("env_steps"), 4000);
   // a random policy gets about -1200; four seeds ended between -96 and -198
   EXPECT_GT(s.at("final_return"), -600.0);
-  for (const char* file : {"config.json", "command.txt", "machine.json", "log.txt", "metrics.csv", "episodes.csv"})
+  for (const char* file :
+       {"config.json", "command.txt", "machine.json", "log.txt", "metrics.csv", "episodes.csv"})
     EXPECT_TRUE(fs::exists(run_folder("runs") / file)) << file;
   EXPECT_THAT(output(), HasSubstr("env.name"));
   EXPECT_THAT(outcome.error, HasSubstr("model fit: "));
@@ -106,7 +107,10 @@ TEST_F(ProgramTest, SmokeTrainingLearnsTheSwingUp) {
 
 TEST_F(ProgramTest, OneThreadAndTwoWriteTheSameTables) {
   for (const char* threads : {"1", "2"})
-    ASSERT_EQ(run({"run", "smoke", "loop.num_env_steps=1100", "--threads", threads, "--runs", threads}).exit_code, 0);
+    ASSERT_EQ(
+        run({"run", "smoke", "loop.num_env_steps=1100", "--threads", threads, "--runs", threads})
+            .exit_code,
+        0);
   EXPECT_EQ(tables("1"), tables("2"));
   EXPECT_THAT(tables("1"), HasSubstr("\n900,"));
 }
@@ -141,9 +145,11 @@ TEST_F(ProgramTest, StoppedBySigtermAndResumedEqualsNeverStopped) {
 }
 
 TEST_F(ProgramTest, ADivergingRunNamesStepAndTensorAndKeepsItsState) {
-  const Outcome outcome = run({"run", "smoke", "sac.learning_rate=1e18", "checkpoint.interval=400"});
+  const Outcome outcome =
+      run({"run", "smoke", "sac.learning_rate=1e18", "checkpoint.interval=400"});
   EXPECT_EQ(outcome.exit_code, 4);
-  EXPECT_THAT(outcome.error, testing::ContainsRegex("sac: .* is (-?inf|-?nan) at policy update [0-9]+"));
+  EXPECT_THAT(outcome.error,
+              testing::ContainsRegex("sac: .* is (-?inf|-?nan) at policy update [0-9]+"));
   EXPECT_EQ(summary("runs").at("status"), "failed");
   EXPECT_TRUE(fs::exists(run_folder("runs") / "failed"));
   EXPECT_TRUE(fs::exists(run_folder("runs") / "checkpoints/step-000000400/DONE"));
@@ -157,7 +163,8 @@ TEST_F(ProgramTest, ARunFolderThatCannotBeWrittenIsExitCode4) {
 }
 
 TEST_F(ProgramTest, ADamagedCheckpointIsPassedOverOrNamed) {
-  ASSERT_EQ(run({"run", "smoke", "loop.num_env_steps=600", "checkpoint.interval=300"}).exit_code, 0);
+  ASSERT_EQ(run({"run", "smoke", "loop.num_env_steps=600", "checkpoint.interval=300"}).exit_code,
+            0);
   const fs::path checkpoints = run_folder("runs") / "checkpoints";
   fs::resize_file(checkpoints / "step-000000600/weights.safetensors", 100);
   const Outcome named = run({"run", "smoke", "loop.num_env_steps=600", "--resume",
@@ -188,7 +195,8 @@ TEST_F(ProgramTest, BenchPrintsOneObjectPerLine) {
     EXPECT_LE(row.at("time_q1_s"), row.at("time_q3_s"));
     operations.push_back(row.at("operation"));
   }
-  EXPECT_THAT(operations, testing::IsSupersetOf({"gemm peak", "sac sequential", "ensemble step", "rollout", "env step"}));
+  EXPECT_THAT(operations, testing::IsSupersetOf({"gemm peak", "sac sequential", "ensemble step",
+                                                 "rollout", "env step"}));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Tests of promises across the whole learner: any number of threads gives the same run, and a run that was
-// stopped and resumed equals one that was not, parameter for parameter.
+// Tests of promises across the whole learner: any number of threads gives the same run, and a run
+// that was stopped and resumed equals one that was not, parameter for parameter.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -141,10 +141,11 @@ TEST(StopTest, AStopInTheMiddleOfAFitUndoesItAndTheResumedRunRepeatsIt) {
   int fits = 0, asked = 0;
   Session stopped(config, 2,
                   {.stop_requested = [&] { return in_fit && fits == 3 && ++asked > 5; },
-                   .on_stage = [&](std::string_view stage) {
-                     in_fit = stage == "model_fit";
-                     fits += in_fit;
-                   }});
+                   .on_stage =
+                       [&](std::string_view stage) {
+                         in_fit = stage == "model_fit";
+                         fits += in_fit;
+                       }});
   while (stopped.learner->step()) ASSERT_LT(stopped.learner->env_steps(), 150);
   EXPECT_EQ(asked, 6) << "several gradient steps of the fit were taken";
 
@@ -163,10 +164,12 @@ TEST(StopTest, AStopInTheMiddleOfARolloutWaitsForTheStepToEnd) {
 
   bool stop = false;
   int rollouts = 0;
-  Session stopped(config, 2, {.stop_requested = [&] { return stop; },
-                              .on_stage = [&](std::string_view stage) {
-                                if (stage == "rollout" && ++rollouts == 3) stop = true;
-                              }});
+  Session stopped(config, 2,
+                  {.stop_requested = [&] { return stop; },
+                   .on_stage =
+                       [&](std::string_view stage) {
+                         if (stage == "rollout" && ++rollouts == 3) stop = true;
+                       }});
   while (!stop) ASSERT_TRUE(stopped.learner->step());
 
   const TemporaryDirectory folder;

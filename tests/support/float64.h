@@ -30,10 +30,14 @@ inline Doubles dense(const Doubles& x, const Doubles& weight, const Doubles& bia
 
 inline double activate(Activation kind, double x) {
   switch (kind) {
-    case Activation::kRelu: return x > 0.0 ? x : 0.0;
-    case Activation::kSwish: return x * sigmoid(x);
-    case Activation::kTanh: return std::tanh(x);
-    default: return x;
+    case Activation::kRelu:
+      return x > 0.0 ? x : 0.0;
+    case Activation::kSwish:
+      return x * sigmoid(x);
+    case Activation::kTanh:
+      return std::tanh(x);
+    default:
+      return x;
   }
 }
 

@@ -1,5 +1,5 @@
-// Matchers that name the worst element, and what tests of operations share: tolerances, random data, a
-// stream.
+// Matchers that name the worst element, and what tests of operations share: tolerances, random
+// data, a stream.
 //
 // MBRL_TOL_SCALE scales every tolerance; MBRL_TOL_SCALE=0 makes each comparison show its residual.
 #pragma once

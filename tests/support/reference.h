@@ -19,11 +19,14 @@ Doubles to_double(const Range& values) {
   return Doubles(values.begin(), values.end());
 }
 
-inline double softplus(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+inline double softplus(double x) {
+  return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+}
 inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 /// Output of a network for one input row.
-inline Doubles mlp(const MlpLayout& layout, const double* parameters, Activation hidden, Doubles x) {
+inline Doubles mlp(const MlpLayout& layout, const double* parameters, Activation hidden,
+                   Doubles x) {
   for (int layer = 0; layer < layout.num_layers(); ++layer) {
     const LayerLayout& l = layout.layers[layer];
     Doubles y(static_cast<std::size_t>(l.out));
@@ -46,8 +49,8 @@ inline double bound_logvar(double raw, double max_logvar, double min_logvar) {
   return min_logvar + softplus(below - min_logvar);
 }
 
-/// Squashed Gaussian action and its log-density, summed over dimensions; output holds means, then raw
-/// log standard deviations.
+/// Squashed Gaussian action and its log-density, summed over dimensions; output holds means, then
+/// raw log standard deviations.
 struct Sample {
   Doubles action;
   double log_prob = 0.0;

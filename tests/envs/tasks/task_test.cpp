@@ -14,7 +14,9 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-bool ends(TaskId task, std::vector<float> observation) { return task_terminated(task, observation.data()); }
+bool ends(TaskId task, std::vector<float> observation) {
+  return task_terminated(task, observation.data());
+}
 std::vector<float> upright(int index = 0, float value = 1.25f) {
   std::vector<float> o(11, 0.0f);
   o[0] = 1.25f;

@@ -13,10 +13,11 @@ namespace {
 TEST(RolloutLengthTest, FollowsTheReferenceSchedule) {
   // Hopper: [20, 150, 1, 15], rounded down
   const std::vector<float> hopper{20, 150, 1, 15};
-  const std::pair<int, int> first_epoch_of[] = {{0, 1},  {20, 1}, {29, 1}, {30, 2},  {39, 3},  {48, 4},
-                                                {58, 5}, {67, 6}, {76, 7}, {85, 8},  {95, 9},  {104, 10},
-                                                {113, 11}, {123, 12}, {150, 15}, {400, 15}};
-  for (const auto& [epoch, length] : first_epoch_of) EXPECT_EQ(rollout_length_at(hopper, epoch), length) << epoch;
+  const std::pair<int, int> first_epoch_of[] = {
+      {0, 1},  {20, 1}, {29, 1}, {30, 2},   {39, 3},   {48, 4},   {58, 5},   {67, 6},
+      {76, 7}, {85, 8}, {95, 9}, {104, 10}, {113, 11}, {123, 12}, {150, 15}, {400, 15}};
+  for (const auto& [epoch, length] : first_epoch_of)
+    EXPECT_EQ(rollout_length_at(hopper, epoch), length) << epoch;
   EXPECT_EQ(rollout_length_at(hopper, 38), 2);
   // Ant: [20, 100, 1, 25]
   EXPECT_EQ(rollout_length_at({20, 100, 1, 25}, 23), 1);
@@ -96,8 +97,9 @@ TEST(MbpoTest, FitsThenRollsOutThenStepsThenUpdates) {
   const std::int64_t start = mbpo.env_steps();
   while (mbpo.env_steps() < start + 11) mbpo.step();
   ASSERT_GE(trace.stages.size(), 6u);
-  EXPECT_EQ(std::vector<std::string>(trace.stages.begin(), trace.stages.begin() + 6),
-            (std::vector<std::string>{"model_fit", "rollout", "env_step", "sac", "env_step", "sac"}));
+  EXPECT_EQ(
+      std::vector<std::string>(trace.stages.begin(), trace.stages.begin() + 6),
+      (std::vector<std::string>{"model_fit", "rollout", "env_step", "sac", "env_step", "sac"}));
   // again after model_train_interval steps
   EXPECT_EQ(std::count(trace.stages.begin(), trace.stages.end(), "model_fit"), 2);
   EXPECT_EQ(mbpo.num_updates(), 11 * 3);
@@ -148,7 +150,8 @@ TEST(MbpoTest, RatioBelowOneRowIsWarnedOfOnceAndTrains) {
   Mbpo mbpo(config, stream, hooks, 0);
   for (int i = 0; i < 90; ++i) mbpo.step();
   ASSERT_EQ(warnings.size(), 1u);
-  EXPECT_NE(warnings[0].find("loop.real_ratio = 0.001 of 32 rows is less than one row"), std::string::npos);
+  EXPECT_NE(warnings[0].find("loop.real_ratio = 0.001 of 32 rows is less than one row"),
+            std::string::npos);
   EXPECT_GT(mbpo.num_updates(), 0);
 }
 
@@ -176,14 +179,17 @@ class Breakable : public Sac {
 
 TEST(LearnerTest, AnUnstableSimulatorDropsTheTransitionEndsTheEpisodeAndTheRunGoesOn) {
   Config config = small_config();
-  config.env.name = "hopper";  // whose random episodes last longer than the steps before the explosion
+  config.env.name =
+      "hopper";  // whose random episodes last longer than the steps before the explosion
   config.loop.pool_insertion = "step";
   Trace trace;
   int warnings = 0;
   Hooks hooks = trace.hooks();
   hooks.warn = [&](const std::string& text) {
     ++warnings;
-    EXPECT_NE(text.find("the simulator became unstable at env step 4; the transition was dropped"), std::string::npos) << text;
+    EXPECT_NE(text.find("the simulator became unstable at env step 4; the transition was dropped"),
+              std::string::npos)
+        << text;
   };
   ThreadPool pool(1);
   Stream stream(pool);

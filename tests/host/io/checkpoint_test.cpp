@@ -37,7 +37,8 @@ struct Data {
   std::vector<float> replay = std::vector<float>(40000, 0.5f);
   Data() { std::iota(weight.begin(), weight.end(), 0.0f); }
   CheckpointContents contents(double mark = 0) {
-    return {{tensor_ref("actor.0.weight", weight.data(), {256, 11}), tensor_ref("flags", flags.data(), {3}),
+    return {{tensor_ref("actor.0.weight", weight.data(), {256, 11}),
+             tensor_ref("flags", flags.data(), {3}),
              tensor_ref("nothing", static_cast<float*>(nullptr), {0, 4})},
             {tensor_ref("replay", replay.data(), {static_cast<std::int64_t>(replay.size())}),
              tensor_ref("state", state.data(), {2})},
@@ -68,7 +69,8 @@ TEST(SafetensorsTest, HeaderIsTheDocumentedFormat) {
   std::copy_n(text.data(), 8, reinterpret_cast<char*>(&size));
   EXPECT_EQ(text.size(), 8 + size + 8);
   const auto header = nlohmann::json::parse(text.substr(8, size));
-  EXPECT_EQ(header.at("x"), nlohmann::json::parse(R"({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]})"));
+  EXPECT_EQ(header.at("x"),
+            nlohmann::json::parse(R"({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]})"));
 }
 
 TEST(SafetensorsTest, OtherShapeOrAbsentTensorIsNamed) {
@@ -77,9 +79,12 @@ TEST(SafetensorsTest, OtherShapeOrAbsentTensorIsNamed) {
   write_safetensors(folder.path() / "weights.safetensors", data.contents().weights);
   const SafetensorsFile file(folder.path() / "weights.safetensors");
   std::vector<float> larger(512 * 11);
-  EXPECT_THAT(error_of([&] { file.read_into(tensor_ref("actor.0.weight", larger.data(), {512, 11})); }),
+  EXPECT_THAT(error_of([&] {
+                file.read_into(tensor_ref("actor.0.weight", larger.data(), {512, 11}));
+              }),
               HasSubstr("actor.0.weight is [256, 11], this run expects [512, 11]"));
-  EXPECT_THAT(error_of([&] { file.read_into(tensor_ref("critic", larger.data(), {1})); }), HasSubstr("critic"));
+  EXPECT_THAT(error_of([&] { file.read_into(tensor_ref("critic", larger.data(), {1})); }),
+              HasSubstr("critic"));
 }
 
 TEST(CheckpointTest, ReadsBackWhatWasWritten) {
@@ -101,7 +106,8 @@ TEST(CheckpointTest, ReadsBackWhatWasWritten) {
 TEST(CheckpointTest, KeepsTheNewest) {
   const TemporaryDirectory folder;
   Data data;
-  for (const std::int64_t step : {100, 200, 1000}) write_checkpoint(folder.path(), step, data.contents(), 2);
+  for (const std::int64_t step : {100, 200, 1000})
+    write_checkpoint(folder.path(), step, data.contents(), 2);
   EXPECT_FALSE(fs::exists(folder.path() / "step-000000100"));
   EXPECT_TRUE(fs::exists(folder.path() / "step-000000200"));
   EXPECT_EQ(latest_checkpoint(folder.path())->filename(), "step-000001000");
@@ -133,10 +139,11 @@ TEST(CheckpointTest, DamageIsNamedWithTheWayOut) {
   const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
   const auto size = fs::file_size(path / "weights.safetensors");
   fs::resize_file(path / "weights.safetensors", 77);
-  EXPECT_THAT(error_of([&] { CheckpointReader reader(path); }),
-              testing::AllOf(HasSubstr("step-000000003 is damaged: weights.safetensors has 77 bytes, " +
-                                       std::to_string(size) + " were written"),
-                             HasSubstr("--resume PATH")));
+  EXPECT_THAT(
+      error_of([&] { CheckpointReader reader(path); }),
+      testing::AllOf(HasSubstr("step-000000003 is damaged: weights.safetensors has 77 bytes, " +
+                               std::to_string(size) + " were written"),
+                     HasSubstr("--resume PATH")));
   write_checkpoint(folder.path(), 3, data.contents(), 5);
   write_text(path / "state.json", std::string(fs::file_size(path / "state.json"), ' '));
   EXPECT_THAT(error_of([&] { CheckpointReader reader(path); }),
@@ -153,10 +160,12 @@ TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
     signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{100000, 100000};  // less than the replay's 160000 bytes
     setrlimit(RLIMIT_FSIZE, &limit);
-    const std::string text = error_of([&] { write_checkpoint(folder.path(), 2, data.contents(2), 2); });
+    const std::string text =
+        error_of([&] { write_checkpoint(folder.path(), 2, data.contents(2), 2); });
     const bool named = text.find("replay.safetensors cannot be written") != std::string::npos &&
                        text.find("the last checkpoint is intact") != std::string::npos;
-    const bool clean = std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 1;
+    const bool clean =
+        std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 1;
     _exit(named && clean ? 0 : 1);
   }
   int status = 0;
@@ -171,10 +180,12 @@ TEST(CheckpointTest, WhatIsPassedOverIsToldWithTheReason) {
   Data data;
   fs::remove(write_checkpoint(folder.path(), 2, data.contents(), 5) / "DONE");
   std::vector<std::string> warnings;
-  EXPECT_EQ(latest_checkpoint(folder.path(), [&](const std::string& text) { warnings.push_back(text); }),
-            std::nullopt);
-  EXPECT_THAT(warnings, testing::ElementsAre(testing::EndsWith(
-                            "step-000000002 is passed over: DONE is missing: it was never completed")));
+  EXPECT_EQ(
+      latest_checkpoint(folder.path(), [&](const std::string& text) { warnings.push_back(text); }),
+      std::nullopt);
+  EXPECT_THAT(warnings,
+              testing::ElementsAre(testing::EndsWith(
+                  "step-000000002 is passed over: DONE is missing: it was never completed")));
 }
 
 TEST(CheckpointTest, AChangedHeaderOrAnUnreadableDoneIsDamage) {
@@ -213,14 +224,16 @@ TEST(CheckpointTest, FoldersOfOtherNamesStay) {
   const TemporaryDirectory folder;
   Data data;
   fs::create_directories(folder.path() / "step-000000001-mine");
-  for (const std::int64_t step : {1, 2, 3}) write_checkpoint(folder.path(), step, data.contents(), 1);
+  for (const std::int64_t step : {1, 2, 3})
+    write_checkpoint(folder.path(), step, data.contents(), 1);
   EXPECT_TRUE(fs::exists(folder.path() / "step-000000001-mine"));
 }
 
 TEST(CheckpointTest, TheOneMovedAsideByAKilledProcessIsFoundAndPutBack) {
   const TemporaryDirectory folder;
   Data data;
-  fs::rename(write_checkpoint(folder.path(), 5, data.contents(5), 2), folder.path() / ".replaced-000000005");
+  fs::rename(write_checkpoint(folder.path(), 5, data.contents(5), 2),
+             folder.path() / ".replaced-000000005");
   fs::create_directories(folder.path() / ".writing-000000005");
   EXPECT_EQ(latest_checkpoint(folder.path())->filename(), ".replaced-000000005");
   write_checkpoint(folder.path(), 6, data.contents(6), 2);
@@ -231,9 +244,12 @@ TEST(CheckpointTest, TheOneMovedAsideByAKilledProcessIsFoundAndPutBack) {
 // /dev/full takes no byte: the error a full disk gives.
 TEST(OutputFileTest, AFullDiskTellsWhatIsNeededAndWhatIsFree) {
   OutputFile file("/dev/full", OutputFile::Mode::kAppend, 3 << 20);
-  EXPECT_THAT(error_of([&] { file.write("x"); }),
-              testing::AllOf(HasSubstr("/dev/full cannot be written: No space left on device; the file needs 3.00 MiB, "),
-                             HasSubstr("are free there"), HasSubstr("--runs DIR")));
+  EXPECT_THAT(
+      error_of([&] { file.write("x"); }),
+      testing::AllOf(
+          HasSubstr(
+              "/dev/full cannot be written: No space left on device; the file needs 3.00 MiB, "),
+          HasSubstr("are free there"), HasSubstr("--runs DIR")));
 }
 
 TEST(SafetensorsTest, ATruncatedOrForeignFileSaysWhatWasExpected) {
@@ -244,13 +260,17 @@ TEST(SafetensorsTest, ATruncatedOrForeignFileSaysWhatWasExpected) {
   const auto size = fs::file_size(path);
   fs::resize_file(path, size - 1);
   EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
-              HasSubstr("is truncated: expected " + std::to_string(size) + " bytes, found " + std::to_string(size - 1)));
+              HasSubstr("is truncated: expected " + std::to_string(size) + " bytes, found " +
+                        std::to_string(size - 1)));
   write_text(path, "abc");
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }), HasSubstr("is truncated: expected 8 bytes, found 3"));
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+              HasSubstr("is truncated: expected 8 bytes, found 3"));
   write_text(path, std::string(8, '\0') + "x");
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }), HasSubstr("is not a safetensors file"));
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+              HasSubstr("is not a safetensors file"));
   write_text(path, std::string(40, '\xff'));
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }), HasSubstr("expected a header of at most"));
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+              HasSubstr("expected a header of at most"));
   EXPECT_THAT(error_of([&] { SafetensorsFile file(folder.path() / "absent"); }),
               HasSubstr("cannot be read: No such file or directory"));
 }

@@ -60,7 +60,8 @@ TEST(CsvTest, AnotherHeaderIsRefused) {
     CsvWriter csv(folder.path() / "a.csv", {"env_steps", "y"}, 5);
     FAIL();
   } catch (const DataError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("has the columns env_steps,x; this run writes env_steps,y"));
+    EXPECT_THAT(error.what(),
+                testing::HasSubstr("has the columns env_steps,x; this run writes env_steps,y"));
   }
 }
 
@@ -83,20 +84,23 @@ TEST(TensorboardTest, ARecordIsLengthChecksumDataChecksum) {
 }
 
 TEST(TensorboardTest, AScalarEventIsTheProtobufBytes) {
-  // wall_time 1.0 (field 1, double), step 300 (field 2, varint), summary (field 5) of value (field 1) with
-  // tag "a" (field 1) and simple_value 2.0 (field 2, float)
-  const std::string expected("\x09\0\0\0\0\0\0\xf0\x3f\x10\xac\x02\x2a\x0a\x0a\x08\x0a\x01\x61\x15\0\0\0\x40", 24);
+  // wall_time 1.0 (field 1, double), step 300 (field 2, varint), summary (field 5) of value (field
+  // 1) with tag "a" (field 1) and simple_value 2.0 (field 2, float)
+  const std::string expected(
+      "\x09\0\0\0\0\0\0\xf0\x3f\x10\xac\x02\x2a\x0a\x0a\x08\x0a\x01\x61\x15\0\0\0\x40", 24);
   EXPECT_EQ(scalar_event(1.0, 300, "a", 2.0f), expected);
 }
 
 TEST(TensorboardTest, AResumedRunVoidsWhatEarlierFilesHoldBeyondItsStart) {
   // wall_time 1.0, step 21, session_log (field 7) with status START (field 1, 1)
-  EXPECT_EQ(session_start_event(1.0, 21), std::string("\x09\0\0\0\0\0\0\xf0\x3f\x10\x15\x3a\x02\x08\x01", 15));
+  EXPECT_EQ(session_start_event(1.0, 21),
+            std::string("\x09\0\0\0\0\0\0\xf0\x3f\x10\x15\x3a\x02\x08\x01", 15));
   const TemporaryDirectory folder;
   { TensorboardWriter first(folder.path()); }
   { TensorboardWriter resumed(folder.path(), 20); }
   std::string text;
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) text += file_text(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    text += file_text(entry.path());
   EXPECT_THAT(text, testing::HasSubstr(std::string("\x10\x15\x3a\x02\x08\x01")));
 }
 

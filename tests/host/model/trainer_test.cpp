@@ -33,7 +33,8 @@ Buffer<float> make_records(int count) {
   const RandomKey key{5, Purpose::kInit, 0};
   for (int row = 0; row < count; ++row) {
     float* r = records.data() + static_cast<std::size_t>(row) * kLayout.pitch();
-    for (int i = 0; i < kS + kA; ++i) r[i] = 2.0f + 3.0f * normal(key, static_cast<std::uint64_t>(row), 0, i);
+    for (int i = 0; i < kS + kA; ++i)
+      r[i] = 2.0f + 3.0f * normal(key, static_cast<std::uint64_t>(row), 0, i);
     r[kLayout.reward()] = std::sin(r[0]) + r[kS];
     for (int i = 0; i < kS; ++i)
       r[kLayout.next_observation() + i] = r[i] + 0.3f * std::cos(r[(i + 1) % kS]) + 0.1f * r[kS];
@@ -45,8 +46,9 @@ struct Fitted {
   EnsembleState state;
   FitReport report;
 };
-Fitted fit(const ModelConfig& config, const Buffer<float>& records, int threads = 2,
-           std::function<bool()> should_stop = [] { return false; }) {
+Fitted fit(
+    const ModelConfig& config, const Buffer<float>& records, int threads = 2,
+    std::function<bool()> should_stop = [] { return false; }) {
   ThreadPool pool(threads);
   Stream stream(pool);
   EnsembleState state(config.ensemble_size, kLayout, config.hidden_size, config.num_hidden_layers);
@@ -186,7 +188,8 @@ TEST(ModelTrainerTest, AStoppedFitLeavesTheEnsembleAsItWas) {
   init_ensemble(fresh, 1, 0, config.init_max_logvar, config.init_min_logvar);
   EXPECT_TRUE(std::equal(fresh.members.value.begin(), fresh.members.value.end(),
                          f.state.members.value.begin()));
-  EXPECT_TRUE(std::equal(fresh.members.v.begin(), fresh.members.v.end(), f.state.members.v.begin()));
+  EXPECT_TRUE(
+      std::equal(fresh.members.v.begin(), fresh.members.v.end(), f.state.members.v.begin()));
   EXPECT_TRUE(std::equal(fresh.logvar_bounds.value.begin(), fresh.logvar_bounds.value.end(),
                          f.state.logvar_bounds.value.begin()));
   EXPECT_EQ(f.state.num_steps, 0);

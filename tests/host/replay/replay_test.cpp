@@ -13,7 +13,8 @@ const TransitionLayout kLayout{1, 1};  // pitch 8
 
 void append(Replay& replay, int first, int count) {
   std::vector<float> records(static_cast<std::size_t>(count) * kLayout.pitch(), 0.0f);
-  for (int i = 0; i < count; ++i) records[static_cast<std::size_t>(i) * kLayout.pitch()] = static_cast<float>(first + i);
+  for (int i = 0; i < count; ++i)
+    records[static_cast<std::size_t>(i) * kLayout.pitch()] = static_cast<float>(first + i);
   replay.append(records.data(), static_cast<std::size_t>(count));
 }
 
@@ -56,7 +57,8 @@ TEST(ReplayTest, StateAndTensorRestoreIt) {
   restored.set_state(replay.state());
   const TensorRef from = replay.tensor("real"), to = restored.tensor("real");
   EXPECT_EQ(from.shape, to.shape);
-  std::copy_n(static_cast<const float*>(from.data), from.shape[0] * from.shape[1], static_cast<float*>(to.data));
+  std::copy_n(static_cast<const float*>(from.data), from.shape[0] * from.shape[1],
+              static_cast<float*>(to.data));
   append(replay, 6, 1);
   append(restored, 6, 1);
   EXPECT_EQ(contents(replay), contents(restored));

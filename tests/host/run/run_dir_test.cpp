@@ -29,7 +29,8 @@ Config config() {
 
 TEST(RunDirTest, IsNameHashSeedAndSaysHowItWasMade) {
   const TemporaryDirectory folder;
-  const RunDir dir = RunDir::open(folder.path() / "runs", config(), {"mbrl_gpu", "run", "a b", "x=[1,2]"}, "cpu");
+  const RunDir dir =
+      RunDir::open(folder.path() / "runs", config(), {"mbrl_gpu", "run", "a b", "x=[1,2]"}, "cpu");
   EXPECT_EQ(dir.path(), folder.path() / "runs" / "trial" / config_hash(config()) / "seed-4");
   EXPECT_EQ(file_text(dir.path() / "config.json"), config_json_text(config()));
   EXPECT_EQ(file_text(dir.path() / "command.txt"), "mbrl_gpu run 'a b' 'x=[1,2]'\n");
@@ -45,7 +46,8 @@ TEST(RunDirTest, AFolderThatCannotBeWrittenSaysWhyAndTheWayOut) {
     RunDir::open(folder.path() / "runs", config(), {}, "cpu");
     FAIL();
   } catch (const DataError& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("cannot be made: Not a directory"), HasSubstr("--runs DIR")));
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("cannot be made: Not a directory"),
+                                             HasSubstr("--runs DIR")));
     EXPECT_EQ(error.code(), ExitCode::kData);
   }
 }
@@ -93,7 +95,8 @@ std::pair<int, std::string> in_child(Action action) {
   close(fds[1]);
   std::string text;
   char block[256];
-  for (ssize_t count; (count = read(fds[0], block, sizeof(block))) > 0;) text.append(block, static_cast<std::size_t>(count));
+  for (ssize_t count; (count = read(fds[0], block, sizeof(block))) > 0;)
+    text.append(block, static_cast<std::size_t>(count));
   close(fds[0]);
   int status = 0;
   waitpid(child, &status, 0);
@@ -135,7 +138,8 @@ TEST(SignalsTest, AClosedPipeAndAFileSizeLimitAreErrorsNotTheEnd) {
 TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
   const TemporaryDirectory folder;
   const auto evaluation = [](std::int64_t step) {
-    return EvaluationRow{step, static_cast<int>(step / 10), 0.5, 1.5 * static_cast<double>(step), 2.0, {0.25}};
+    return EvaluationRow{
+        step, static_cast<int>(step / 10), 0.5, 1.5 * static_cast<double>(step), 2.0, {0.25}};
   };
   const auto episode = [](std::int64_t step) {
     return EpisodeReport{step, step / 5, 3.5, 5, true, false, false};
@@ -163,13 +167,17 @@ TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
       recorder.record_episode(episode(30));
       recorder.record_evaluation(evaluation(30));
     }
-    const std::string text = file_text(dir.path() / "metrics.csv") + file_text(dir.path() / "episodes.csv");
+    const std::string text =
+        file_text(dir.path() / "metrics.csv") + file_text(dir.path() / "episodes.csv");
     whole[interrupted] = text;
   }
   EXPECT_EQ(whole[0], whole[1]);
-  EXPECT_THAT(whole[0], testing::StartsWith("env_steps,epoch,wall_time_s,eval_return_mean,eval_return_std,loss\n"
-                                            "10,1,0.5,15,2,0.25\n"));
-  EXPECT_THAT(whole[0], HasSubstr("env_steps,episode,return,length,terminated,truncated,broken\n10,2,3.5,5,1,0,0\n"));
+  EXPECT_THAT(whole[0], testing::StartsWith(
+                            "env_steps,epoch,wall_time_s,eval_return_mean,eval_return_std,loss\n"
+                            "10,1,0.5,15,2,0.25\n"));
+  EXPECT_THAT(
+      whole[0],
+      HasSubstr("env_steps,episode,return,length,terminated,truncated,broken\n10,2,3.5,5,1,0,0\n"));
 }
 
 TEST(RecorderTest, AStartTakesTheSummaryOfTheLastEndAway) {
@@ -203,7 +211,8 @@ TEST(RecorderTest, LogAndSummaryAreKept) {
   recorder.log("hello");
   recorder.warn("careful");
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("warning: careful"));
-  EXPECT_THAT(file_text(dir.path() / "log.txt"), testing::AllOf(HasSubstr("info hello"), HasSubstr("warning: careful")));
+  EXPECT_THAT(file_text(dir.path() / "log.txt"),
+              testing::AllOf(HasSubstr("info hello"), HasSubstr("warning: careful")));
   recorder.write_summary({{"status", "done"}});
   EXPECT_EQ(nlohmann::json::parse(file_text(dir.path() / "summary.json")).at("status"), "done");
 }
