@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "cuda/hd.h"
-#include "kernels/scalar.h"
+#include "cuda/scalar.h"
 
 namespace mbrl {
 

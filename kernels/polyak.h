@@ -3,8 +3,8 @@
 
 #include "cuda/buffer.h"
 #include "cuda/hd.h"
+#include "cuda/scalar.h"
 #include "cuda/stream.h"
-#include "kernels/scalar.h"
 
 namespace mbrl {
 

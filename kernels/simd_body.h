@@ -4,8 +4,8 @@
 // baseline.
 #include <immintrin.h>
 
+#include "cuda/scalar.h"
 #include "kernels/polyak.h"
-#include "kernels/scalar.h"
 #include "kernels/simd.h"
 
 namespace mbrl {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cuda/hd.h"
-#include "kernels/scalar.h"
+#include "cuda/scalar.h"
 
 namespace mbrl {
 

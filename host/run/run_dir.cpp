@@ -50,7 +50,7 @@ std::string command_text(const std::vector<std::string>& words) {
     std::string quoted = word;
     if (!plain) {
       quoted = "'";
-      for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+      for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string{c};
       quoted += "'";
     }
     text += (text.empty() ? "" : " ") + quoted;

@@ -1,5 +1,5 @@
-// Tests for kernels/scalar.h: errors over dense sweeps of floats, NaN, and the ends of the range.
-#include "kernels/scalar.h"
+// Tests for cuda/scalar.h: errors over dense sweeps of floats, NaN, and the ends of the range.
+#include "cuda/scalar.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 //
 // Written so that compilers turn loops over them into vector code, and so that CPU and GPU give the
 // same floats (explicit fma, no contraction, IEEE division and square root). NaN goes through.
-// Errors (tests/kernels/scalar_test.cpp): exp, log, tanh, softplus, sine and cosine within 2 ulp,
+// Errors (tests/cuda/scalar_test.cpp): exp, log, tanh, softplus, sine and cosine within 2 ulp,
 // sigmoid and swish within 3, the gradient of swish within 4 ulp of its larger term. Polynomials:
 // S. Moshier, Cephes, single precision.
 #pragma once
