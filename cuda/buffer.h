@@ -1,19 +1,16 @@
 // Owning memory and the views that are passed to operations.
 //
-// Sizes are decided at start-up and reused: nothing on the training path allocates. Memory comes
-// untouched from the system, so a large replay costs only the pages it has filled.
+// Sizes are decided at start-up and reused: nothing on the training path allocates.
 #pragma once
-
-#include <sys/mman.h>
 
 #include <array>
 #include <cstddef>
-#include <cstdlib>
-#include <new>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "cuda/hd.h"
+#include "cuda/memory.h"
 
 namespace mbrl {
 
@@ -25,7 +22,7 @@ struct View {
 
   View() = default;
   template <typename... Sizes>
-  requires(sizeof...(Sizes) == kRank) View(T* pointer, Sizes... sizes)
+  requires(sizeof...(Sizes) == kRank) MBRL_HD View(T* pointer, Sizes... sizes)
       : data(pointer), shape{static_cast<int>(sizes)...} {}
   // a writable view may be read
   template <typename U>
@@ -49,38 +46,39 @@ using Vector = View<T, 1>;
 template <typename T>
 using Matrix = View<T, 2>;
 
-/// Owns `size` elements of plain data, 64-byte aligned and uninitialised. Movable, not copyable.
-/// Large ones ask for huge pages: replay rows are read at random, and small pages cost a miss each.
+/// Owns `size` elements of plain data, at least 64-byte aligned and uninitialised, where `memory`
+/// says. Movable, not copyable. Elements of device memory are reached through copy() alone.
 template <typename T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
-  static constexpr std::size_t kAlignment = 64;
-  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
   Buffer() = default;
-  explicit Buffer(std::size_t size) : size_(size) {
-    if (size == 0) return;
-    const std::size_t alignment = size * sizeof(T) < kHugePage ? kAlignment : kHugePage;
-    const std::size_t bytes = (size * sizeof(T) + alignment - 1) / alignment * alignment;
-    data_ = static_cast<T*>(std::aligned_alloc(alignment, bytes));
-    if (data_ == nullptr) throw std::bad_alloc();
-    if (alignment == kHugePage) madvise(data_, bytes, MADV_HUGEPAGE);  // a wish; may be refused
+  /// `name` appears in the error when there is no memory left.
+  explicit Buffer(std::size_t size, Memory memory = Memory::kHost, const char* name = "buffer")
+      : data_(static_cast<T*>(allocate_memory(memory, size * sizeof(T), name))),
+        size_(size),
+        memory_(memory) {}
+  Buffer(std::size_t size, T value, Memory memory = Memory::kHost, const char* name = "buffer")
+      : Buffer(size, memory, name) {
+    fill(value);
   }
-  Buffer(std::size_t size, T value) : Buffer(size) { fill(value); }
   Buffer(Buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        memory_(other.memory_) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(memory_, other.memory_);
     return *this;
   }
-  ~Buffer() { std::free(data_); }
+  ~Buffer() { free_memory(memory_, data_); }
 
   T* data() { return data_; }
   const T* data() const { return data_; }
   std::size_t size() const { return size_; }
+  Memory memory() const { return memory_; }
   T& operator[](std::size_t i) { return data_[i]; }
   const T& operator[](std::size_t i) const { return data_[i]; }
   T* begin() { return data_; }
@@ -88,13 +86,32 @@ class Buffer {
   const T* begin() const { return data_; }
   const T* end() const { return data_ + size_; }
 
+  /// At start-up; waits on the GPU.
   void fill(T value) {
+    if (memory_ == Memory::kDevice) {
+      const std::vector<T> values(size_, value);
+      copy_memory(data_, values.data(), size_ * sizeof(T));
+      return;
+    }
     for (std::size_t i = 0; i < size_; ++i) data_[i] = value;
   }
 
  private:
   T* data_ = nullptr;
   std::size_t size_ = 0;
+  Memory memory_ = Memory::kHost;
 };
+
+/// All of the buffer on the host, for start-up, checkpoints and tests. Waits for the device.
+template <typename T>
+std::vector<T> to_host(const Buffer<T>& buffer) {
+  std::vector<T> values(buffer.size());
+  copy_memory(values.data(), buffer.data(), buffer.size() * sizeof(T));
+  return values;
+}
+template <typename T>
+void from_host(Buffer<T>& buffer, const std::vector<T>& values) {
+  copy_memory(buffer.data(), values.data(), values.size() * sizeof(T));
+}
 
 }  // namespace mbrl

@@ -61,6 +61,7 @@ struct RandomKey {
                    static_cast<std::uint32_t>(step >> 32)},
                   seed, static_cast<std::uint32_t>(purpose));
   }
+  bool operator==(const RandomKey&) const = default;
 };
 
 /// Uniform in [0, 1) with 24 bits, exact.

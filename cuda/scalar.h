@@ -15,9 +15,20 @@
 
 namespace mbrl {
 
+// fmaf, sqrtf and fabsf round correctly on every device; the host's builtins need no <cmath> call
+#if defined(__CUDA_ARCH__)
+MBRL_HD float fma_f(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+MBRL_HD float square_root(float x) { return __fsqrt_rn(x); }
+MBRL_HD double square_root_double(double x) { return __dsqrt_rn(x); }
+MBRL_HD float absolute(float x) { return fabsf(x); }
+MBRL_HD float copy_sign(float x, float sign) { return copysignf(x, sign); }
+#else
 MBRL_HD float fma_f(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 MBRL_HD float square_root(float x) { return __builtin_sqrtf(x); }
+MBRL_HD double square_root_double(double x) { return __builtin_sqrt(x); }
 MBRL_HD float absolute(float x) { return __builtin_fabsf(x); }
+MBRL_HD float copy_sign(float x, float sign) { return __builtin_copysignf(x, sign); }
+#endif
 // written as a comparison so that a NaN in `x` stays
 MBRL_HD float clamp_f(float x, float low, float high) {
   const float above = x < low ? low : x;
@@ -100,7 +111,7 @@ MBRL_HD float tanh_f(float x) {
   p = fma_f(p, z, -3.33332819422e-1f);
   const float near_zero = fma_f(p * z, x, x);
   const float far = 1.0f - 2.0f / (exp_f(2.0f * a) + 1.0f);
-  const float signed_far = __builtin_copysignf(far, x);
+  const float signed_far = copy_sign(far, x);
   return a < 0.625f ? near_zero : signed_far;
 }
 

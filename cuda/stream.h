@@ -1,25 +1,72 @@
 // Where operations run: the one seam between devices.
 #pragma once
 
+#include <cstddef>
+
+#include "cuda/buffer.h"
+#include "cuda/gpu.h"
 #include "cuda/thread_pool.h"
 
 namespace mbrl {
+
+/// Number format of the operands of matrix products on the GPU; sums, parameters and losses are
+/// always f32.
+enum class Precision { kFp32, kTf32, kFp16, kBf16 };
 
 /// Ordered work on one device. Every operation takes the stream first; code above kernels/ never
 /// asks which device it is.
 class Stream {
  public:
-  /// A stream on the CPU, running on `pool`, which must outlive it.
-  explicit Stream(ThreadPool& pool) : pool_(&pool) {}
+  enum class Kind { kCpu, kGpu };
 
-  bool on_gpu() const { return false; }
+  /// A stream on the CPU, running on `pool`, which must outlive it; or one on the GPU chosen by
+  /// gpu::use_device, with `pool` for what stays on the host.
+  explicit Stream(ThreadPool& pool, Kind kind = Kind::kCpu)
+      : pool_(&pool), on_gpu_(kind == Kind::kGpu) {
+    if (on_gpu_) handle_ = gpu::create_stream();
+  }
+  ~Stream() {
+    if (on_gpu_) gpu::destroy_stream(handle_);
+  }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  bool on_gpu() const { return on_gpu_; }
   ThreadPool& pool() { return *pool_; }
+  /// Where arrays of operations on this stream lie.
+  Memory memory() const { return on_gpu_ ? Memory::kDevice : Memory::kHost; }
+  /// Host memory that operations of this stream read and write directly.
+  Memory exchange_memory() const { return on_gpu_ ? Memory::kPinned : Memory::kHost; }
 
   /// Waits for all work issued so far. CPU operations are complete when they return.
-  void synchronize() {}
+  void synchronize() {
+    if (on_gpu_) gpu::synchronize(handle_);
+  }
+
+  /// Whether sequences are recorded once and launched as one graph (GPU). Off, every kernel is
+  /// launched by itself, with equal results: for debugging and tests.
+  bool use_graphs() const { return use_graphs_; }
+  void set_use_graphs(bool use) { use_graphs_ = use; }
+
+  Precision precision() const { return precision_; }
+  void set_precision(Precision precision) { precision_ = precision; }
+
+  void* handle() const { return handle_; }
 
  private:
   ThreadPool* pool_;
+  bool on_gpu_;
+  bool use_graphs_ = true;
+  Precision precision_ = Precision::kFp32;
+  void* handle_ = nullptr;
 };
+
+/// Copies `count` elements between any two kinds of memory, in the order of the stream. Host memory
+/// that is not pinned may be changed when the call returns.
+template <typename T>
+void copy(Stream& stream, T* to, const T* from, std::size_t count) {
+  if (stream.on_gpu()) return gpu::copy_async(to, from, count * sizeof(T), stream.handle());
+  for (std::size_t i = 0; i < count; ++i) to[i] = from[i];
+}
 
 }  // namespace mbrl

@@ -7,6 +7,8 @@
 #include "cuda/check.h"
 #include "kernels/gaussian_nll.h"
 #include "kernels/initialize.h"
+#include "kernels/normalizer.h"
+#include "kernels/tile_mlp.h"
 
 namespace mbrl {
 namespace {
@@ -19,23 +21,17 @@ std::vector<int> member_widths(const TransitionLayout& data, int hidden_size,
   return widths;
 }
 
-// target `i` of a record: the reward, then the change of each observation entry
-float target_value(const float* record, const TransitionLayout& layout, int i) {
-  if (i == 0) return record[layout.reward()];
-  return record[layout.next_observation() + i - 1] - record[i - 1];
-}
-
 }  // namespace
 
 EnsembleState::EnsembleState(int size, TransitionLayout transition, int hidden_size,
-                             int num_hidden_layers)
+                             int num_hidden_layers, Memory memory)
     : ensemble_size(size),
       data(transition),
       layout(make_mlp_layout(member_widths(transition, hidden_size, num_hidden_layers))),
-      members(size * layout.size),
-      logvar_bounds(2 * padded(1 + transition.observation_size)),
-      input_mean(num_inputs(), 0.0f),
-      input_inv_std(num_inputs(), 1.0f) {}
+      members(size * layout.size, memory),
+      logvar_bounds(2 * padded(1 + transition.observation_size), memory),
+      input_mean(num_inputs(), 0.0f, memory, "input scaler"),
+      input_inv_std(num_inputs(), 1.0f, memory, "input scaler") {}
 
 void init_ensemble(EnsembleState& state, std::uint32_t seed, std::uint32_t learner,
                    float init_max_logvar, float init_min_logvar) {
@@ -43,13 +39,27 @@ void init_ensemble(EnsembleState& state, std::uint32_t seed, std::uint32_t learn
   for (int e = 0; e < state.ensemble_size; ++e)
     init_truncated_normal(state.layout, state.member(e), key,
                           static_cast<InitNetwork>(static_cast<int>(InitNetwork::kMember0) + e));
-  std::fill_n(state.max_logvar(), state.num_outputs(), init_max_logvar);
-  std::fill_n(state.min_logvar(), state.num_outputs(), init_min_logvar);
+  std::vector<float> bounds(state.logvar_bounds.value.size(), 0.0f);
+  std::fill_n(bounds.begin(), state.num_outputs(), init_max_logvar);
+  std::fill_n(bounds.begin() + padded(state.num_outputs()), state.num_outputs(), init_min_logvar);
+  from_host(state.logvar_bounds.value, bounds);
   state.elites.clear();
   for (int e = 0; e < state.ensemble_size; ++e) state.elites.push_back(e);
 }
 
-EnsembleWorkspace::EnsembleWorkspace(const EnsembleState& state, int batch_size, int num_threads)
+/// What the tiles of the CPU work on.
+struct EnsembleTiles {
+  EnsembleTiles(const EnsembleState& state, int batch_size, int num_threads);
+
+  int num_tiles_;
+  std::vector<TileMlp> training_;  // per member, a workspace per tile
+  TileMlp inference_;              // per thread
+  Buffer<float> scratch_;          // per thread
+  Buffer<float> bound_gradient_;   // [E * tiles, 2, padded(D)]
+  std::vector<double> partial_;    // per (member, tile)
+};
+
+EnsembleTiles::EnsembleTiles(const EnsembleState& state, int batch_size, int num_threads)
     : num_tiles_(mbrl::num_tiles(batch_size)),
       inference_(state.layout, Activation::kSwish, num_threads, false),
       bound_gradient_(static_cast<std::size_t>(state.ensemble_size) * num_tiles_ * 2 *
@@ -61,6 +71,28 @@ EnsembleWorkspace::EnsembleWorkspace(const EnsembleState& state, int batch_size,
   scratch_ = Buffer<float>(num_threads * training_.front().update_scratch_size());
 }
 
+EnsembleWorkspace::EnsembleWorkspace(Stream& stream, const EnsembleState& state, int batch_size) {
+  if (stream.on_gpu()) {
+    gpu_ = gpu::make_ensemble_buffers(state, batch_size);
+  } else {
+    tiles_ = std::make_unique<EnsembleTiles>(state, batch_size, stream.pool().num_threads());
+  }
+}
+
+EnsembleWorkspace::~EnsembleWorkspace() = default;
+
+void check_ensemble_loss(double loss, std::int64_t step) {
+  if (std::isfinite(loss)) return;
+  throw DataError(
+      "ensemble: loss is " + std::to_string(loss) + " at model step " + std::to_string(step) +
+      ". Lower model.learning_rate, or look at the real replay: a reward or observation "
+      "may be extreme.");
+}
+
+namespace {
+
+// one tile of a member's input [S + A, 32], scaled: row `lane` is records[indices[lane]]; lanes
+// from `rows` on repeat the last row
 void gather_model_input(const EnsembleState& state, const TransitionsView& data,
                         const std::uint32_t* indices, int rows, float* x) {
   const int inputs = state.num_inputs();
@@ -68,13 +100,14 @@ void gather_model_input(const EnsembleState& state, const TransitionsView& data,
     // observation and action lie side by side at the start of a record
     const float* record = data.record(indices[std::min(lane, rows - 1)]);
     for (int i = 0; i < inputs; ++i)
-      x[i * kTileRows + lane] = (record[i] - state.input_mean[i]) * state.input_inv_std[i];
+      x[i * kTileRows + lane] = normalize(record[i], state.input_mean[i], state.input_inv_std[i]);
   }
 }
 
+// one step of all members on columns [begin, begin + batch_size) of rows
 float ensemble_step(Stream& stream, EnsembleState& state, const TransitionsView& data,
-                    std::span<const std::uint32_t* const> indices, int batch_size,
-                    const EnsembleConstants& constants, EnsembleWorkspace& w) {
+                    Matrix<const std::uint32_t> rows_of_members, int begin, int batch_size,
+                    const EnsembleConstants& constants, EnsembleTiles& w) {
   const int E = state.ensemble_size;
   const int D = state.num_outputs();
   const int tiles = num_tiles(batch_size);
@@ -86,7 +119,7 @@ float ensemble_step(Stream& stream, EnsembleState& state, const TransitionsView&
   pool.parallel_for(E * tiles, [&](int task) {
     const int e = task / tiles, tile = task % tiles;
     const int rows = std::min(kTileRows, batch_size - tile * kTileRows);
-    const std::uint32_t* tile_indices = indices[e] + tile * kTileRows;
+    const std::uint32_t* tile_indices = rows_of_members.row(e) + begin + tile * kTileRows;
     TileMlp& member = w.training_[e];
     gather_model_input(state, data, tile_indices, rows, member.x(0, tile));
     member.forward(state.member(e), tile);
@@ -103,7 +136,7 @@ float ensemble_step(Stream& stream, EnsembleState& state, const TransitionsView&
           loss_part[kTileRows];
       for (int lane = 0; lane < kTileRows; ++lane)
         target[lane] =
-            target_value(data.record(tile_indices[std::min(lane, rows - 1)]), data.layout, i);
+            model_target(data.record(tile_indices[std::min(lane, rows - 1)]), data.layout, i);
       const float max_logvar = state.max_logvar()[i], min_logvar = state.min_logvar()[i];
       for (int lane = 0; lane < kTileRows; ++lane) {
         const int at = i * kTileRows + lane;
@@ -133,12 +166,7 @@ float ensemble_step(Stream& stream, EnsembleState& state, const TransitionsView&
   double loss = 0.0;
   for (int task = 0; task < E * tiles; ++task) loss += w.partial_[task];
   loss *= scale;
-  if (!std::isfinite(loss))
-    throw DataError(
-        "ensemble: loss is " + std::to_string(loss) + " at model step " +
-        std::to_string(state.num_steps) +
-        ". Lower model.learning_rate, or look at the real replay: a reward or observation "
-        "may be extreme.");
+  check_ensemble_loss(loss, state.num_steps);
 
   // weights
   const AdamStep adam = adam_step_constants(constants.adam, ++state.num_steps);
@@ -169,12 +197,38 @@ float ensemble_step(Stream& stream, EnsembleState& state, const TransitionsView&
   return static_cast<float>(loss);
 }
 
+}  // namespace
+
+EnsembleEpoch ensemble_epoch(Stream& stream, EnsembleState& state, const TransitionsView& data,
+                             Matrix<const std::uint32_t> rows, int batch_size,
+                             const EnsembleConstants& constants, EnsembleWorkspace& workspace,
+                             const std::function<bool()>& should_stop) {
+  if (stream.on_gpu())
+    return gpu::ensemble_epoch(stream, state, data, rows, batch_size, constants, *workspace.gpu_,
+                               should_stop);
+  EnsembleEpoch epoch;
+  for (int begin = 0; begin < rows.size(1); begin += batch_size) {
+    if (should_stop()) {
+      epoch.stopped = true;
+      return epoch;
+    }
+    epoch.loss =
+        ensemble_step(stream, state, data, rows, begin, std::min(batch_size, rows.size(1) - begin),
+                      constants, *workspace.tiles_);
+    ++epoch.steps;
+  }
+  return epoch;
+}
+
 void ensemble_holdout_mse(Stream& stream, const EnsembleState& state, const TransitionsView& data,
-                          std::span<const std::uint32_t> indices, std::span<double> mse,
-                          EnsembleWorkspace& w) {
+                          Vector<const std::uint32_t> indices, std::span<double> mse,
+                          EnsembleWorkspace& workspace) {
+  if (stream.on_gpu())
+    return gpu::ensemble_holdout_mse(stream, state, data, indices, mse, *workspace.gpu_);
+  EnsembleTiles& w = *workspace.tiles_;
   const int E = state.ensemble_size;
   const int D = state.num_outputs();
-  const int rows = static_cast<int>(indices.size());
+  const int rows = indices.size();
   const int tiles = num_tiles(rows);
   if (w.partial_.size() < static_cast<std::size_t>(E) * tiles)
     w.partial_.resize(static_cast<std::size_t>(E) * tiles);
@@ -182,7 +236,7 @@ void ensemble_holdout_mse(Stream& stream, const EnsembleState& state, const Tran
   stream.pool().parallel_for(E * tiles, [&](int task) {
     const int e = task / tiles, tile = task % tiles;
     const int tile_rows = std::min(kTileRows, rows - tile * kTileRows);
-    const std::uint32_t* tile_indices = indices.data() + tile * kTileRows;
+    const std::uint32_t* tile_indices = indices.data + tile * kTileRows;
     const int thread = ThreadPool::thread_index();
     gather_model_input(state, data, tile_indices, tile_rows, w.inference_.x(0, thread));
     w.inference_.forward(state.member(e), thread);
@@ -191,7 +245,7 @@ void ensemble_holdout_mse(Stream& stream, const EnsembleState& state, const Tran
     for (int lane = 0; lane < tile_rows; ++lane) {
       const float* record = data.record(tile_indices[lane]);
       for (int i = 0; i < D; ++i) {
-        const float error = mean[i * kTileRows + lane] - target_value(record, data.layout, i);
+        const float error = mean[i * kTileRows + lane] - model_target(record, data.layout, i);
         sum += static_cast<double>(error) * error;
       }
     }

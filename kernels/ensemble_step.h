@@ -8,12 +8,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "cuda/buffer.h"
 #include "cuda/stream.h"
-#include "kernels/tile_mlp.h"
+#include "kernels/adam.h"
+#include "kernels/gaussian_nll.h"
+#include "kernels/mlp_layout.h"
+#include "kernels/parameters.h"
 #include "kernels/transition.h"
 
 namespace mbrl {
@@ -29,7 +34,8 @@ struct EnsembleState {
   Buffer<float> input_mean, input_inv_std;  // [S + A]
   std::vector<int> elites;                  // members used for prediction, best first
 
-  EnsembleState(int ensemble_size, TransitionLayout data, int hidden_size, int num_hidden_layers);
+  EnsembleState(int ensemble_size, TransitionLayout data, int hidden_size, int num_hidden_layers,
+                Memory memory = Memory::kHost);
 
   /// D = 1 + S: reward and change of the observation.
   int num_outputs() const { return 1 + data.observation_size; }
@@ -52,52 +58,82 @@ struct EnsembleConstants {
   float logvar_penalty = 0.01f;     // loss += penalty (sum max_logvar - sum min_logvar)
 };
 
+/// Target `i` of a record: the reward, then the change of each observation entry.
+MBRL_HD float model_target(const float* record, const TransitionLayout& layout, int i) {
+  if (i == 0) return record[layout.reward()];
+  return record[layout.next_observation() + i - 1] - record[i - 1];
+}
+
+namespace gpu {
+class EnsembleBuffers;
+}
+
 /// Buffers of the stage, made once for batches of up to `batch_size` rows.
 class EnsembleWorkspace {
  public:
-  EnsembleWorkspace(const EnsembleState& state, int batch_size, int num_threads);
+  EnsembleWorkspace(Stream& stream, const EnsembleState& state, int batch_size);
+  ~EnsembleWorkspace();
 
  private:
-  friend float ensemble_step(Stream&, EnsembleState&, const TransitionsView&,
-                             std::span<const std::uint32_t* const>, int, const EnsembleConstants&,
-                             EnsembleWorkspace&);
+  friend struct EnsembleEpoch ensemble_epoch(Stream&, EnsembleState&, const TransitionsView&,
+                                             Matrix<const std::uint32_t>, int,
+                                             const EnsembleConstants&, EnsembleWorkspace&,
+                                             const std::function<bool()>&);
   friend void ensemble_holdout_mse(Stream&, const EnsembleState&, const TransitionsView&,
-                                   std::span<const std::uint32_t>, std::span<double>,
+                                   Vector<const std::uint32_t>, std::span<double>,
                                    EnsembleWorkspace&);
-
-  int num_tiles_;
-  std::vector<TileMlp> training_;  // per member, a workspace per tile
-  TileMlp inference_;              // per thread
-  Buffer<float> scratch_;          // per thread
-  Buffer<float> bound_gradient_;   // [E * tiles, 2, padded(D)]
-  std::vector<double> partial_;    // per (member, tile)
+  std::unique_ptr<struct EnsembleTiles> tiles_;
+  std::shared_ptr<gpu::EnsembleBuffers> gpu_;
 };
 
-/// Fills one tile of a member's input [S + A, 32] from records, scaled: row `lane` is
-/// records[indices[lane]]; lanes from `rows` on repeat the last row.
-void gather_model_input(const EnsembleState& state, const TransitionsView& data,
-                        const std::uint32_t* indices, int rows, float* x);
+/// What the steps of an epoch did.
+struct EnsembleEpoch {
+  std::int64_t steps = 0;
+  float loss = 0.0f;  // before the last step, without decay and penalty
+  bool stopped = false;
+};
 
-/// One Adam step of all members; returns the loss before it, without decay and penalty.
+/// One Adam step of all members after the other, until every row has been used once.
 ///
-/// Shapes   member e trains on data rows indices[e][0 .. batch_size).
+/// Shapes   rows: [E, N], indices into data; step i of member e trains on rows[e][i batch_size
+/// ...),
+///          the last step on what is left. In the stream's memory, as data and state.
 /// Units    loss: sum over members of the mean over rows and outputs of (mu - y)^2 / var + ln var.
-/// Errors   DataError naming the step if the loss is not finite.
-/// Cost     1.36 GFLOP at Hopper sizes (7 members, 4 x 200, batch 256). Deterministic for any
-/// number of
-///          threads. No allocation.
+/// Errors   DataError naming the step if a loss is not finite.
+/// Cost     1.36 GFLOP per step at Hopper sizes (7 members, 4 x 200, batch 256). Deterministic for
+///          any number of threads. No allocation. should_stop() is asked before each step, on a GPU
+///          before each graph of 16 steps; once it says yes the epoch ends there.
 /// Source   Chua et al. 2018, arXiv:1805.12114, eq. 1; bounds: its appendix A.1; constants
 ///          jannerm/mbpo:mbpo/models/bnn.py.
-float ensemble_step(Stream& stream, EnsembleState& state, const TransitionsView& data,
-                    std::span<const std::uint32_t* const> indices, int batch_size,
-                    const EnsembleConstants& constants, EnsembleWorkspace& workspace);
+EnsembleEpoch ensemble_epoch(
+    Stream& stream, EnsembleState& state, const TransitionsView& data,
+    Matrix<const std::uint32_t> rows, int batch_size, const EnsembleConstants& constants,
+    EnsembleWorkspace& workspace, const std::function<bool()>& should_stop = [] { return false; });
 
 /// Mean squared error of each member's mean on the given rows, in raw target units.
 ///
-/// Shapes   mse: [E].
-/// Cost     two products of 0.25 MFLOP per row and member. Deterministic.
+/// Shapes   mse: [E], on the host; indices in the stream's memory.
+/// Cost     two products of 0.25 MFLOP per row and member. Deterministic. Waits for the device.
 void ensemble_holdout_mse(Stream& stream, const EnsembleState& state, const TransitionsView& data,
-                          std::span<const std::uint32_t> indices, std::span<double> mse,
+                          Vector<const std::uint32_t> indices, std::span<double> mse,
                           EnsembleWorkspace& workspace);
+
+namespace gpu {
+MBRL_GPU_ONLY std::shared_ptr<EnsembleBuffers> make_ensemble_buffers(const EnsembleState& state,
+                                                                     int batch_size);
+MBRL_GPU_ONLY EnsembleEpoch ensemble_epoch(Stream& stream, EnsembleState& state,
+                                           const TransitionsView& data,
+                                           Matrix<const std::uint32_t> rows, int batch_size,
+                                           const EnsembleConstants& constants,
+                                           EnsembleBuffers& buffers,
+                                           const std::function<bool()>& should_stop);
+MBRL_GPU_ONLY void ensemble_holdout_mse(Stream& stream, const EnsembleState& state,
+                                        const TransitionsView& data,
+                                        Vector<const std::uint32_t> indices, std::span<double> mse,
+                                        EnsembleBuffers& buffers);
+}  // namespace gpu
+
+/// Throws the DataError of a loss that is not finite before step `step`.
+void check_ensemble_loss(double loss, std::int64_t step);
 
 }  // namespace mbrl

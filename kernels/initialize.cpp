@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
+
+#include "cuda/memory.h"
 
 namespace mbrl {
 namespace {
@@ -9,16 +12,17 @@ namespace {
 // draw(layer, step, row) for each weight; step tells networks and layers apart, row the weights
 template <typename Draw>
 void init_weights(const MlpLayout& layout, float* parameters, InitNetwork network, Draw draw) {
-  std::fill_n(parameters, layout.size, 0.0f);
+  std::vector<float> values(layout.size, 0.0f);
   for (int i = 0; i < layout.num_layers(); ++i) {
     const LayerLayout& l = layout.layers[i];
     const std::uint64_t step =
         (static_cast<std::uint64_t>(network) << 8) | static_cast<unsigned>(i);
     for (int out = 0; out < l.out; ++out)
       for (int in = 0; in < l.in; ++in)
-        parameters[l.weight + static_cast<std::size_t>(out) * l.in_pitch + in] =
+        values[l.weight + static_cast<std::size_t>(out) * l.in_pitch + in] =
             draw(l, step, static_cast<std::uint32_t>(out * l.in + in));
   }
+  copy_memory(parameters, values.data(), values.size() * sizeof(float));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Initial weights. Biases are zero everywhere.
+// Initial weights, drawn on the host into memory of either kind. Biases are zero everywhere.
 #pragma once
 
 #include <cstdint>

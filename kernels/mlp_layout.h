@@ -16,8 +16,8 @@ constexpr int kTileRows = 32;
 /// activations are zero, so are its gradients and hence its Adam steps.
 constexpr int kPad = 16;
 
-constexpr int padded(int size) { return (size + kPad - 1) / kPad * kPad; }
-constexpr int num_tiles(int rows) { return (rows + kTileRows - 1) / kTileRows; }
+MBRL_HD constexpr int padded(int size) { return (size + kPad - 1) / kPad * kPad; }
+MBRL_HD constexpr int num_tiles(int rows) { return (rows + kTileRows - 1) / kTileRows; }
 
 /// One affine layer y = W x + b. Offsets count floats from the start of the network.
 struct LayerLayout {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "cuda/check.h"
 #include "kernels/shapes.h"
@@ -12,23 +11,25 @@ namespace {
 
 constexpr int kRowsPerChunk = 4096;
 
+int num_chunks(int rows) { return (rows + kRowsPerChunk - 1) / kRowsPerChunk; }
+
 // sums of f(value, column) over all rows, chunk by chunk, chunks added in order
 template <typename F>
 void column_sums(Stream& stream, const float* base, std::size_t row_pitch,
-                 Vector<const std::uint32_t> indices, int columns, std::vector<double>& partial,
-                 std::vector<double>& sums, F f) {
+                 Vector<const std::uint32_t> indices, int columns, double* partial, double* sums,
+                 F f) {
   const int rows = indices.size();
-  const int chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
-  partial.assign(static_cast<std::size_t>(chunks) * columns, 0.0);
+  const int chunks = num_chunks(rows);
+  std::fill_n(partial, static_cast<std::size_t>(chunks) * columns, 0.0);
   stream.pool().parallel_for(chunks, [&](int chunk) {
-    double* sum = partial.data() + static_cast<std::size_t>(chunk) * columns;
+    double* sum = partial + static_cast<std::size_t>(chunk) * columns;
     const int end = std::min((chunk + 1) * kRowsPerChunk, rows);
     for (int row = chunk * kRowsPerChunk; row < end; ++row) {
       const float* values = base + indices[row] * row_pitch;
       for (int i = 0; i < columns; ++i) sum[i] += f(values[i], i);
     }
   });
-  sums.assign(static_cast<std::size_t>(columns), 0.0);
+  std::fill_n(sums, columns, 0.0);
   for (int chunk = 0; chunk < chunks; ++chunk)
     for (int i = 0; i < columns; ++i)
       sums[i] += partial[static_cast<std::size_t>(chunk) * columns + i];
@@ -38,21 +39,33 @@ void column_sums(Stream& stream, const float* base, std::size_t row_pitch,
 
 void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
                     Vector<const std::uint32_t> indices, int columns, Vector<float> mean,
-                    Vector<float> inv_std, float min_std) {
+                    Vector<float> inv_std, float min_std, Buffer<double>& scratch) {
   check_shape("fit_normalizer", {"mean", mean}, {columns}, "one per column");
   check_shape("fit_normalizer", {"inv_std", inv_std}, {columns}, "one per column");
   if (indices.size() == 0)
     throw ShapeError(
         "fit_normalizer: indices is [0]; expected at least one row to take moments of.");
 
-  thread_local std::vector<double> partial, sums, means;
+  // means, sums, partial sums of every chunk
+  const std::size_t size = stream.on_gpu()
+                               ? gpu::normalizer_scratch_size(indices.size(), columns)
+                               : static_cast<std::size_t>(num_chunks(indices.size()) + 2) *
+                                     static_cast<std::size_t>(columns);
+  if (scratch.size() < size)
+    scratch = Buffer<double>(2 * size, stream.memory(), "input scaler sums");
+  if (stream.on_gpu())
+    return gpu::fit_normalizer(stream, base, row_pitch, indices, columns, mean, inv_std, min_std,
+                               scratch.data());
+
+  double* means = scratch.data();
+  double* sums = means + columns;
+  double* partial = sums + columns;
   const double rows = indices.size();
   column_sums(stream, base, row_pitch, indices, columns, partial, means,
               [](float x, int) { return static_cast<double>(x); });
-  for (double& m : means) m /= rows;
-  const double* centre = means.data();
-  column_sums(stream, base, row_pitch, indices, columns, partial, sums, [centre](float x, int i) {
-    const double d = static_cast<double>(x) - centre[i];
+  for (int i = 0; i < columns; ++i) means[i] /= rows;
+  column_sums(stream, base, row_pitch, indices, columns, partial, sums, [means](float x, int i) {
+    const double d = static_cast<double>(x) - means[i];
     return d * d;
   });
   for (int i = 0; i < columns; ++i) {

@@ -22,6 +22,15 @@ MBRL_HD float normalize(float x, float mean, float inv_std) { return (x - mean) 
 ///          threads. No allocation after the first call of a thread.
 void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
                     Vector<const std::uint32_t> indices, int columns, Vector<float> mean,
-                    Vector<float> inv_std, float min_std);
+                    Vector<float> inv_std, float min_std, Buffer<double>& scratch);
+
+namespace gpu {
+MBRL_GPU_ONLY void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
+                                  Vector<const std::uint32_t> indices, int columns,
+                                  Vector<float> mean, Vector<float> inv_std, float min_std,
+                                  double* scratch);
+/// Doubles of its scratch.
+MBRL_GPU_ONLY std::size_t normalizer_scratch_size(int rows, int columns);
+}  // namespace gpu
 
 }  // namespace mbrl

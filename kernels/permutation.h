@@ -1,7 +1,9 @@
 // Random orders and random picks that are the same on every device.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "cuda/buffer.h"
 #include "cuda/rng.h"
@@ -12,15 +14,17 @@ namespace mbrl {
 /// Memory of a sort; grows to the largest size it has seen.
 class PermutationScratch {
  public:
-  void reserve(std::size_t size);
+  void reserve(Stream& stream, std::size_t size);
+
+  Vector<std::uint64_t> keys(std::size_t size) { return {keys_.data(), size}; }
+  Vector<std::uint64_t> sorted(std::size_t size) { return {other_.data(), size}; }
+  Vector<std::uint32_t> order(std::size_t size) { return {order_.data(), size}; }
+  Buffer<std::byte>& sort() { return sort_; }
 
  private:
-  friend void random_permutation(Stream&, Vector<std::uint32_t>, const RandomKey&, std::uint64_t,
-                                 std::uint32_t, PermutationScratch&);
-  friend void shuffle_into(Stream&, Vector<std::uint32_t>, Vector<const std::uint32_t>,
-                           const RandomKey&, std::uint64_t, std::uint32_t, PermutationScratch&);
   Buffer<std::uint64_t> keys_, other_;
   Buffer<std::uint32_t> order_;
+  Buffer<std::byte> sort_;  // of the library's sort on a GPU
 };
 
 /// A uniform random permutation of [0, n): the indices in the order of their 32-bit Philox keys at
@@ -42,5 +46,40 @@ void shuffle_into(Stream& stream, Vector<std::uint32_t> out, Vector<const std::u
 /// Errors   ShapeError if there is nothing to draw from.
 void draw_indices(Stream& stream, Vector<std::uint32_t> out, std::uint32_t n, const RandomKey& key,
                   std::uint64_t step, std::uint32_t lane);
+
+/// Row e of `out` is row e of `in`, shuffled as by shuffle_into with lane e.
+///
+/// Shapes   out, in: [E, N] in the stream's memory, not overlapping; E below 256, N below 2^24.
+/// Errors   ShapeError if the shapes differ.
+/// Cost     one sort of E N keys, shared by the pool. scratch: one entry per row, grown as needed.
+void shuffle_rows(Stream& stream, Matrix<std::uint32_t> out, Matrix<const std::uint32_t> in,
+                  const RandomKey& key, std::uint64_t step,
+                  std::vector<PermutationScratch>& scratch);
+
+/// Row e of `out` draws from `from` with replacement, by draw_indices with lane e: bootstrap
+/// samples.
+///
+/// Shapes   out: [E, N], from: [M], in the stream's memory.
+/// Errors   ShapeError if there is nothing to draw from.
+void draw_rows(Stream& stream, Matrix<std::uint32_t> out, Vector<const std::uint32_t> from,
+               const RandomKey& key, std::uint64_t step);
+
+namespace gpu {
+MBRL_GPU_ONLY void random_permutation(Stream& stream, Vector<std::uint32_t> out,
+                                      const RandomKey& key, std::uint64_t step, std::uint32_t lane,
+                                      PermutationScratch& scratch);
+MBRL_GPU_ONLY void shuffle_rows(Stream& stream, Matrix<std::uint32_t> out,
+                                Matrix<const std::uint32_t> in, const RandomKey& key,
+                                std::uint64_t step, PermutationScratch& scratch);
+MBRL_GPU_ONLY void draw_rows(Stream& stream, Matrix<std::uint32_t> out,
+                             Vector<const std::uint32_t> from, const RandomKey& key,
+                             std::uint64_t step);
+/// Bytes that sort_u64 needs for `count` keys.
+MBRL_GPU_ONLY std::size_t sort_scratch_bytes(std::size_t count);
+/// Sorts by bits [begin_bit, 64) of the keys, stable.
+MBRL_GPU_ONLY void sort_u64(Stream& stream, Vector<std::uint64_t> out,
+                            Vector<const std::uint64_t> keys, int begin_bit,
+                            Buffer<std::byte>& scratch);
+}  // namespace gpu
 
 }  // namespace mbrl

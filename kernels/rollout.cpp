@@ -6,20 +6,26 @@
 
 #include "cuda/check.h"
 #include "kernels/gaussian_nll.h"
+#include "kernels/normalizer.h"
 #include "kernels/squashed_gaussian.h"
+#include "kernels/tile_mlp.h"
 
 namespace mbrl {
-namespace {
 
-// logical step of a draw: calls are far apart, steps within a call count up
-std::uint64_t draw_step(const RolloutConstants& c, int step) {
-  return c.rollout_index * 65536u + static_cast<std::uint64_t>(step);
-}
+/// What the tiles of the CPU work on.
+struct RolloutTiles {
+  RolloutTiles(const SacState& policy, const EnsembleState& model, int max_rows, int num_threads);
 
-}  // namespace
+  TileMlp policy_, member_;       // per thread
+  Buffer<float> state_, action_;  // [rows, S], [rows, A] of the live rows
+  Buffer<std::uint32_t> row_id_;  // original row of each live row: the random coordinate
+  Buffer<std::uint8_t> chosen_;   // position of the member among the elites
+  Buffer<std::uint32_t> order_;   // live rows sorted by member
+  Buffer<std::uint8_t> terminated_, finite_;
+};
 
-RolloutWorkspace::RolloutWorkspace(const SacState& policy, const EnsembleState& model, int max_rows,
-                                   int num_threads)
+RolloutTiles::RolloutTiles(const SacState& policy, const EnsembleState& model, int max_rows,
+                           int num_threads)
     : policy_(policy.actor_layout, Activation::kRelu, num_threads, false),
       member_(model.layout, Activation::kSwish, num_threads, false),
       state_(static_cast<std::size_t>(max_rows) * model.data.observation_size),
@@ -30,9 +36,20 @@ RolloutWorkspace::RolloutWorkspace(const SacState& policy, const EnsembleState& 
       terminated_(max_rows),
       finite_(max_rows) {}
 
+RolloutWorkspace::RolloutWorkspace(Stream& stream, const SacState& policy,
+                                   const EnsembleState& model, int max_rows) {
+  if (stream.on_gpu()) {
+    gpu_ = gpu::make_rollout_buffers(policy, model, max_rows);
+  } else {
+    tiles_ = std::make_unique<RolloutTiles>(policy, model, max_rows, stream.pool().num_threads());
+  }
+}
+
+RolloutWorkspace::~RolloutWorkspace() = default;
+
 RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleState& model,
                       const TransitionsView& real, const RingView& ring, const RolloutConstants& c,
-                      RolloutWorkspace& w) {
+                      RolloutWorkspace& workspace) {
   const TransitionLayout& layout = model.data;
   const int S = layout.observation_size, A = layout.action_size, D = model.num_outputs();
   const auto num_elites = static_cast<std::uint32_t>(model.elites.size());
@@ -43,6 +60,9 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
                      " transitions, one step writes up to " + std::to_string(c.num_rows) +
                      ". Raise rollout.retain_epochs or lower rollout.batch_size.");
 
+  if (stream.on_gpu()) return gpu::rollout(stream, policy, model, real, ring, c, *workspace.gpu_);
+
+  RolloutTiles& w = *workspace.tiles_;
   ThreadPool& pool = stream.pool();
   const RandomKey start_key{c.seed, Purpose::kRolloutStart, c.learner};
   const RandomKey action_key{c.seed, Purpose::kRolloutAction, c.learner};
@@ -54,7 +74,7 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
     const int end = std::min((tile + 1) * kTileRows, c.num_rows);
     for (int row = tile * kTileRows; row < end; ++row) {
       const auto id = static_cast<std::uint32_t>(row);
-      const std::uint32_t bits = start_key.bits(draw_step(c, 0), id).x;
+      const std::uint32_t bits = start_key.bits(rollout_draw_step(c.rollout_index, 0), id).x;
       const float* record = real.record(uniform_index(bits, static_cast<std::uint32_t>(real.size)));
       std::copy_n(record, S, w.state_.data() + static_cast<std::size_t>(row) * S);
       w.row_id_[row] = id;
@@ -65,7 +85,7 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
   int live = c.num_rows;
   std::size_t head = ring.head;
   for (int step = 0; step < c.length && live > 0; ++step) {
-    const std::uint64_t logical_step = draw_step(c, step);
+    const std::uint64_t logical_step = rollout_draw_step(c.rollout_index, step);
 
     // a ~ pi(s), and the member that will answer
     pool.parallel_for(num_tiles(live), [&](int tile) {
@@ -125,10 +145,10 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
         const float* s = w.state_.data() + static_cast<std::size_t>(row) * S;
         const float* a = w.action_.data() + static_cast<std::size_t>(row) * A;
         for (int i = 0; i < S; ++i)
-          x[i * kTileRows + lane] = (s[i] - model.input_mean[i]) * model.input_inv_std[i];
+          x[i * kTileRows + lane] = normalize(s[i], model.input_mean[i], model.input_inv_std[i]);
         for (int i = 0; i < A; ++i)
           x[(S + i) * kTileRows + lane] =
-              (a[i] - model.input_mean[S + i]) * model.input_inv_std[S + i];
+              normalize(a[i], model.input_mean[S + i], model.input_inv_std[S + i]);
       }
       w.member_.forward(model.member(model.elites[e]), thread);
 

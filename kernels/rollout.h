@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "cuda/buffer.h"
@@ -15,7 +16,6 @@
 #include "envs/tasks/task.h"
 #include "kernels/ensemble_step.h"
 #include "kernels/sac_update.h"
-#include "kernels/tile_mlp.h"
 #include "kernels/transition.h"
 
 namespace mbrl {
@@ -42,23 +42,28 @@ struct RolloutResult {
   bool finite = true;  // every written value was finite
 };
 
+/// Logical step of the draws of a step: calls are far apart, steps within a call count up.
+MBRL_HD std::uint64_t rollout_draw_step(std::uint64_t rollout_index, int step) {
+  return rollout_index * 65536u + static_cast<std::uint64_t>(step);
+}
+
+namespace gpu {
+class RolloutBuffers;
+}
+
 /// Buffers of the stage, made once for up to `max_rows` rows.
 class RolloutWorkspace {
  public:
-  RolloutWorkspace(const SacState& policy, const EnsembleState& model, int max_rows,
-                   int num_threads);
+  RolloutWorkspace(Stream& stream, const SacState& policy, const EnsembleState& model,
+                   int max_rows);
+  ~RolloutWorkspace();
 
  private:
   friend RolloutResult rollout(Stream&, const SacState&, const EnsembleState&,
                                const TransitionsView&, const RingView&, const RolloutConstants&,
                                RolloutWorkspace&);
-
-  TileMlp policy_, member_;       // per thread
-  Buffer<float> state_, action_;  // [rows, S], [rows, A] of the live rows
-  Buffer<std::uint32_t> row_id_;  // original row of each live row: the random coordinate
-  Buffer<std::uint8_t> chosen_;   // position of the member among the elites
-  Buffer<std::uint32_t> order_;   // live rows sorted by member
-  Buffer<std::uint8_t> terminated_, finite_;
+  std::unique_ptr<struct RolloutTiles> tiles_;
+  std::shared_ptr<gpu::RolloutBuffers> gpu_;
 };
 
 /// Rolls `num_rows` branches out and writes every transition, in row order, into the ring.
@@ -73,5 +78,15 @@ class RolloutWorkspace {
 RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleState& model,
                       const TransitionsView& real, const RingView& ring,
                       const RolloutConstants& constants, RolloutWorkspace& workspace);
+
+namespace gpu {
+MBRL_GPU_ONLY std::shared_ptr<RolloutBuffers> make_rollout_buffers(const SacState& policy,
+                                                                   const EnsembleState& model,
+                                                                   int max_rows);
+MBRL_GPU_ONLY RolloutResult rollout(Stream& stream, const SacState& policy,
+                                    const EnsembleState& model, const TransitionsView& real,
+                                    const RingView& ring, const RolloutConstants& constants,
+                                    RolloutBuffers& buffers);
+}  // namespace gpu
 
 }  // namespace mbrl

@@ -6,8 +6,10 @@
 
 #include "cuda/check.h"
 #include "kernels/initialize.h"
+#include "kernels/policy.h"
 #include "kernels/squashed_gaussian.h"
 #include "kernels/td_target.h"
+#include "kernels/tile_mlp.h"
 
 namespace mbrl {
 namespace {
@@ -24,13 +26,16 @@ enum Partial { kCriticLoss0, kCriticLoss1, kActorLoss, kLogProb, kQ, kNumPartial
 
 }  // namespace
 
-SacState::SacState(int observation_size, int action_size, const std::vector<int>& hidden_sizes)
+SacState::SacState(int observation_size, int action_size, const std::vector<int>& hidden_sizes,
+                   Memory memory)
     : actor_layout(make_mlp_layout(widths(observation_size, hidden_sizes, 2 * action_size))),
       critic_layout(make_mlp_layout(widths(observation_size + action_size, hidden_sizes, 1))),
-      actor(actor_layout.size),
-      critic{TrainedParameters(critic_layout.size), TrainedParameters(critic_layout.size)},
-      target{Buffer<float>(critic_layout.size, 0.0f), Buffer<float>(critic_layout.size, 0.0f)},
-      log_alpha(1) {}
+      actor(actor_layout.size, memory),
+      critic{TrainedParameters(critic_layout.size, memory),
+             TrainedParameters(critic_layout.size, memory)},
+      target{Buffer<float>(critic_layout.size, 0.0f, memory, "target critic"),
+             Buffer<float>(critic_layout.size, 0.0f, memory, "target critic")},
+      log_alpha(1, memory) {}
 
 void init_sac(SacState& state, std::uint32_t seed, std::uint32_t learner, float init_alpha) {
   const RandomKey key{seed, Purpose::kInit, learner};
@@ -38,18 +43,35 @@ void init_sac(SacState& state, std::uint32_t seed, std::uint32_t learner, float 
   for (int i = 0; i < 2; ++i) {
     const auto network = i == 0 ? InitNetwork::kCritic0 : InitNetwork::kCritic1;
     init_glorot_uniform(state.critic_layout, state.critic[i].value.data(), key, network);
-    std::copy(state.critic[i].value.begin(), state.critic[i].value.end(), state.target[i].begin());
+    from_host(state.target[i], to_host(state.critic[i].value));
   }
-  state.log_alpha.value[0] = std::log(init_alpha);
+  from_host(state.log_alpha.value, {std::log(init_alpha)});
 }
 
-SacWorkspace::SacWorkspace(const SacState& state, int batch_size, int num_threads)
+/// What the tiles of the CPU work on.
+struct SacTiles {
+  SacTiles(const SacState& state, int batch_size, int num_threads);
+
+  int num_tiles_;
+  TileMlp actor_next_;                          // per thread: actor on s'
+  TileMlp actor_;                               // per tile: actor on s
+  TileMlp target_;                              // per thread
+  std::vector<TileMlp> critic_;                 // per tile, two
+  std::vector<TileMlp> critic_pi_;              // per thread, two: critics on (s, a_pi)
+  Buffer<float> action_noise_;                  // [tile][A, 32] of the actor loss
+  Buffer<float> log_prob_;                      // [tile][32]
+  Buffer<float> scratch_;                       // per thread
+  std::vector<Buffer<float>> action_gradient_;  // per thread, two: dQ / d(s, a)
+  std::vector<double> partial_;                 // sums per tile, added in tile order
+  std::unique_ptr<PolicyWorkspace> act_;        // of the requests, made at the first
+};
+
+SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
     : num_tiles_(mbrl::num_tiles(batch_size)),
       actor_next_(state.actor_layout, Activation::kRelu, num_threads, false),
       actor_(state.actor_layout, Activation::kRelu, num_tiles_, true),
       target_(state.critic_layout, Activation::kRelu, num_threads, false),
-      action_noise_(static_cast<std::size_t>(num_tiles_) * state.actor_layout.output_size() / 2 *
-                    kTileRows),
+      action_noise_(static_cast<std::size_t>(num_tiles_) * state.action_size() * kTileRows),
       log_prob_(static_cast<std::size_t>(num_tiles_) * kTileRows),
       partial_(static_cast<std::size_t>(num_tiles_) * kNumPartials) {
   for (int i = 0; i < 2; ++i) {
@@ -61,18 +83,28 @@ SacWorkspace::SacWorkspace(const SacState& state, int batch_size, int num_thread
   scratch_ = Buffer<float>(num_threads * actor_.update_scratch_size());
 }
 
+SacWorkspace::SacWorkspace(Stream& stream, const SacState& state, int batch_size) {
+  if (stream.on_gpu()) {
+    gpu_ = gpu::make_sac_buffers(stream, state, batch_size);
+  } else {
+    tiles_ = std::make_unique<SacTiles>(state, batch_size, stream.pool().num_threads());
+  }
+}
+
+SacWorkspace::~SacWorkspace() = default;
+
 /// One update in progress: the four phases as members.
 class SacUpdate {
  public:
   SacUpdate(SacState& state, const MixedSource& source, const SacConstants& constants,
-            SacWorkspace& workspace)
+            SacTiles& workspace)
       : state_(state),
         source_(source),
         c_(constants),
         w_(workspace),
-        S_(state.actor_layout.input_size()),
-        A_(state.actor_layout.output_size() / 2),
-        alpha_(std::exp(state.log_alpha.value[0])),
+        S_(state.observation_size()),
+        A_(state.action_size()),
+        alpha_(exp_f(state.log_alpha.value[0])),
         adam_(adam_step_constants(constants.adam, state.num_updates + 1)) {}
 
   SacLosses run(ThreadPool& pool);
@@ -95,7 +127,7 @@ class SacUpdate {
   SacState& state_;
   const MixedSource& source_;
   const SacConstants& c_;
-  SacWorkspace& w_;
+  SacTiles& w_;
   const int S_, A_;
   const float alpha_;
   const AdamStep adam_;
@@ -331,29 +363,63 @@ SacLosses SacUpdate::run(ThreadPool& pool) {
           static_cast<float>(sums[kQ] / n)};
 }
 
-SacLosses sac_update(Stream& stream, SacState& state, const MixedSource& source,
-                     const SacConstants& constants, SacWorkspace& workspace) {
+namespace {
+
+void check_sources(const MixedSource& source, int batch_size) {
   if (source.num_real > 0 && source.real.size == 0)
     throw ShapeError("sac_update: the batch asks for " + std::to_string(source.num_real) +
                      " real rows, but the real replay is empty.");
-  if (source.num_real < constants.batch_size && source.imagined.size == 0)
+  if (source.num_real < batch_size && source.imagined.size == 0)
     throw ShapeError("sac_update: the batch asks for " +
-                     std::to_string(constants.batch_size - source.num_real) +
+                     std::to_string(batch_size - source.num_real) +
                      " imagined rows, but the model replay is empty.");
+}
 
-  const SacLosses losses = SacUpdate(state, source, constants, workspace).run(stream.pool());
+void check_losses(const SacLosses& losses, std::int64_t update) {
   const auto check = [&](float value, const char* what) {
     if (!std::isfinite(value))
       throw DataError(
           std::string(what) + " is " + std::to_string(value) + " at policy update " +
-          std::to_string(state.num_updates) +
+          std::to_string(update) +
           ". Lower sac.learning_rate, or look at the replay: a reward or observation may "
           "be extreme.");
   };
   check(losses.critic_loss[0], "sac: loss of critic 0");
   check(losses.critic_loss[1], "sac: loss of critic 1");
   check(losses.actor_loss, "sac: actor loss");
-  check(state.log_alpha.value[0], "sac: log_alpha");
+  check(losses.alpha, "sac: alpha");
+}
+
+}  // namespace
+
+void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
+                const MixedSource& source, const SacConstants& constants, SacWorkspace& workspace,
+                const ActRequest* then_act) {
+  check_sources(source, constants.batch_size);
+  if (stream.on_gpu()) {
+    gpu::sac_update(stream, losses, state, source, constants, *workspace.gpu_, then_act);
+    for (std::size_t i = 0; i < losses.size(); ++i)
+      check_losses(losses[i], state.num_updates - static_cast<std::int64_t>(losses.size() - i) + 1);
+    return;
+  }
+
+  SacTiles& tiles = *workspace.tiles_;
+  for (SacLosses& of_update : losses) {
+    of_update = SacUpdate(state, source, constants, tiles).run(stream.pool());
+    check_losses(of_update, state.num_updates);
+  }
+  if (then_act == nullptr) return;
+  const int rows = then_act->observation.size(0);
+  if (tiles.act_ == nullptr || tiles.act_->max_rows() < rows)
+    tiles.act_ = std::make_unique<PolicyWorkspace>(stream, state, rows);
+  policy_act(stream, state, then_act->observation, then_act->action, then_act->stochastic,
+             then_act->key, then_act->step, *tiles.act_);
+}
+
+SacLosses sac_update(Stream& stream, SacState& state, const MixedSource& source,
+                     const SacConstants& constants, SacWorkspace& workspace) {
+  SacLosses losses;
+  sac_update(stream, {&losses, 1}, state, source, constants, workspace);
   return losses;
 }
 

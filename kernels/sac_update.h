@@ -7,12 +7,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "cuda/buffer.h"
 #include "cuda/rng.h"
 #include "cuda/stream.h"
-#include "kernels/tile_mlp.h"
+#include "kernels/adam.h"
+#include "kernels/mlp_layout.h"
+#include "kernels/parameters.h"
 #include "kernels/transition.h"
 
 namespace mbrl {
@@ -27,7 +31,11 @@ struct SacState {
   TrainedParameters log_alpha;  // 1 value: log of the temperature, in reward units per nat
   std::int64_t num_updates = 0;
 
-  SacState(int observation_size, int action_size, const std::vector<int>& hidden_sizes);
+  SacState(int observation_size, int action_size, const std::vector<int>& hidden_sizes,
+           Memory memory = Memory::kHost);
+
+  int observation_size() const { return actor_layout.input_size(); }
+  int action_size() const { return actor_layout.output_size() / 2; }
 };
 
 /// Glorot-uniform weights, zero biases, targets equal to the critics, moments zero.
@@ -60,43 +68,60 @@ struct SacLosses {
   float mean_q;          // mean of the first critic on the batch
 };
 
-/// Buffers of the update, made once.
-class SacWorkspace {
- public:
-  SacWorkspace(const SacState& state, int batch_size, int num_threads);
-
- private:
-  friend SacLosses sac_update(Stream&, SacState&, const MixedSource&, const SacConstants&,
-                              SacWorkspace&);
-  friend class SacUpdate;
-
-  int num_tiles_;
-  TileMlp actor_next_;                          // per thread: actor on s'
-  TileMlp actor_;                               // per tile: actor on s
-  TileMlp target_;                              // per thread
-  std::vector<TileMlp> critic_;                 // per tile, two
-  std::vector<TileMlp> critic_pi_;              // per thread, two: critics on (s, a_pi)
-  Buffer<float> action_noise_;                  // [tile][A, 32] of the actor loss
-  Buffer<float> log_prob_;                      // [tile][32]
-  Buffer<float> scratch_;                       // per thread
-  std::vector<Buffer<float>> action_gradient_;  // per thread, two: dQ / d(s, a)
-  std::vector<double> partial_;                 // sums per tile, added in tile order
+/// Actions for a few observations, wanted right after a call's last update: on a GPU they cost no
+/// launch of their own.
+struct ActRequest {
+  Matrix<const float> observation;  // [N, S] on the host
+  Matrix<float> action;             // [N, A] on the host, in [-1, 1]
+  bool stochastic = true;
+  RandomKey key;
+  std::uint64_t step = 0;
 };
 
-/// One update of critics, actor, temperature and targets.
+namespace gpu {
+class SacBuffers;
+}
+
+/// Buffers of the update for batches of `batch_size` rows, made once.
+class SacWorkspace {
+ public:
+  SacWorkspace(Stream& stream, const SacState& state, int batch_size);
+  ~SacWorkspace();
+
+ private:
+  friend void sac_update(Stream&, std::span<SacLosses>, SacState&, const MixedSource&,
+                         const SacConstants&, SacWorkspace&, const ActRequest*);
+  std::unique_ptr<struct SacTiles> tiles_;
+  std::shared_ptr<gpu::SacBuffers> gpu_;
+};
+
+/// losses.size() updates of critics, actor, temperature and targets, one after the other; then the
+/// actions of `then_act`, if given, by policy_act's rule.
 ///
-/// Shapes   batch rows from `source`; all parameters in `state`.
+/// Shapes   batch rows from `source`; all parameters in `state`; losses on the host.
 /// Units    losses in reward units; temperature in reward units per nat.
 /// Errors   DataError naming the loss and the update if one is not finite; ShapeError if a source
-/// that
-///          must give rows is empty.
-/// Cost     0.56 GFLOP at Hopper sizes (S 11, A 3, 256 x 256, batch 256). Deterministic for any
-/// number
-///          of threads. No allocation.
+///          that must give rows is empty.
+/// Cost     0.56 GFLOP per update at Hopper sizes (S 11, A 3, 256 x 256, batch 256). Deterministic
+///          for any number of threads. No allocation. GPU: four kernels per update, one graph
+///          launch per call, waits for the device.
 /// Source   arXiv:1812.05905 eqs. 5, 6, 9, 18; twin minimum arXiv:1802.09477. Critic loss is half
-/// the
-///          mean squared error; the temperature's loss is -log_alpha (log pi + target_entropy).
+///          the mean squared error; the temperature's loss is -log_alpha (log pi +
+///          target_entropy).
+void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
+                const MixedSource& source, const SacConstants& constants, SacWorkspace& workspace,
+                const ActRequest* then_act = nullptr);
+
+/// One update.
 SacLosses sac_update(Stream& stream, SacState& state, const MixedSource& source,
                      const SacConstants& constants, SacWorkspace& workspace);
+
+namespace gpu {
+MBRL_GPU_ONLY std::shared_ptr<SacBuffers> make_sac_buffers(Stream& stream, const SacState& state,
+                                                           int batch_size);
+MBRL_GPU_ONLY void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
+                              const MixedSource& source, const SacConstants& constants,
+                              SacBuffers& buffers, const ActRequest* then_act);
+}  // namespace gpu
 
 }  // namespace mbrl

@@ -14,14 +14,6 @@
 
 namespace mbrl {
 
-/// Parameters of one network, or of several of one layout behind each other, with Adam's moments.
-struct TrainedParameters {
-  Buffer<float> value, m, v;
-
-  explicit TrainedParameters(std::size_t size = 0)
-      : value(size, 0.0f), m(size, 0.0f), v(size, 0.0f) {}
-};
-
 /// The optimiser's view of one network inside its arena.
 struct NetworkUpdate {
   float* value;

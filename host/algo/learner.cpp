@@ -51,10 +51,11 @@ Learner::Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_
       envs_(config.env, /*num_envs=*/1, static_cast<std::uint32_t>(config.seed) + learner_index,
             stream.pool()),
       layout_{envs_.spec().observation_size, envs_.spec().action_size},
-      real_(layout_, static_cast<std::size_t>(config.loop.replay_capacity), 0),
-      sac_(layout_.observation_size, layout_.action_size, config.sac.hidden_sizes),
-      sac_workspace_(sac_, config.sac.batch_size, stream.pool().num_threads()),
-      act_workspace_(sac_, envs_.size()),
+      real_(stream, layout_, static_cast<std::size_t>(config.loop.replay_capacity), 0,
+            "the real replay"),
+      sac_(layout_.observation_size, layout_.action_size, config.sac.hidden_sizes, stream.memory()),
+      sac_workspace_(stream, sac_, config.sac.batch_size),
+      act_workspace_(stream, sac_, envs_.size()),
       exploring_(config.loop.num_exploration_steps > 0),
       action_(static_cast<std::size_t>(layout_.action_size)) {
   init_sac(sac_, seed(), learner_, config.sac.init_alpha);
@@ -74,7 +75,7 @@ void Learner::collect() {
     for (int i = 0; i < A; ++i)
       action_[i] =
           2.0f * uniform01(key.bits(step_index, 0, static_cast<std::uint32_t>(i)).x) - 1.0f;
-  } else {
+  } else if (action_chosen_for_ != env_steps_) {
     policy_act(stream_, sac_, envs_.observation(), action, /*stochastic=*/true,
                RandomKey{seed(), Purpose::kActionNoise, learner_}, step_index, act_workspace_);
   }
@@ -106,7 +107,8 @@ void Learner::collect() {
   const bool ended = step.terminated[0] || step.truncated[0];
   const bool insert_now = ended || config_.loop.pool_insertion == "step";
   if (insert_now) {
-    real_.append(pending_.data(), pending_.size() / static_cast<std::size_t>(layout_.pitch()));
+    real_.append(stream_, pending_.data(),
+                 pending_.size() / static_cast<std::size_t>(layout_.pitch()));
     pending_.clear();
   }
   if (ended) end_episode(step);
@@ -143,8 +145,15 @@ void Learner::update_policy(int count, const TransitionsView& imagined, double r
                                .simultaneous = c.update_order == "simultaneous",
                                .seed = seed(),
                                .learner = learner_};
-  for (int i = 0; i < count; ++i) {
-    const SacLosses losses = sac_update(stream_, sac_, source, constants, sac_workspace_);
+  const ActRequest act{envs_.observation(),
+                       {action_.data(), 1, layout_.action_size},
+                       /*stochastic=*/true,
+                       RandomKey{seed(), Purpose::kActionNoise, learner_},
+                       static_cast<std::uint64_t>(env_steps_)};
+  losses_.resize(static_cast<std::size_t>(count));
+  sac_update(stream_, losses_, sac_, source, constants, sac_workspace_, &act);
+  action_chosen_for_ = env_steps_;
+  for (const SacLosses& losses : losses_) {
     metrics_.add(kCriticLoss, 0.5 * (losses.critic_loss[0] + losses.critic_loss[1]));
     metrics_.add(kActorLoss, losses.actor_loss);
     metrics_.add(kAlpha, losses.alpha);
@@ -165,7 +174,7 @@ Evaluation Learner::evaluate(int num_episodes) {
   if (eval_envs_ == nullptr || eval_envs_->size() != num_episodes) {
     eval_envs_ = std::make_unique<EnvPool>(config_.env, num_episodes, hash32(seed() + learner_),
                                            stream_.pool());
-    eval_workspace_ = std::make_unique<PolicyWorkspace>(sac_, num_episodes);
+    eval_workspace_ = std::make_unique<PolicyWorkspace>(stream_, sac_, num_episodes);
   }
   EnvPool& envs = *eval_envs_;
   const auto N = static_cast<std::size_t>(num_episodes);
@@ -232,10 +241,9 @@ void Learner::set_state(const nlohmann::json& s) {
 
 void append_tensors(std::vector<TensorRef>& tensors, const std::string& name,
                     TrainedParameters& p) {
-  const auto size = static_cast<std::int64_t>(p.value.size());
-  tensors.push_back(tensor_ref(name, p.value.data(), {size}));
-  tensors.push_back(tensor_ref(name + ".adam_m", p.m.data(), {size}));
-  tensors.push_back(tensor_ref(name + ".adam_v", p.v.data(), {size}));
+  tensors.push_back(tensor_ref(name, p.value));
+  tensors.push_back(tensor_ref(name + ".adam_m", p.m));
+  tensors.push_back(tensor_ref(name + ".adam_v", p.v));
 }
 
 std::vector<TensorRef> Learner::weight_tensors() {
@@ -244,8 +252,7 @@ std::vector<TensorRef> Learner::weight_tensors() {
   for (int i = 0; i < 2; ++i) {
     const std::string name = "critic" + std::to_string(i);
     append_tensors(tensors, name, sac_.critic[i]);
-    tensors.push_back(tensor_ref(name + ".target", sac_.target[i].data(),
-                                 {static_cast<std::int64_t>(sac_.target[i].size())}));
+    tensors.push_back(tensor_ref(name + ".target", sac_.target[i]));
   }
   append_tensors(tensors, "log_alpha", sac_.log_alpha);
   return tensors;
@@ -258,7 +265,10 @@ std::vector<TensorRef> Learner::replay_tensors() {
       tensor_ref("env_state", env_state_.data(), {static_cast<std::int64_t>(env_state_.size())})};
 }
 
-void Learner::finish_loading() { envs_.set_state(env_state_); }
+void Learner::finish_loading() {
+  envs_.set_state(env_state_);
+  action_chosen_for_ = -1;
+}
 
 std::unique_ptr<Learner> make_learner(const Config& config, Stream& stream, Hooks hooks,
                                       std::uint32_t learner_index) {

@@ -74,7 +74,8 @@ class Learner {
   /// One step in the environment: a uniform random action while exploring, else the policy's.
   void collect();
 
-  /// `count` policy updates on batches of num_real real rows, the rest from `imagined`.
+  /// `count` policy updates on batches of num_real real rows, the rest from `imagined`; then the
+  /// action of the next step, which the same launch computes on a GPU.
   void update_policy(int count, const TransitionsView& imagined, double real_ratio);
 
   /// Adds the algorithm's own current values to a row of metrics.
@@ -103,8 +104,10 @@ class Learner {
   std::int64_t env_steps_ = 0;
   bool exploring_;
   std::int64_t exploration_end_ = 0;
+  std::vector<SacLosses> losses_;  // of the updates of a step
   std::vector<float> action_;
-  std::vector<float> pending_;  // records of the running episode, until it is inserted
+  std::int64_t action_chosen_for_ = -1;  // env step that action_ was computed for ahead of time
+  std::vector<float> pending_;           // records of the running episode, until it is inserted
   std::int64_t num_episodes_ = 0, num_evaluations_ = 0, num_broken_ = 0;
   double episode_return_ = 0.0, last_return_ = 0.0;
   int episode_length_ = 0;

@@ -36,12 +36,14 @@ int rollout_length_at(const std::vector<float>& schedule, int epoch) {
 Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index)
     : Learner(config, stream, std::move(hooks), learner_index),
       model_(config.model.ensemble_size, layout_, config.model.hidden_size,
-             config.model.num_hidden_layers),
-      trainer_(config.model, model_, seed(), learner_index, stream.pool().num_threads()),
-      imagined_(layout_, model_replay_capacity(rollout_length_at(config.rollout.schedule, 0)),
-                model_replay_capacity(static_cast<int>(
-                    std::max(config.rollout.schedule[2], config.rollout.schedule[3])))),
-      rollout_workspace_(sac_, model_, config.rollout.batch_size, stream.pool().num_threads()),
+             config.model.num_hidden_layers, stream.memory()),
+      trainer_(stream, config.model, model_, seed(), learner_index),
+      imagined_(
+          stream, layout_, model_replay_capacity(rollout_length_at(config.rollout.schedule, 0)),
+          model_replay_capacity(
+              static_cast<int>(std::max(config.rollout.schedule[2], config.rollout.schedule[3]))),
+          "the model replay"),
+      rollout_workspace_(stream, sac_, model_, config.rollout.batch_size),
       first_metric_(static_cast<int>(metrics_.names().size())) {
   init_ensemble(model_, seed(), learner_, config.model.init_max_logvar,
                 config.model.init_min_logvar);
@@ -153,9 +155,8 @@ std::vector<TensorRef> Mbpo::weight_tensors() {
   std::vector<TensorRef> tensors = Learner::weight_tensors();
   append_tensors(tensors, "model", model_.members);
   append_tensors(tensors, "model.logvar_bounds", model_.logvar_bounds);
-  const auto inputs = static_cast<std::int64_t>(model_.num_inputs());
-  tensors.push_back(tensor_ref("model.input_mean", model_.input_mean.data(), {inputs}));
-  tensors.push_back(tensor_ref("model.input_inv_std", model_.input_inv_std.data(), {inputs}));
+  tensors.push_back(tensor_ref("model.input_mean", model_.input_mean));
+  tensors.push_back(tensor_ref("model.input_inv_std", model_.input_inv_std));
   return tensors;
 }
 

@@ -15,6 +15,7 @@
 #include "host/cli/cli.h"
 #include "host/config/load.h"
 #include "kernels/rollout.h"
+#include "kernels/tile_mlp.h"
 
 namespace mbrl {
 namespace {
@@ -212,7 +213,7 @@ class Bench {
     for (const bool simultaneous : {false, true}) {
       SacState state(layout_.observation_size, layout_.action_size, config_.sac.hidden_sizes);
       init_sac(state, 1, 0, 1.0f);
-      SacWorkspace workspace(state, config_.sac.batch_size, pool_.num_threads());
+      SacWorkspace workspace(stream_, state, config_.sac.batch_size);
       const MixedSource source{view(), view(),
                                static_cast<int>(config_.sac.batch_size * config_.loop.real_ratio)};
       SacConstants constants{.batch_size = config_.sac.batch_size, .simultaneous = simultaneous};
@@ -227,18 +228,16 @@ class Bench {
 
   void model() {
     const ModelConfig& m = config_.model;
-    const int threads = pool_.num_threads();
     EnsembleState state(m.ensemble_size, layout_, m.hidden_size, m.num_hidden_layers);
     init_ensemble(state, 1, 0, m.init_max_logvar, m.init_min_logvar);
-    EnsembleWorkspace workspace(state, m.batch_size, threads);
+    EnsembleWorkspace workspace(stream_, state, m.batch_size);
     const EnsembleConstants constants{{m.learning_rate}, m.weight_decay, m.logvar_penalty};
     std::vector<std::uint32_t> indices(static_cast<std::size_t>(m.ensemble_size) * m.batch_size);
     for (std::size_t i = 0; i < indices.size(); ++i)
       indices[i] = uniform_index(RandomKey{}.bits(0, static_cast<std::uint32_t>(i)).x, kRecords);
-    std::vector<const std::uint32_t*> rows;
-    for (int e = 0; e < m.ensemble_size; ++e) rows.push_back(indices.data() + e * m.batch_size);
+    const Matrix<const std::uint32_t> rows(indices.data(), m.ensemble_size, m.batch_size);
     const Timing step_time = measure(
-        [&] { ensemble_step(stream_, state, view(), rows, m.batch_size, constants, workspace); },
+        [&] { ensemble_epoch(stream_, state, view(), rows, m.batch_size, constants, workspace); },
         seconds_);
     const std::string shape =
         fmt::format("{} members, {} x {}", m.ensemble_size, m.num_hidden_layers, m.hidden_size);
@@ -249,7 +248,7 @@ class Bench {
     init_sac(policy, 1, 0, 1.0f);
     state.elites.resize(static_cast<std::size_t>(m.num_elites));
     const int num_rows = config_.rollout.batch_size;
-    RolloutWorkspace rollout_workspace(policy, state, num_rows, threads);
+    RolloutWorkspace rollout_workspace(stream_, policy, state, num_rows);
     Buffer<float> ring(static_cast<std::size_t>(num_rows) * layout_.pitch());
     const RingView view_of_ring{ring.data(), static_cast<std::size_t>(num_rows), 0};
     RolloutConstants rollout_constants{.num_rows = num_rows, .length = 1, .task = task_};

@@ -80,6 +80,22 @@ std::uint64_t num_bytes(const TensorRef& tensor) {
   return size;
 }
 
+namespace {
+
+constexpr std::uint64_t kStagingBytes = std::uint64_t{16} << 20;
+
+// calls piece(memory on the host, number of bytes, position) for consecutive pieces of a tensor:
+// host memory is one piece, device memory goes through a staging buffer
+template <typename Piece>
+void for_each_piece(const TensorRef& tensor, std::uint64_t num_bytes, Piece piece) {
+  if (tensor.memory != Memory::kDevice) return piece(static_cast<char*>(tensor.data), num_bytes, 0);
+  std::vector<char> staging(std::min(num_bytes, kStagingBytes));
+  for (std::uint64_t at = 0; at < num_bytes; at += kStagingBytes)
+    piece(staging.data(), std::min(kStagingBytes, num_bytes - at), at);
+}
+
+}  // namespace
+
 void write_safetensors(const fs::path& path, const std::vector<TensorRef>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   // larger elements first: every tensor starts at a multiple of its element size
@@ -112,7 +128,13 @@ void write_safetensors(const fs::path& path, const std::vector<TensorRef>& tenso
   OutputFile file(path, OutputFile::Mode::kTruncate, 8 + header_bytes + offset);
   file.write(&header_bytes, 8);
   file.write(text);
-  for (const TensorRef* tensor : order) file.write(tensor->data, num_bytes(*tensor));
+  for (const TensorRef* tensor : order)
+    for_each_piece(*tensor, num_bytes(*tensor),
+                   [&](char* host, std::uint64_t size, std::uint64_t at) {
+                     if (tensor->memory == Memory::kDevice)
+                       copy_memory(host, static_cast<const char*>(tensor->data) + at, size);
+                     file.write(host, size);
+                   });
   file.sync();
   file.close();
 }
@@ -234,7 +256,12 @@ void SafetensorsFile::read_into(const TensorRef& tensor) const {
     throw DataError(fmt::format("{}: {} has the dtype {}, this run expects {}.", path_.string(),
                                 tensor.name, found.dtype, expected));
   }
-  read_at(tensor.data, found.end - found.begin, header_.size() + found.begin);
+  for_each_piece(tensor, found.end - found.begin,
+                 [&](char* host, std::uint64_t size, std::uint64_t at) {
+                   read_at(host, size, header_.size() + found.begin + at);
+                   if (tensor.memory == Memory::kDevice)
+                     copy_memory(static_cast<char*>(tensor.data) + at, host, size);
+                 });
 }
 
 void SafetensorsFile::read_at(void* data, std::uint64_t num_bytes, std::uint64_t offset) const {

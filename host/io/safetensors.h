@@ -10,16 +10,19 @@
 #include <type_traits>
 #include <vector>
 
+#include "cuda/buffer.h"
+
 namespace mbrl {
 
 enum class DType { kF32, kF64, kU8, kI32, kU32, kI64, kU64 };
 
-/// An array in host memory under a name. `data` may be null where the shape holds a 0.
+/// An array under a name. `data` may be null where the shape holds a 0.
 struct TensorRef {
   std::string name;
   DType dtype;
   std::vector<std::int64_t> shape;
   void* data;
+  Memory memory = Memory::kHost;
 };
 
 template <typename T>
@@ -38,8 +41,16 @@ constexpr DType dtype_of() {
 }
 
 template <typename T>
-TensorRef tensor_ref(const std::string& name, T* data, std::vector<std::int64_t> shape) {
-  return {name, dtype_of<T>(), std::move(shape), data};
+TensorRef tensor_ref(const std::string& name, T* data, std::vector<std::int64_t> shape,
+                     Memory memory = Memory::kHost) {
+  return {name, dtype_of<T>(), std::move(shape), data, memory};
+}
+
+/// All of a buffer as a vector.
+template <typename T>
+TensorRef tensor_ref(const std::string& name, Buffer<T>& buffer) {
+  return tensor_ref(name, buffer.data(), {static_cast<std::int64_t>(buffer.size())},
+                    buffer.memory());
 }
 
 /// Size of the tensor's data.

@@ -13,10 +13,17 @@
 namespace mbrl {
 namespace {
 
-void copy(const TrainedParameters& from, TrainedParameters& to) {
-  std::copy(from.value.begin(), from.value.end(), to.value.begin());
-  std::copy(from.m.begin(), from.m.end(), to.m.begin());
-  std::copy(from.v.begin(), from.v.end(), to.v.begin());
+void copy_parameters(Stream& stream, TrainedParameters& to, const TrainedParameters& from) {
+  copy(stream, to.value.data(), from.value.data(), from.value.size());
+  copy(stream, to.m.data(), from.m.data(), from.m.size());
+  copy(stream, to.v.data(), from.v.data(), from.v.size());
+}
+
+// memory for at least `size` elements, half as many again, so that it seldom grows
+template <typename T>
+void reserve(Stream& stream, Buffer<T>& buffer, std::size_t size) {
+  if (buffer.size() < size)
+    buffer = Buffer<T>(size + size / 2, stream.memory(), "training rows of the model");
 }
 
 float mean(const float* values, int count) {
@@ -46,17 +53,18 @@ bool EarlyStopping::update(const std::vector<double>& mse, const std::function<v
   return idle_epochs_ > patience_;
 }
 
-ModelTrainer::ModelTrainer(const ModelConfig& config, const EnsembleState& state,
-                           std::uint32_t seed, std::uint32_t learner, int num_threads)
+ModelTrainer::ModelTrainer(Stream& stream, const ModelConfig& config, const EnsembleState& state,
+                           std::uint32_t seed, std::uint32_t learner)
     : config_(config),
       constants_{{config.learning_rate}, config.weight_decay, config.logvar_penalty},
       seed_(seed),
       learner_(learner),
-      workspace_(state, config.batch_size, num_threads),
-      members_before_(state.members.value.size()),
-      bounds_before_(state.logvar_bounds.value.size()),
-      snapshot_(state.members.value.size()),
-      scratch_(static_cast<std::size_t>(state.ensemble_size)) {}
+      workspace_(stream, state, config.batch_size),
+      before_{TrainedParameters(state.members.value.size(), stream.memory()),
+              TrainedParameters(state.logvar_bounds.value.size(), stream.memory()),
+              Buffer<float>(state.input_mean.size(), stream.memory()),
+              Buffer<float>(state.input_inv_std.size(), stream.memory())},
+      snapshot_(state.members.value.size(), stream.memory(), "model snapshot") {}
 
 // random split of all rows, then one bootstrap sample of the training rows per member
 void ModelTrainer::split(std::size_t num_rows, std::uint64_t fit_index, Stream& stream) {
@@ -65,34 +73,29 @@ void ModelTrainer::split(std::size_t num_rows, std::uint64_t fit_index, Stream& 
                                               static_cast<double>(num_rows));
   num_holdout_ = std::clamp<std::size_t>(share, 1, static_cast<std::size_t>(config_.max_holdout));
   num_train_ = num_rows - num_holdout_;
-  permutation_.resize(num_rows);
-  bootstrap_.resize(E * num_train_);
-  shuffled_.resize(E * num_train_);
+  reserve(stream, permutation_, num_rows);
+  reserve(stream, bootstrap_, E * num_train_);
+  reserve(stream, shuffled_, E * num_train_);
   random_permutation(stream, {permutation_.data(), num_rows},
                      RandomKey{seed_, Purpose::kHoldout, learner_}, fit_index, 0, scratch_[0]);
-  stream.pool().parallel_for(config_.ensemble_size, [&](int e) {
-    std::uint32_t* rows = bootstrap_.data() + e * num_train_;
-    draw_indices(stream, {rows, num_train_}, static_cast<std::uint32_t>(num_train_),
-                 RandomKey{seed_, Purpose::kBootstrap, learner_}, fit_index,
-                 static_cast<std::uint32_t>(e));
-    for (std::size_t i = 0; i < num_train_; ++i) rows[i] = permutation_[num_holdout_ + rows[i]];
-  });
+  draw_rows(stream, bootstrap(), {permutation_.data() + num_holdout_, num_train_},
+            RandomKey{seed_, Purpose::kBootstrap, learner_}, fit_index);
 }
 
-void ModelTrainer::remember(const EnsembleState& state) {
-  copy(state.members, members_before_);
-  copy(state.logvar_bounds, bounds_before_);
-  mean_before_.assign(state.input_mean.begin(), state.input_mean.end());
-  inv_std_before_.assign(state.input_inv_std.begin(), state.input_inv_std.end());
-  steps_before_ = state.num_steps;
+void ModelTrainer::remember(Stream& stream, const EnsembleState& state) {
+  copy_parameters(stream, before_.members, state.members);
+  copy_parameters(stream, before_.bounds, state.logvar_bounds);
+  copy(stream, before_.mean.data(), state.input_mean.data(), state.input_mean.size());
+  copy(stream, before_.inv_std.data(), state.input_inv_std.data(), state.input_inv_std.size());
+  before_.steps = state.num_steps;
 }
 
-void ModelTrainer::put_back(EnsembleState& state) const {
-  copy(members_before_, state.members);
-  copy(bounds_before_, state.logvar_bounds);
-  std::copy(mean_before_.begin(), mean_before_.end(), state.input_mean.begin());
-  std::copy(inv_std_before_.begin(), inv_std_before_.end(), state.input_inv_std.begin());
-  state.num_steps = steps_before_;
+void ModelTrainer::put_back(Stream& stream, EnsembleState& state) const {
+  copy_parameters(stream, state.members, before_.members);
+  copy_parameters(stream, state.logvar_bounds, before_.bounds);
+  copy(stream, state.input_mean.data(), before_.mean.data(), before_.mean.size());
+  copy(stream, state.input_inv_std.data(), before_.inv_std.data(), before_.inv_std.size());
+  state.num_steps = before_.steps;
 }
 
 FitReport ModelTrainer::fit(Stream& stream, EnsembleState& state, const TransitionsView& data,
@@ -103,43 +106,34 @@ FitReport ModelTrainer::fit(Stream& stream, EnsembleState& state, const Transiti
   const auto start = std::chrono::steady_clock::now();
   const int E = state.ensemble_size;
   FitReport report;
-  remember(state);
+  remember(stream, state);
   split(data.size, fit_index, stream);
   report.num_train = static_cast<int>(num_train_);
   report.num_holdout = static_cast<int>(num_holdout_);
-  const std::span<const std::uint32_t> holdout(permutation_.data(), num_holdout_);
+  const Vector<const std::uint32_t> holdout(permutation_.data(), num_holdout_);
   fit_normalizer(stream, data.records, static_cast<std::size_t>(data.layout.pitch()),
                  {permutation_.data() + num_holdout_, num_train_}, state.num_inputs(),
                  {state.input_mean.data(), state.num_inputs()},
-                 {state.input_inv_std.data(), state.num_inputs()}, config_.min_input_std);
+                 {state.input_inv_std.data(), state.num_inputs()}, config_.min_input_std,
+                 normalizer_scratch_);
 
   const auto save_snapshot = [&](int e) {
-    std::copy_n(state.member(e), state.layout.size, snapshot_.data() + e * state.layout.size);
+    copy(stream, snapshot_.data() + e * state.layout.size, state.member(e), state.layout.size);
   };
   EarlyStopping stopping(E, config_.min_improvement, config_.patience);
   std::vector<double> mse(static_cast<std::size_t>(E));
-  std::vector<const std::uint32_t*> rows(static_cast<std::size_t>(E));
-  const int batch_size = config_.batch_size;
-
   for (bool done = false; !done;) {
     // every member walks its own bootstrap in a new order
-    stream.pool().parallel_for(E, [&](int e) {
-      shuffle_into(stream, {shuffled_.data() + e * num_train_, num_train_},
-                   {bootstrap_.data() + e * num_train_, num_train_},
-                   RandomKey{seed_, Purpose::kShuffle, learner_},
-                   (fit_index << 24) + static_cast<std::uint64_t>(report.epochs),
-                   static_cast<std::uint32_t>(e), scratch_[static_cast<std::size_t>(e)]);
-    });
-    for (std::size_t begin = 0; begin < num_train_; begin += static_cast<std::size_t>(batch_size)) {
-      if (should_stop()) {
-        put_back(state);
-        report.stopped = true;
-        return report;
-      }
-      for (int e = 0; e < E; ++e) rows[e] = shuffled_.data() + e * num_train_ + begin;
-      const int count = static_cast<int>(std::min<std::size_t>(batch_size, num_train_ - begin));
-      report.train_loss = ensemble_step(stream, state, data, rows, count, constants_, workspace_);
-      ++report.steps;
+    shuffle_rows(stream, shuffled(), bootstrap(), RandomKey{seed_, Purpose::kShuffle, learner_},
+                 (fit_index << 24) + static_cast<std::uint64_t>(report.epochs), scratch_);
+    const EnsembleEpoch epoch = ensemble_epoch(stream, state, data, shuffled(), config_.batch_size,
+                                               constants_, workspace_, should_stop);
+    report.train_loss = epoch.loss;
+    report.steps += epoch.steps;
+    if (epoch.stopped) {
+      put_back(stream, state);
+      report.stopped = true;
+      return report;
     }
     ensemble_holdout_mse(stream, state, data, holdout, mse, workspace_);
     ++report.epochs;
@@ -148,7 +142,7 @@ FitReport ModelTrainer::fit(Stream& stream, EnsembleState& state, const Transiti
   }
 
   // every member's own best weights; bounds and moments stay where training left them
-  std::copy(snapshot_.begin(), snapshot_.end(), state.members.value.begin());
+  copy(stream, state.members.value.data(), snapshot_.data(), snapshot_.size());
   ensemble_holdout_mse(stream, state, data, holdout, mse, workspace_);
   std::vector<int> order(static_cast<std::size_t>(E));
   std::iota(order.begin(), order.end(), 0);
@@ -159,8 +153,9 @@ FitReport ModelTrainer::fit(Stream& stream, EnsembleState& state, const Transiti
   report.holdout_mse = mse;
   report.elites = order;
   for (const int e : order) report.validation_loss += mse[e] / config_.num_elites;
-  report.mean_max_logvar = mean(state.max_logvar(), state.num_outputs());
-  report.mean_min_logvar = mean(state.min_logvar(), state.num_outputs());
+  const std::vector<float> bounds = to_host(state.logvar_bounds.value);
+  report.mean_max_logvar = mean(bounds.data(), state.num_outputs());
+  report.mean_min_logvar = mean(bounds.data() + padded(state.num_outputs()), state.num_outputs());
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }

@@ -53,8 +53,8 @@ class EarlyStopping {
 
 class ModelTrainer {
  public:
-  ModelTrainer(const ModelConfig& config, const EnsembleState& state, std::uint32_t seed,
-               std::uint32_t learner, int num_threads);
+  ModelTrainer(Stream& stream, const ModelConfig& config, const EnsembleState& state,
+               std::uint32_t seed, std::uint32_t learner);
 
   /// One fit on all of `data`. Weights, log-variance bounds and Adam's moments go on from the last
   /// fit; scaler, holdout split, bootstrap, snapshots and patience start anew.
@@ -69,21 +69,33 @@ class ModelTrainer {
                 std::uint64_t fit_index, const std::function<bool()>& should_stop);
 
  private:
-  void remember(const EnsembleState& state);
-  void put_back(EnsembleState& state) const;
+  /// Everything of the ensemble that a fit changes, as it was before: to undo one that was stopped.
+  struct Before {
+    TrainedParameters members, bounds;
+    Buffer<float> mean, inv_std;
+    std::int64_t steps = 0;
+  };
+
+  void remember(Stream& stream, const EnsembleState& state);
+  void put_back(Stream& stream, EnsembleState& state) const;
   void split(std::size_t num_rows, std::uint64_t fit_index, Stream& stream);
+  Matrix<std::uint32_t> bootstrap() {
+    return {bootstrap_.data(), config_.ensemble_size, static_cast<int>(num_train_)};
+  }
+  Matrix<std::uint32_t> shuffled() {
+    return {shuffled_.data(), config_.ensemble_size, static_cast<int>(num_train_)};
+  }
 
   ModelConfig config_;
   EnsembleConstants constants_;
   std::uint32_t seed_, learner_;
   EnsembleWorkspace workspace_;
-  // the ensemble before the fit, to undo one that was stopped
-  TrainedParameters members_before_, bounds_before_;
-  std::vector<float> mean_before_, inv_std_before_;
-  std::int64_t steps_before_ = 0;
-  Buffer<float> snapshot_;  // [E, layout.size]
-  std::vector<std::uint32_t> permutation_, bootstrap_, shuffled_;
-  std::vector<PermutationScratch> scratch_;  // per member
+  Before before_;
+  Buffer<float> snapshot_;                      // [E, layout.size]
+  Buffer<std::uint32_t> permutation_;           // holdout rows, then training rows
+  Buffer<std::uint32_t> bootstrap_, shuffled_;  // [E, num_train]
+  std::vector<PermutationScratch> scratch_{1};  // per member
+  Buffer<double> normalizer_scratch_;
   std::size_t num_holdout_ = 0, num_train_ = 0;
 };
 

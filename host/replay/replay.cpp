@@ -5,15 +5,23 @@
 
 namespace mbrl {
 
-Replay::Replay(TransitionLayout layout, std::size_t capacity, std::size_t reserve)
+Replay::Replay(Stream& stream, TransitionLayout layout, std::size_t capacity, std::size_t reserve,
+               const char* name)
     : layout_(layout),
       capacity_(capacity),
-      records_(std::max(capacity, reserve) * static_cast<std::size_t>(layout.pitch())) {}
+      name_(name),
+      records_(std::max(capacity, reserve) * static_cast<std::size_t>(layout.pitch()),
+               stream.memory(), name) {}
 
-void Replay::append(const float* records, std::size_t count) {
+void Replay::append(Stream& stream, const float* records, std::size_t count) {
   const auto pitch = static_cast<std::size_t>(layout_.pitch());
-  for (std::size_t i = 0; i < count; ++i)
-    std::copy_n(records + i * pitch, pitch, records_.data() + (head_ + i) % capacity_ * pitch);
+  // runs of slots, cut where the ring wraps
+  for (std::size_t done = 0; done < count;) {
+    const std::size_t slot = (head_ + done) % capacity_;
+    const std::size_t run = std::min(count - done, capacity_ - slot);
+    copy(stream, records_.data() + slot * pitch, records + done * pitch, run * pitch);
+    done += run;
+  }
   commit(count);
 }
 
@@ -26,21 +34,27 @@ void Replay::commit(std::size_t count) {
 void Replay::set_capacity(std::size_t capacity) {
   if (capacity == capacity_) return;
   const auto pitch = static_cast<std::size_t>(layout_.pitch());
+  const auto bytes = [&](std::size_t records) { return records * pitch * sizeof(float); };
   if (capacity > capacity_) {
     if (capacity * pitch > records_.size()) {
-      Buffer<float> larger(capacity * pitch);
-      std::copy_n(records_.data(), size_ * pitch, larger.data());
+      Buffer<float> larger(capacity * pitch, records_.memory(), name_);
+      copy_memory(larger.data(), records_.data(), bytes(size_));
       records_ = std::move(larger);
     }
     head_ = size_;
   } else {
-    // oldest first, then drop from the front
-    if (size_ == capacity_)
-      std::rotate(records_.data(), records_.data() + head_ * pitch,
-                  records_.data() + size_ * pitch);
-    const std::size_t dropped = size_ > capacity ? size_ - capacity : 0;
-    std::copy(records_.data() + dropped * pitch, records_.data() + size_ * pitch, records_.data());
-    size_ -= dropped;
+    // the newest, oldest of them first
+    const std::size_t kept = std::min(size_, capacity);
+    const std::size_t oldest = size_ == capacity_ ? head_ : 0;
+    Buffer<float> ordered(records_.size(), records_.memory(), name_);
+    for (std::size_t done = 0; done < kept;) {
+      const std::size_t from = (oldest + size_ - kept + done) % size_;
+      const std::size_t run = std::min(kept - done, size_ - from);
+      copy_memory(ordered.data() + done * pitch, records_.data() + from * pitch, bytes(run));
+      done += run;
+    }
+    records_ = std::move(ordered);
+    size_ = kept;
     head_ = size_ % capacity;
   }
   capacity_ = capacity;
@@ -59,7 +73,8 @@ void Replay::set_state(const nlohmann::json& state) {
 
 TensorRef Replay::tensor(const std::string& name) {
   return tensor_ref(name, records_.data(),
-                    {static_cast<std::int64_t>(size_), static_cast<std::int64_t>(layout_.pitch())});
+                    {static_cast<std::int64_t>(size_), static_cast<std::int64_t>(layout_.pitch())},
+                    records_.memory());
 }
 
 }  // namespace mbrl

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/buffer.h"
+#include "cuda/stream.h"
 #include "host/io/safetensors.h"
 #include "kernels/rollout.h"
 #include "kernels/transition.h"
@@ -17,7 +18,8 @@ namespace mbrl {
 /// the capacity may follow a schedule without moving data; pages are only used once written.
 class Replay {
  public:
-  Replay(TransitionLayout layout, std::size_t capacity, std::size_t reserve);
+  Replay(Stream& stream, TransitionLayout layout, std::size_t capacity, std::size_t reserve,
+         const char* name);
 
   const TransitionLayout& layout() const { return layout_; }
   std::size_t size() const { return size_; }
@@ -26,8 +28,8 @@ class Replay {
 
   TransitionsView view() const { return {records_.data(), layout_, size_}; }
 
-  /// Appends records [count, pitch].
-  void append(const float* records, std::size_t count);
+  /// Appends records [count, pitch], which lie on the host.
+  void append(Stream& stream, const float* records, std::size_t count);
 
   /// Where a stage writes records itself; then tell how many it wrote.
   RingView ring() { return {records_.data(), capacity_, head_}; }
@@ -35,7 +37,7 @@ class Replay {
 
   /// Changes the capacity. Growing keeps the records where they lie and goes on behind them, as the
   /// reference does (jannerm/mbpo:mbpo/algorithms/mbpo.py, where age order is lost after a wrap);
-  /// shrinking keeps the newest.
+  /// shrinking keeps the newest. Rare; waits for the device.
   void set_capacity(std::size_t capacity);
 
   /// For checkpoints: the counters, and the valid records as one tensor [size, pitch].
@@ -48,6 +50,7 @@ class Replay {
   std::size_t capacity_;
   std::size_t size_ = 0, head_ = 0;
   std::uint64_t num_written_ = 0;
+  const char* name_;
   Buffer<float> records_;
 };
 

@@ -25,7 +25,7 @@ struct Problem {
   EnsembleState state;
   EnsembleConstants constants;
   std::vector<std::uint32_t> indices;
-  std::vector<const std::uint32_t*> rows;
+  Matrix<const std::uint32_t> rows;
   int batch_size;
 
   Problem(int members, int batch) : state(members, kLayout, 10, 2), batch_size(batch) {
@@ -51,7 +51,7 @@ struct Problem {
     constants.weight_decay = {0.01f, 0.02f, 0.03f};
     for (int i = 0; i < members * batch; ++i)
       indices.push_back(uniform_index(key.bits(3, static_cast<std::uint32_t>(i)).x, kRecords));
-    for (int e = 0; e < members; ++e) rows.push_back(indices.data() + e * batch);
+    rows = {indices.data(), members, batch};
   }
   TransitionsView view() const { return {records.data(), kLayout, kRecords}; }
 };
@@ -76,7 +76,7 @@ double full_loss(const Problem& p, const Doubles& members, const Doubles& max_lo
   for (int e = 0; e < p.state.ensemble_size; ++e) {
     const double* member = members.data() + e * p.state.layout.size;
     for (int row = 0; row < p.batch_size; ++row) {
-      const float* record = p.view().record(p.rows[e][row]);
+      const float* record = p.view().record(p.rows.row(e)[row]);
       const Doubles out =
           reference::mlp(p.state.layout, member, Activation::kSwish, scaled_input(p, record));
       for (int i = 0; i < kD; ++i) {
@@ -108,9 +108,9 @@ TEST_P(EnsembleStepTest, GradientsMatchDifferencesOfTheLoss) {
 
   ThreadPool pool(2);
   Stream stream(pool);
-  EnsembleWorkspace workspace(p.state, batch, 2);
+  EnsembleWorkspace workspace(stream, p.state, batch);
   const float loss =
-      ensemble_step(stream, p.state, p.view(), p.rows, batch, p.constants, workspace);
+      ensemble_epoch(stream, p.state, p.view(), p.rows, batch, p.constants, workspace).loss;
 
   double nll = 0.0;
   const auto reference_loss = [&] { return full_loss(p, values, max_logvar, min_logvar); };
@@ -140,11 +140,11 @@ TEST_P(EnsembleStepTest, HoldoutErrorIsTheMeanSquaredErrorOfTheMean) {
   const Doubles values = reference::to_double(p.state.members.value);
   ThreadPool pool(2);
   Stream stream(pool);
-  EnsembleWorkspace workspace(p.state, batch, 2);
+  EnsembleWorkspace workspace(stream, p.state, batch);
   std::vector<std::uint32_t> holdout;
   for (std::uint32_t i = 3; i < 120; ++i) holdout.push_back(i);
   std::vector<double> mse(static_cast<std::size_t>(members));
-  ensemble_holdout_mse(stream, p.state, p.view(), holdout, mse, workspace);
+  ensemble_holdout_mse(stream, p.state, p.view(), {holdout.data(), holdout.size()}, mse, workspace);
   for (int e = 0; e < members; ++e) {
     double sum = 0.0;
     for (const std::uint32_t row : holdout) {
@@ -165,9 +165,9 @@ TEST_P(EnsembleStepTest, ResultsDoNotDependOnTheNumberOfThreads) {
     const int threads = p == &one ? 1 : 3;
     ThreadPool pool(threads);
     Stream stream(pool);
-    EnsembleWorkspace workspace(p->state, batch, threads);
+    EnsembleWorkspace workspace(stream, p->state, batch);
     for (int i = 0; i < 4; ++i)
-      ensemble_step(stream, p->state, p->view(), p->rows, batch, p->constants, workspace);
+      ensemble_epoch(stream, p->state, p->view(), p->rows, batch, p->constants, workspace);
   }
   EXPECT_TRUE(std::equal(one.state.members.value.begin(), one.state.members.value.end(),
                          three.state.members.value.begin()));
@@ -219,9 +219,9 @@ TEST(EnsembleErrorTest, NanInTheReplayStopsWithTheStep) {
         std::numeric_limits<float>::infinity();
   ThreadPool pool(1);
   Stream stream(pool);
-  EnsembleWorkspace workspace(p.state, 33, 1);
+  EnsembleWorkspace workspace(stream, p.state, 33);
   try {
-    ensemble_step(stream, p.state, p.view(), p.rows, 33, p.constants, workspace);
+    ensemble_epoch(stream, p.state, p.view(), p.rows, 33, p.constants, workspace).loss;
     FAIL() << "an infinite loss must stop the run";
   } catch (const DataError& error) {
     EXPECT_EQ(std::string(error.what()).rfind("ensemble: loss is inf at model step 0.", 0), 0u)

@@ -19,8 +19,9 @@ Fit fit(const std::vector<float>& rows, int pitch, const std::vector<std::uint32
         int columns, int threads = 2, float min_std = 1e-12f) {
   TestStream stream(threads);
   Fit f{poisoned(static_cast<std::size_t>(columns)), poisoned(static_cast<std::size_t>(columns))};
+  Buffer<double> scratch;
   fit_normalizer(stream, rows.data(), static_cast<std::size_t>(pitch), vector_of(indices), columns,
-                 vector_of(f.mean), vector_of(f.inv_std), min_std);
+                 vector_of(f.mean), vector_of(f.inv_std), min_std, scratch);
   return f;
 }
 
@@ -112,8 +113,9 @@ TEST(NormalizerTest, NamesWhatDoesNotFit) {
   std::vector<float> two(2), three(3);
   const auto call = [&](const std::vector<std::uint32_t>& indices, std::vector<float>& inv_std) {
     return error_text<ShapeError>([&] {
+      Buffer<double> scratch;
       fit_normalizer(stream, rows.data(), 3, vector_of(indices), 3, vector_of(three),
-                     vector_of(inv_std), 1e-12f);
+                     vector_of(inv_std), 1e-12f, scratch);
     });
   };
   EXPECT_EQ(call({0, 1}, two), "fit_normalizer: inv_std is [2]; expected [3], one per column.");

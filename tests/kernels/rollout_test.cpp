@@ -65,7 +65,7 @@ Imagined imagine(const Problem& p, int threads = 2, std::size_t capacity = 4000,
                  std::size_t head = 0) {
   ThreadPool pool(threads);
   Stream stream(pool);
-  RolloutWorkspace workspace(p.policy, p.model, p.constants.num_rows, threads);
+  RolloutWorkspace workspace(stream, p.policy, p.model, p.constants.num_rows);
   Imagined r{Buffer<float>(capacity * static_cast<std::size_t>(kLayout.pitch()), -99.0f), {}};
   r.result = rollout(stream, p.policy, p.model, p.view(), {r.ring.data(), capacity, head},
                      p.constants, workspace);
@@ -232,7 +232,7 @@ TEST(RolloutTest, EmptyReplayAndSmallRingAreErrors) {
   }
   ThreadPool pool(1);
   Stream stream(pool);
-  RolloutWorkspace workspace(p.policy, p.model, 500, 1);
+  RolloutWorkspace workspace(stream, p.policy, p.model, 500);
   Buffer<float> ring(1000 * static_cast<std::size_t>(kLayout.pitch()));
   EXPECT_THROW(rollout(stream, p.policy, p.model, {p.real.data(), kLayout, 0},
                        {ring.data(), 1000, 0}, p.constants, workspace),

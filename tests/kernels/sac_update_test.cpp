@@ -162,7 +162,7 @@ TEST_P(SacUpdateTest, CriticGradientsMatchDifferencesOfTheLoss) {
 
   ThreadPool pool(2);
   Stream stream(pool);
-  SacWorkspace workspace(p.state, GetParam(), 2);
+  SacWorkspace workspace(stream, p.state, GetParam());
   const SacLosses losses = sac_update(stream, p.state, p.source, p.constants, workspace);
   for (int i = 0; i < 2; ++i) {
     const auto loss = [&] { return critic_loss(p, critic[i], actor, target0, target1, alpha); };
@@ -179,7 +179,7 @@ TEST_P(SacUpdateTest, SequentialActorSeesTheUpdatedCritics) {
 
   ThreadPool pool(2);
   Stream stream(pool);
-  SacWorkspace workspace(p.state, GetParam(), 2);
+  SacWorkspace workspace(stream, p.state, GetParam());
   const SacLosses losses = sac_update(stream, p.state, p.source, p.constants, workspace);
   const Doubles critic0 = reference::to_double(p.state.critic[0].value);
   const Doubles critic1 = reference::to_double(p.state.critic[1].value);
@@ -199,7 +199,7 @@ TEST_P(SacUpdateTest, SimultaneousActorSeesTheCriticsBeforeTheirUpdate) {
 
   ThreadPool pool(2);
   Stream stream(pool);
-  SacWorkspace workspace(p.state, GetParam(), 2);
+  SacWorkspace workspace(stream, p.state, GetParam());
   sac_update(stream, p.state, p.source, p.constants, workspace);
   const auto loss = [&] { return actor_loss(p, actor, critic0, critic1, alpha); };
   expect_gradients(p.state.actor_layout, p.state.actor, actor, loss);
@@ -214,7 +214,7 @@ TEST_P(SacUpdateTest, TemperatureFallsWhenEntropyIsAboveItsTarget) {
 
   ThreadPool pool(1);
   Stream stream(pool);
-  SacWorkspace workspace(p.state, GetParam(), 1);
+  SacWorkspace workspace(stream, p.state, GetParam());
   const float before = p.state.log_alpha.value[0];
   const SacLosses losses = sac_update(stream, p.state, p.source, p.constants, workspace);
   const double gradient = -(mean_log_prob + p.constants.target_entropy);
@@ -230,7 +230,7 @@ TEST_P(SacUpdateTest, TargetsAverageTheUpdatedCritics) {
   const Doubles before = reference::to_double(p.state.target[1]);
   ThreadPool pool(1);
   Stream stream(pool);
-  SacWorkspace workspace(p.state, GetParam(), 1);
+  SacWorkspace workspace(stream, p.state, GetParam());
   sac_update(stream, p.state, p.source, p.constants, workspace);
   for (std::size_t i = 0; i < before.size(); ++i)
     EXPECT_NEAR(p.state.target[1][i], 0.75 * before[i] + 0.25 * p.state.critic[1].value[i], 1e-6);
@@ -242,7 +242,7 @@ TEST_P(SacUpdateTest, ResultsDoNotDependOnTheNumberOfThreads) {
     const int threads = p == &one ? 1 : 3;
     ThreadPool pool(threads);
     Stream stream(pool);
-    SacWorkspace workspace(p->state, GetParam(), threads);
+    SacWorkspace workspace(stream, p->state, GetParam());
     for (int i = 0; i < 5; ++i) sac_update(stream, p->state, p->source, p->constants, workspace);
   }
   const auto same = [](const Buffer<float>& a, const Buffer<float>& b) {
@@ -258,7 +258,7 @@ TEST_P(SacUpdateTest, PaddingOfTheArenaStaysZero) {
   Problem p(GetParam());
   ThreadPool pool(1);
   Stream stream(pool);
-  SacWorkspace workspace(p.state, GetParam(), 1);
+  SacWorkspace workspace(stream, p.state, GetParam());
   for (int i = 0; i < 3; ++i) sac_update(stream, p.state, p.source, p.constants, workspace);
   for (const LayerLayout& l : p.state.critic_layout.layers)
     for (int o = 0; o < l.out; ++o)
@@ -276,12 +276,12 @@ TEST(SacUpdateBatchTest, RatioZeroAndOneAreLegalAndEmptySourcesAreNot) {
     Problem p(33, num_real);
     if (num_real == 0) p.source.real.size = 0;
     if (num_real == 33) p.source.imagined.size = 0;
-    SacWorkspace workspace(p.state, 33, 1);
+    SacWorkspace workspace(stream, p.state, 33);
     EXPECT_NO_THROW(sac_update(stream, p.state, p.source, p.constants, workspace));
   }
   Problem p(33, 4);
   p.source.real.size = 0;
-  SacWorkspace workspace(p.state, 33, 1);
+  SacWorkspace workspace(stream, p.state, 33);
   try {
     sac_update(stream, p.state, p.source, p.constants, workspace);
     FAIL() << "an empty real replay cannot give 4 rows";
@@ -298,7 +298,7 @@ TEST(SacUpdateBatchTest, NanInTheReplayStopsWithStepAndTensor) {
         std::numeric_limits<float>::quiet_NaN();
   ThreadPool pool(1);
   Stream stream(pool);
-  SacWorkspace workspace(p.state, 33, 1);
+  SacWorkspace workspace(stream, p.state, 33);
   try {
     sac_update(stream, p.state, p.source, p.constants, workspace);
     FAIL() << "a NaN loss must stop the run";

@@ -48,15 +48,15 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
 
   SacState sac(11, 3, {32, 32});
   init_sac(sac, 1, 0, 1.0f);
-  SacWorkspace sac_workspace(sac, 64, 2);
-  PolicyWorkspace policy_workspace(sac, 2);
+  SacWorkspace sac_workspace(stream, sac, 64);
+  PolicyWorkspace policy_workspace(stream, sac, 2);
   EnsembleState model(3, layout, 24, 2);
   init_ensemble(model, 1, 0, 0.5f, -10.0f);
-  EnsembleWorkspace model_workspace(model, 64, 2);
+  EnsembleWorkspace model_workspace(stream, model, 64);
   const EnsembleConstants constants{{1e-3f}, {0, 0, 0}, 0.01f};
-  std::vector<std::uint32_t> indices(64, 3);
-  const std::vector<const std::uint32_t*> rows(3, indices.data());
-  RolloutWorkspace rollout_workspace(sac, model, 200, 2);
+  std::vector<std::uint32_t> indices(3 * 64, 3);
+  const Matrix<const std::uint32_t> rows(indices.data(), 3, 64);
+  RolloutWorkspace rollout_workspace(stream, sac, model, 200);
   Buffer<float> ring(400u * layout.pitch());
   std::vector<double> mse(3);
   std::vector<float> actions(6, 0.1f);
@@ -68,8 +68,8 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
                policy_workspace);
     envs.step({actions.data(), 2, 3});
     sac_update(stream, sac, source, sac_constants, sac_workspace);
-    ensemble_step(stream, model, data, rows, 64, constants, model_workspace);
-    ensemble_holdout_mse(stream, model, data, indices, mse, model_workspace);
+    ensemble_epoch(stream, model, data, rows, 64, constants, model_workspace);
+    ensemble_holdout_mse(stream, model, data, {indices.data(), 64}, mse, model_workspace);
     rollout(stream, sac, model, data, {ring.data(), 400, 0},
             {.num_rows = 200, .length = 2, .task = TaskId::kHopper}, rollout_workspace);
   };

@@ -53,7 +53,7 @@ Fitted fit(
   Stream stream(pool);
   EnsembleState state(config.ensemble_size, kLayout, config.hidden_size, config.num_hidden_layers);
   init_ensemble(state, 1, 0, config.init_max_logvar, config.init_min_logvar);
-  ModelTrainer trainer(config, state, 1, 0, threads);
+  ModelTrainer trainer(stream, config, state, 1, 0);
   const TransitionsView view{records.data(), kLayout, records.size() / kLayout.pitch()};
   FitReport report = trainer.fit(stream, state, view, 0, should_stop);
   return {std::move(state), std::move(report)};

@@ -6,16 +6,20 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "tests/support/matchers.h"
+
 namespace mbrl {
 namespace {
 
 const TransitionLayout kLayout{1, 1};  // pitch 8
 
+TestStream stream;
+
 void append(Replay& replay, int first, int count) {
   std::vector<float> records(static_cast<std::size_t>(count) * kLayout.pitch(), 0.0f);
   for (int i = 0; i < count; ++i)
     records[static_cast<std::size_t>(i) * kLayout.pitch()] = static_cast<float>(first + i);
-  replay.append(records.data(), static_cast<std::size_t>(count));
+  replay.append(stream, records.data(), static_cast<std::size_t>(count));
 }
 
 std::vector<float> contents(const Replay& replay) {
@@ -25,7 +29,7 @@ std::vector<float> contents(const Replay& replay) {
 }
 
 TEST(ReplayTest, KeepsTheNewest) {
-  Replay replay(kLayout, 4, 0);
+  Replay replay(stream, kLayout, 4, 0, "test");
   append(replay, 0, 6);
   EXPECT_EQ(contents(replay), (std::vector<float>{4, 5, 2, 3}));
   EXPECT_EQ(replay.num_written(), 6u);
@@ -33,7 +37,7 @@ TEST(ReplayTest, KeepsTheNewest) {
 
 TEST(ReplayTest, GrowingGoesOnBehindTheOldRecords) {
   for (const std::size_t reserve : {0u, 10u}) {
-    Replay replay(kLayout, 4, reserve);
+    Replay replay(stream, kLayout, 4, reserve, "test");
     append(replay, 0, 6);
     replay.set_capacity(6);
     append(replay, 6, 3);
@@ -42,7 +46,7 @@ TEST(ReplayTest, GrowingGoesOnBehindTheOldRecords) {
 }
 
 TEST(ReplayTest, ShrinkingKeepsTheNewest) {
-  Replay replay(kLayout, 5, 0);
+  Replay replay(stream, kLayout, 5, 0, "test");
   append(replay, 0, 7);
   replay.set_capacity(3);
   EXPECT_EQ(contents(replay), (std::vector<float>{4, 5, 6}));
@@ -51,9 +55,9 @@ TEST(ReplayTest, ShrinkingKeepsTheNewest) {
 }
 
 TEST(ReplayTest, StateAndTensorRestoreIt) {
-  Replay replay(kLayout, 4, 0);
+  Replay replay(stream, kLayout, 4, 0, "test");
   append(replay, 0, 6);
-  Replay restored(kLayout, 2, 0);
+  Replay restored(stream, kLayout, 2, 0, "test");
   restored.set_state(replay.state());
   const TensorRef from = replay.tensor("real"), to = restored.tensor("real");
   EXPECT_EQ(from.shape, to.shape);

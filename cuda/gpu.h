@@ -1,0 +1,56 @@
+// The GPU runtime as the host program sees it, without a header of the toolkit.
+//
+// gpu_runtime.cu defines these functions over CUDA, tests/emulator over host memory. They are weak:
+// a program built without either leaves them null, which linked() tells, and nothing calls them
+// then.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+/// On the declaration of every function that only a GPU build defines.
+#define MBRL_GPU_ONLY [[gnu::weak]]
+
+namespace mbrl::gpu {
+
+/// Number of usable GPUs; 0 with the reason in `why` (no driver, driver too old, none visible).
+MBRL_GPU_ONLY int device_count(std::string& why);
+/// What a GPU is.
+struct GpuInfo {
+  std::string name;            // "NVIDIA H200"
+  int compute_capability = 0;  // 10 major + minor, such as 90
+  int num_sms = 0;
+  std::size_t total_bytes = 0, free_bytes = 0;
+  int driver_version = 0, runtime_version = 0;  // CUDA, as 1000 major + 10 minor
+};
+MBRL_GPU_ONLY GpuInfo info(int device);
+/// Makes `device` the one this process works on. DeviceError if this program has no code for it.
+MBRL_GPU_ONLY void use_device(int device);
+/// Whether use_device() has been called.
+MBRL_GPU_ONLY bool in_use();
+
+MBRL_GPU_ONLY void* allocate_device(std::size_t bytes, const char* name);
+MBRL_GPU_ONLY void* allocate_pinned(std::size_t bytes, const char* name);
+MBRL_GPU_ONLY void free_device(void* data) noexcept;
+MBRL_GPU_ONLY void free_pinned(void* data) noexcept;
+
+MBRL_GPU_ONLY void* create_stream();
+MBRL_GPU_ONLY void destroy_stream(void* stream) noexcept;
+/// Waits for the stream; DeviceError with the name of what was running if the device failed.
+MBRL_GPU_ONLY void synchronize(void* stream);
+MBRL_GPU_ONLY void copy_async(void* to, const void* from, std::size_t bytes, void* stream);
+MBRL_GPU_ONLY void zero_async(void* to, std::size_t bytes, void* stream);
+MBRL_GPU_ONLY void copy_and_wait(void* to, const void* from, std::size_t bytes);
+
+/// Work issued between the two calls is recorded instead of run. The executable graph repeats it.
+MBRL_GPU_ONLY void begin_capture(void* stream);
+MBRL_GPU_ONLY void* end_capture(void* stream, std::size_t& num_nodes);
+/// After a failure in between: leaves the stream usable.
+MBRL_GPU_ONLY void abandon_capture(void* stream) noexcept;
+MBRL_GPU_ONLY void launch_graph(void* graph, void* stream);
+MBRL_GPU_ONLY void destroy_graph(void* graph) noexcept;
+
+/// Whether this program has GPU code.
+inline bool linked() { return device_count != nullptr; }
+
+}  // namespace mbrl::gpu

@@ -1,0 +1,183 @@
+// The GPU runtime over CUDA: the only file that talks to it, apart from launches.
+#include <cuda_runtime.h>
+
+#include <atomic>
+#include <string>
+
+#include "cuda/gpu.h"
+#include "cuda/gpu_errors.h"
+#include "cuda/kernel.cuh"
+
+// The architectures this file is compiled for, such as "75 80 90".
+#ifndef MBRL_CUDA_ARCHITECTURES
+#define MBRL_CUDA_ARCHITECTURES "unknown architectures"
+#endif
+
+namespace mbrl::gpu {
+namespace {
+
+int device_in_use = -1;
+std::atomic<const char*> last_launched = "";  // for the text of a late error
+
+void check(cudaError_t error, const char* expression, const char* file, int line) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // clears what is not sticky
+  throw call_failed(expression,
+                    std::string(cudaGetErrorName(error)) + ", " + cudaGetErrorString(error),
+                    last_launched.load(), file, line);
+}
+
+#define MBRL_CUDA(expression) check((expression), #expression, __FILE__, __LINE__)
+
+cudaStream_t as_stream(void* stream) { return static_cast<cudaStream_t>(stream); }
+
+__global__ void probe_kernel() {}
+
+}  // namespace
+
+int device_count(std::string& why) {
+  int driver = 0, runtime = 0, count = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  // the count is left untouched on failure
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaSuccess && count > 0) return count;
+  cudaGetLastError();
+  if (driver == 0) {
+    why = "no NVIDIA driver is loaded";
+  } else if (error == cudaErrorInsufficientDriver) {
+    why = driver_too_old(driver, runtime);
+  } else if (error == cudaErrorNoDevice || error == cudaSuccess) {
+    why = "the driver shows no GPU (is CUDA_VISIBLE_DEVICES empty?)";
+  } else {
+    why = cudaGetErrorString(error);
+  }
+  return 0;
+}
+
+GpuInfo info(int device) {
+  cudaDeviceProp p{};
+  MBRL_CUDA(cudaGetDeviceProperties(&p, device));
+  GpuInfo i;
+  i.name = p.name;
+  i.compute_capability = 10 * p.major + p.minor;
+  i.num_sms = p.multiProcessorCount;
+  i.total_bytes = p.totalGlobalMem;
+  if (device == device_in_use) MBRL_CUDA(cudaMemGetInfo(&i.free_bytes, &i.total_bytes));
+  MBRL_CUDA(cudaDriverGetVersion(&i.driver_version));
+  MBRL_CUDA(cudaRuntimeGetVersion(&i.runtime_version));
+  return i;
+}
+
+void use_device(int device) {
+  MBRL_CUDA(cudaSetDevice(device));
+  // whether this binary holds code for the GPU shows with the first kernel
+  cudaFuncAttributes attributes{};
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, probe_kernel);
+  if (error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction) {
+    cudaGetLastError();
+    throw unsupported_architecture(info(device).name, info(device).compute_capability,
+                                   MBRL_CUDA_ARCHITECTURES);
+  }
+  check(error, "cudaFuncGetAttributes(probe)", __FILE__, __LINE__);
+  device_in_use = device;
+}
+
+bool in_use() { return device_in_use >= 0; }
+
+void* allocate_device(std::size_t bytes, const char* name) {
+  void* data = nullptr;
+  const cudaError_t error = cudaMalloc(&data, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    std::size_t free_bytes = 0, total_bytes = 0;
+    MBRL_CUDA(cudaMemGetInfo(&free_bytes, &total_bytes));
+    throw out_of_memory(name, bytes, free_bytes, total_bytes, device_in_use);
+  }
+  check(error, "cudaMalloc", __FILE__, __LINE__);
+  return data;
+}
+
+void* allocate_pinned(std::size_t bytes, const char*) {
+  void* data = nullptr;
+  MBRL_CUDA(cudaHostAlloc(&data, bytes, cudaHostAllocPortable | cudaHostAllocMapped));
+  return data;
+}
+
+// errors of an earlier launch may surface here; they are reported by the next call that can throw
+void free_device(void* data) noexcept { cudaFree(data); }
+void free_pinned(void* data) noexcept { cudaFreeHost(data); }
+
+void* create_stream() {
+  cudaStream_t stream = nullptr;
+  MBRL_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  return stream;
+}
+
+void destroy_stream(void* stream) noexcept { cudaStreamDestroy(as_stream(stream)); }
+
+void synchronize(void* stream) { MBRL_CUDA(cudaStreamSynchronize(as_stream(stream))); }
+
+void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
+  if (bytes == 0) return;
+  MBRL_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, as_stream(stream)));
+}
+
+void zero_async(void* to, std::size_t bytes, void* stream) {
+  if (bytes == 0) return;
+  MBRL_CUDA(cudaMemsetAsync(to, 0, bytes, as_stream(stream)));
+}
+
+void copy_and_wait(void* to, const void* from, std::size_t bytes) {
+  // streams here do not wait for the default stream, so wait for them
+  MBRL_CUDA(cudaDeviceSynchronize());
+  MBRL_CUDA(cudaMemcpy(to, from, bytes, cudaMemcpyDefault));
+}
+
+void begin_capture(void* stream) {
+  MBRL_CUDA(cudaStreamBeginCapture(as_stream(stream), cudaStreamCaptureModeThreadLocal));
+}
+
+void* end_capture(void* stream, std::size_t& num_nodes) {
+  cudaGraph_t graph = nullptr;
+  MBRL_CUDA(cudaStreamEndCapture(as_stream(stream), &graph));
+  MBRL_CUDA(cudaGraphGetNodes(graph, nullptr, &num_nodes));
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  check(error, "cudaGraphInstantiate", __FILE__, __LINE__);
+  return executable;
+}
+
+void abandon_capture(void* stream) noexcept {
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(as_stream(stream), &graph);
+  if (graph != nullptr) cudaGraphDestroy(graph);
+  cudaGetLastError();
+}
+
+void launch_graph(void* graph, void* stream) {
+  last_launched = "a recorded graph";
+  MBRL_CUDA(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), as_stream(stream)));
+}
+
+void destroy_graph(void* graph) noexcept {
+  cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+}
+
+void check_launch(const char* name) {
+  last_launched = name;
+  check(cudaGetLastError(), name, __FILE__, __LINE__);
+}
+
+void allow_shared_memory(const void* kernel, const char* name, std::size_t bytes) {
+  int available = 0;
+  MBRL_CUDA(
+      cudaDeviceGetAttribute(&available, cudaDevAttrMaxSharedMemoryPerBlockOptin, device_in_use));
+  if (bytes > static_cast<std::size_t>(available))
+    throw too_little_shared_memory(name, bytes, static_cast<std::size_t>(available));
+  MBRL_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(bytes)));
+}
+
+}  // namespace mbrl::gpu

@@ -1,0 +1,146 @@
+// What kernels see of CUDA: index variables, shared memory, barriers, warp exchange, matrix
+// instructions and the launch.
+//
+// Kernel sources include this header and none of the toolkit's, so that the same sources also
+// compile with the host compiler: tests/emulator/emulator.h defines the same names and runs every
+// thread of a block as a fiber. Matrix instructions are warp-wide; all 32 lanes take part.
+#pragma once
+
+#if !defined(__CUDACC__)
+#include "tests/emulator/emulator.h"
+#else
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cuda/stream.h"
+
+namespace mbrl::gpu {
+
+/// Blocks, threads per block and bytes of dynamic shared memory of a launch.
+struct LaunchShape {
+  dim3 grid;
+  int threads;
+  std::size_t shared_bytes = 0;
+};
+
+/// Throws DeviceError naming the kernel if the launch failed.
+void check_launch(const char* name);
+/// Allows `kernel` more than 48 KiB of dynamic shared memory; DeviceError if the device has less.
+void allow_shared_memory(const void* kernel, const char* name, std::size_t bytes);
+
+/// Issues `kernel` on the stream. `name` appears in errors.
+template <typename... Parameters, typename... Arguments>
+void launch(Stream& stream, const char* name, void (*kernel)(Parameters...),
+            const LaunchShape& shape, const Arguments&... arguments) {
+  if (shape.shared_bytes > 48 * 1024)
+    allow_shared_memory(reinterpret_cast<const void*>(kernel), name, shape.shared_bytes);
+  kernel<<<shape.grid, shape.threads, shape.shared_bytes,
+           static_cast<cudaStream_t>(stream.handle())>>>(Parameters(arguments)...);
+  check_launch(name);
+}
+
+/// The block's dynamic shared memory, 16-byte aligned and uninitialised.
+__device__ __forceinline__ float* shared_floats() {
+  extern __shared__ float4 memory[];
+  return reinterpret_cast<float*>(memory);
+}
+
+__device__ __forceinline__ void sync_block() { __syncthreads(); }
+__device__ __forceinline__ void sync_warp() { __syncwarp(); }
+
+/// The value of lane `lane`; of the lane whose number differs by `mask`.
+template <typename T>
+__device__ __forceinline__ T shuffle(T value, int lane) {
+  return __shfl_sync(0xffffffffu, value, lane);
+}
+template <typename T>
+__device__ __forceinline__ T shuffle_xor(T value, int mask) {
+  return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+/// Bit i is the predicate of lane i.
+__device__ __forceinline__ unsigned ballot(bool predicate) {
+  return __ballot_sync(0xffffffffu, predicate);
+}
+
+/// Operands of the matrix instructions: rounded to nearest, two to a word (low half first) for the
+/// 16-bit types.
+__device__ __forceinline__ std::uint32_t to_tf32(float x) {
+#if __CUDA_ARCH__ >= 800
+  std::uint32_t word;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(word) : "f"(x));
+  return word;
+#else
+  return __float_as_uint(x);
+#endif
+}
+__device__ __forceinline__ std::uint32_t pack_f16(float low, float high) {
+  const __half2 pair = __floats2half2_rn(low, high);
+  return reinterpret_cast<const std::uint32_t&>(pair);
+}
+__device__ __forceinline__ std::uint32_t pack_bf16(float low, float high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  return reinterpret_cast<const std::uint32_t&>(pair);
+}
+
+/// c += a b on one 16 x 8 tile, f32 accumulation. With g = lane / 4 and t = lane % 4 a lane holds
+///   c[0..3]  (g, 2t), (g, 2t+1), (g+8, 2t), (g+8, 2t+1)
+///   tf32, depth 8:     a[0..3]  (g, t), (g+8, t), (g, t+4), (g+8, t+4)
+///                      b[0..1]  (t, g), (t+4, g)
+///   16 bit, depth 16:  a[0..3]  (g, 2t..), (g+8, 2t..), (g, 2t+8..), (g+8, 2t+8..), pairs
+///                      b[0..1]  (2t.., g), (2t+8.., g), pairs
+/// tf32 and bf16 need compute capability 8.0; below it f16 takes two instructions of depth 8.
+__device__ __forceinline__ void mma_tf32(float (&c)[4], const std::uint32_t (&a)[4],
+                                         const std::uint32_t (&b)[2]) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  __trap();
+#endif
+}
+__device__ __forceinline__ void mma_bf16(float (&c)[4], const std::uint32_t (&a)[4],
+                                         const std::uint32_t (&b)[2]) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+      "{%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  __trap();
+#endif
+}
+__device__ __forceinline__ void mma_f16(float (&c)[4], const std::uint32_t (&a)[4],
+                                        const std::uint32_t (&b)[2]) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#elif __CUDA_ARCH__ >= 750
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(b[0]));
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[2]), "r"(a[3]), "r"(b[1]));
+#else
+  __trap();
+#endif
+}
+
+}  // namespace mbrl::gpu
+
+#endif

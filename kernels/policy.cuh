@@ -1,0 +1,58 @@
+// The policy on a few rows: its kernel, shared by acting, evaluation and the end of SAC updates.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/rng.h"
+#include "kernels/block_mlp.cuh"
+#include "kernels/squashed_gaussian.h"
+
+namespace mbrl::gpu {
+
+constexpr int kPolicyRows = 16;
+
+/// A block takes 16 observations [num_rows, S] to actions [num_rows, A]. `step` is read on the
+/// device, so that a recorded launch stays valid.
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kBlockThreads)
+    policy_kernel(const __grid_constant__ MlpTable actor, const float* parameters, int pitch, int S,
+                  int A, int num_rows, const float* observation, float* action, bool stochastic,
+                  RandomKey key, const std::uint64_t* step) {
+  BlockMlp<kPrecision, kPolicyRows> mlp(shared_floats(), pitch);
+  const int first = static_cast<int>(blockIdx.x) * kPolicyRows;
+  const int width = actor.layer[0].in_pitch;
+  for (int i = static_cast<int>(threadIdx.x); i < kPolicyRows * width; i += kBlockThreads) {
+    const int row = first + i / width, column = i % width;
+    const bool inside = row < num_rows && column < S;
+    mlp.tile()[i / width * pitch + column] =
+        inside ? observation[static_cast<std::size_t>(row) * S + column] : 0.0f;
+  }
+  sync_block();
+  mlp.forward(actor, parameters, Activation::kRelu, nullptr, first);
+  for (int i = static_cast<int>(threadIdx.x); i < kPolicyRows * A; i += kBlockThreads) {
+    const int row = first + i / A, k = i % A;
+    if (row >= num_rows) continue;
+    const float* output = mlp.tile() + i / A * pitch;
+    const float noise = stochastic ? normal(key, *step, static_cast<std::uint32_t>(row), k) : 0.0f;
+    action[static_cast<std::size_t>(row) * A + k] =
+        squashed_gaussian_action(output[k], output[A + k], noise);
+  }
+}
+
+template <Precision kPrecision>
+void launch_policy(Stream& stream, const MlpTable& actor, const float* parameters, int S, int A,
+                   int num_rows, const float* observation, float* action, bool stochastic,
+                   const RandomKey& key, const std::uint64_t* step) {
+  int width = 0;
+  for (int i = 0; i < actor.num_layers; ++i) {
+    const LayerLayout& l = actor.layer[i];
+    for (const int w : {l.in_pitch, padded(l.out)}) width = width < w ? w : width;
+  }
+  const int pitch = shared_pitch(width);
+  const auto blocks = static_cast<unsigned>((num_rows + kPolicyRows - 1) / kPolicyRows);
+  launch(stream, "policy", policy_kernel<kPrecision>,
+         {{blocks, 1, 1}, kBlockThreads, 2 * kPolicyRows * pitch * sizeof(float)}, actor,
+         parameters, pitch, S, A, num_rows, observation, action, stochastic, key, step);
+}
+
+}  // namespace mbrl::gpu

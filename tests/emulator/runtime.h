@@ -1,0 +1,23 @@
+// The GPU runtime on host memory: what cuda/gpu.h declares, for the emulator.
+//
+// A program linked with it has one GPU, cuda:0, on which the kernels of the tree run as fibers.
+// Device memory is out of reach between launches: a host access ends the program, as it would with
+// a GPU. Captured work is recorded with its arguments and repeated, so that a value which should
+// have been read from memory shows as a stale one.
+#pragma once
+
+#include <cstddef>
+
+namespace mbrl::emulator {
+
+/// Device memory that allocations may take in all; at start 4 GiB. Tests lower it.
+void set_device_memory(std::size_t bytes);
+
+/// The next `count` calls of the runtime succeed, the one after fails as the device would in the
+/// middle of a run; negative: never. At start: never.
+void fail_after(long count);
+
+/// Launches and copies issued so far, recorded ones counted when they are repeated.
+long num_issued();
+
+}  // namespace mbrl::emulator

@@ -1,0 +1,167 @@
+// Tests for kernels/rollout.cu: the GPU against its CPU twin.
+#include <gtest/gtest.h>
+
+#include <tuple>
+
+#include "kernels/rollout.h"
+#include "tests/support/gpu.h"
+
+namespace mbrl {
+namespace {
+
+// cartpole: 4 observations, 1 action; ends when the pole tilts, which branches do after some steps
+constexpr int kS = 4, kA = 1, kRecords = 100;
+const TransitionLayout kLayout{kS, kA};
+
+struct Problem {
+  Buffer<float> records{static_cast<std::size_t>(kRecords) * kLayout.pitch(), 0.0f};
+  Buffer<float> device_records;
+  SacState cpu_policy{kS, kA, {24, 24}}, gpu_policy{kS, kA, {24, 24}, Memory::kDevice};
+  EnsembleState cpu_model{4, kLayout, 24, 2}, gpu_model{4, kLayout, 24, 2, Memory::kDevice};
+  RolloutConstants constants;
+
+  Problem(int rows, int length) {
+    const RandomKey key{7, Purpose::kInit, 0};
+    for (int row = 0; row < kRecords; ++row)
+      for (int i = 0; i < kLayout.next_observation() + kS; ++i)
+        records[static_cast<std::size_t>(row) * kLayout.pitch() + i] =
+            0.1f * normal(key, static_cast<std::uint64_t>(row), 1, i);
+    device_records = on_device(records);
+    init_sac(cpu_policy, 3, 0, 1.0f);
+    init_sac(gpu_policy, 3, 0, 1.0f);
+    for (EnsembleState* model : {&cpu_model, &gpu_model}) {
+      init_ensemble(*model, 3, 0, -3.0f, -6.0f);
+      model->elites = {2, 0, 3};
+    }
+    constants = {.num_rows = rows,
+                 .length = length,
+                 .task = TaskId::kCartpole,
+                 .seed = 11,
+                 .learner = 1,
+                 .rollout_index = 5};
+  }
+};
+
+struct Imagined {
+  std::vector<float> records;
+  RolloutResult result;
+};
+
+Imagined run(Stream& stream, Problem& p, std::size_t capacity, std::size_t head) {
+  const bool gpu = stream.on_gpu();
+  const SacState& policy = gpu ? p.gpu_policy : p.cpu_policy;
+  const EnsembleState& model = gpu ? p.gpu_model : p.cpu_model;
+  const float* records = gpu ? p.device_records.data() : p.records.data();
+  RolloutWorkspace workspace(stream, policy, model, p.constants.num_rows);
+  Buffer<float> ring(capacity * kLayout.pitch(), -7.0f, stream.memory());
+  Imagined imagined;
+  imagined.result = rollout(stream, policy, model, {records, kLayout, kRecords},
+                            {ring.data(), capacity, head}, p.constants, workspace);
+  imagined.records = to_host(ring);
+  return imagined;
+}
+
+class RolloutGpuTest : public GpuTest,
+                       public testing::WithParamInterface<std::tuple<int, Precision>> {};
+
+TEST_P(RolloutGpuTest, WritesTheTransitionsOfTheCpuInTheSameOrder) {
+  const auto [rows, precision] = GetParam();
+  // one step, so that a branch which ends on one device only cannot shift the others
+  Problem p(rows, 1);
+  TwinStreams streams;
+  streams.gpu.set_precision(precision);
+  const std::size_t capacity = static_cast<std::size_t>(rows) + 13;
+  const Imagined wanted = run(streams.cpu, p, capacity, 20 % capacity);
+  const Imagined got = run(streams.gpu, p, capacity, 20 % capacity);
+  EXPECT_EQ(got.result.num_written, static_cast<std::size_t>(rows));
+  EXPECT_EQ(got.result.num_steps, 1);
+  EXPECT_TRUE(got.result.finite);
+  EXPECT_LT(relative_error(got.records, wanted.records), step_tolerance(precision));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, RolloutGpuTest,
+                         testing::Combine(testing::Values(1, 31, 33, 130, 700),
+                                          testing::ValuesIn(kAllPrecisions)),
+                         [](const auto& test) {
+                           return "rows" + std::to_string(std::get<0>(test.param)) + "_" +
+                                  precision_name(std::get<1>(test.param));
+                         });
+
+using RolloutLengthGpuTest = GpuTest;
+
+TEST_F(RolloutLengthGpuTest, FinishedBranchesDropOutAndTheRingWraps) {
+  Problem p(600, 4);
+  TwinStreams streams;
+  const std::size_t capacity = 1000;
+  const Imagined wanted = run(streams.cpu, p, capacity, 900);
+  const Imagined got = run(streams.gpu, p, capacity, 900);
+  EXPECT_GT(wanted.result.num_terminated, 20u);
+  EXPECT_LT(wanted.result.num_terminated, 580u);
+  EXPECT_EQ(got.result.num_written, wanted.result.num_written);
+  EXPECT_EQ(got.result.num_terminated, wanted.result.num_terminated);
+  EXPECT_EQ(got.result.num_steps, wanted.result.num_steps);
+  EXPECT_LT(relative_error(got.records, wanted.records), 1e-5);
+}
+
+TEST_F(RolloutLengthGpuTest, EndsEarlyWhenNoBranchIsLeft) {
+  Problem p(40, 30);
+  for (EnsembleState* model : {&p.cpu_model, &p.gpu_model}) {
+    // a wide noise that tips every pole soon
+    std::vector<float> bounds = to_host(model->logvar_bounds.value);
+    for (float& b : bounds) b = 2.0f;
+    from_host(model->logvar_bounds.value, bounds);
+  }
+  TwinStreams streams;
+  const Imagined wanted = run(streams.cpu, p, 2000, 0);
+  const Imagined got = run(streams.gpu, p, 2000, 0);
+  EXPECT_LT(wanted.result.num_steps, 30);
+  EXPECT_EQ(wanted.result.num_terminated, 40u);
+  EXPECT_EQ(got.result.num_steps, wanted.result.num_steps);
+  EXPECT_EQ(got.result.num_written, wanted.result.num_written);
+  EXPECT_EQ(got.result.num_terminated, 40u);
+}
+
+TEST_F(RolloutLengthGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
+  Problem p(300, 3);
+  TwinStreams with, without;
+  without.gpu.set_use_graphs(false);
+  EXPECT_EQ(run(with.gpu, p, 1000, 0).records, run(without.gpu, p, 1000, 0).records);
+}
+
+TEST_F(RolloutLengthGpuTest, AnotherCallUsesTheSameGraphWithOtherDraws) {
+  Problem p(100, 2);
+  TwinStreams streams;
+  RolloutWorkspace cpu(streams.cpu, p.cpu_policy, p.cpu_model, 100);
+  RolloutWorkspace gpu(streams.gpu, p.gpu_policy, p.gpu_model, 100);
+  Buffer<float> ring(400 * kLayout.pitch(), -7.0f);
+  Buffer<float> device_ring = on_device(ring);
+  std::size_t head = 0;
+  for (const std::uint64_t index : {std::uint64_t{1}, std::uint64_t{2}}) {
+    p.constants.rollout_index = index;
+    // elites change with every fit
+    for (EnsembleState* model : {&p.cpu_model, &p.gpu_model})
+      model->elites = index == 1 ? std::vector<int>{1} : std::vector<int>{3, 2, 1, 0};
+    const RolloutResult wanted =
+        rollout(streams.cpu, p.cpu_policy, p.cpu_model, {p.records.data(), kLayout, kRecords},
+                {ring.data(), 400, head}, p.constants, cpu);
+    const RolloutResult got = rollout(streams.gpu, p.gpu_policy, p.gpu_model,
+                                      {p.device_records.data(), kLayout, kRecords},
+                                      {device_ring.data(), 400, head}, p.constants, gpu);
+    EXPECT_EQ(got.num_written, wanted.num_written);
+    head = (head + wanted.num_written) % 400;
+  }
+  EXPECT_LT(relative_error(device_ring, ring), 1e-5);
+}
+
+TEST_F(RolloutLengthGpuTest, ReportsValuesThatAreNotFinite) {
+  Problem p(50, 1);
+  std::vector<float> values = to_host(p.gpu_model.members.value);
+  values[static_cast<std::size_t>(p.gpu_model.layout.layers.back().bias)] =
+      std::numeric_limits<float>::infinity();
+  from_host(p.gpu_model.members.value, values);
+  TwinStreams streams;
+  EXPECT_FALSE(run(streams.gpu, p, 100, 0).result.finite);
+}
+
+}  // namespace
+}  // namespace mbrl

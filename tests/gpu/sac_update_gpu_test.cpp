@@ -1,0 +1,204 @@
+// Tests for kernels/sac_update.cu and kernels/policy.cu: the GPU against its CPU twin.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "kernels/policy.h"
+#include "kernels/sac_update.h"
+#include "tests/support/gpu.h"
+
+namespace mbrl {
+namespace {
+
+constexpr int kS = 5, kA = 2, kRecords = 60;
+const TransitionLayout kLayout{kS, kA};
+
+// the same problem on both devices
+struct Problem {
+  Buffer<float> records{static_cast<std::size_t>(2 * kRecords) * kLayout.pitch(), 0.0f};
+  Buffer<float> device_records;
+  SacState cpu, gpu;
+  SacConstants constants;
+  int num_real;
+
+  Problem(int batch, int real, std::vector<int> hidden = {40, 24})
+      : cpu(kS, kA, hidden), gpu(kS, kA, hidden, Memory::kDevice), num_real(real) {
+    const RandomKey key{5, Purpose::kInit, 0};
+    for (int row = 0; row < 2 * kRecords; ++row) {
+      float* r = records.data() + static_cast<std::size_t>(row) * kLayout.pitch();
+      for (int i = 0; i < kLayout.next_observation() + kS; ++i)
+        r[i] = normal(key, static_cast<std::uint64_t>(row), 1, i);
+      r[kLayout.terminated()] = row % 7 == 0 ? 1.0f : 0.0f;
+      for (int i = 0; i < kA; ++i) r[kLayout.action() + i] = std::tanh(r[kLayout.action() + i]);
+    }
+    device_records = on_device(records);
+    for (SacState* state : {&cpu, &gpu}) init_sac(*state, 9, 0, 0.7f);
+    constants.batch_size = batch;
+    constants.adam.learning_rate = 1e-3f;
+    constants.target_entropy = -2.0f;
+    constants.tau = 0.05f;
+    constants.seed = 4;
+  }
+  MixedSource source(const Buffer<float>& from) const {
+    const std::size_t half = static_cast<std::size_t>(kRecords) * kLayout.pitch();
+    return {{from.data(), kLayout, kRecords}, {from.data() + half, kLayout, kRecords}, num_real};
+  }
+};
+
+// largest relative error over all parameters that an update changes
+double state_error(const SacState& gpu, const SacState& cpu) {
+  double worst = 0.0;
+  const auto compare = [&](const Buffer<float>& a, const Buffer<float>& b) {
+    const double error = relative_error(a, b);
+    worst = error <= worst ? worst : error;
+  };
+  for (int i = 0; i < 2; ++i) {
+    compare(gpu.critic[i].value, cpu.critic[i].value);
+    compare(gpu.critic[i].m, cpu.critic[i].m);
+    compare(gpu.critic[i].v, cpu.critic[i].v);
+    compare(gpu.target[i], cpu.target[i]);
+  }
+  compare(gpu.actor.value, cpu.actor.value);
+  compare(gpu.actor.m, cpu.actor.m);
+  compare(gpu.actor.v, cpu.actor.v);
+  compare(gpu.log_alpha.value, cpu.log_alpha.value);
+  compare(gpu.log_alpha.m, cpu.log_alpha.m);
+  return worst;
+}
+
+class SacUpdateGpuTest : public GpuTest,
+                         public testing::WithParamInterface<std::tuple<int, Precision>> {};
+
+TEST_P(SacUpdateGpuTest, OneUpdateIsThatOfTheCpu) {
+  const auto [batch, precision] = GetParam();
+  for (const bool simultaneous : {false, true}) {
+    Problem p(batch, batch / 3);
+    p.constants.simultaneous = simultaneous;
+    TwinStreams streams;
+    streams.gpu.set_precision(precision);
+    SacWorkspace cpu(streams.cpu, p.cpu, batch), gpu(streams.gpu, p.gpu, batch);
+    const SacLosses wanted = sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
+    const SacLosses got =
+        sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
+
+    const double allowed = step_tolerance(precision);
+    EXPECT_NEAR(got.critic_loss[0], wanted.critic_loss[0], allowed * wanted.critic_loss[0]);
+    EXPECT_NEAR(got.critic_loss[1], wanted.critic_loss[1], allowed * wanted.critic_loss[1]);
+    EXPECT_NEAR(got.actor_loss, wanted.actor_loss, allowed * (1.0 + std::abs(wanted.actor_loss)));
+    EXPECT_NEAR(got.mean_q, wanted.mean_q, allowed * (1.0 + std::abs(wanted.mean_q)));
+    EXPECT_NEAR(got.entropy, wanted.entropy, allowed * (1.0 + std::abs(wanted.entropy)));
+    EXPECT_EQ(got.alpha, wanted.alpha);
+    EXPECT_LT(state_error(p.gpu, p.cpu), 2.0 * allowed) << precision_name(precision);
+    EXPECT_EQ(p.gpu.num_updates, 1);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, SacUpdateGpuTest,
+                         testing::Combine(testing::Values(1, 31, 33, 70),
+                                          testing::ValuesIn(kAllPrecisions)),
+                         [](const auto& test) {
+                           return "batch" + std::to_string(std::get<0>(test.param)) + "_" +
+                                  precision_name(std::get<1>(test.param));
+                         });
+
+using SacGpuTest = GpuTest;
+
+TEST_F(SacGpuTest, ManyUpdatesInOneCallFollowTheCpu) {
+  Problem p(33, 10);
+  TwinStreams streams;
+  SacWorkspace cpu(streams.cpu, p.cpu, 33), gpu(streams.gpu, p.gpu, 33);
+  std::vector<SacLosses> wanted(4), got(4);
+  for (int call = 0; call < 3; ++call) {
+    sac_update(streams.cpu, wanted, p.cpu, p.source(p.records), p.constants, cpu);
+    sac_update(streams.gpu, got, p.gpu, p.source(p.device_records), p.constants, gpu);
+  }
+  EXPECT_EQ(p.gpu.num_updates, 12);
+  for (int i = 0; i < 4; ++i)
+    EXPECT_NEAR(got[i].critic_loss[0], wanted[i].critic_loss[0], 1e-4) << i;
+  EXPECT_LT(state_error(p.gpu, p.cpu), 2e-3);
+}
+
+TEST_F(SacGpuTest, WiderThanOneTurnOfTheWarpsAndThreeLayersDeep) {
+  Problem p(20, 20, {272, 33, 18});
+  TwinStreams streams;
+  SacWorkspace cpu(streams.cpu, p.cpu, 20), gpu(streams.gpu, p.gpu, 20);
+  sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
+  sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
+  EXPECT_LT(state_error(p.gpu, p.cpu), 4e-5);
+}
+
+TEST_F(SacGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
+  Problem graph(33, 10), eager(33, 10);
+  TwinStreams with, without;
+  without.gpu.set_use_graphs(false);
+  SacWorkspace a(with.gpu, graph.gpu, 33), b(without.gpu, eager.gpu, 33);
+  std::vector<SacLosses> losses(3);
+  std::vector<float> observation(kS, 0.3f), action_a(kA), action_b(kA);
+  for (std::uint64_t call = 0; call < 3; ++call) {
+    const RandomKey key{4, Purpose::kActionNoise, 0};
+    const ActRequest act_a{{observation.data(), 1, kS}, {action_a.data(), 1, kA}, true, key, call};
+    const ActRequest act_b{{observation.data(), 1, kS}, {action_b.data(), 1, kA}, true, key, call};
+    sac_update(with.gpu, losses, graph.gpu, graph.source(graph.device_records), graph.constants, a,
+               &act_a);
+    sac_update(without.gpu, losses, eager.gpu, eager.source(eager.device_records), eager.constants,
+               b, &act_b);
+    EXPECT_EQ(action_a, action_b) << call;
+  }
+  EXPECT_EQ(to_host(graph.gpu.actor.value), to_host(eager.gpu.actor.value));
+  EXPECT_EQ(to_host(graph.gpu.critic[1].v), to_host(eager.gpu.critic[1].v));
+  EXPECT_EQ(to_host(graph.gpu.target[0]), to_host(eager.gpu.target[0]));
+}
+
+TEST_F(SacGpuTest, ReplaysMayGrowAndMoveBetweenCalls) {
+  Problem p(33, 10);
+  TwinStreams streams;
+  SacWorkspace cpu(streams.cpu, p.cpu, 33), gpu(streams.gpu, p.gpu, 33);
+  const Buffer<float> moved = on_device(p.records);
+  for (const std::size_t size : {std::size_t{5}, std::size_t{40}}) {
+    MixedSource on_cpu = p.source(p.records);
+    MixedSource on_gpu = p.source(size == 5 ? p.device_records : moved);
+    on_cpu.imagined.size = on_gpu.imagined.size = size;
+    sac_update(streams.cpu, p.cpu, on_cpu, p.constants, cpu);
+    sac_update(streams.gpu, p.gpu, on_gpu, p.constants, gpu);
+  }
+  EXPECT_LT(state_error(p.gpu, p.cpu), 1e-3);
+}
+
+TEST_F(SacGpuTest, PaddingOfTheArenaStaysZero) {
+  Problem p(33, 10);
+  TwinStreams streams;
+  SacWorkspace gpu(streams.gpu, p.gpu, 33);
+  std::vector<SacLosses> losses(3);
+  sac_update(streams.gpu, losses, p.gpu, p.source(p.device_records), p.constants, gpu);
+  const std::vector<float> values = to_host(p.gpu.critic[0].value);
+  for (const LayerLayout& l : p.gpu.critic_layout.layers) {
+    for (int o = 0; o < l.out; ++o)
+      for (int i = l.in; i < l.in_pitch; ++i)
+        EXPECT_EQ(values[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i], 0.0f);
+    for (int o = l.out; o < padded(l.out); ++o) EXPECT_EQ(values[l.bias + o], 0.0f);
+  }
+}
+
+TEST_F(SacGpuTest, ActionsAreThoseOfTheCpu) {
+  Problem p(33, 10);
+  TwinStreams streams;
+  for (const bool stochastic : {false, true}) {
+    for (const int rows : {1, 15, 17, 40}) {
+      PolicyWorkspace cpu(streams.cpu, p.cpu, rows), gpu(streams.gpu, p.gpu, rows);
+      std::vector<float> observation(static_cast<std::size_t>(rows) * kS);
+      for (std::size_t i = 0; i < observation.size(); ++i)
+        observation[i] = std::sin(static_cast<float>(i));
+      std::vector<float> wanted(static_cast<std::size_t>(rows) * kA), got(wanted.size(), -9.0f);
+      const RandomKey key{4, Purpose::kActionNoise, 2};
+      policy_act(streams.cpu, p.cpu, {observation.data(), rows, kS}, {wanted.data(), rows, kA},
+                 stochastic, key, 77, cpu);
+      policy_act(streams.gpu, p.gpu, {observation.data(), rows, kS}, {got.data(), rows, kA},
+                 stochastic, key, 77, gpu);
+      for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 2e-6) << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mbrl

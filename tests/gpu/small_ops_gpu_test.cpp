@@ -1,0 +1,81 @@
+// Tests for kernels/permutation.cu, normalizer.cu and copies: the GPU against its CPU twin.
+#include <gtest/gtest.h>
+
+#include "kernels/normalizer.h"
+#include "kernels/permutation.h"
+#include "tests/support/gpu.h"
+#include "tests/support/matchers.h"
+
+namespace mbrl {
+namespace {
+
+using SmallOpsGpuTest = GpuTest;
+const RandomKey kKey{3, Purpose::kShuffle, 1};
+
+TEST_F(SmallOpsGpuTest, PermutationsAreThoseOfTheCpu) {
+  TwinStreams streams;
+  for (const std::size_t n : {1u, 31u, 257u, 5000u}) {
+    Buffer<std::uint32_t> wanted(n), got(n, Memory::kDevice);
+    PermutationScratch cpu, gpu;
+    random_permutation(streams.cpu, {wanted.data(), n}, kKey, 4, 2, cpu);
+    random_permutation(streams.gpu, {got.data(), n}, kKey, 4, 2, gpu);
+    EXPECT_EQ(to_host(got), to_host(wanted)) << n;
+  }
+}
+
+TEST_F(SmallOpsGpuTest, BootstrapsAndShufflesAreThoseOfTheCpu) {
+  TwinStreams streams;
+  for (const int n : {1, 33, 1000}) {
+    const std::size_t size = 3u * static_cast<std::size_t>(n);
+    Buffer<std::uint32_t> from(50), drawn(size), shuffled(size);
+    for (std::uint32_t i = 0; i < 50; ++i) from[i] = 900 - i;
+    Buffer<std::uint32_t> gpu_from(50, Memory::kDevice), gpu_drawn(size, Memory::kDevice),
+        gpu_shuffled(size, Memory::kDevice);
+    from_host(gpu_from, to_host(from));
+    std::vector<PermutationScratch> cpu, gpu;
+
+    draw_rows(streams.cpu, {drawn.data(), 3, n}, {from.data(), 50}, kKey, 8);
+    draw_rows(streams.gpu, {gpu_drawn.data(), 3, n}, {gpu_from.data(), 50}, kKey, 8);
+    EXPECT_EQ(to_host(gpu_drawn), to_host(drawn));
+    shuffle_rows(streams.cpu, {shuffled.data(), 3, n}, {drawn.data(), 3, n}, kKey, 9, cpu);
+    shuffle_rows(streams.gpu, {gpu_shuffled.data(), 3, n}, {gpu_drawn.data(), 3, n}, kKey, 9, gpu);
+    EXPECT_EQ(to_host(gpu_shuffled), to_host(shuffled));
+  }
+}
+
+TEST_F(SmallOpsGpuTest, MomentsAreThoseOfTheCpu) {
+  TwinStreams streams;
+  // more columns than a row of threads, rows in three chunks, one constant column
+  constexpr int kColumns = 37, kRows = 9000;
+  Buffer<float> rows(static_cast<std::size_t>(kRows) * 40);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    rows[i] = i % 40 == 5 ? 3.0f : 100.0f + normal(kKey, i / 40, 0, static_cast<int>(i % 40));
+  const Buffer<float> gpu_rows = on_device(rows);
+  Buffer<std::uint32_t> indices(kRows), gpu_indices(kRows, Memory::kDevice);
+  for (std::uint32_t i = 0; i < kRows; ++i) indices[i] = (i * 7919u) % kRows;
+  from_host(gpu_indices, to_host(indices));
+  Buffer<float> mean(kColumns), inv_std(kColumns);
+  Buffer<float> gpu_mean(kColumns, Memory::kDevice), gpu_inv_std(kColumns, Memory::kDevice);
+  Buffer<double> scratch, gpu_scratch;
+  fit_normalizer(streams.cpu, rows.data(), 40, {indices.data(), kRows}, kColumns,
+                 {mean.data(), kColumns}, {inv_std.data(), kColumns}, 1e-6f, scratch);
+  fit_normalizer(streams.gpu, gpu_rows.data(), 40, {gpu_indices.data(), kRows}, kColumns,
+                 {gpu_mean.data(), kColumns}, {gpu_inv_std.data(), kColumns}, 1e-6f, gpu_scratch);
+  EXPECT_LT(relative_error(gpu_mean, mean), 1e-7);
+  EXPECT_LT(relative_error(gpu_inv_std, inv_std), 1e-7);
+  EXPECT_EQ(to_host(gpu_inv_std)[5], 1.0f);
+}
+
+TEST_F(SmallOpsGpuTest, CopiesKeepTheOrderOfTheStream) {
+  TwinStreams streams;
+  Buffer<float> device(4, 1.0f, Memory::kDevice), other(4, Memory::kDevice);
+  std::vector<float> host(4, 5.0f);
+  copy(streams.gpu, device.data(), host.data(), 2);
+  copy(streams.gpu, other.data(), device.data(), 4);
+  copy(streams.gpu, host.data(), other.data(), 4);
+  streams.gpu.synchronize();
+  EXPECT_EQ(host, (std::vector<float>{5, 5, 1, 1}));
+}
+
+}  // namespace
+}  // namespace mbrl
