@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "cuda/check.h"
+#include "cuda/gpu_errors.h"
 #include "cuda/thread_pool.h"
 
 namespace mbrl {
@@ -27,13 +28,13 @@ std::string value_in_file(const std::string& path, const std::string& key) {
 
 }  // namespace
 
-Device parse_device(const std::string& text) {
-  if (text == "auto" || text == "cpu") return {};
+Device select_device(const std::string& text) {
+  if (text == "cpu") return {};
 
-  // "cuda" or "cuda:N"
-  bool readable = text == "cuda";
+  // "auto", "cuda" or "cuda:N"
+  int index = 0;
+  bool readable = text == "auto" || text == "cuda";
   if (text.starts_with("cuda:")) {
-    int index = -1;
     const char *begin = text.data() + 5, *end = text.data() + text.size();
     const auto result = std::from_chars(begin, end, index);
     readable = result.ec == std::errc() && result.ptr == end && index >= 0;
@@ -42,14 +43,84 @@ Device parse_device(const std::string& text) {
     throw ConfigError(fmt::format(
         "--device {} is unknown; expected auto, cpu, cuda or cuda:N such as cuda:0.", text));
   }
-  const std::string gpus = nvidia_gpus();
-  throw DeviceError(
-      fmt::format("--device {} was asked for, but this program was built without CUDA and {}. Use "
-                  "--device cpu, or "
-                  "--device auto to take what there is.",
-                  text,
-                  gpus.empty() ? "finds no GPU on this machine"
-                               : "cannot use the GPU it finds (" + gpus + ")"));
+
+  const std::string reason = no_gpu_reason();
+  if (text == "auto") {
+    if (!reason.empty()) return {};
+    try {
+      gpu::use_device(0);
+    } catch (const DeviceError&) {
+      return {};  // doctor tells why
+    }
+    return {Device::Kind::kCuda, 0};
+  }
+  if (!reason.empty())
+    throw DeviceError(
+        fmt::format("--device {} was asked for, but {}. Use --device cpu, or --device "
+                    "auto to take what there is.",
+                    text, reason));
+  std::string why;
+  const int count = gpu::device_count(why);
+  if (index >= count)
+    throw DeviceError(
+        fmt::format("--device {} was asked for, but this machine has {} GPU{}: "
+                    "cuda:0{}. `mbrl_gpu doctor` describes them.",
+                    text, count, count == 1 ? "" : "s",
+                    count == 1 ? "" : fmt::format(" to cuda:{}", count - 1)));
+  gpu::use_device(index);
+  return {Device::Kind::kCuda, index};
+}
+
+std::string no_gpu_reason() {
+  if (!gpu::linked()) {
+    const std::string gpus = nvidia_gpus();
+    return fmt::format("this program was built without CUDA and {}",
+                       gpus.empty() ? "finds no GPU on this machine"
+                                    : "cannot use the GPU it finds (" + gpus + ")");
+  }
+  std::string why;
+  return gpu::device_count(why) > 0 ? "" : why;
+}
+
+Precision select_precision(const std::string& name, const Device& device) {
+  struct Format {
+    const char* name;
+    Precision precision;
+    int capability;  // smallest that has the matrix instructions
+  };
+  constexpr Format kFormats[] = {{"fp32", Precision::kFp32, 0},
+                                 {"tf32", Precision::kTf32, 80},
+                                 {"fp16", Precision::kFp16, 75},
+                                 {"bf16", Precision::kBf16, 80}};
+  for (const Format& format : kFormats) {
+    if (name != format.name) continue;
+    if (format.precision == Precision::kFp32) return format.precision;
+    if (device.kind == Device::Kind::kCpu)
+      throw DeviceError(fmt::format(
+          "device.precision is {}, but this run is on the CPU, which computes in fp32 only. Set "
+          "device.precision=fp32, or use --device cuda:0 on a machine with a GPU.",
+          name));
+    const gpu::GpuInfo info = gpu::info(device.index);
+    if (info.compute_capability < format.capability)
+      throw DeviceError(fmt::format(
+          "device.precision is {}, which needs compute capability {}.{}; {} has {}.{}. Set "
+          "device.precision={}.",
+          name, format.capability / 10, format.capability % 10, info.name,
+          info.compute_capability / 10, info.compute_capability % 10,
+          info.compute_capability >= 75 ? "fp32 or fp16" : "fp32"));
+    return format.precision;
+  }
+  throw ConfigError(
+      fmt::format("device.precision is {}; expected fp32, tf32, fp16 or bf16.", name));
+}
+
+std::string gpu_description(int index) {
+  const gpu::GpuInfo i = gpu::info(index);
+  return fmt::format(
+      "{}, compute capability {}.{}, {} SMs, {}, driver for CUDA {}.{}, built with CUDA {}.{}",
+      i.name, i.compute_capability / 10, i.compute_capability % 10, i.num_sms,
+      gpu::byte_text(i.total_bytes), i.driver_version / 1000, i.driver_version % 1000 / 10,
+      i.runtime_version / 1000, i.runtime_version % 1000 / 10);
 }
 
 std::string device_name(const Device& device) {

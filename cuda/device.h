@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "cuda/stream.h"
+
 namespace mbrl {
 
 struct Device {
@@ -11,12 +13,20 @@ struct Device {
   int index = 0;  // of the GPU; 0 on the CPU
 };
 
-/// Reads "auto", "cpu", "cuda" (the first GPU) or "cuda:N"; auto is the CPU where no GPU can be
-/// used.
+/// Reads "auto", "cpu", "cuda" (the first GPU) or "cuda:N", and makes a GPU the one this process
+/// works on; auto is the CPU where no GPU can be used.
 ///
 /// Errors   ConfigError for any other text, DeviceError if the device cannot be used by this
-/// program.
-Device parse_device(const std::string& text);
+///          program.
+Device select_device(const std::string& text);
+
+/// Why this program cannot use a GPU here: built without CUDA, no driver, ...; "" if it can.
+std::string no_gpu_reason();
+
+/// The operand format called `name`: fp32, tf32, fp16 or bf16.
+///
+/// Errors   ConfigError for another name, DeviceError if the device does not have it.
+Precision select_precision(const std::string& name, const Device& device);
 
 /// "cpu" or "cuda:0".
 std::string device_name(const Device& device);
@@ -33,6 +43,9 @@ CpuInfo cpu_info();
 
 /// The same on one line: "AMD EPYC 9655 96-Core Processor, AVX2 and AVX-512, 2 of 96 cores".
 std::string cpu_description();
+
+/// "NVIDIA H200, compute capability 9.0, 132 SMs, 139.8 GiB, driver for CUDA 13.0, ...".
+std::string gpu_description(int index);
 
 /// Models of the NVIDIA GPUs the driver shows, separated by commas; "" without a driver or a GPU.
 std::string nvidia_gpus();

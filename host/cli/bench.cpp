@@ -14,6 +14,7 @@
 #include "envs/pool.h"
 #include "host/cli/cli.h"
 #include "host/config/load.h"
+#include "host/run/open_device.h"
 #include "kernels/rollout.h"
 #include "kernels/tile_mlp.h"
 
@@ -56,7 +57,11 @@ struct Row {
 /// Prints rows as a table, or as one JSON object per line.
 class Report {
  public:
-  Report(bool json, int num_threads) : json_(json), num_threads_(num_threads) {
+  Report(bool json, int num_threads, std::string device, std::string precision)
+      : json_(json),
+        num_threads_(num_threads),
+        device_(std::move(device)),
+        precision_(std::move(precision)) {
     if (!json_)
       fmt::print("{:<22} {:<34} {:>12} {:<16} {:>9} {:>9} {:>9} {:>6}  {}\n", "operation", "shape",
                  "rate", "", "median", "q1", "q3", "floor", "provider");
@@ -70,9 +75,9 @@ class Report {
     if (json_) {
       nlohmann::ordered_json j{{"operation", row.operation},
                                {"shape", row.shape},
-                               {"device", "cpu"},
+                               {"device", device_},
                                {"threads", num_threads_},
-                               {"precision", "fp32"}};
+                               {"precision", precision_}};
       j["time_s"] = row.time.median;
       j["time_q1_s"] = row.time.low;
       j["time_q3_s"] = row.time.high;
@@ -98,6 +103,7 @@ class Report {
 
   bool json_;
   int num_threads_;
+  std::string device_, precision_;
   double peak_ = 0.0;
 };
 
@@ -145,19 +151,22 @@ Buffer<float> random_transitions(const TransitionLayout& layout, int count) {
 
 class Bench {
  public:
-  Bench(const Config& config, int num_threads, double seconds, bool json)
+  Bench(const Config& config, OpenDevice& device, double seconds, bool json)
       : config_(config),
-        pool_(num_threads),
-        stream_(pool_),
+        stream_(device.stream),
+        pool_(device.stream.pool()),
         seconds_(seconds),
-        report_(json, num_threads) {}
+        report_(json, pool_.num_threads(), device_name(device.device), config.device.precision),
+        provider_(stream_.on_gpu() ? "cuda" : simd().name) {}
 
   void run() {
-    gemm();
+    if (!stream_.on_gpu()) gemm();
     const auto env = make_env(config_.env);
     layout_ = {env->spec().observation_size, env->spec().action_size};
     task_ = env->spec().task;
-    records_ = random_transitions(layout_, kRecords);
+    const Buffer<float> records = random_transitions(layout_, kRecords);
+    records_ = Buffer<float>(records.size(), stream_.memory(), "benchmark records");
+    from_host(records_, to_host(records));
     sac();
     model();
     environments();
@@ -211,45 +220,62 @@ class Bench {
 
   void sac() {
     for (const bool simultaneous : {false, true}) {
-      SacState state(layout_.observation_size, layout_.action_size, config_.sac.hidden_sizes);
+      SacState state(layout_.observation_size, layout_.action_size, config_.sac.hidden_sizes,
+                     stream_.memory());
       init_sac(state, 1, 0, 1.0f);
+      // as many updates per call as a training step makes
+      std::vector<SacLosses> losses(static_cast<std::size_t>(config_.sac.updates_per_step));
       SacWorkspace workspace(stream_, state, config_.sac.batch_size);
       const MixedSource source{view(), view(),
                                static_cast<int>(config_.sac.batch_size * config_.loop.real_ratio)};
       SacConstants constants{.batch_size = config_.sac.batch_size, .simultaneous = simultaneous};
-      const Timing time =
-          measure([&] { sac_update(stream_, state, source, constants, workspace); }, seconds_);
+      const Timing time = measure(
+          [&] { sac_update(stream_, losses, state, source, constants, workspace); }, seconds_);
+      const auto updates = static_cast<double>(losses.size());
       report_.add({simultaneous ? "sac simultaneous" : "sac sequential",
                    fmt::format("S {} A {} batch {}", layout_.observation_size, layout_.action_size,
                                constants.batch_size),
-                   "updates/s", simd().name, time, 1.0, sac_flop(state, constants.batch_size)});
+                   "updates/s", provider_, time, updates,
+                   updates * sac_flop(state, constants.batch_size)});
     }
   }
 
   void model() {
     const ModelConfig& m = config_.model;
-    EnsembleState state(m.ensemble_size, layout_, m.hidden_size, m.num_hidden_layers);
+    EnsembleState state(m.ensemble_size, layout_, m.hidden_size, m.num_hidden_layers,
+                        stream_.memory());
     init_ensemble(state, 1, 0, m.init_max_logvar, m.init_min_logvar);
     EnsembleWorkspace workspace(stream_, state, m.batch_size);
     const EnsembleConstants constants{{m.learning_rate}, m.weight_decay, m.logvar_penalty};
-    std::vector<std::uint32_t> indices(static_cast<std::size_t>(m.ensemble_size) * m.batch_size);
+    // an epoch of steps where a step alone would measure the wait for the device
+    const int steps = stream_.on_gpu() ? 64 : 1;
+    std::vector<std::uint32_t> indices(static_cast<std::size_t>(m.ensemble_size) * m.batch_size *
+                                       steps);
     for (std::size_t i = 0; i < indices.size(); ++i)
       indices[i] = uniform_index(RandomKey{}.bits(0, static_cast<std::uint32_t>(i)).x, kRecords);
-    const Matrix<const std::uint32_t> rows(indices.data(), m.ensemble_size, m.batch_size);
+    Buffer<std::uint32_t> rows(indices.size(), stream_.memory(), "benchmark rows");
+    from_host(rows, indices);
     const Timing step_time = measure(
-        [&] { ensemble_epoch(stream_, state, view(), rows, m.batch_size, constants, workspace); },
+        [&] {
+          ensemble_epoch(stream_, state, view(),
+                         {rows.data(), m.ensemble_size, steps * m.batch_size}, m.batch_size,
+                         constants, workspace);
+        },
         seconds_);
     const std::string shape =
         fmt::format("{} members, {} x {}", m.ensemble_size, m.num_hidden_layers, m.hidden_size);
     report_.add({"ensemble step", shape + fmt::format(", batch {}", m.batch_size), "steps/s",
-                 simd().name, step_time, 1.0, ensemble_flop(state, m.batch_size)});
+                 provider_, step_time, static_cast<double>(steps),
+                 steps * ensemble_flop(state, m.batch_size)});
 
-    SacState policy(layout_.observation_size, layout_.action_size, config_.sac.hidden_sizes);
+    SacState policy(layout_.observation_size, layout_.action_size, config_.sac.hidden_sizes,
+                    stream_.memory());
     init_sac(policy, 1, 0, 1.0f);
     state.elites.resize(static_cast<std::size_t>(m.num_elites));
     const int num_rows = config_.rollout.batch_size;
     RolloutWorkspace rollout_workspace(stream_, policy, state, num_rows);
-    Buffer<float> ring(static_cast<std::size_t>(num_rows) * layout_.pitch());
+    Buffer<float> ring(static_cast<std::size_t>(num_rows) * layout_.pitch(), stream_.memory(),
+                       "benchmark ring");
     const RingView view_of_ring{ring.data(), static_cast<std::size_t>(num_rows), 0};
     RolloutConstants rollout_constants{.num_rows = num_rows, .length = 1, .task = task_};
     const Timing rollout_time = measure(
@@ -259,7 +285,7 @@ class Bench {
                   rollout_workspace);
         },
         seconds_);
-    report_.add({"rollout", fmt::format("{} rows, 1 step", num_rows), "states/s", simd().name,
+    report_.add({"rollout", fmt::format("{} rows, 1 step", num_rows), "states/s", provider_,
                  rollout_time, static_cast<double>(num_rows),
                  2.0 * num_rows * (forward_mac(policy.actor_layout) + forward_mac(state.layout))});
   }
@@ -284,10 +310,11 @@ class Bench {
   }
 
   Config config_;
-  ThreadPool pool_;
-  Stream stream_;
+  Stream& stream_;
+  ThreadPool& pool_;
   double seconds_;
   Report report_;
+  std::string provider_;
   TransitionLayout layout_;
   TaskId task_{};
   Buffer<float> records_;
@@ -318,10 +345,10 @@ void add_bench(CLI::App& program) {
   bench->add_flag("--json", o->json, "one JSON object per line");
   bench->callback([o] {
     const Config config = resolve_config(o->name, o->overrides);
-    parse_device(o->device);
-    if (!o->json) fmt::print("{}\n", cpu_description());
-    Bench(config, o->num_threads > 0 ? o->num_threads : available_cores(), o->seconds, o->json)
-        .run();
+    ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
+    OpenDevice device(o->device, config.device, pool);
+    if (!o->json) fmt::print("{}\n", device.description());
+    Bench(config, device, o->seconds, o->json).run();
   });
 }
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <memory>
 
+#include "cuda/check.h"
 #include "cuda/device.h"
 #include "host/cli/cli.h"
 #include "host/config/version.h"
@@ -69,9 +70,23 @@ void print_cpu() {
 }
 
 void print_gpu() {
-  const std::string gpus = nvidia_gpus();
-  print_line("GPU", (gpus.empty() ? "none found" : gpus) + "; built without CUDA");
-  print_advice("this build runs on the CPU (--device cpu or auto).");
+  const std::string reason = no_gpu_reason();
+  if (!reason.empty()) {
+    print_line("GPU", "none: " + reason);
+    print_advice("this program runs on the CPU here (--device cpu or auto).");
+    if (!gpu::linked() && !nvidia_gpus().empty())
+      print_advice("to use it: install the CUDA toolkit and build again with -DMBRL_CUDA=on.");
+    return;
+  }
+  std::string why;
+  for (int i = 0; i < gpu::device_count(why); ++i) {
+    print_line("GPU", fmt::format("cuda:{}: {}", i, gpu_description(i)));
+    try {
+      gpu::use_device(i);
+    } catch (const DeviceError& error) {
+      print_advice(error.what());
+    }
+  }
 }
 
 void print_libraries() {

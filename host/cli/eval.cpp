@@ -3,10 +3,9 @@
 
 #include <memory>
 
-#include "cuda/device.h"
-#include "cuda/stream.h"
 #include "host/cli/cli.h"
 #include "host/run/checkpoints.h"
+#include "host/run/open_device.h"
 
 namespace mbrl {
 
@@ -28,12 +27,11 @@ void add_eval(CLI::App& program) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   eval->callback([o] {
-    parse_device(o->device);
     const std::filesystem::path path = find_checkpoint(o->run);
     const Config config = checkpoint_config(path);
     ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
-    Stream stream(pool);
-    const auto learner = make_learner(config, stream, {});
+    OpenDevice device(o->device, config.device, pool);
+    const auto learner = make_learner(config, device.stream, {});
     load_checkpoint(path, *learner, config);
     const Evaluation evaluation = learner->evaluate(o->num_episodes);
     fmt::print("checkpoint {}\nenvironment {}\n", path.string(), config.env.name);

@@ -78,12 +78,6 @@ void check_config(const Config& config, std::string_view origin) {
               "loop.min_replay_size is {}, but loop.replay_capacity keeps only {} transitions, so "
               "training would never start.",
               config.loop.min_replay_size, config.loop.replay_capacity));
-
-  require(config.device.precision == "fp32",
-          fmt::format(
-              "device.precision is {}; this program computes on the CPU, in fp32 only. The other "
-              "precisions need a GPU and a build with CUDA. Set device.precision=fp32.",
-              config.device.precision));
 }
 
 }  // namespace mbrl

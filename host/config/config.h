@@ -86,7 +86,10 @@ struct CheckpointConfig {
 };
 
 struct DeviceConfig {
-  std::string precision = "fp32";  // of the matrix products; master weights are always fp32
+  // operands of matrix products: fp32 | tf32 | fp16 | bf16. Sums, parameters and losses are fp32
+  // always; all but fp32 need a GPU
+  std::string precision = "fp32";
+  bool graphs = true;  // GPU: launch recorded sequences as one graph; off: kernel by kernel
 };
 
 /// One run. Sections appear under these names in JSON: env, model, rollout, sac, loop, eval,

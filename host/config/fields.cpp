@@ -148,10 +148,12 @@ std::vector<Field> make_fields() {
       {MBRL_KEY(checkpoint, keep), "checkpoints kept, newest first", "", at_least(1)},
 
       {MBRL_KEY(device, precision),
-       "precision of the matrix products; master weights are always fp32",
+       "operands of matrix products; sums and parameters are always fp32; all but fp32 need a GPU",
        "",
        {},
        {"fp32", "tf32", "fp16", "bf16"}},
+      {MBRL_KEY(device, graphs),
+       "GPU: launch recorded sequences as one graph; false: kernel by kernel, to find errors", ""},
   };
 }
 

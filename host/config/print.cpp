@@ -16,11 +16,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// name and seed are levels of the run's folder beside the hash, and checkpoint.* says only how
-// often the state is saved: neither changes what a run computes. eval.* stays in, as it decides
-// which rows metrics.csv has
+// name and seed are levels of the run's folder beside the hash; checkpoint.* says only how often
+// the state is saved, device.graphs only how kernels are launched: none changes what a run
+// computes. eval.* stays in, as it decides which rows metrics.csv has
 bool is_hashed(const Field& field) {
-  return field.path() != "name" && field.path() != "seed" && field.section != "checkpoint";
+  return field.path() != "name" && field.path() != "seed" && field.section != "checkpoint" &&
+         field.path() != "device.graphs";
 }
 
 // FNV-1a, 32 bits

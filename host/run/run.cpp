@@ -6,7 +6,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cuda/device.h"
 #include "cuda/stream.h"
 #include "host/algo/learner.h"
 #include "host/config/print.h"
@@ -14,6 +13,7 @@
 #include "host/io/progress.h"
 #include "host/run/checkpoints.h"
 #include "host/run/loop.h"
+#include "host/run/open_device.h"
 #include "host/run/recorder.h"
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
@@ -39,7 +39,7 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
 /// A training in progress: what the loop's hooks work on.
 class Training {
  public:
-  Training(const RunOptions& options, const RunDir& dir, ThreadPool& pool);
+  Training(const RunOptions& options, const RunDir& dir, OpenDevice& device);
 
   ExitCode run();
 
@@ -52,7 +52,7 @@ class Training {
 
   const RunOptions& options_;
   const RunDir& dir_;
-  Stream stream_;
+  OpenDevice& device_;
   Progress progress_;
   std::string stage_;
   std::unique_ptr<Recorder> recorder_;
@@ -64,9 +64,9 @@ class Training {
   double final_return_ = std::nan(""), best_return_ = std::nan("");
 };
 
-Training::Training(const RunOptions& options, const RunDir& dir, ThreadPool& pool)
-    : options_(options), dir_(dir), stream_(pool) {
-  learner_ = make_learner(options.config, stream_, hooks());
+Training::Training(const RunOptions& options, const RunDir& dir, OpenDevice& device)
+    : options_(options), dir_(dir), device_(device) {
+  learner_ = make_learner(options.config, device_.stream, hooks());
   std::int64_t resumed_at = -1;
   if (const auto path = checkpoint_to_resume(options.resume, dir, hooks().warn)) {
     const nlohmann::json run = load_checkpoint(*path, *learner_, options.config);
@@ -140,7 +140,7 @@ void Training::write_summary(const std::string& status) {
        {"unstable_steps", learner_->num_broken()},
        {"seed", options_.config.seed},
        {"config_hash", config_hash(options_.config)},
-       {"device", device_name(parse_device(options_.device))}});
+       {"device", device_name(device_.device)}});
 }
 
 ExitCode Training::run() {
@@ -188,16 +188,17 @@ ExitCode Training::run() {
 }  // namespace
 
 ExitCode run_training(const RunOptions& options) {
-  const Device device = parse_device(options.device);
   install_signal_handlers();
   const int num_threads = options.num_threads > 0 ? options.num_threads : available_cores();
   ThreadPool pool(num_threads);
-  const RunDir dir = RunDir::open(options.runs, options.config, options.command,
-                                  fmt::format("{}, {} threads", device_name(device), num_threads));
-  fmt::print("{}\nrun      {}\ndevice   {}: {}, {} threads\n\n", config_table(options.config),
-             dir.path().string(), device_name(device), cpu_description(), num_threads);
+  OpenDevice device(options.device, options.config.device, pool);
+  const RunDir dir =
+      RunDir::open(options.runs, options.config, options.command,
+                   fmt::format("{}, {} threads", device_name(device.device), num_threads));
+  fmt::print("{}\nrun      {}\ndevice   {}, {} threads\n\n", config_table(options.config),
+             dir.path().string(), device.description(), num_threads);
   std::fflush(stdout);
-  return Training(options, dir, pool).run();
+  return Training(options, dir, device).run();
 }
 
 }  // namespace mbrl

@@ -11,7 +11,7 @@ namespace {
 
 std::string error_of(const std::string& text) {
   try {
-    parse_device(text);
+    select_device(text);
   } catch (const Error& error) {
     return error.what();
   }
@@ -19,13 +19,13 @@ std::string error_of(const std::string& text) {
 }
 
 TEST(DeviceTest, AutoAndCpuAreTheCpuInABuildWithoutCuda) {
-  EXPECT_EQ(device_name(parse_device("auto")), "cpu");
-  EXPECT_EQ(device_name(parse_device("cpu")), "cpu");
+  EXPECT_EQ(device_name(select_device("auto")), "cpu");
+  EXPECT_EQ(device_name(select_device("cpu")), "cpu");
 }
 
 TEST(DeviceTest, AGpuThatCannotBeUsedIsADeviceError) {
-  EXPECT_THROW(parse_device("cuda"), DeviceError);
-  EXPECT_THROW(parse_device("cuda:1"), DeviceError);
+  EXPECT_THROW(select_device("cuda"), DeviceError);
+  EXPECT_THROW(select_device("cuda:1"), DeviceError);
   if (!nvidia_gpus().empty()) GTEST_SKIP() << "this machine has a GPU, the text names it";
   EXPECT_EQ(
       error_of("cuda:1"),
@@ -33,11 +33,24 @@ TEST(DeviceTest, AGpuThatCannotBeUsedIsADeviceError) {
       "this machine. Use --device cpu, or --device auto to take what there is.");
 }
 
+TEST(DeviceTest, OtherPrecisionsNeedAGpu) {
+  EXPECT_EQ(select_precision("fp32", {}), Precision::kFp32);
+  try {
+    select_precision("bf16", {});
+    FAIL() << "the CPU has no bf16";
+  } catch (const DeviceError& error) {
+    EXPECT_EQ(error.code(), ExitCode::kDevice);
+    EXPECT_STREQ(error.what(),
+                 "device.precision is bf16, but this run is on the CPU, which computes in fp32 "
+                 "only. Set device.precision=fp32, or use --device cuda:0 on a machine with a GPU.");
+  }
+}
+
 TEST(DeviceTest, OtherTextsAreUsageErrors) {
   EXPECT_EQ(error_of("gpu"),
             "--device gpu is unknown; expected auto, cpu, cuda or cuda:N such as cuda:0.");
   for (const char* text : {"", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "CPU"}) {
-    EXPECT_THROW(parse_device(text), ConfigError) << text;
+    EXPECT_THROW(select_device(text), ConfigError) << text;
   }
 }
 

@@ -84,11 +84,5 @@ TEST(CheckConfigTest, TheNameIsAFolders) {
   EXPECT_EQ(error_after([](Config& c) { c.name = "hopper-v2.1_b"; }), "no error");
 }
 
-TEST(CheckConfigTest, OtherPrecisionsNeedAGpu) {
-  EXPECT_EQ(error_after([](Config& c) { c.device.precision = "bf16"; }),
-            "x.json: device.precision is bf16; this program computes on the CPU, in fp32 only. The "
-            "other precisions need a GPU and a build with CUDA. Set device.precision=fp32.");
-}
-
 }  // namespace
 }  // namespace mbrl

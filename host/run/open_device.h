@@ -1,0 +1,26 @@
+// The device a command runs on.
+#pragma once
+
+#include <string>
+
+#include "cuda/device.h"
+#include "cuda/stream.h"
+#include "host/config/config.h"
+
+namespace mbrl {
+
+/// A device made ready: its stream, in the precision and the way of launching that the config asks
+/// for.
+///
+/// Errors   those of select_device and select_precision.
+struct OpenDevice {
+  OpenDevice(const std::string& text, const DeviceConfig& config, ThreadPool& pool);
+
+  /// "cpu: AMD EPYC, AVX2 and AVX-512, 2 of 2 cores" or "cuda:0: NVIDIA H200, ...".
+  std::string description() const;
+
+  Device device;
+  Stream stream;
+};
+
+}  // namespace mbrl

@@ -1,0 +1,136 @@
+// Tests for what a GPU may do to a run, with faults that only the emulated runtime can provoke:
+// out of memory, errors in the middle, access from the host, work per step.
+#include "tests/emulator/runtime.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cuda/check.h"
+#include "cuda/device.h"
+#include "host/algo/learner.h"
+#include "kernels/sac_update.h"
+#include "tests/support/gpu.h"
+#include "tests/support/matchers.h"
+
+namespace mbrl {
+namespace {
+
+class EmulatedRuntimeTest : public GpuTest {
+ protected:
+  void TearDown() override {
+    emulator::set_device_memory(std::size_t{4} << 30);
+    emulator::fail_after(-1);
+  }
+};
+
+Config small_config() {
+  Config c;
+  c.env.name = "cartpole";
+  c.model.ensemble_size = 2;
+  c.model.num_elites = 1;
+  c.model.hidden_size = 8;
+  c.model.num_hidden_layers = 1;
+  c.model.weight_decay = {0, 0};
+  c.model.max_epochs = 1;
+  c.rollout.batch_size = 50;
+  c.sac.hidden_sizes = {8};
+  c.sac.batch_size = 32;
+  c.loop.num_exploration_steps = 50;
+  c.loop.min_replay_size = 10;
+  return c;
+}
+
+TEST_F(EmulatedRuntimeTest, AutoTakesTheGpu) {
+  EXPECT_EQ(device_name(select_device("auto")), "cuda:0");
+  EXPECT_EQ(device_name(select_device("cuda")), "cuda:0");
+  EXPECT_EQ(device_name(select_device("cpu")), "cpu");
+  EXPECT_EQ(select_precision("bf16", select_device("cuda:0")), Precision::kBf16);
+}
+
+TEST_F(EmulatedRuntimeTest, AGpuThatIsNotThereIsNamed) {
+  EXPECT_EQ(error_text<DeviceError>([] { select_device("cuda:3"); }),
+            "--device cuda:3 was asked for, but this machine has 1 GPU: cuda:0. `mbrl_gpu doctor` "
+            "describes them.");
+}
+
+TEST_F(EmulatedRuntimeTest, OutOfMemoryNamesTheBufferItsSizeAndTheWayOut) {
+  emulator::set_device_memory(std::size_t{32} << 20);
+  TwinStreams streams;
+  const std::string text =
+      error_text<DeviceError>([&] { make_learner(small_config(), streams.gpu, {}); });
+  // 1,000,000 transitions of 16 floats
+  EXPECT_THAT(text, testing::StartsWith("61.0 MiB of device memory for the real replay could not "
+                                        "be had on cuda:0: "));
+  EXPECT_THAT(text, testing::HasSubstr("of 32.0 MiB are free. Lower rollout.batch_size"));
+}
+
+TEST_F(EmulatedRuntimeTest, AFaultInTheMiddleOfARunIsADeviceError) {
+  TwinStreams streams;
+  const auto learner = make_learner(small_config(), streams.gpu, {});
+  while (learner->exploring()) learner->step();
+  emulator::fail_after(40);
+  const std::string text = error_text<DeviceError>([&] {
+    for (int i = 0; i < 100; ++i) learner->step();
+  });
+  EXPECT_THAT(text, testing::HasSubstr("failed: cudaErrorLaunchFailure"));
+  EXPECT_THAT(text, testing::HasSubstr("The last checkpoint is intact"));
+}
+
+TEST_F(EmulatedRuntimeTest, AFaultDuringCaptureLeavesTheStreamUsable) {
+  TwinStreams streams;
+  SacState state(3, 1, {16}, Memory::kDevice);
+  init_sac(state, 1, 0, 1.0f);
+  const Buffer<float> records(80, 0.1f, Memory::kDevice);
+  const TransitionLayout layout{3, 1};
+  const TransitionsView view{records.data(), layout, 5};
+  SacWorkspace workspace(streams.gpu, state, 16);
+  const SacConstants constants{.batch_size = 16};
+  std::vector<SacLosses> losses(2);
+  const auto update = [&] {
+    sac_update(streams.gpu, losses, state, {view, view, 8}, constants, workspace);
+  };
+  emulator::fail_after(12);  // behind the allocations, amid the launches
+  EXPECT_THROW(update(), DeviceError);
+  emulator::fail_after(-1);
+  update();
+  EXPECT_EQ(state.num_updates, 2);
+}
+
+TEST_F(EmulatedRuntimeTest, AnEnvironmentStepIsOneGraphOfFourLaunchesPerUpdateAndThreeMore) {
+  TwinStreams streams;
+  SacState state(3, 1, {16}, Memory::kDevice);
+  init_sac(state, 1, 0, 1.0f);
+  const Buffer<float> records(80, 0.1f, Memory::kDevice);
+  const TransitionLayout layout{3, 1};
+  const TransitionsView view{records.data(), layout, 5};
+  SacWorkspace workspace(streams.gpu, state, 16);
+  std::vector<SacLosses> losses(20);
+  std::vector<float> observation(3, 0.1f), action(1);
+  const ActRequest act{{observation.data(), 1, 3}, {action.data(), 1, 1}, true, {}, 0};
+  const auto update = [&] {
+    sac_update(streams.gpu, losses, state, {view, view, 8}, {.batch_size = 16}, workspace, &act);
+  };
+  update();
+  const long before = emulator::num_issued();
+  update();
+  EXPECT_EQ(emulator::num_issued() - before, 4 * 20 + 3);
+}
+
+TEST_F(EmulatedRuntimeTest, TheHostCannotReachDeviceMemory) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        const Buffer<float> buffer(100, 1.0f, Memory::kDevice);
+        const volatile float value = buffer[3];
+        static_cast<void>(value);
+      },
+      "");
+}
+
+TEST_F(EmulatedRuntimeTest, DeviceMemoryStartsAsNan) {
+  const Buffer<float> buffer(3, Memory::kDevice);
+  for (const float x : to_host(buffer)) EXPECT_TRUE(std::isnan(x));
+}
+
+}  // namespace
+}  // namespace mbrl

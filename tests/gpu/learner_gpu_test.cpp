@@ -1,0 +1,124 @@
+// Tests for whole learners on a GPU: they follow the CPU at first, repeat themselves, and resume.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "host/algo/mbpo.h"
+#include "host/run/checkpoints.h"
+#include "tests/support/gpu.h"
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+using LearnerGpuTest = GpuTest;
+
+Config small_config() {
+  Config c;
+  c.env.name = "cartpole";
+  c.model.ensemble_size = 3;
+  c.model.num_elites = 2;
+  c.model.hidden_size = 16;
+  c.model.num_hidden_layers = 2;
+  c.model.weight_decay = {1e-4f, 1e-4f, 1e-4f};
+  c.model.max_epochs = 2;
+  c.model.batch_size = 32;
+  c.rollout.batch_size = 100;
+  c.rollout.schedule = {0, 2, 1, 3};
+  c.sac.hidden_sizes = {16, 16};
+  c.sac.batch_size = 32;
+  c.sac.updates_per_step = 3;
+  c.loop.epoch_length = 20;
+  c.loop.num_exploration_steps = 50;
+  c.loop.min_replay_size = 10;
+  c.loop.model_train_interval = 10;
+  c.loop.replay_capacity = 200;
+  c.seed = 3;
+  return c;
+}
+
+// the learner after `steps` environment steps past exploration
+std::unique_ptr<Learner> train(Stream& stream, const Config& config, int steps) {
+  std::unique_ptr<Learner> learner = make_learner(config, stream, {});
+  while (learner->train_steps() < steps) learner->step();
+  return learner;
+}
+
+TEST_F(LearnerGpuTest, FollowsTheCpuInItsFirstUpdates) {
+  TwinStreams streams;
+  const auto cpu = train(streams.cpu, small_config(), 4);
+  const auto gpu = train(streams.gpu, small_config(), 4);
+  EXPECT_EQ(gpu->env_steps(), cpu->env_steps());
+  EXPECT_EQ(gpu->num_updates(), 12);
+  EXPECT_LT(relative_error(gpu->policy().actor.value, cpu->policy().actor.value), 1e-3);
+  EXPECT_LT(relative_error(gpu->policy().critic[0].value, cpu->policy().critic[0].value), 1e-3);
+  const auto& wanted = dynamic_cast<const Mbpo&>(*cpu).model();
+  const auto& got = dynamic_cast<const Mbpo&>(*gpu).model();
+  EXPECT_EQ(got.elites, wanted.elites);
+  EXPECT_LT(relative_error(got.members.value, wanted.members.value), 1e-3);
+
+  // means over the first updates, and what the fit and the rollout reported
+  const std::vector<double> a = gpu->take_metrics(), b = cpu->take_metrics();
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(b[i])) continue;
+    EXPECT_NEAR(a[i], b[i], 1e-3 * (1.0 + std::abs(b[i]))) << gpu->metric_names()[i];
+  }
+}
+
+TEST_F(LearnerGpuTest, TheSameSeedGivesTheSameRun) {
+  TwinStreams streams;
+  const auto one = train(streams.gpu, small_config(), 25);
+  Stream other(streams.pool, Stream::Kind::kGpu);
+  other.set_use_graphs(false);
+  const auto two = train(other, small_config(), 25);
+  EXPECT_EQ(to_host(one->policy().actor.value), to_host(two->policy().actor.value));
+  EXPECT_EQ(to_host(one->policy().target[1]), to_host(two->policy().target[1]));
+  EXPECT_EQ(one->evaluate(2).returns, two->evaluate(2).returns);
+}
+
+TEST_F(LearnerGpuTest, AResumedRunEqualsOneThatWasNotStopped) {
+  const TemporaryDirectory directory;
+  TwinStreams streams;
+  const Config config = small_config();
+  const auto whole = train(streams.gpu, config, 24);
+
+  const auto first = train(streams.gpu, config, 13);
+  save_checkpoint(directory.path(), *first, config, {});
+  const auto second = make_learner(config, streams.gpu, {});
+  load_checkpoint(find_checkpoint(directory.path()), *second, config);
+  while (second->train_steps() < 24) second->step();
+
+  EXPECT_EQ(to_host(second->policy().actor.value), to_host(whole->policy().actor.value));
+  EXPECT_EQ(to_host(second->policy().critic[0].v), to_host(whole->policy().critic[0].v));
+  const auto& model = dynamic_cast<const Mbpo&>(*second).model();
+  EXPECT_EQ(to_host(model.members.value),
+            to_host(dynamic_cast<const Mbpo&>(*whole).model().members.value));
+}
+
+TEST_F(LearnerGpuTest, ACheckpointOfTheGpuGoesOnOnTheCpu) {
+  const TemporaryDirectory directory;
+  TwinStreams streams;
+  const Config config = small_config();
+  const auto gpu = train(streams.gpu, config, 3);
+  save_checkpoint(directory.path(), *gpu, config, {});
+  const auto cpu = make_learner(config, streams.cpu, {});
+  load_checkpoint(find_checkpoint(directory.path()), *cpu, config);
+  EXPECT_EQ(to_host(cpu->policy().actor.value), to_host(gpu->policy().actor.value));
+  EXPECT_EQ(cpu->real_replay().size(), gpu->real_replay().size());
+  cpu->step();
+  gpu->step();
+  EXPECT_LT(relative_error(gpu->policy().actor.value, cpu->policy().actor.value), 1e-4);
+}
+
+TEST_F(LearnerGpuTest, PlainSacRunsToo) {
+  TwinStreams streams;
+  Config config = small_config();
+  config.algorithm = "sac";
+  const auto cpu = train(streams.cpu, config, 4);
+  const auto gpu = train(streams.gpu, config, 4);
+  EXPECT_LT(relative_error(gpu->policy().actor.value, cpu->policy().actor.value), 1e-3);
+}
+
+}  // namespace
+}  // namespace mbrl
