@@ -66,6 +66,22 @@ __device__ __forceinline__ unsigned ballot(bool predicate) {
   return __ballot_sync(0xffffffffu, predicate);
 }
 
+/// Whether this architecture multiplies operands of the format; a kernel that is compiled for one
+/// that does not stops at once, and holds no code behind that. select_precision never asks for it.
+template <Precision kPrecision>
+__device__ __forceinline__ bool lacks_format() {
+#if defined(__CUDA_ARCH__)
+  constexpr int kNeeded = kPrecision == Precision::kFp32   ? 0
+                          : kPrecision == Precision::kFp16 ? 750
+                                                           : 800;
+  if constexpr (__CUDA_ARCH__ < kNeeded) {
+    __trap();
+    return true;
+  }
+#endif
+  return false;
+}
+
 /// Operands of the matrix instructions: rounded to nearest, two to a word (low half first) for the
 /// 16-bit types.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {

@@ -75,8 +75,9 @@ __device__ void load_model_input(Mlp& mlp, const EnsembleArrays& a, float* saved
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     ensemble_rows_kernel(const __grid_constant__ EnsembleArrays a, int step_in_graph) {
+  if (lacks_format<kPrecision>()) return;
   const int step = a.plan->first_step + step_in_graph;
   const int batch = a.batch_rows(step);
   const int tile = static_cast<int>(blockIdx.x), e = static_cast<int>(blockIdx.y);
@@ -176,10 +177,11 @@ __device__ void update_bounds(const EnsembleArrays& a, const AdamStep& adam, int
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     ensemble_update_kernel(const __grid_constant__ EnsembleArrays a,
                            const __grid_constant__ UpdateTable table, int step_in_graph,
                            float* losses) {
+  if (lacks_format<kPrecision>()) return;
   const int step = a.plan->first_step + step_in_graph;
   const int batch = a.batch_rows(step);
   if (batch == 0) return;
@@ -198,10 +200,11 @@ __global__ void ensemble_advance_kernel(EpochPlan* plan) { plan->first_step += k
 
 // squared errors of a tile of holdout rows, summed per row, then over rows
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     ensemble_holdout_kernel(const __grid_constant__ EnsembleArrays a,
                             const __grid_constant__ TransitionsView data,
                             const std::uint32_t* indices, int num_rows, double* sums) {
+  if (lacks_format<kPrecision>()) return;
   const int first = static_cast<int>(blockIdx.x) * kModelRows, e = static_cast<int>(blockIdx.y);
   const int rows = num_rows - first < kModelRows ? num_rows - first : kModelRows;
   const auto record = [&](int row) {

@@ -14,10 +14,11 @@ constexpr int kPolicyRows = 16;
 /// A block takes 16 observations [num_rows, S] to actions [num_rows, A]. `step` is read on the
 /// device, so that a recorded launch stays valid.
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     policy_kernel(const __grid_constant__ MlpTable actor, const float* parameters, int pitch, int S,
                   int A, int num_rows, const float* observation, float* action, bool stochastic,
                   RandomKey key, const std::uint64_t* step) {
+  if (lacks_format<kPrecision>()) return;
   BlockMlp<kPrecision, kPolicyRows> mlp(shared_floats(), pitch);
   const int first = static_cast<int>(blockIdx.x) * kPolicyRows;
   const int width = actor.layer[0].in_pitch;

@@ -28,6 +28,7 @@ namespace mbrl::gpu {
 namespace {
 
 constexpr int kMaxElites = 32;
+constexpr int kTerminated = 1, kNotFinite = 2;  // bits of a row's outcome
 
 /// Rows of a block: enough to pay for streaming a whole network's weights.
 template <Precision kPrecision>
@@ -56,7 +57,7 @@ struct RolloutArrays {
   std::size_t member_size;
   float *state, *action, *next_state;  // [rows, S], [rows, A], [rows, S]
   std::uint32_t *row_id, *next_row_id, *order;
-  std::uint8_t *chosen, *terminated;
+  std::uint8_t *chosen, *outcome;
   int* counts;  // per (bucket, tile of kSortRows), then their first positions
   RolloutPlan* plan;
   TransitionLayout layout;
@@ -88,8 +89,9 @@ __global__ void rollout_start_kernel(const __grid_constant__ RolloutArrays a) {
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     rollout_act_kernel(const __grid_constant__ RolloutArrays a, int step) {
+  if (lacks_format<kPrecision>()) return;
   constexpr int kRows = kRolloutRows<kPrecision>;
   const int first = static_cast<int>(blockIdx.x) * kRows, live = a.plan->live;
   if (first >= live) return;
@@ -220,8 +222,9 @@ __global__ void rollout_order_kernel(const __grid_constant__ RolloutArrays a) {
 
 // s', r ~ member(s, a); end rule; record
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     rollout_step_kernel(const __grid_constant__ RolloutArrays a, int step) {
+  if (lacks_format<kPrecision>()) return;
   constexpr int kRows = kRolloutRows<kPrecision>;
   // block -> elite and rows of it
   int elite = 0, tile = static_cast<int>(blockIdx.x);
@@ -287,30 +290,41 @@ __global__ void __launch_bounds__(kBlockThreads)
     for (int i = a.layout.next_observation() + a.S; i < a.layout.pitch(); ++i) record[i] = 0.0f;
     const bool terminated = task_terminated(a.task, next);
     record[a.layout.terminated()] = terminated ? 1.0f : 0.0f;
-    a.terminated[at] = terminated;
-    if (!finite) a.plan->finite = 0;  // all writers write the same
+    a.outcome[at] =
+        static_cast<std::uint8_t>((terminated ? kTerminated : 0) | (finite ? 0 : kNotFinite));
   }
 }
 
+// per tile: rows that go on, and rows with a value that is not finite
 __global__ void rollout_survivors_kernel(const __grid_constant__ RolloutArrays a) {
   const int row = global_thread(), live = a.plan->live;
   if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
-  const WarpRank rank =
-      rank_in_block(row < live && !a.terminated[row], reinterpret_cast<int*>(shared_floats()));
-  if (threadIdx.x == 0) a.counts[blockIdx.x] = rank.total;
+  const int outcome = row < live ? a.outcome[row] : kTerminated;
+  auto* warp_counts = reinterpret_cast<int*>(shared_floats());
+  const WarpRank going_on = rank_in_block((outcome & kTerminated) == 0, warp_counts);
+  const WarpRank broken = rank_in_block((outcome & kNotFinite) != 0, warp_counts);
+  if (threadIdx.x == 0) {
+    a.counts[blockIdx.x] = going_on.total;
+    a.counts[a.num_sort_tiles + static_cast<int>(blockIdx.x)] = broken.total;
+  }
 }
 
 __global__ void rollout_survivor_offsets_kernel(const __grid_constant__ RolloutArrays a) {
   const int tiles = (a.plan->live + kSortRows - 1) / kSortRows;
-  const int total = exclusive_sums(a.counts, tiles, reinterpret_cast<int*>(shared_floats()));
-  if (threadIdx.x == 0) a.plan->survivors = total;
+  auto* scratch = reinterpret_cast<int*>(shared_floats());
+  const int survivors = exclusive_sums(a.counts, tiles, scratch);
+  const int broken = exclusive_sums(a.counts + a.num_sort_tiles, tiles, scratch);
+  if (threadIdx.x == 0) {
+    a.plan->survivors = survivors;
+    if (broken > 0) a.plan->finite = 0;
+  }
 }
 
 // survivors move up into the other pair of arrays
 __global__ void rollout_compact_kernel(const __grid_constant__ RolloutArrays a) {
   const int row = global_thread(), live = a.plan->live;
   if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
-  const bool goes_on = row < live && !a.terminated[row];
+  const bool goes_on = row < live && (a.outcome[row] & kTerminated) == 0;
   const WarpRank rank = rank_in_block(goes_on, reinterpret_cast<int*>(shared_floats()));
   if (!goes_on) return;
   const int to = a.counts[blockIdx.x] + rank.before;
@@ -347,7 +361,7 @@ class RolloutBuffers {
   int max_rows_;
   Buffer<float> state_, next_state_, action_;
   Buffer<std::uint32_t> row_id_, next_row_id_, order_;
-  Buffer<std::uint8_t> chosen_, terminated_;
+  Buffer<std::uint8_t> chosen_, outcome_;
   Buffer<int> counts_;
   Buffer<RolloutPlan> plan_, plan_on_device_;
   RolloutArrays arrays_{};
@@ -380,7 +394,7 @@ RolloutBuffers::RolloutBuffers(const SacState& policy, const EnsembleState& mode
   next_row_id_ = Buffer<std::uint32_t>(rows, Memory::kDevice, name);
   order_ = Buffer<std::uint32_t>(rows, Memory::kDevice, name);
   chosen_ = Buffer<std::uint8_t>(rows, Memory::kDevice, name);
-  terminated_ = Buffer<std::uint8_t>(rows, Memory::kDevice, name);
+  outcome_ = Buffer<std::uint8_t>(rows, Memory::kDevice, name);
   counts_ =
       Buffer<int>(static_cast<std::size_t>(kMaxElites) * static_cast<std::size_t>(a.num_sort_tiles),
                   Memory::kDevice, name);
@@ -389,7 +403,7 @@ RolloutBuffers::RolloutBuffers(const SacState& policy, const EnsembleState& mode
   a.action = action_.data();
   a.order = order_.data();
   a.chosen = chosen_.data();
-  a.terminated = terminated_.data();
+  a.outcome = outcome_.data();
   a.counts = counts_.data();
   a.plan = plan_on_device_.data();
 }

@@ -306,9 +306,10 @@ __device__ void SacBlock<kPrecision>::actor_loss() {
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     sac_critics_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                        int update) {
+  if (lacks_format<kPrecision>()) return;
   SacBlock<kPrecision> block(a, rule, update);
   const int role = static_cast<int>(blockIdx.y);
   if (role < 2) {
@@ -319,17 +320,19 @@ __global__ void __launch_bounds__(kBlockThreads)
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     sac_actor_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                      int update) {
+  if (lacks_format<kPrecision>()) return;
   SacBlock<kPrecision>(a, rule, update).actor_loss();
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     sac_update_critics_kernel(const __grid_constant__ SacArrays a,
                               const __grid_constant__ UpdateTable table,
                               const __grid_constant__ SacRule rule, int update) {
+  if (lacks_format<kPrecision>()) return;
   const ParameterStep step{a.critic_arrays[blockIdx.y], a.adam[update], rule.tau};
   update_network<kPrecision>(shared_floats(), table,
                              {a.critic_saved_layout, a.critic_saved[blockIdx.y]}, step,
@@ -357,11 +360,12 @@ __device__ void finish_update(const SacArrays& a, const SacRule& rule, const Ada
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     sac_update_actor_kernel(const __grid_constant__ SacArrays a,
                             const __grid_constant__ UpdateTable table,
                             const __grid_constant__ SacRule rule, int update, int num_tiles,
                             SacLosses* losses) {
+  if (lacks_format<kPrecision>()) return;
   const int block = static_cast<int>(blockIdx.x);
   if (block == table.num_blocks())
     return finish_update(a, rule, a.adam[update], num_tiles, losses + update);

@@ -1,7 +1,8 @@
 # Sourced by tools/run and tools/test: installs what is missing, configures and builds.
 #
-# build_target NAME... builds targets of the Release preset in build/cpu. Both scripts share that folder,
-# so a second call finds everything done.
+# build_target PRESET NAME... builds targets of a Release preset in build/PRESET: cpu; cuda, which adds the
+# GPU backend for all architectures; gpu, for the GPU of this machine alone. A second call finds
+# everything done.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -26,9 +27,15 @@ install_packages() {
     >&2 || { echo "apt-get could not install$missing; its messages above say why." >&2; exit 2; }
 }
 
+# the CUDA compiler, in the PATH or where the toolkit installs it; empty if there is none
+find_nvcc() { command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true; }
+
+# build_target PRESET NAME...
 build_target() {
-  [ -f build/cpu/build.ninja ] || cmake --preset cpu >build-configure.log 2>&1 ||
+  local preset=$1
+  shift
+  [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >build-configure.log 2>&1 ||
     { cat build-configure.log >&2; rm -f build-configure.log; exit 2; }
   rm -f build-configure.log
-  cmake --build build/cpu --target "$@" >&2 || exit 2
+  cmake --build "build/$preset" --target "$@" >&2 || exit 2
 }

@@ -168,6 +168,12 @@ __device__ __forceinline__ unsigned ballot(bool predicate, Where where = Where::
   return emulator::engine::vote(predicate, where);
 }
 
+/// The emulated GPU has all formats.
+template <Precision kPrecision>
+__device__ __forceinline__ bool lacks_format() {
+  return false;
+}
+
 /// Operands of the matrix instructions: rounded to nearest, two to a word (low half first) for the
 /// 16-bit types. Ties go away from zero for tf32 and to even for the others.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {

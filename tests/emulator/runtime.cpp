@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -34,8 +35,8 @@ struct EmulatedGraph {
 bool device_used = false;
 std::size_t device_limit = std::size_t{4} << 30;
 std::size_t device_taken = 0;
-long calls_left = -1;
-long issued = 0;
+std::atomic<long> calls_left = -1;
+std::atomic<long> issued = 0;
 
 // Device memory: pages that only launches and copies may touch. Each allocation ends at the end of
 // a page, with an untouchable page behind it, and addresses are never used again.

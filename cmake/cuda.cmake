@@ -1,0 +1,54 @@
+# The GPU backend: kernels and runtime as objects that a program links to have a GPU.
+#
+# MBRL_CUDA=auto takes a CUDA toolkit where there is one, on requires it, off builds without. The
+# architectures are CMAKE_CUDA_ARCHITECTURES; toolkits before 13 can target 70 as well.
+set(MBRL_CUDA auto CACHE STRING "Build the GPU backend: auto, on or off")
+set_property(CACHE MBRL_CUDA PROPERTY STRINGS auto on off)
+set(MBRL_WITH_CUDA OFF)
+if(MBRL_CUDA STREQUAL "off")
+  return()
+endif()
+
+# the toolkit installs nvcc outside the PATH
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  find_program(MBRL_NVCC nvcc PATHS /usr/local/cuda/bin)
+  mark_as_advanced(MBRL_NVCC)
+  if(MBRL_NVCC)
+    set(CMAKE_CUDA_COMPILER ${MBRL_NVCC})
+  endif()
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  if(MBRL_CUDA STREQUAL "on")
+    message(FATAL_ERROR "MBRL_CUDA=on needs nvcc: install the CUDA toolkit (12 or 13), or set CUDACXX to "
+      "its path. MBRL_CUDA=off builds for the CPU alone.")
+  endif()
+  message(STATUS "no CUDA toolkit found: building for the CPU alone (MBRL_CUDA=on says what is missing)")
+  return()
+endif()
+
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 75 80 90)
+endif()
+# ptxas tells registers, spills and shared memory of every kernel; the launcher keeps what it says
+set(CMAKE_CUDA_COMPILER_LAUNCHER ${PROJECT_SOURCE_DIR}/profiling/keep_ptxas_output)
+enable_language(CUDA)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 12 has C++20
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+find_package(CUDAToolkit REQUIRED)
+set(MBRL_WITH_CUDA ON)
+
+file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cuda/*.cu ${PROJECT_SOURCE_DIR}/kernels/*.cu)
+add_library(mbrl_cuda OBJECT ${cuda_sources})
+# no contraction: formulas shared with the CPU give the same floats; products say fma where they mean it
+target_compile_options(mbrl_cuda PRIVATE --expt-relaxed-constexpr -fmad=false -lineinfo -Xptxas -v)
+target_include_directories(mbrl_cuda PRIVATE ${PROJECT_SOURCE_DIR})
+list(JOIN CMAKE_CUDA_ARCHITECTURES " " built_for)
+set_source_files_properties(${PROJECT_SOURCE_DIR}/cuda/gpu_runtime.cu PROPERTIES
+  COMPILE_DEFINITIONS MBRL_CUDA_ARCHITECTURES="${built_for}")
+target_link_libraries(mbrl_cuda PUBLIC CUDA::cudart_static)
