@@ -52,3 +52,8 @@ list(JOIN CMAKE_CUDA_ARCHITECTURES " " built_for)
 set_source_files_properties(${PROJECT_SOURCE_DIR}/cuda/gpu_runtime.cu PROPERTIES
   COMPILE_DEFINITIONS MBRL_CUDA_ARCHITECTURES="${built_for}")
 target_link_libraries(mbrl_cuda PUBLIC CUDA::cudart_static)
+
+# the floors of the device at hand; profiling/README.md reads times against them
+add_executable(mbrl_probe ${PROJECT_SOURCE_DIR}/profiling/probe.cu)
+target_compile_options(mbrl_probe PRIVATE --expt-relaxed-constexpr)
+target_include_directories(mbrl_probe PRIVATE ${PROJECT_SOURCE_DIR})

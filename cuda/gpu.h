@@ -29,6 +29,9 @@ MBRL_GPU_ONLY void use_device(int device);
 /// Whether use_device() has been called.
 MBRL_GPU_ONLY bool in_use();
 
+/// Most dynamic shared memory a block may have on the device in use.
+MBRL_GPU_ONLY std::size_t shared_memory_limit();
+
 MBRL_GPU_ONLY void* allocate_device(std::size_t bytes, const char* name);
 MBRL_GPU_ONLY void* allocate_pinned(std::size_t bytes, const char* name);
 MBRL_GPU_ONLY void free_device(void* data) noexcept;

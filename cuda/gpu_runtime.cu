@@ -170,12 +170,15 @@ void check_launch(const char* name) {
   check(cudaGetLastError(), name, __FILE__, __LINE__);
 }
 
+std::size_t shared_memory_limit() {
+  int bytes = 0;
+  MBRL_CUDA(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device_in_use));
+  return static_cast<std::size_t>(bytes);
+}
+
 void allow_shared_memory(const void* kernel, const char* name, std::size_t bytes) {
-  int available = 0;
-  MBRL_CUDA(
-      cudaDeviceGetAttribute(&available, cudaDevAttrMaxSharedMemoryPerBlockOptin, device_in_use));
-  if (bytes > static_cast<std::size_t>(available))
-    throw too_little_shared_memory(name, bytes, static_cast<std::size_t>(available));
+  if (bytes > shared_memory_limit())
+    throw too_little_shared_memory(name, bytes, shared_memory_limit());
   MBRL_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                  static_cast<int>(bytes)));
 }

@@ -30,9 +30,16 @@ namespace {
 constexpr int kMaxElites = 32;
 constexpr int kTerminated = 1, kNotFinite = 2;  // bits of a row's outcome
 
-/// Rows of a block: enough to pay for streaming a whole network's weights.
+/// Rows of a block: as many as pay for streaming a whole network's weights, or fewer where shared
+/// memory is small.
 template <Precision kPrecision>
-constexpr int kRolloutRows = kPrecision == Precision::kFp32 ? 32 : 64;
+constexpr int kManyRows = kPrecision == Precision::kFp32 ? 32 : 64;
+constexpr int kFewRows = 16;
+
+/// Bytes of the activation tiles of a block.
+constexpr std::size_t tile_bytes(int rows, int pitch) {
+  return 2 * static_cast<std::size_t>(rows) * static_cast<std::size_t>(pitch) * sizeof(float);
+}
 constexpr int kSortRows = 256;  // rows per block of the sort and the compaction: one per thread
 
 /// What a call decides, and what its steps count.
@@ -88,11 +95,10 @@ __global__ void rollout_start_kernel(const __grid_constant__ RolloutArrays a) {
   a.row_id[row] = id;
 }
 
-template <Precision kPrecision>
+template <Precision kPrecision, int kRows>
 __global__ void __launch_bounds__(kBlockThreads, 1)
     rollout_act_kernel(const __grid_constant__ RolloutArrays a, int step) {
   if (lacks_format<kPrecision>()) return;
-  constexpr int kRows = kRolloutRows<kPrecision>;
   const int first = static_cast<int>(blockIdx.x) * kRows, live = a.plan->live;
   if (first >= live) return;
   const int rows = live - first < kRows ? live - first : kRows;
@@ -221,11 +227,10 @@ __global__ void rollout_order_kernel(const __grid_constant__ RolloutArrays a) {
 }
 
 // s', r ~ member(s, a); end rule; record
-template <Precision kPrecision>
+template <Precision kPrecision, int kRows>
 __global__ void __launch_bounds__(kBlockThreads, 1)
     rollout_step_kernel(const __grid_constant__ RolloutArrays a, int step) {
   if (lacks_format<kPrecision>()) return;
-  constexpr int kRows = kRolloutRows<kPrecision>;
   // block -> elite and rows of it
   int elite = 0, tile = static_cast<int>(blockIdx.x);
   const int* bucket_begin = a.plan->bucket_begin;
@@ -355,7 +360,7 @@ class RolloutBuffers {
                     const TransitionsView& real, const RingView& ring, const RolloutConstants& c);
 
  private:
-  template <Precision kPrecision>
+  template <Precision kPrecision, int kRows>
   void issue(Stream& stream, int length);
 
   int max_rows_;
@@ -408,12 +413,8 @@ RolloutBuffers::RolloutBuffers(const SacState& policy, const EnsembleState& mode
   a.plan = plan_on_device_.data();
 }
 
-template <Precision kPrecision>
+template <Precision kPrecision, int kRows>
 void RolloutBuffers::issue(Stream& stream, int length) {
-  constexpr int kRows = kRolloutRows<kPrecision>;
-  const auto tile_bytes = [](int pitch) {
-    return 2 * kRows * static_cast<std::size_t>(pitch) * sizeof(float);
-  };
   const auto blocks = [](int count) { return dim3{static_cast<unsigned>(count), 1, 1}; };
   const LaunchShape per_row{blocks(arrays_.num_sort_tiles), kSortRows, kSortRows * sizeof(int)};
   const LaunchShape one_block{blocks(1), kBlockThreads, kBlockThreads * sizeof(int)};
@@ -427,14 +428,14 @@ void RolloutBuffers::issue(Stream& stream, int length) {
   a.next_row_id = next_row_id_.data();
   launch(stream, "rollout_start", rollout_start_kernel, per_row, a);
   for (int step = 0; step < length; ++step) {
-    launch(stream, "rollout_act", rollout_act_kernel<kPrecision>,
-           {blocks(tiles), kBlockThreads, tile_bytes(a.policy_pitch)}, a, step);
+    launch(stream, "rollout_act", rollout_act_kernel<kPrecision, kRows>,
+           {blocks(tiles), kBlockThreads, tile_bytes(kRows, a.policy_pitch)}, a, step);
     launch(stream, "rollout_count", rollout_count_kernel, per_row, a);
     launch(stream, "rollout_bucket_offsets", rollout_bucket_offsets_kernel, one_block, a);
     launch(stream, "rollout_order", rollout_order_kernel, per_row, a);
     // every bucket may end in a part of a tile
-    launch(stream, "rollout_step", rollout_step_kernel<kPrecision>,
-           {blocks(tiles + kMaxElites), kBlockThreads, tile_bytes(a.member_pitch)}, a, step);
+    launch(stream, "rollout_step", rollout_step_kernel<kPrecision, kRows>,
+           {blocks(tiles + kMaxElites), kBlockThreads, tile_bytes(kRows, a.member_pitch)}, a, step);
     launch(stream, "rollout_survivors", rollout_survivors_kernel, per_row, a);
     launch(stream, "rollout_survivor_offsets", rollout_survivor_offsets_kernel, one_block, a);
     launch(stream, "rollout_compact", rollout_compact_kernel, per_row, a);
@@ -476,7 +477,14 @@ RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
   plan.num_elites = static_cast<int>(model.elites.size());
   std::copy(model.elites.begin(), model.elites.end(), plan.elites);
   graph_.run(stream, [&] {
-    with_precision(stream, [&]<Precision kPrecision>() { issue<kPrecision>(stream, c.length); });
+    with_precision(stream, [&]<Precision kPrecision>() {
+      const int pitch = std::max(a.policy_pitch, a.member_pitch);
+      if (tile_bytes(kManyRows<kPrecision>, pitch) <= shared_memory_limit()) {
+        issue<kPrecision, kManyRows<kPrecision>>(stream, c.length);
+      } else {
+        issue<kPrecision, kFewRows>(stream, c.length);
+      }
+    });
   });
   stream.synchronize();
   return {static_cast<std::size_t>(plan.num_written), static_cast<std::size_t>(plan.num_terminated),

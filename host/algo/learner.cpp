@@ -8,6 +8,7 @@
 #include "cuda/check.h"
 #include "host/algo/mbpo.h"
 #include "host/algo/sac.h"
+#include "profiling/nvtx.h"
 
 namespace mbrl {
 namespace {
@@ -67,6 +68,7 @@ Learner::Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_
 
 void Learner::collect() {
   hooks_.on_stage(exploring_ ? "explore" : "env_step");
+  const StageRange range(exploring_ ? "explore" : "env_step", env_steps_);
   const int A = layout_.action_size, S = layout_.observation_size;
   const Matrix<float> action(action_.data(), 1, A);
   const auto step_index = static_cast<std::uint64_t>(env_steps_);
@@ -107,6 +109,7 @@ void Learner::collect() {
   const bool ended = step.terminated[0] || step.truncated[0];
   const bool insert_now = ended || config_.loop.pool_insertion == "step";
   if (insert_now) {
+    const StageRange ingest("ingest", env_steps_);
     real_.append(stream_, pending_.data(),
                  pending_.size() / static_cast<std::size_t>(layout_.pitch()));
     pending_.clear();
@@ -133,6 +136,7 @@ void Learner::end_episode(const PoolStep& step) {
 void Learner::update_policy(int count, const TransitionsView& imagined, double real_ratio) {
   if (real_.size() < static_cast<std::size_t>(config_.loop.min_replay_size)) return;
   hooks_.on_stage("sac");
+  const StageRange range("sac", env_steps_);
   const SacConfig& c = config_.sac;
   const MixedSource source{real_.view(), imagined, static_cast<int>(c.batch_size * real_ratio)};
   const SacConstants constants{.batch_size = c.batch_size,
@@ -171,6 +175,7 @@ std::vector<double> Learner::take_metrics() {
 
 Evaluation Learner::evaluate(int num_episodes) {
   hooks_.on_stage("eval");
+  const StageRange range("eval", env_steps_);
   if (eval_envs_ == nullptr || eval_envs_->size() != num_episodes) {
     eval_envs_ = std::make_unique<EnvPool>(config_.env, num_episodes, hash32(seed() + learner_),
                                            stream_.pool());

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "cuda/check.h"
+#include "profiling/nvtx.h"
 
 namespace mbrl {
 namespace {
@@ -81,6 +82,7 @@ bool Mbpo::step() {
 
 bool Mbpo::fit_model() {
   hooks_.on_stage("model_fit");
+  const StageRange range("model_fit", env_steps());
   const FitReport report = trainer_.fit(
       stream_, model_, real_.view(), static_cast<std::uint64_t>(num_fits_), hooks_.stop_requested);
   if (report.stopped) return false;
@@ -97,6 +99,7 @@ bool Mbpo::fit_model() {
 
 void Mbpo::imagine() {
   hooks_.on_stage("rollout");
+  const StageRange range("rollout", env_steps());
   rollout_length_ = rollout_length_at(config_.rollout.schedule, epoch());
   imagined_.set_capacity(model_replay_capacity(rollout_length_));
   const RolloutResult result = rollout(stream_, sac_, model_, real_.view(), imagined_.ring(),

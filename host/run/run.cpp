@@ -17,6 +17,7 @@
 #include "host/run/recorder.h"
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
+#include "profiling/nvtx.h"
 
 namespace mbrl {
 namespace {
@@ -120,6 +121,7 @@ void Training::evaluate() {
 
 void Training::checkpoint() {
   progress_.set_stage("checkpoint");
+  const StageRange range("checkpoint", learner_->env_steps());
   recorder_->sync();  // a checkpoint never outlives the rows before it
   save_checkpoint(dir_.checkpoints(), *learner_, options_.config,
                   {{"wall_time_s", wall_time()},

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "cuda/check.h"
+#include "cuda/gpu_errors.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -616,9 +617,7 @@ void run_grid(const char* name, const dim3& grid, int threads, std::size_t share
                       " blocks was asked for; it has at least 1 and at most 2147483647 x 65535 x "
                       "65535.");
   if (shared_bytes > shared_limit)
-    throw DeviceError(kernel + std::to_string(shared_bytes) +
-                      " bytes of shared memory were asked for; a block has at most " +
-                      std::to_string(shared_limit) + ".");
+    throw gpu::too_little_shared_memory(name, shared_bytes, shared_limit);
   if (running != nullptr)
     throw std::logic_error(kernel + "it was issued by a kernel; only the host launches.");
 
@@ -667,5 +666,6 @@ void set_schedule(Schedule schedule, std::uint32_t seed) {
   engine::chosen_seed = seed;
 }
 void set_shared_limit(std::size_t bytes) { engine::shared_limit = bytes; }
+std::size_t shared_limit() { return engine::shared_limit; }
 
 }  // namespace mbrl::emulator

@@ -55,6 +55,7 @@ enum class Schedule { kInOrder, kReversed, kShuffled };
 void set_schedule(Schedule schedule, std::uint32_t seed = 1);
 /// Most dynamic shared memory a block may ask for. At start: 227 KiB, as on compute capability 9.0.
 void set_shared_limit(std::size_t bytes);
+std::size_t shared_limit();
 
 /// Work of a stream: done now, or recorded while the stream is being captured (runtime.cpp).
 void issue(Stream& stream, std::function<void()> work);

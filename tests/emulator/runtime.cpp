@@ -147,6 +147,8 @@ GpuInfo info(int) {
 void use_device(int) { device_used = true; }
 bool in_use() { return device_used; }
 
+std::size_t shared_memory_limit() { return emulator::shared_limit(); }
+
 void* allocate_device(std::size_t bytes, const char* name) {
   count_call("cudaMalloc");
   if (bytes > device_limit - device_taken)

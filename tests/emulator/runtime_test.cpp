@@ -7,8 +7,10 @@
 
 #include "cuda/check.h"
 #include "cuda/device.h"
+#include "cuda/kernel.cuh"
 #include "host/algo/learner.h"
-#include "kernels/sac_update.h"
+#include "kernels/policy.h"
+#include "kernels/rollout.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
 
@@ -19,6 +21,7 @@ class EmulatedRuntimeTest : public GpuTest {
  protected:
   void TearDown() override {
     emulator::set_device_memory(std::size_t{4} << 30);
+    emulator::set_shared_limit(227 * 1024);
     emulator::fail_after(-1);
   }
 };
@@ -114,6 +117,53 @@ TEST_F(EmulatedRuntimeTest, AnEnvironmentStepIsOneGraphOfFourLaunchesPerUpdateAn
   const long before = emulator::num_issued();
   update();
   EXPECT_EQ(emulator::num_issued() - before, 4 * 20 + 3);
+}
+
+TEST_F(EmulatedRuntimeTest, HopperSizesFitTheSharedMemoryOfEveryArchitecture) {
+  const TransitionLayout layout{11, 3};
+  SacState policy(11, 3, {256, 256}, Memory::kDevice);
+  EnsembleState model(2, layout, 200, 4, Memory::kDevice);
+  init_sac(policy, 1, 0, 1.0f);
+  init_ensemble(model, 1, 0, 0.5f, -10.0f);
+  const Buffer<float> records(64 * layout.pitch(), 0.1f, Memory::kDevice);
+  const TransitionsView view{records.data(), layout, 64};
+  Buffer<float> ring(64 * layout.pitch(), Memory::kDevice);
+  const Buffer<std::uint32_t> rows(32, 1u, Memory::kDevice);
+  // V100, RTX 2080 Ti, A100, H100
+  for (const std::size_t kib : {96, 64, 163, 227}) {
+    emulator::set_shared_limit(kib * 1024);
+    for (const Precision precision : {Precision::kFp32, Precision::kFp16}) {
+      TwinStreams streams;
+      streams.gpu.set_precision(precision);
+      SacWorkspace sac(streams.gpu, policy, 16);
+      EnsembleWorkspace ensemble(streams.gpu, model, 16);
+      RolloutWorkspace workspace(streams.gpu, policy, model, 40);
+      sac_update(streams.gpu, policy, {view, view, 8}, {.batch_size = 16}, sac);
+      ensemble_epoch(streams.gpu, model, view, {rows.data(), 2, 16}, 16,
+                     {{1e-3f}, {0, 0, 0, 0, 0}, 0.01f}, ensemble);
+      const RolloutResult result =
+          rollout(streams.gpu, policy, model, view, {ring.data(), 64, 0},
+                  {.num_rows = 40, .length = 1, .task = TaskId::kHopper}, workspace);
+      EXPECT_EQ(result.num_written, 40u) << kib << " KiB";
+    }
+  }
+}
+
+TEST_F(EmulatedRuntimeTest, ANetworkTooWideForTheGpuSaysSo) {
+  emulator::set_shared_limit(64 * 1024);
+  SacState policy(3, 1, {1024}, Memory::kDevice);
+  init_sac(policy, 1, 0, 1.0f);
+  TwinStreams streams;
+  PolicyWorkspace workspace(streams.gpu, policy, 1);
+  const std::vector<float> observation(3);
+  std::vector<float> action(1);
+  EXPECT_EQ(
+      error_text<DeviceError>([&] {
+        policy_act(streams.gpu, policy, {observation.data(), 1, 3}, {action.data(), 1, 1}, false,
+                   {}, 0, workspace);
+      }),
+      "kernel policy needs 130.0 KiB of shared memory per block, this GPU has 64.0 KiB. Lower "
+      "sac.hidden_sizes or model.hidden_size, or use --device cpu.");
 }
 
 TEST_F(EmulatedRuntimeTest, TheHostCannotReachDeviceMemory) {
