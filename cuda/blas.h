@@ -18,4 +18,9 @@ namespace mbrl {
 void gemm(Stream& stream, Matrix<float> c, Matrix<const float> a, bool transpose_a,
           Matrix<const float> b, bool transpose_b, float alpha = 1.0f, float beta = 0.0f);
 
+namespace gpu {
+MBRL_GPU_ONLY void gemm(Stream& stream, Matrix<float> c, Matrix<const float> a, bool transpose_a,
+                        Matrix<const float> b, bool transpose_b, float alpha, float beta);
+}  // namespace gpu
+
 }  // namespace mbrl

@@ -25,6 +25,7 @@ void with_constant_kind(Activation kind, Body body) {
 
 void activation_forward(Stream& stream, Matrix<float> y, Matrix<const float> x, Activation kind) {
   check_same_shape("activation_forward", {"y", y}, {{"x", x}});
+  if (stream.on_gpu()) return gpu::activation_forward(stream, y, x, kind);
 
   with_constant_kind(kind, [&]<Activation kKind>() {
     parallel_ranges(stream, y.count(), kElementsPerRange, [&](std::size_t begin, std::size_t end) {
@@ -36,6 +37,7 @@ void activation_forward(Stream& stream, Matrix<float> y, Matrix<const float> x, 
 void activation_backward(Stream& stream, Matrix<float> d_x, Matrix<const float> d_y,
                          Matrix<const float> x, Activation kind) {
   check_same_shape("activation_backward", {"d_x", d_x}, {{"d_y", d_y}, {"x", x}});
+  if (stream.on_gpu()) return gpu::activation_backward(stream, d_x, d_y, x, kind);
 
   with_constant_kind(kind, [&]<Activation kKind>() {
     parallel_ranges(stream, d_x.count(), kElementsPerRange,

@@ -57,4 +57,11 @@ void activation_forward(Stream& stream, Matrix<float> y, Matrix<const float> x, 
 void activation_backward(Stream& stream, Matrix<float> d_x, Matrix<const float> d_y,
                          Matrix<const float> x, Activation kind);
 
+namespace gpu {
+MBRL_GPU_ONLY void activation_forward(Stream& stream, Matrix<float> y, Matrix<const float> x,
+                                      Activation kind);
+MBRL_GPU_ONLY void activation_backward(Stream& stream, Matrix<float> d_x, Matrix<const float> d_y,
+                                       Matrix<const float> x, Activation kind);
+}  // namespace gpu
+
 }  // namespace mbrl

@@ -9,6 +9,7 @@ void adam(Stream& stream, Vector<float> parameters, Vector<float> m, Vector<floa
           Vector<const float> gradient, const AdamStep& step) {
   check_same_shape("adam", {"parameters", parameters},
                    {{"m", m}, {"v", v}, {"gradient", gradient}});
+  if (stream.on_gpu()) return gpu::adam(stream, parameters, m, v, gradient, step);
 
   parallel_ranges(stream, parameters.count(), kElementsPerRange,
                   [&](std::size_t begin, std::size_t end) {

@@ -50,4 +50,9 @@ MBRL_HD void adam_update(float& parameter, float& m, float& v, float gradient, c
 void adam(Stream& stream, Vector<float> parameters, Vector<float> m, Vector<float> v,
           Vector<const float> gradient, const AdamStep& step);
 
+namespace gpu {
+MBRL_GPU_ONLY void adam(Stream& stream, Vector<float> parameters, Vector<float> m, Vector<float> v,
+                        Vector<const float> gradient, const AdamStep& step);
+}  // namespace gpu
+
 }  // namespace mbrl

@@ -25,6 +25,7 @@ void dense_forward(Stream& stream, Matrix<float> y, Matrix<const float> x,
   check_shape("dense_forward", {"weight", weight}, {out, in}, "columns of y by columns of x");
   check_shape("dense_forward", {"bias", bias}, {out}, "one per row of weight");
   check_shape("dense_forward", {"y", y}, {B, out}, "one row per row of x");
+  if (stream.on_gpu()) return gpu::dense_forward(stream, y, x, weight, bias);
 
   parallel_ranges(stream, static_cast<std::size_t>(B), kRowsPerTask,
                   [&](std::size_t b, std::size_t e) {
@@ -45,6 +46,7 @@ void dense_backward(Stream& stream, const DenseGradients& gradients, Matrix<cons
   check_shape("dense_backward", {"d_bias", g.d_bias}, {out}, "one per row of weight");
   const bool with_d_x = g.d_x.data != nullptr;
   if (with_d_x) check_shape("dense_backward", {"d_x", g.d_x}, {B, in}, "the shape of x");
+  if (stream.on_gpu()) return gpu::dense_backward(stream, gradients, x, weight, d_y);
 
   // task 0 sums over the batch, which is half of the work; the others own rows of d_x
   const int row_tasks = with_d_x ? (B + kRowsPerTask - 1) / kRowsPerTask : 0;

@@ -33,4 +33,12 @@ struct DenseGradients {
 void dense_backward(Stream& stream, const DenseGradients& gradients, Matrix<const float> x,
                     Matrix<const float> weight, Matrix<const float> d_y);
 
+namespace gpu {
+MBRL_GPU_ONLY void dense_forward(Stream& stream, Matrix<float> y, Matrix<const float> x,
+                                 Matrix<const float> weight, Vector<const float> bias);
+MBRL_GPU_ONLY void dense_backward(Stream& stream, const DenseGradients& gradients,
+                                  Matrix<const float> x, Matrix<const float> weight,
+                                  Matrix<const float> d_y);
+}  // namespace gpu
+
 }  // namespace mbrl

@@ -13,7 +13,7 @@ constexpr int kColumnsPerBlock = 32;
 
 }  // namespace
 
-void gaussian_nll(Stream&, Vector<float> loss, const GaussianNllGradients& gradients,
+void gaussian_nll(Stream& stream, Vector<float> loss, const GaussianNllGradients& gradients,
                   const GaussianNllIn& in) {
   const GaussianNllGradients& g = gradients;
   const int B = in.mean.size(0), D = in.mean.size(1);
@@ -27,6 +27,7 @@ void gaussian_nll(Stream&, Vector<float> loss, const GaussianNllGradients& gradi
   check_shape("gaussian_nll", {"min_logvar", in.min_logvar}, {D}, "one per column of mean");
   check_shape("gaussian_nll", {"d_max_logvar", g.d_max_logvar}, {D}, "one per column of mean");
   check_shape("gaussian_nll", {"d_min_logvar", g.d_min_logvar}, {D}, "one per column of mean");
+  if (stream.on_gpu()) return gpu::gaussian_nll(stream, loss, gradients, in);
 
   const double count = static_cast<double>(B) * D;
   const auto scale = static_cast<float>(1.0 / count);
@@ -61,13 +62,16 @@ void gaussian_nll(Stream&, Vector<float> loss, const GaussianNllGradients& gradi
   loss[0] = static_cast<float>(total / count);
 }
 
-void logvar_bound_penalty(Stream&, Vector<float> loss, Vector<float> d_max_logvar,
+void logvar_bound_penalty(Stream& stream, Vector<float> loss, Vector<float> d_max_logvar,
                           Vector<float> d_min_logvar, Vector<const float> max_logvar,
                           Vector<const float> min_logvar, float penalty) {
   check_shape("logvar_bound_penalty", {"loss", loss}, {1}, "one number");
   check_same_shape(
       "logvar_bound_penalty", {"max_logvar", max_logvar},
       {{"min_logvar", min_logvar}, {"d_max_logvar", d_max_logvar}, {"d_min_logvar", d_min_logvar}});
+  if (stream.on_gpu())
+    return gpu::logvar_bound_penalty(stream, loss, d_max_logvar, d_min_logvar, max_logvar,
+                                     min_logvar, penalty);
 
   double width = 0.0;
   for (int i = 0; i < max_logvar.size(); ++i) {

@@ -77,4 +77,13 @@ void logvar_bound_penalty(Stream& stream, Vector<float> loss, Vector<float> d_ma
                           Vector<float> d_min_logvar, Vector<const float> max_logvar,
                           Vector<const float> min_logvar, float penalty);
 
+namespace gpu {
+MBRL_GPU_ONLY void gaussian_nll(Stream& stream, Vector<float> loss,
+                                const GaussianNllGradients& gradients, const GaussianNllIn& in);
+MBRL_GPU_ONLY void logvar_bound_penalty(Stream& stream, Vector<float> loss,
+                                        Vector<float> d_max_logvar, Vector<float> d_min_logvar,
+                                        Vector<const float> max_logvar,
+                                        Vector<const float> min_logvar, float penalty);
+}  // namespace gpu
+
 }  // namespace mbrl

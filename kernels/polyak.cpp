@@ -7,6 +7,7 @@ namespace mbrl {
 
 void polyak_average(Stream& stream, Vector<float> target, Vector<const float> source, float tau) {
   check_same_shape("polyak_average", {"target", target}, {{"source", source}});
+  if (stream.on_gpu()) return gpu::polyak_average(stream, target, source, tau);
 
   parallel_ranges(stream, target.count(), kElementsPerRange,
                   [&](std::size_t begin, std::size_t end) {

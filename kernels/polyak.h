@@ -21,4 +21,9 @@ MBRL_HD float polyak(float target, float source, float tau) {
 /// Deterministic.
 void polyak_average(Stream& stream, Vector<float> target, Vector<const float> source, float tau);
 
+namespace gpu {
+MBRL_GPU_ONLY void polyak_average(Stream& stream, Vector<float> target, Vector<const float> source,
+                                  float tau);
+}  // namespace gpu
+
 }  // namespace mbrl

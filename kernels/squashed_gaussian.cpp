@@ -18,6 +18,7 @@ void squashed_gaussian_forward(Stream& stream, Matrix<float> action, Vector<floa
   check_shape("squashed_gaussian_forward", {"log_prob", log_prob}, {B}, "one per row of action");
   check_shape("squashed_gaussian_forward", {"head", head}, {B, 2 * A},
               "a mean and a raw log standard deviation per action");
+  if (stream.on_gpu()) return gpu::squashed_gaussian_forward(stream, action, log_prob, head, noise);
 
   parallel_ranges(stream, static_cast<std::size_t>(B), kRowsPerRange,
                   [&](std::size_t b, std::size_t e) {
@@ -46,6 +47,8 @@ void squashed_gaussian_backward(Stream& stream, Matrix<float> d_head, Matrix<con
   check_shape("squashed_gaussian_backward", {"d_head", d_head}, {B, 2 * A}, "the shape of head");
   check_shape("squashed_gaussian_backward", {"d_log_prob", d_log_prob}, {B},
               "one per row of noise");
+  if (stream.on_gpu())
+    return gpu::squashed_gaussian_backward(stream, d_head, head, noise, d_action, d_log_prob);
 
   parallel_ranges(
       stream, static_cast<std::size_t>(B), kRowsPerRange, [&](std::size_t b, std::size_t e) {

@@ -68,4 +68,14 @@ void squashed_gaussian_backward(Stream& stream, Matrix<float> d_head, Matrix<con
                                 Matrix<const float> noise, Matrix<const float> d_action,
                                 Vector<const float> d_log_prob);
 
+namespace gpu {
+MBRL_GPU_ONLY void squashed_gaussian_forward(Stream& stream, Matrix<float> action,
+                                             Vector<float> log_prob, Matrix<const float> head,
+                                             Matrix<const float> noise);
+MBRL_GPU_ONLY void squashed_gaussian_backward(Stream& stream, Matrix<float> d_head,
+                                              Matrix<const float> head, Matrix<const float> noise,
+                                              Matrix<const float> d_action,
+                                              Vector<const float> d_log_prob);
+}  // namespace gpu
+
 }  // namespace mbrl

@@ -12,6 +12,7 @@ void td_target(Stream& stream, Vector<float> target, const TdTargetIn& in, float
                     {"next_q1", in.next_q1},
                     {"next_q2", in.next_q2},
                     {"next_log_prob", in.next_log_prob}});
+  if (stream.on_gpu()) return gpu::td_target(stream, target, in, discount);
 
   const float alpha = *in.alpha;
   parallel_ranges(

@@ -35,4 +35,9 @@ struct TdTargetIn {
 /// arXiv:1802.09477.
 void td_target(Stream& stream, Vector<float> target, const TdTargetIn& in, float discount);
 
+namespace gpu {
+MBRL_GPU_ONLY void td_target(Stream& stream, Vector<float> target, const TdTargetIn& in,
+                             float discount);
+}  // namespace gpu
+
 }  // namespace mbrl
