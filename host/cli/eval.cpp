@@ -30,7 +30,10 @@ void add_eval(CLI::App& program) {
     const std::filesystem::path path = find_checkpoint(o->run);
     const Config config = checkpoint_config(path);
     ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
-    OpenDevice device(o->device, config.device, pool);
+    // a policy trained in another format is evaluated in the one the device has
+    DeviceConfig device_config = config.device;
+    if (select_device(o->device).kind == Device::Kind::kCpu) device_config.precision = "fp32";
+    OpenDevice device(o->device, device_config, pool);
     const auto learner = make_learner(config, device.stream, {});
     load_checkpoint(path, *learner, config);
     const Evaluation evaluation = learner->evaluate(o->num_episodes);

@@ -194,9 +194,8 @@ ExitCode run_training(const RunOptions& options) {
   const int num_threads = options.num_threads > 0 ? options.num_threads : available_cores();
   ThreadPool pool(num_threads);
   OpenDevice device(options.device, options.config.device, pool);
-  const RunDir dir =
-      RunDir::open(options.runs, options.config, options.command,
-                   fmt::format("{}, {} threads", device_name(device.device), num_threads));
+  const RunDir dir = RunDir::open(options.runs, options.config, options.command,
+                                  fmt::format("{}, {} threads", device.description(), num_threads));
   fmt::print("{}\nrun      {}\ndevice   {}, {} threads\n\n", config_table(options.config),
              dir.path().string(), device.description(), num_threads);
   std::fflush(stdout);
