@@ -1,11 +1,10 @@
-// Branched rollouts on the GPU: a fixed sequence of six kernels per imagined step.
+// Branched rollouts on the GPU: a fixed sequence of nine kernels per imagined step.
 //
-//   rollout_act       per tile of live rows: policy -> action, member; rows of each member in it
-//   rollout_offsets   one block: where the rows of each (member, tile) go
-//   rollout_order     live rows sorted by member, stable
-//   rollout_step      per tile of one member's rows: next state, reward, end -> record in the ring
-//   rollout_offsets   one block: where the surviving rows of each tile go
-//   rollout_compact   survivors move up, in order
+//   act               per tile of live rows: policy -> action, and the member that will answer
+//   count, bucket_offsets, order            rows sorted by member, stable
+//   step              per tile of one member's rows: next state, reward, end -> record in the ring
+//   survivors, survivor_offsets, compact    rows that go on move up, in order
+//   advance           counters
 //
 // The number of live rows stays on the device: grids are sized for all rows, and blocks past the
 // live ones return at once. Nothing depends on the order in which blocks run.
