@@ -42,7 +42,6 @@ MBRL_GPU_ONLY void destroy_stream(void* stream) noexcept;
 /// Waits for the stream; DeviceError with the name of what was running if the device failed.
 MBRL_GPU_ONLY void synchronize(void* stream);
 MBRL_GPU_ONLY void copy_async(void* to, const void* from, std::size_t bytes, void* stream);
-MBRL_GPU_ONLY void zero_async(void* to, std::size_t bytes, void* stream);
 MBRL_GPU_ONLY void copy_and_wait(void* to, const void* from, std::size_t bytes);
 
 /// Work issued between the two calls is recorded instead of run. The executable graph repeats it.

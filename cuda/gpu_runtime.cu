@@ -123,11 +123,6 @@ void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
   MBRL_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, as_stream(stream)));
 }
 
-void zero_async(void* to, std::size_t bytes, void* stream) {
-  if (bytes == 0) return;
-  MBRL_CUDA(cudaMemsetAsync(to, 0, bytes, as_stream(stream)));
-}
-
 void copy_and_wait(void* to, const void* from, std::size_t bytes) {
   // streams here do not wait for the default stream, so wait for them
   MBRL_CUDA(cudaDeviceSynchronize());

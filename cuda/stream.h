@@ -35,8 +35,6 @@ class Stream {
   ThreadPool& pool() { return *pool_; }
   /// Where arrays of operations on this stream lie.
   Memory memory() const { return on_gpu_ ? Memory::kDevice : Memory::kHost; }
-  /// Host memory that operations of this stream read and write directly.
-  Memory exchange_memory() const { return on_gpu_ ? Memory::kPinned : Memory::kHost; }
 
   /// Waits for all work issued so far. CPU operations are complete when they return.
   void synchronize() {

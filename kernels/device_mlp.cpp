@@ -18,9 +18,10 @@ MlpTable make_table(const MlpLayout& layout) {
   return table;
 }
 
-int widest(const MlpLayout& layout) {
+int widest(const MlpTable& mlp) {
   int width = 0;
-  for (const LayerLayout& l : layout.layers) width = std::max({width, l.in_pitch, padded(l.out)});
+  for (int i = 0; i < mlp.num_layers; ++i)
+    width = std::max({width, mlp.layer[i].in_pitch, padded(mlp.layer[i].out)});
   return width;
 }
 

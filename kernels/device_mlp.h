@@ -27,7 +27,7 @@ MlpTable make_table(const MlpLayout& layout);
 MBRL_HD constexpr int shared_pitch(int width) { return (width + 15) / 32 * 32 + 16; }
 
 /// Widest layer of a network, padded.
-int widest(const MlpLayout& layout);
+int widest(const MlpTable& mlp);
 
 /// Where a forward pass keeps what a backward pass and an update need: inputs x of every layer and
 /// gradients dz of every affine output, row-major [rows, padded width]. Until the backward pass dz

@@ -2,9 +2,8 @@
 // graph, and one kernel for the holdout sweep.
 //
 //   ensemble_rows     per (row tile, member): gather, scale, forward, Gaussian NLL, backward
-//   ensemble_update   per (weight tile, member): gradient, decay, Adam; one more block:
-//   log-variance
-//                     bounds and the loss
+//   ensemble_update   per (weight tile, member): gradient, decay, Adam
+//                     one more block: log-variance bounds and the loss
 #include <algorithm>
 #include <cstddef>
 
@@ -273,7 +272,7 @@ EnsembleBuffers::EnsembleBuffers(const EnsembleState& state, int batch_size)
   a.A = state.data.action_size;
   a.D = state.num_outputs();
   a.bound_pitch = padded(a.D);
-  a.pitch = shared_pitch(widest(state.layout));
+  a.pitch = shared_pitch(widest(a.mlp));
   a.num_tiles = (batch_size + kModelRows - 1) / kModelRows;
   const auto tasks = static_cast<std::size_t>(a.E) * static_cast<std::size_t>(a.num_tiles);
   bound_gradient_ = Buffer<float>(tasks * 2 * static_cast<std::size_t>(a.bound_pitch), 0.0f,

@@ -44,12 +44,7 @@ template <Precision kPrecision>
 void launch_policy(Stream& stream, const MlpTable& actor, const float* parameters, int S, int A,
                    int num_rows, const float* observation, float* action, bool stochastic,
                    const RandomKey& key, const std::uint64_t* step) {
-  int width = 0;
-  for (int i = 0; i < actor.num_layers; ++i) {
-    const LayerLayout& l = actor.layer[i];
-    for (const int w : {l.in_pitch, padded(l.out)}) width = width < w ? w : width;
-  }
-  const int pitch = shared_pitch(width);
+  const int pitch = shared_pitch(widest(actor));
   const auto blocks = static_cast<unsigned>((num_rows + kPolicyRows - 1) / kPolicyRows);
   launch(stream, "policy", policy_kernel<kPrecision>,
          {{blocks, 1, 1}, kBlockThreads, 2 * kPolicyRows * pitch * sizeof(float)}, actor,

@@ -10,7 +10,6 @@
 // live ones return at once. Nothing depends on the order in which blocks run.
 #include <algorithm>
 #include <cstddef>
-#include <limits>
 
 #include "cuda/check.h"
 #include "cuda/graph.h"
@@ -385,8 +384,8 @@ RolloutBuffers::RolloutBuffers(const SacState& policy, const EnsembleState& mode
   a.member = make_table(model.layout);
   a.member_size = model.layout.size;
   a.bound_pitch = padded(a.D);
-  a.policy_pitch = shared_pitch(widest(policy.actor_layout));
-  a.member_pitch = shared_pitch(widest(model.layout));
+  a.policy_pitch = shared_pitch(widest(a.policy));
+  a.member_pitch = shared_pitch(widest(a.member));
   a.num_sort_tiles = (max_rows + kSortRows - 1) / kSortRows;
 
   const char* name = "rollout rows";

@@ -443,7 +443,7 @@ SacBuffers::SacBuffers(const SacState& state, int batch_size)
   arrays_.S = state.observation_size();
   arrays_.A = state.action_size();
   arrays_.batch_size = batch_size;
-  arrays_.pitch = shared_pitch(std::max(widest(state.actor_layout), widest(state.critic_layout)));
+  arrays_.pitch = shared_pitch(std::max(widest(arrays_.actor), widest(arrays_.critic)));
   arrays_.layout = {arrays_.S, arrays_.A};
 }
 

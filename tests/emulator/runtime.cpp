@@ -183,10 +183,6 @@ void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
   issue_on(stream, [=] { std::memmove(to, from, bytes); });
 }
 
-void zero_async(void* to, std::size_t bytes, void* stream) {
-  issue_on(stream, [=] { std::memset(to, 0, bytes); });
-}
-
 void copy_and_wait(void* to, const void* from, std::size_t bytes) {
   count_call("cudaMemcpy");
   const DeviceAccess access;

@@ -43,6 +43,19 @@ Config small_config() {
   return c;
 }
 
+/// A policy, a replay of five rows and batches of 16 on the GPU.
+struct SmallSac {
+  SacState state{3, 1, {16}, Memory::kDevice};
+  Buffer<float> records{80, 0.1f, Memory::kDevice};
+  SacWorkspace workspace;
+
+  explicit SmallSac(Stream& stream) : workspace(stream, state, 16) { init_sac(state, 1, 0, 1.0f); }
+  void update(Stream& stream, std::span<SacLosses> losses, const ActRequest* act = nullptr) {
+    const TransitionsView view{records.data(), {3, 1}, 5};
+    sac_update(stream, losses, state, {view, view, 8}, {.batch_size = 16}, workspace, act);
+  }
+};
+
 TEST_F(EmulatedRuntimeTest, AutoTakesTheGpu) {
   EXPECT_EQ(device_name(select_device("auto")), "cuda:0");
   EXPECT_EQ(device_name(select_device("cuda")), "cuda:0");
@@ -81,41 +94,24 @@ TEST_F(EmulatedRuntimeTest, AFaultInTheMiddleOfARunIsADeviceError) {
 
 TEST_F(EmulatedRuntimeTest, AFaultDuringCaptureLeavesTheStreamUsable) {
   TwinStreams streams;
-  SacState state(3, 1, {16}, Memory::kDevice);
-  init_sac(state, 1, 0, 1.0f);
-  const Buffer<float> records(80, 0.1f, Memory::kDevice);
-  const TransitionLayout layout{3, 1};
-  const TransitionsView view{records.data(), layout, 5};
-  SacWorkspace workspace(streams.gpu, state, 16);
-  const SacConstants constants{.batch_size = 16};
+  SmallSac sac(streams.gpu);
   std::vector<SacLosses> losses(2);
-  const auto update = [&] {
-    sac_update(streams.gpu, losses, state, {view, view, 8}, constants, workspace);
-  };
   emulator::fail_after(12);  // behind the allocations, amid the launches
-  EXPECT_THROW(update(), DeviceError);
+  EXPECT_THROW(sac.update(streams.gpu, losses), DeviceError);
   emulator::fail_after(-1);
-  update();
-  EXPECT_EQ(state.num_updates, 2);
+  sac.update(streams.gpu, losses);
+  EXPECT_EQ(sac.state.num_updates, 2);
 }
 
 TEST_F(EmulatedRuntimeTest, AnEnvironmentStepIsOneGraphOfFourLaunchesPerUpdateAndThreeMore) {
   TwinStreams streams;
-  SacState state(3, 1, {16}, Memory::kDevice);
-  init_sac(state, 1, 0, 1.0f);
-  const Buffer<float> records(80, 0.1f, Memory::kDevice);
-  const TransitionLayout layout{3, 1};
-  const TransitionsView view{records.data(), layout, 5};
-  SacWorkspace workspace(streams.gpu, state, 16);
+  SmallSac sac(streams.gpu);
   std::vector<SacLosses> losses(20);
   std::vector<float> observation(3, 0.1f), action(1);
   const ActRequest act{{observation.data(), 1, 3}, {action.data(), 1, 1}, true, {}, 0};
-  const auto update = [&] {
-    sac_update(streams.gpu, losses, state, {view, view, 8}, {.batch_size = 16}, workspace, &act);
-  };
-  update();
+  sac.update(streams.gpu, losses, &act);
   const long before = emulator::num_issued();
-  update();
+  sac.update(streams.gpu, losses, &act);
   EXPECT_EQ(emulator::num_issued() - before, 4 * 20 + 3);
 }
 
