@@ -52,6 +52,10 @@ MBRL_GPU_ONLY void abandon_capture(void* stream) noexcept;
 MBRL_GPU_ONLY void launch_graph(void* graph, void* stream);
 MBRL_GPU_ONLY void destroy_graph(void* graph) noexcept;
 
+/// The shared library called `name`, for dlsym; null if the loader finds none, with its reason in
+/// `why`. Never closed.
+MBRL_GPU_ONLY void* open_library(const char* name, std::string& why);
+
 /// Whether this program has GPU code.
 inline bool linked() { return device_count != nullptr; }
 

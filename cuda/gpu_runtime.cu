@@ -1,5 +1,6 @@
 // The GPU runtime over CUDA: the only file that talks to it, apart from launches.
 #include <cuda_runtime.h>
+#include <dlfcn.h>
 
 #include <atomic>
 #include <string>
@@ -163,6 +164,12 @@ void destroy_graph(void* graph) noexcept {
 void check_launch(const char* name) {
   last_launched = name;
   check(cudaGetLastError(), name, __FILE__, __LINE__);
+}
+
+void* open_library(const char* name, std::string& why) {
+  void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) why = dlerror();
+  return library;
 }
 
 std::size_t shared_memory_limit() {

@@ -66,6 +66,14 @@ __device__ __forceinline__ unsigned ballot(bool predicate) {
   return __ballot_sync(0xffffffffu, predicate);
 }
 
+/// Adds to a counter in device memory; the value before. Integers alone: the order of arrival must
+/// never decide a float.
+__device__ __forceinline__ int fetch_add(int* counter, int value) {
+  return atomicAdd(counter, value);
+}
+/// What this thread wrote before is seen by whoever sees what it writes after.
+__device__ __forceinline__ void fence_device() { __threadfence(); }
+
 /// Whether this architecture multiplies operands of the format; a kernel that is compiled for one
 /// that does not stops at once, and holds no code behind that. select_precision never asks for it.
 template <Precision kPrecision>

@@ -22,6 +22,14 @@ struct MlpTable {
 /// Errors   ConfigError beyond kMaxLayers layers.
 MlpTable make_table(const MlpLayout& layout);
 
+/// One network's arrays: parameters, moments and averaged copy or null.
+struct NetworkArrays {
+  float* value;
+  float* m;
+  float* v;
+  float* target;
+};
+
 /// Floats between rows of an activation tile in shared memory: 16 more than a multiple of 32, so
 /// that the 16-byte loads of a warp fall on different banks.
 MBRL_HD constexpr int shared_pitch(int width) { return (width + 15) / 32 * 32 + 16; }

@@ -73,7 +73,7 @@ EnsembleTiles::EnsembleTiles(const EnsembleState& state, int batch_size, int num
 
 EnsembleWorkspace::EnsembleWorkspace(Stream& stream, const EnsembleState& state, int batch_size) {
   if (stream.on_gpu()) {
-    gpu_ = gpu::make_ensemble_buffers(state, batch_size);
+    gpu_ = gpu::make_ensemble_buffers(stream, state, batch_size);
   } else {
     tiles_ = std::make_unique<EnsembleTiles>(state, batch_size, stream.pool().num_threads());
   }

@@ -4,6 +4,8 @@
 //   ensemble_rows     per (row tile, member): gather, scale, forward, Gaussian NLL, backward
 //   ensemble_update   per (weight tile, member): gradient, decay, Adam
 //                     one more block: log-variance bounds and the loss
+//
+// Where a library multiplies, ensemble_layers.cu takes their place.
 #include <algorithm>
 #include <cstddef>
 
@@ -11,52 +13,13 @@
 #include "cuda/graph.h"
 #include "cuda/kernel.cuh"
 #include "kernels/dispatch.cuh"
-#include "kernels/ensemble_step.h"
-#include "kernels/gaussian_nll.h"
+#include "kernels/ensemble_arrays.cuh"
+#include "kernels/ensemble_layers.h"
 #include "kernels/network_update.cuh"
 #include "kernels/normalizer.h"
 
 namespace mbrl::gpu {
 namespace {
-
-constexpr int kModelRows = 16;      // rows of a tile
-constexpr int kStepsPerGraph = 16;  // steps past the end of the epoch do nothing
-
-/// What an epoch decides. Behind it lie the Adam constants of each of its steps.
-struct alignas(16) EpochPlan {
-  TransitionsView data;
-  const std::uint32_t* rows;  // [E, num_rows]
-  int num_rows, batch_size, num_steps;
-  int first_step;  // of the running graph; advanced on the device
-};
-
-/// What the kernels read; fixed for the life of the buffers.
-struct EnsembleArrays {
-  MlpTable mlp;
-  float *value, *m, *v;  // [E, size]
-  SavedLayout saved_layout;
-  float* saved;                         // [E, saved_layout.size]
-  float *bounds, *bounds_m, *bounds_v;  // [2, bound_pitch]
-  const float *input_mean, *input_inv_std;
-  float* bound_gradient;  // [E * tiles, 2, bound_pitch]
-  double* loss;           // [E * tiles]
-  EpochPlan* plan;
-  const AdamStep* adam;
-  std::size_t size;  // floats of a member
-  int E, S, A, D, bound_pitch, pitch, num_tiles;
-  float logvar_penalty;
-
-  __device__ NetworkArrays member(int e) const {
-    return {value + e * size, m + e * size, v + e * size, nullptr};
-  }
-  __device__ Saved saved_of(int e) const { return {saved_layout, saved + e * saved_layout.size}; }
-  /// Rows of step `step`, or 0 past the end.
-  __device__ int batch_rows(int step) const {
-    if (step >= plan->num_steps) return 0;
-    const int left = plan->num_rows - step * plan->batch_size;
-    return left < plan->batch_size ? left : plan->batch_size;
-  }
-};
 
 // the scaled input of a tile of records
 template <typename Mlp, typename Record>
@@ -83,8 +46,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   const int first = tile * kModelRows;
   if (first >= batch) return;
   const int rows = batch - first < kModelRows ? batch - first : kModelRows;
-  const std::uint32_t* indices = a.plan->rows + static_cast<std::size_t>(e) * a.plan->num_rows +
-                                 static_cast<std::size_t>(step) * a.plan->batch_size + first;
+  const std::uint32_t* indices = a.batch_indices(step, e) + first;
   const auto record = [&](int row) {
     return a.plan->data.record(indices[row < rows ? row : rows - 1]);
   };
@@ -95,84 +57,10 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   load_model_input(mlp, a, saved.x(0, first), record);
   mlp.forward(a.mlp, parameters, Activation::kSwish, &saved, first);
 
-  // loss, and gradients in place of the outputs
-  float* max_part = shared_floats() + 2 * kModelRows * a.pitch;  // [rows, D] each
-  float* min_part = max_part + kModelRows * a.D;
-  float* loss_part = min_part + kModelRows * a.D;
-  const float scale = 1.0f / (static_cast<float>(batch) * static_cast<float>(a.D));
-  for (int i = static_cast<int>(threadIdx.x); i < kModelRows * a.D; i += kBlockThreads) {
-    const int row = i / a.D, k = i % a.D;
-    float* mean = mlp.tile() + row * mlp.pitch() + k;
-    float* raw = mean + a.D;
-    const BoundedLogvar lv =
-        bound_logvar_with_gradient(*raw, a.bounds[k], a.bounds[a.bound_pitch + k]);
-    const NllTerm term =
-        gaussian_nll_term(*mean, lv.value, model_target(record(row), a.plan->data.layout, k));
-    const float weight = row < rows ? scale : 0.0f;
-    *mean = weight * term.d_mean;
-    *raw = weight * term.d_logvar * lv.d_raw;
-    max_part[i] = weight * term.d_logvar * lv.d_max;
-    min_part[i] = weight * term.d_logvar * lv.d_min;
-    loss_part[i] = row < rows ? term.loss : 0.0f;
-  }
-  sync_block();
-
-  const int last = a.mlp.num_layers - 1;
-  const int width = a.saved_layout.dz_pitch[last];
-  float* dz = saved.dz(last, first);
-  for (int i = static_cast<int>(threadIdx.x); i < kModelRows * width; i += kBlockThreads)
-    dz[i] = mlp.tile()[i / width * mlp.pitch() + i % width];
-
-  // sums over the tile's rows, in order
-  const int task = e * a.num_tiles + tile;
-  for (int i = static_cast<int>(threadIdx.x); i < 2 * a.D; i += kBlockThreads) {
-    const int which = i / a.D, k = i % a.D;
-    const float* part = which == 0 ? max_part : min_part;
-    float sum = 0.0f;
-    for (int row = 0; row < kModelRows; ++row) sum += part[row * a.D + k];
-    a.bound_gradient[(static_cast<std::size_t>(task) * 2 + which) * a.bound_pitch + k] = sum;
-  }
-  if (threadIdx.x < 32) {
-    double sum = 0.0;
-    for (int i = static_cast<int>(threadIdx.x); i < kModelRows * a.D; i += 32) sum += loss_part[i];
-    for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
-    if (threadIdx.x == 0) a.loss[task] = sum;
-  }
+  nll_tile(a, e, tile, batch, mlp.tile(), mlp.pitch(), saved.dz(a.mlp.num_layers - 1, first),
+           shared_floats() + 2 * kModelRows * a.pitch, record);
   sync_block();
   mlp.template backward<false>(a.mlp, parameters, Activation::kSwish, saved, first);
-}
-
-// bounds are shared: all members and tiles add up, in a fixed tree; the penalty pulls them together
-__device__ void update_bounds(const EnsembleArrays& a, const AdamStep& adam, int batch,
-                              float* loss) {
-  const int tiles = (batch + kModelRows - 1) / kModelRows;
-  const int thread = static_cast<int>(threadIdx.x);
-  const int num_sums = 2 * a.D;
-  // eight threads to a sum
-  for (int first = 0; first < num_sums; first += kBlockThreads / 8) {
-    const int i = first + thread / 8;
-    const int which = i / a.D, k = i % a.D;
-    float sum = 0.0f;
-    if (i < num_sums)
-      for (int j = thread % 8; j < a.E * tiles; j += 8) {
-        const std::size_t task = static_cast<std::size_t>(j / tiles) * a.num_tiles + j % tiles;
-        sum += a.bound_gradient[(task * 2 + which) * a.bound_pitch + k];
-      }
-    for (int mask = 4; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
-    if (i < num_sums && thread % 8 == 0) {
-      const float gradient = sum + (which == 0 ? a.logvar_penalty : -a.logvar_penalty);
-      const int at = which * a.bound_pitch + k;
-      adam_update(a.bounds[at], a.bounds_m[at], a.bounds_v[at], gradient, adam);
-    }
-  }
-  if (thread < 32) {
-    double sum = 0.0;
-    for (int j = thread; j < a.E * tiles; j += 32)
-      sum += a.loss[static_cast<std::size_t>(j / tiles) * a.num_tiles + j % tiles];
-    for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
-    if (thread == 0)
-      *loss = static_cast<float>(sum / (static_cast<double>(batch) * static_cast<double>(a.D)));
-  }
 }
 
 template <Precision kPrecision>
@@ -230,7 +118,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 /// Device arrays of the stage, and the graph recorded over them.
 class EnsembleBuffers {
  public:
-  EnsembleBuffers(const EnsembleState& state, int batch_size);
+  EnsembleBuffers(const Stream& stream, const EnsembleState& state, int batch_size);
 
   EnsembleEpoch epoch(Stream& stream, EnsembleState& state, const TransitionsView& data,
                       Matrix<const std::uint32_t> rows, int batch_size,
@@ -256,9 +144,11 @@ class EnsembleBuffers {
   Buffer<float> losses_;         // pinned, per step
   Buffer<double> holdout_sums_;  // pinned
   Graph graph_;
+  std::unique_ptr<EnsembleLayers> layers_;  // where a library multiplies
+  bool warm_ = false;
 };
 
-EnsembleBuffers::EnsembleBuffers(const EnsembleState& state, int batch_size)
+EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& state, int batch_size)
     : max_batch_(batch_size), table_(make_update_table(make_table(state.layout))) {
   EnsembleArrays& a = arrays_;
   a.mlp = make_table(state.layout);
@@ -280,6 +170,8 @@ EnsembleBuffers::EnsembleBuffers(const EnsembleState& state, int batch_size)
   loss_ = Buffer<double>(tasks, 0.0, Memory::kDevice, "ensemble loss");
   a.bound_gradient = bound_gradient_.data();
   a.loss = loss_.data();
+  if (const GemmProvider provider = stream.gemm(Stage::kEnsemble); provider != GemmProvider::kHand)
+    layers_ = std::make_unique<EnsembleLayers>(state, batch_size, provider);
 }
 
 void EnsembleBuffers::bind(const EnsembleState& state) {
@@ -320,6 +212,8 @@ EnsembleEpoch EnsembleBuffers::epoch(Stream& stream, EnsembleState& state,
   const int num_steps = (rows.size(1) + batch_size - 1) / batch_size;
   reserve(static_cast<std::size_t>(num_steps));
   bind(state);
+  if (layers_ != nullptr && !warm_) layers_->warm_up(stream, arrays_);
+  warm_ = true;
   bool same = arrays_.logvar_penalty == constants.logvar_penalty;
   for (int i = 0; i < table_.mlp.num_layers; ++i) {
     same = same && table_.decay[i] == constants.weight_decay[static_cast<std::size_t>(i)];
@@ -347,6 +241,10 @@ EnsembleEpoch EnsembleBuffers::epoch(Stream& stream, EnsembleState& state,
     graph_.run(stream, [&] {
       with_precision(stream, [&]<Precision kPrecision>() {
         for (int i = 0; i < kStepsPerGraph; ++i) {
+          if (layers_ != nullptr) {
+            layers_->issue(stream, arrays_, table_.decay, i, losses_.data());
+            continue;
+          }
           launch(stream, "ensemble_rows", ensemble_rows_kernel<kPrecision>,
                  {{static_cast<unsigned>(arrays_.num_tiles), E, 1}, kBlockThreads, shared_bytes()},
                  arrays_, i);
@@ -393,8 +291,9 @@ void EnsembleBuffers::holdout_mse(Stream& stream, const EnsembleState& state,
   }
 }
 
-std::shared_ptr<EnsembleBuffers> make_ensemble_buffers(const EnsembleState& state, int batch_size) {
-  return std::make_shared<EnsembleBuffers>(state, batch_size);
+std::shared_ptr<EnsembleBuffers> make_ensemble_buffers(Stream& stream, const EnsembleState& state,
+                                                       int batch_size) {
+  return std::make_shared<EnsembleBuffers>(stream, state, batch_size);
 }
 
 EnsembleEpoch ensemble_epoch(Stream& stream, EnsembleState& state, const TransitionsView& data,

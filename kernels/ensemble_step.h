@@ -119,7 +119,8 @@ void ensemble_holdout_mse(Stream& stream, const EnsembleState& state, const Tran
                           EnsembleWorkspace& workspace);
 
 namespace gpu {
-MBRL_GPU_ONLY std::shared_ptr<EnsembleBuffers> make_ensemble_buffers(const EnsembleState& state,
+MBRL_GPU_ONLY std::shared_ptr<EnsembleBuffers> make_ensemble_buffers(Stream& stream,
+                                                                     const EnsembleState& state,
                                                                      int batch_size);
 MBRL_GPU_ONLY EnsembleEpoch ensemble_epoch(Stream& stream, EnsembleState& state,
                                            const TransitionsView& data,

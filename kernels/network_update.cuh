@@ -5,19 +5,10 @@
 // averaging happen in place. The block at column 0 also owns the biases of its rows.
 #pragma once
 
-#include "kernels/adam.h"
 #include "kernels/block_mlp.cuh"
-#include "kernels/polyak.h"
+#include "kernels/parameter_step.cuh"
 
 namespace mbrl::gpu {
-
-/// One network's arrays: parameters, moments and averaged copy or null.
-struct NetworkArrays {
-  float* value;
-  float* m;
-  float* v;
-  float* target;
-};
 
 constexpr int kUpdateOut = 64, kUpdateIn = 32;  // rows and columns of W per block
 constexpr int kUpdateRows = 32;                 // rows of the batch staged at a time
@@ -45,22 +36,6 @@ inline UpdateTable make_update_table(const MlpTable& mlp) {
   }
   return table;
 }
-
-/// What happens to one parameter once its gradient is known.
-struct ParameterStep {
-  const NetworkArrays& n;
-  AdamStep adam;
-  float tau;
-
-  __device__ __forceinline__ void operator()(std::size_t at, float gradient, float decay) const {
-    float value = n.value[at], m = n.m[at], v = n.v[at];
-    adam_update(value, m, v, fma_f(decay, value, gradient), adam);
-    n.value[at] = value;
-    n.m[at] = m;
-    n.v[at] = v;
-    if (n.target != nullptr) n.target[at] = polyak(n.target[at], value, tau);
-  }
-};
 
 /// The 64 x 32 tile dy^T x of kUpdateRows rows at a time, spread over the threads of a block.
 template <Precision kPrecision>
@@ -169,10 +144,12 @@ struct GradientTile {
 };
 
 /// Block `block` of the table's num_blocks(), over the first `rows` rows of the batch. `memory`:
-/// kUpdateSharedBytes. `saved`: what the network's passes left.
+/// kUpdateSharedBytes. `saved`: what the network's passes left; where `factors` is given, gradients
+/// of row i in it are still to be multiplied by factors[i] (shared memory, written by any thread).
 template <Precision kPrecision>
 __device__ void update_network(float* memory, const UpdateTable& table, const Saved& saved,
-                               const ParameterStep& step, int block, int rows) {
+                               const ParameterStep& step, int block, int rows,
+                               const float* factors = nullptr) {
   int layer = 0;
   while (block >= table.first_block[layer + 1]) ++layer;
   const LayerLayout& l = table.mlp.layer[layer];
@@ -194,8 +171,12 @@ __device__ void update_network(float* memory, const UpdateTable& table, const Sa
     for (int i = thread; i < kUpdateRows * kUpdateOut / 4; i += kBlockThreads) {
       const int row = i / (kUpdateOut / 4), column = i % (kUpdateOut / 4) * 4;
       const bool inside = first + row < rows && n0 + column < dz_pitch;
-      *reinterpret_cast<float4*>(dy + row * kUpdateOutPitch + column) =
-          inside ? load4(saved.dz(layer, first + row) + n0 + column) : zero;
+      float4 d = inside ? load4(saved.dz(layer, first + row) + n0 + column) : zero;
+      if (inside && factors != nullptr) {
+        const float f = factors[first + row];
+        d = make_float4(f * d.x, f * d.y, f * d.z, f * d.w);
+      }
+      *reinterpret_cast<float4*>(dy + row * kUpdateOutPitch + column) = d;
     }
     for (int i = thread; i < kUpdateRows * kUpdateIn / 4; i += kBlockThreads) {
       const int row = i / (kUpdateIn / 4), column = i % (kUpdateIn / 4) * 4;

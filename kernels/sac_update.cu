@@ -1,11 +1,23 @@
 // SAC on the GPU: four kernels per update and one that gathers the batches of all updates.
 //
-//   gather            rows of all updates of the call
-//   sac_critics       per (row tile, role): actor on s' -> targets -> one critic forward, backward;
-//                     the third role is the actor on s
-//   sac_update_critics  per (weight tile, critic): gradient, Adam, target averaging
-//   sac_actor         per row tile: both critics on (s, a_pi) -> actor backward
-//   sac_update_actor  per weight tile: gradient, Adam; one more block: temperature and losses
+//   sac_gather          rows of all updates of the call
+//   sac_critics         per (row tile, role): one critic forward and backward, or the actor on s'
+//   and
+//                       one target
+//   sac_update_critics  per (weight tile, critic): gradient, Adam, target averaging; per row tile:
+//   the
+//                       actor on s
+//   sac_actor           per (row tile, critic): the critic on (s, a_pi) down to a_pi; whichever
+//   block
+//                       of a tile comes last takes both to the actor's gradients
+//   sac_update_actor    per weight tile: gradient, Adam; one more block: temperature and losses
+//
+// A critic has one output, so its backward pass is linear in one number per row: it starts from 1
+// beside the targets' passes rather than behind them, and the update kernel multiplies each row by
+// its TD error. That keeps the chain of layers short, which decides the time.
+//
+// With simultaneous gradients the row kernels are one (sac_gradients), and so are the others
+// (sac_update_all). Where a library multiplies, sac_layers.cu takes the place of these kernels.
 //
 // What changes from call to call (counters, Adam's rates, sizes of the replays) travels in a plan
 // that the first node copies to the device, so that a recorded graph never changes.
@@ -19,9 +31,8 @@
 #include "kernels/dispatch.cuh"
 #include "kernels/network_update.cuh"
 #include "kernels/policy.cuh"
-#include "kernels/sac_update.h"
-#include "kernels/squashed_gaussian.h"
-#include "kernels/td_target.h"
+#include "kernels/sac_arrays.cuh"
+#include "kernels/sac_layers.h"
 
 namespace mbrl::gpu {
 namespace {
@@ -29,44 +40,7 @@ namespace {
 /// Rows of a tile: matrix instructions need 16; the CUDA cores prefer more, smaller blocks.
 template <Precision kPrecision>
 constexpr int kSacRows = kPrecision == Precision::kFp32 ? 8 : 16;
-constexpr int kSmallestSacRows = 8;
-
-/// What a call decides. Behind it lie the Adam constants of each of its updates.
-struct alignas(16) SacPlan {
-  std::uint64_t first_update;
-  TransitionsView real, imagined;
-  int num_real;
-  std::uint64_t act_step;
-};
-
-enum Sum { kCriticLoss0, kCriticLoss1, kActorLoss, kLogProb, kQ, kNumSums };
-
-/// What every kernel of the stage reads; fixed for the life of the buffers.
-struct SacArrays {
-  MlpTable actor, critic;
-  NetworkArrays actor_arrays, critic_arrays[2];
-  SavedLayout actor_saved_layout, critic_saved_layout;
-  float *actor_saved, *critic_saved[2];
-  float* critic_pi_saved[2];  // critics on (s, a_pi): what their backward pass needs
-  float* actor_output;        // [batch, padded(2A)]
-  float* batch;               // [updates][batch, pitch]
-  double* sums;               // [kNumSums][tiles]
-  float *log_alpha, *log_alpha_m, *log_alpha_v;
-  const SacPlan* plan;
-  const AdamStep* adam;
-  int S, A, batch_size;
-  int pitch;  // of an activation tile in shared memory
-  TransitionLayout layout;
-};
-
-/// The part of SacConstants that kernels read.
-struct SacRule {
-  float discount, tau, target_entropy;
-  std::uint32_t seed, learner;
-
-  MBRL_HD RandomKey key(Purpose purpose) const { return {seed, purpose, learner}; }
-  bool operator==(const SacRule&) const = default;
-};
+constexpr int kSmallestSacRows = 8;  // of any precision
 
 // one thread per four floats of a record; rows past the batch of a tile repeat the last one by
 // index
@@ -95,33 +69,130 @@ class SacBlock {
 
   /// Small arrays behind the two activation tiles in shared memory, in floats.
   MBRL_HD static std::size_t shared_floats_needed(int pitch, int A) {
-    return static_cast<std::size_t>(2 * kRows) * pitch + kRows * (2 * A + 4);
+    return static_cast<std::size_t>(2 * kRows) * pitch + kRows * (2 * A + 1) + 1;
   }
 
-  __device__ SacBlock(const SacArrays& a, const SacRule& rule, int update)
+  __device__ SacBlock(const SacArrays& a, const SacRule& rule, int update, int tile)
       : a_(a),
         rule_(rule),
         update_(update),
-        first_(static_cast<int>(blockIdx.x) * kRows),
+        tile_(tile),
+        first_(tile * kRows),
         mlp_(shared_floats(), a.pitch) {
     float* p = shared_floats() + 2 * kRows * a.pitch;
     action_ = p;
     log_prob_terms_ = action_ + kRows * a.A;
     log_prob_ = log_prob_terms_ + kRows * a.A;
-    y_ = log_prob_ + kRows;
-    q_ = y_ + kRows;  // [2][kRows]
+    flag_ = reinterpret_cast<int*>(log_prob_ + kRows);
   }
 
+  /// One critic on the batch: Q, and the backward pass of dL/dQ = 1.
+  __device__ void critic(int which) {
+    for (int i = thread(); i < kRows * a_.A; i += kBlockThreads)
+      action_[i] = record(i / a_.A)[a_.layout.action() + i % a_.A];
+    sync_block();
+    const Saved saved{a_.critic_saved_layout, a_.critic_saved[which]};
+    evaluate(a_.critic_arrays[which].value, &saved, a_.q[which],
+             [&](int row, int column) { return record(row)[column]; });
+    fill_unit_gradient(saved.dz(a_.critic.num_layers - 1, first_));
+    mlp_.template backward<false>(a_.critic, a_.critic_arrays[which].value, Activation::kRelu,
+                                  saved, first_);
+  }
+
+  /// a' ~ pi(s') and one averaged critic on it.
+  __device__ void target(int which) {
+    const auto next = [&](int row, int i) { return record(row)[a_.layout.next_observation() + i]; };
+    fill_tile(a_.actor.layer[0].in_pitch, a_.S, nullptr, next);
+    mlp_.forward(a_.actor, a_.actor_arrays.value, Activation::kRelu, nullptr, first_);
+    sample(mlp_.tile(), mlp_.pitch(), Purpose::kNextActionNoise,
+           which == 0 ? a_.next_log_prob : nullptr);
+    evaluate(a_.critic_arrays[which].target, nullptr, a_.target_q[which], next);
+    if (which == 0 && tile_ == 0 && thread() == 0) *a_.alpha = alpha();
+  }
+
+  /// The actor on s, kept for its own backward pass.
+  __device__ void actor() {
+    const Saved saved{a_.actor_saved_layout, a_.actor_saved};
+    forward_actor(&saved);
+    const int width = padded(2 * a_.A);
+    for (int i = thread(); i < kRows * width; i += kBlockThreads)
+      a_.actor_output[static_cast<std::size_t>(first_) * width + i] =
+          mlp_.tile()[i / width * mlp_.pitch() + i % width];
+  }
+
+  /// The actor on s, its output left in the tile.
+  __device__ void forward_actor(const Saved* saved) {
+    fill_tile(a_.actor.layer[0].in_pitch, a_.S, saved == nullptr ? nullptr : saved->x(0, first_),
+              [&](int row, int i) { return record(row)[i]; });
+    mlp_.forward(a_.actor, a_.actor_arrays.value, Activation::kRelu, saved, first_);
+  }
+
+  /// a_pi from the actor's output, one critic on it, and dQ/da_pi.
+  __device__ void pi_critic(int which, const float* output, int pitch) {
+    sample(output, pitch, Purpose::kActorNoise, which == 0 ? a_.log_prob : nullptr);
+    const Saved saved{a_.critic_saved_layout, a_.critic_pi_saved[which]};
+    evaluate(a_.critic_arrays[which].value, &saved, a_.pi_q[which],
+             [&](int row, int column) { return record(row)[column]; });
+    fill_unit_gradient(nullptr);
+    mlp_.template backward<true>(a_.critic, a_.critic_arrays[which].value, Activation::kRelu, saved,
+                                 first_);
+    for (int i = thread(); i < rows() * a_.A; i += kBlockThreads)
+      a_.pi_action_gradient[which][first_ * a_.A + i] =
+          mlp_.tile()[i / a_.A * mlp_.pitch() + a_.S + i % a_.A];
+  }
+
+  /// Whether this block is the last of the tile's two to come here; it then sees what both wrote.
+  __device__ bool comes_last() {
+    fence_device();
+    sync_block();
+    if (thread() == 0) *flag_ = fetch_add(a_.arrivals + tile_, 1);
+    sync_block();
+    if (*flag_ == 0) return false;
+    if (thread() == 0) a_.arrivals[tile_] = 0;
+    fence_device();
+    return true;
+  }
+
+  /// Behind both critics: through the squashing to the actor's outputs, then down the actor.
+  __device__ void actor_backward() {
+    const int width = padded(2 * a_.A);
+    const float* output = a_.actor_output + static_cast<std::size_t>(first_) * width;
+    const Saved saved{a_.actor_saved_layout, a_.actor_saved};
+    const RandomKey key = rule_.key(Purpose::kActorNoise);
+    const float weight = alpha() / static_cast<float>(a_.batch_size);
+    fill_tile(width, 2 * a_.A, saved.dz(a_.actor.num_layers - 1, first_), [&](int row, int column) {
+      if (row >= rows()) return 0.0f;
+      const int k = column % a_.A;
+      const float raw = output[row * width + a_.A + k], n = noise(key, row, k);
+      const SquashedGradient g =
+          squashed_gaussian_gradient(squashed_gaussian_sample(output[row * width + k], raw, n), raw,
+                                     n, pi_action_gradient(a_, first_ + row, k), weight);
+      return column < a_.A ? g.d_mean : g.d_raw_log_std;
+    });
+    mlp_.template backward<false>(a_.actor, a_.actor_arrays.value, Activation::kRelu, saved,
+                                  first_);
+  }
+
+  __device__ const float* tile() { return mlp_.tile(); }
+  __device__ const float* actor_output() const {
+    return a_.actor_output + static_cast<std::size_t>(first_) * padded(2 * a_.A);
+  }
+
+ private:
+  static __device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
+  /// Rows of the tile that the batch has; the others repeat its last and are not stored per row.
   __device__ int rows() const {
     const int left = a_.batch_size - first_;
     return left < kRows ? left : kRows;
   }
   __device__ const float* record(int row) const {
-    const int in_batch = first_ + row < a_.batch_size ? first_ + row : a_.batch_size - 1;
-    return a_.batch +
-           (static_cast<std::size_t>(update_) * a_.batch_size + in_batch) * a_.layout.pitch();
+    return a_.record(update_, row < rows() ? first_ + row : a_.batch_size - 1);
   }
   __device__ float alpha() const { return exp_f(*a_.log_alpha); }
+  __device__ float noise(const RandomKey& key, int row, int k) const {
+    return normal(key, a_.plan->first_update + static_cast<std::uint64_t>(update_),
+                  static_cast<std::uint32_t>(first_ + row), k);
+  }
 
   /// Columns [0, width) of the tile from value(row, column), zero from `used` on; also to `saved`.
   template <typename Value>
@@ -135,8 +206,14 @@ class SacBlock {
     sync_block();
   }
 
-  /// Squashed Gaussian actions [row, A] and their log-densities from an actor's output.
-  __device__ void sample(const float* output, int pitch, Purpose purpose) {
+  /// The tile as the gradient 1 of a critic's only output.
+  __device__ void fill_unit_gradient(float* saved) {
+    fill_tile(padded(1), 1, saved, [](int, int) { return 1.0f; });
+  }
+
+  /// Squashed Gaussian actions [row, A] from an actor's output; their log-densities go to
+  /// log_prob[batch] where given.
+  __device__ void sample(const float* output, int pitch, Purpose purpose, float* log_prob) {
     const RandomKey key = rule_.key(purpose);
     for (int i = thread(); i < kRows * a_.A; i += kBlockThreads) {
       const int row = i / a_.A, k = i % a_.A;
@@ -146,163 +223,41 @@ class SacBlock {
       log_prob_terms_[i] = s.log_prob;
     }
     sync_block();
-    if (thread() < kRows) {
-      float sum = 0.0f;
-      for (int k = 0; k < a_.A; ++k) sum += log_prob_terms_[thread() * a_.A + k];
-      log_prob_[thread()] = sum;
-    }
-    sync_block();
+    if (log_prob == nullptr || thread() >= rows()) return;
+    float sum = 0.0f;
+    for (int k = 0; k < a_.A; ++k) sum += log_prob_terms_[thread() * a_.A + k];
+    log_prob[first_ + thread()] = sum;
   }
 
-  __device__ void critic(int which);
-  __device__ void actor();
-  __device__ void actor_loss();
-
- private:
-  static __device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
-  __device__ std::uint64_t step() const {
-    return a_.plan->first_update + static_cast<std::uint64_t>(update_);
-  }
-  __device__ float noise(const RandomKey& key, int row, int k) const {
-    return normal(key, step(), static_cast<std::uint32_t>(first_ + row), k);
-  }
-  __device__ double& sum(Sum which) { return a_.sums[which * gridDim.x + blockIdx.x]; }
-
-  /// q_[which] of (observation, action_) by a critic; `saved` for a backward pass.
+  /// A critic on (observation, action_): its value to q[batch]; `saved` for a backward pass.
   template <typename Observation>
-  __device__ void evaluate(const float* parameters, int which, const Saved* saved,
+  __device__ void evaluate(const float* parameters, const Saved* saved, float* q,
                            Observation observation) {
-    const int width = a_.critic.layer[0].in_pitch;
-    fill_tile(width, a_.S + a_.A, saved == nullptr ? nullptr : saved->x(0, first_),
-              [&](int row, int i) {
+    fill_tile(a_.critic.layer[0].in_pitch, a_.S + a_.A,
+              saved == nullptr ? nullptr : saved->x(0, first_), [&](int row, int i) {
                 return i < a_.S ? observation(row, i) : action_[row * a_.A + i - a_.S];
               });
     mlp_.forward(a_.critic, parameters, Activation::kRelu, saved, first_);
-    if (thread() < kRows) q_[which * kRows + thread()] = mlp_.tile()[thread() * mlp_.pitch()];
+    if (thread() < rows()) q[first_ + thread()] = mlp_.tile()[thread() * mlp_.pitch()];
     sync_block();
-  }
-
-  /// The tile as the gradient of a critic's only output.
-  template <typename Value>
-  __device__ void fill_output_gradient(float* saved, Value value) {
-    fill_tile(padded(1), 1, saved, [&](int row, int) { return value(row); });
   }
 
   const SacArrays& a_;
   const SacRule& rule_;
-  int update_, first_;
+  int update_, tile_, first_;
   BlockMlp<kPrecision, kRows> mlp_;
-  float *action_, *log_prob_terms_, *log_prob_, *y_, *q_;
+  float *action_, *log_prob_terms_, *log_prob_;
+  int* flag_;
 };
 
-// one critic: targets, forward, half the mean squared error, backward
+// role: critic 0, critic 1, target 0, target 1
 template <Precision kPrecision>
-__device__ void SacBlock<kPrecision>::critic(int which) {
-  // a' ~ pi(s')
-  fill_tile(a_.actor.layer[0].in_pitch, a_.S, nullptr,
-            [&](int row, int i) { return record(row)[a_.layout.next_observation() + i]; });
-  mlp_.forward(a_.actor, a_.actor_arrays.value, Activation::kRelu, nullptr, first_);
-  sample(mlp_.tile(), mlp_.pitch(), Purpose::kNextActionNoise);
-
-  // y = r + gamma (1 - d)(min Q' - alpha log pi)
-  for (int i = 0; i < 2; ++i)
-    evaluate(a_.critic_arrays[i].target, i, nullptr, [&](int row, int column) {
-      return record(row)[a_.layout.next_observation() + column];
-    });
-  if (thread() < kRows) {
-    const int row = thread();
-    y_[row] = td_target_value(record(row)[a_.layout.reward()], record(row)[a_.layout.terminated()],
-                              q_[row], q_[kRows + row], alpha(), log_prob_[row], rule_.discount);
+__device__ void evaluate_critics(SacBlock<kPrecision>& block, int role) {
+  if (role < 2) {
+    block.critic(role);
+  } else {
+    block.target(role - 2);
   }
-  for (int i = thread(); i < kRows * a_.A; i += kBlockThreads)
-    action_[i] = record(i / a_.A)[a_.layout.action() + i % a_.A];
-  sync_block();
-
-  const float* parameters = a_.critic_arrays[which].value;
-  const Saved saved{a_.critic_saved_layout, a_.critic_saved[which]};
-  evaluate(parameters, which, &saved, [&](int row, int column) { return record(row)[column]; });
-  const float scale = 1.0f / static_cast<float>(a_.batch_size);
-  const float* q = q_ + which * kRows;
-  fill_output_gradient(saved.dz(a_.critic.num_layers - 1, first_),
-                       [&](int row) { return row < rows() ? (q[row] - y_[row]) * scale : 0.0f; });
-  if (thread() == 0) {
-    double loss = 0.0, sum_q = 0.0;
-    for (int row = 0; row < rows(); ++row) {
-      const double error = q[row] - y_[row];
-      loss += 0.5 * error * error;
-      sum_q += q[row];
-    }
-    sum(which == 0 ? kCriticLoss0 : kCriticLoss1) = loss;
-    if (which == 0) sum(kQ) = sum_q;
-  }
-  mlp_.template backward<false>(a_.critic, parameters, Activation::kRelu, saved, first_);
-}
-
-// the actor on s, for the actor loss: its parameters do not change before that
-template <Precision kPrecision>
-__device__ void SacBlock<kPrecision>::actor() {
-  const Saved saved{a_.actor_saved_layout, a_.actor_saved};
-  fill_tile(a_.actor.layer[0].in_pitch, a_.S, saved.x(0, first_),
-            [&](int row, int i) { return record(row)[i]; });
-  mlp_.forward(a_.actor, a_.actor_arrays.value, Activation::kRelu, &saved, first_);
-  const int width = padded(2 * a_.A);
-  for (int i = thread(); i < kRows * width; i += kBlockThreads)
-    a_.actor_output[static_cast<std::size_t>(first_) * width + i] =
-        mlp_.tile()[i / width * mlp_.pitch() + i % width];
-}
-
-// loss = mean(alpha log pi - min Q), down to the gradients of the actor's layers
-template <Precision kPrecision>
-__device__ void SacBlock<kPrecision>::actor_loss() {
-  const int width = padded(2 * a_.A);
-  const float* output = a_.actor_output + static_cast<std::size_t>(first_) * width;
-  sample(output, width, Purpose::kActorNoise);
-  for (int i = 0; i < 2; ++i) {
-    const Saved saved{a_.critic_saved_layout, a_.critic_pi_saved[i]};
-    evaluate(a_.critic_arrays[i].value, i, &saved,
-             [&](int row, int column) { return record(row)[column]; });
-  }
-
-  const float scale = 1.0f / static_cast<float>(a_.batch_size);
-  const float weight = alpha() * scale;
-  if (thread() == 0) {
-    double loss = 0.0, sum_log_prob = 0.0;
-    for (int row = 0; row < rows(); ++row) {
-      loss += static_cast<double>(alpha()) * log_prob_[row] - min_f(q_[row], q_[kRows + row]);
-      sum_log_prob += log_prob_[row];
-    }
-    sum(kActorLoss) = loss;
-    sum(kLogProb) = sum_log_prob;
-  }
-
-  // dL/da: each row's gradient goes through its smaller critic; the terms' memory is free by now
-  float* action_gradient = log_prob_terms_;
-  for (int i = 0; i < 2; ++i) {
-    fill_output_gradient(nullptr, [&](int row) {
-      const int smaller = q_[kRows + row] < q_[row] ? 1 : 0;
-      return row < rows() && smaller == i ? -scale : 0.0f;
-    });
-    mlp_.template backward<true>(a_.critic, a_.critic_arrays[i].value, Activation::kRelu,
-                                 {a_.critic_saved_layout, a_.critic_pi_saved[i]}, first_);
-    for (int j = thread(); j < kRows * a_.A; j += kBlockThreads) {
-      const float g = mlp_.tile()[j / a_.A * mlp_.pitch() + a_.S + j % a_.A];
-      action_gradient[j] = i == 0 ? g : action_gradient[j] + g;
-    }
-    sync_block();
-  }
-
-  // through the squashing to the actor's outputs, then down the actor
-  const Saved saved{a_.actor_saved_layout, a_.actor_saved};
-  const RandomKey key = rule_.key(Purpose::kActorNoise);
-  fill_tile(width, 2 * a_.A, saved.dz(a_.actor.num_layers - 1, first_), [&](int row, int column) {
-    const int k = column % a_.A;
-    const float raw = output[row * width + a_.A + k], n = noise(key, row, k);
-    const SquashedSample s = squashed_gaussian_sample(output[row * width + k], raw, n);
-    const SquashedGradient g = squashed_gaussian_gradient(
-        s, raw, n, action_gradient[row * a_.A + k], row < rows() ? weight : 0.0f);
-    return column < a_.A ? g.d_mean : g.d_raw_log_std;
-  });
-  mlp_.template backward<false>(a_.actor, a_.actor_arrays.value, Activation::kRelu, saved, first_);
 }
 
 template <Precision kPrecision>
@@ -310,13 +265,8 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     sac_critics_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                        int update) {
   if (lacks_format<kPrecision>()) return;
-  SacBlock<kPrecision> block(a, rule, update);
-  const int role = static_cast<int>(blockIdx.y);
-  if (role < 2) {
-    block.critic(role);
-  } else {
-    block.actor();
-  }
+  SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
+  evaluate_critics(block, static_cast<int>(blockIdx.y));
 }
 
 template <Precision kPrecision>
@@ -324,53 +274,92 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     sac_actor_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                      int update) {
   if (lacks_format<kPrecision>()) return;
-  SacBlock<kPrecision>(a, rule, update).actor_loss();
+  SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
+  block.pi_critic(static_cast<int>(blockIdx.y), block.actor_output(), padded(2 * a.A));
+  if (block.comes_last()) block.actor_backward();
 }
 
+// all gradients from the parameters before the update; the longest roles come first
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    sac_gradients_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
+                         int update) {
+  if (lacks_format<kPrecision>()) return;
+  SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
+  const int role = static_cast<int>(blockIdx.y);
+  if (role >= 2) return evaluate_critics(block, role - 2);
+  if (role == 0) {
+    block.actor();
+  } else {
+    block.forward_actor(nullptr);
+  }
+  block.pi_critic(role, block.tile(), a.pitch);
+  if (block.comes_last()) block.actor_backward();
+}
+
+/// Shared memory of the update kernels: a tile of the gradient, then a factor per row.
+std::size_t update_shared_bytes(int batch_size) {
+  return kUpdateSharedBytes + static_cast<std::size_t>(batch_size) * sizeof(float);
+}
+
+// weight tile `block` of a critic
+template <Precision kPrecision>
+__device__ void update_critic(const SacArrays& a, const UpdateTable& table, const SacRule& rule,
+                              int update, int critic, int block) {
+  float* factors = shared_floats() + kUpdateSharedBytes / sizeof(float);
+  for (int row = static_cast<int>(threadIdx.x); row < a.batch_size; row += kBlockThreads)
+    factors[row] = critic_gradient(a, rule, update, row, critic);
+  update_network<kPrecision>(
+      shared_floats(), table, {a.critic_saved_layout, a.critic_saved[critic]},
+      {a.critic_arrays[critic], a.adam[update], rule.tau}, block, a.batch_size, factors);
+}
+
+template <Precision kPrecision>
+__device__ void update_actor(const SacArrays& a, const UpdateTable& table, const SacRule& rule,
+                             int update, int block, SacLosses* losses) {
+  if (block == table.num_blocks())
+    return finish_update(a, rule, update, reinterpret_cast<double*>(shared_floats()), losses);
+  update_network<kPrecision>(shared_floats(), table, {a.actor_saved_layout, a.actor_saved},
+                             {a.actor_arrays, a.adam[update], 0.0f}, block, a.batch_size);
+}
+
+// row tiles of the actor, then weight tiles of critic 0 and critic 1
 template <Precision kPrecision>
 __global__ void __launch_bounds__(kBlockThreads, 1)
     sac_update_critics_kernel(const __grid_constant__ SacArrays a,
                               const __grid_constant__ UpdateTable table,
-                              const __grid_constant__ SacRule rule, int update) {
+                              const __grid_constant__ SacRule rule, int update, int num_tiles) {
   if (lacks_format<kPrecision>()) return;
-  const ParameterStep step{a.critic_arrays[blockIdx.y], a.adam[update], rule.tau};
-  update_network<kPrecision>(shared_floats(), table,
-                             {a.critic_saved_layout, a.critic_saved[blockIdx.y]}, step,
-                             static_cast<int>(blockIdx.x), a.batch_size);
-}
-
-// tiles of the sums, added in order by one thread, then the temperature's own step
-__device__ void finish_update(const SacArrays& a, const SacRule& rule, const AdamStep& adam,
-                              int num_tiles, SacLosses* losses) {
-  if (threadIdx.x != 0) return;
-  double sums[kNumSums];
-  for (int which = 0; which < kNumSums; ++which) {
-    sums[which] = 0.0;
-    for (int tile = 0; tile < num_tiles; ++tile) sums[which] += a.sums[which * num_tiles + tile];
-    sums[which] /= a.batch_size;
-  }
-  *losses = {{static_cast<float>(sums[kCriticLoss0]), static_cast<float>(sums[kCriticLoss1])},
-             static_cast<float>(sums[kActorLoss]),
-             exp_f(*a.log_alpha),
-             static_cast<float>(-sums[kLogProb]),
-             static_cast<float>(sums[kQ])};
-  // d/d log_alpha of -log_alpha mean(log pi + target_entropy)
-  const auto gradient = static_cast<float>(-(sums[kLogProb] + rule.target_entropy));
-  adam_update(*a.log_alpha, *a.log_alpha_m, *a.log_alpha_v, gradient, adam);
+  const int block = static_cast<int>(blockIdx.x);
+  if (block < num_tiles) return SacBlock<kPrecision>(a, rule, update, block).actor();
+  const int tile = block - num_tiles;
+  update_critic<kPrecision>(a, table, rule, update, tile / table.num_blocks(),
+                            tile % table.num_blocks());
 }
 
 template <Precision kPrecision>
 __global__ void __launch_bounds__(kBlockThreads, 1)
     sac_update_actor_kernel(const __grid_constant__ SacArrays a,
                             const __grid_constant__ UpdateTable table,
-                            const __grid_constant__ SacRule rule, int update, int num_tiles,
-                            SacLosses* losses) {
+                            const __grid_constant__ SacRule rule, int update, SacLosses* losses) {
   if (lacks_format<kPrecision>()) return;
-  const int block = static_cast<int>(blockIdx.x);
-  if (block == table.num_blocks())
-    return finish_update(a, rule, a.adam[update], num_tiles, losses + update);
-  update_network<kPrecision>(shared_floats(), table, {a.actor_saved_layout, a.actor_saved},
-                             {a.actor_arrays, a.adam[update], 0.0f}, block, a.batch_size);
+  update_actor<kPrecision>(a, table, rule, update, static_cast<int>(blockIdx.x), losses);
+}
+
+// weight tiles of critic 0, critic 1 and actor, then the temperature
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    sac_update_all_kernel(const __grid_constant__ SacArrays a,
+                          const __grid_constant__ UpdateTable critic,
+                          const __grid_constant__ UpdateTable actor,
+                          const __grid_constant__ SacRule rule, int update, SacLosses* losses) {
+  if (lacks_format<kPrecision>()) return;
+  const int block = static_cast<int>(blockIdx.x), per_critic = critic.num_blocks();
+  if (block < 2 * per_critic) {
+    update_critic<kPrecision>(a, critic, rule, update, block / per_critic, block % per_critic);
+  } else {
+    update_actor<kPrecision>(a, actor, rule, update, block - 2 * per_critic, losses);
+  }
 }
 
 }  // namespace
@@ -378,7 +367,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 /// Device arrays of the stage, and the graphs recorded over them.
 class SacBuffers {
  public:
-  SacBuffers(const SacState& state, int batch_size);
+  SacBuffers(const Stream& stream, const SacState& state, int batch_size);
 
   void run(Stream& stream, std::span<SacLosses> losses, SacState& state, const MixedSource& source,
            const SacConstants& c, const ActRequest* then_act);
@@ -401,8 +390,8 @@ class SacBuffers {
 
   int batch_size_;
   SavedLayout actor_saved_, critic_saved_;
-  Buffer<float> saved_, actor_output_, batch_;
-  Buffer<double> sums_;
+  Buffer<float> saved_, actor_output_, row_values_, batch_;
+  Buffer<int> arrivals_;
   SacArrays arrays_{};
   UpdateTable actor_table_, critic_table_;
   std::size_t max_updates_ = 0;
@@ -411,9 +400,11 @@ class SacBuffers {
   Buffer<SacLosses> losses_;            // pinned
   Buffer<float> observation_, action_;  // pinned
   std::vector<Recording> recordings_;
+  std::unique_ptr<SacLayers> layers_;  // where a library multiplies
+  bool warm_ = false;
 };
 
-SacBuffers::SacBuffers(const SacState& state, int batch_size)
+SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_size)
     : batch_size_(batch_size),
       // whole tiles of the largest row count, whatever the precision
       actor_saved_(make_saved_layout(state.actor_layout, num_tiles(batch_size) * kTileRows)),
@@ -422,9 +413,10 @@ SacBuffers::SacBuffers(const SacState& state, int batch_size)
       actor_output_(static_cast<std::size_t>(num_tiles(batch_size)) * kTileRows *
                         padded(2 * state.action_size()),
                     0.0f, Memory::kDevice, "SAC activations"),
-      sums_(static_cast<std::size_t>(kNumSums) *
-                ((batch_size + kSmallestSacRows - 1) / kSmallestSacRows),
-            0.0, Memory::kDevice, "SAC sums"),
+      row_values_(static_cast<std::size_t>(batch_size) * (8 + 2 * state.action_size()) + 1, 0.0f,
+                  Memory::kDevice, "SAC rows"),
+      arrivals_(static_cast<std::size_t>((batch_size + kSmallestSacRows - 1) / kSmallestSacRows), 0,
+                Memory::kDevice, "SAC rows"),
       actor_table_(make_update_table(make_table(state.actor_layout))),
       critic_table_(make_update_table(make_table(state.critic_layout))) {
   arrays_.actor = make_table(state.actor_layout);
@@ -439,12 +431,25 @@ SacBuffers::SacBuffers(const SacState& state, int batch_size)
     arrays_.critic_pi_saved[i] = take(critic_saved_.size);
   }
   arrays_.actor_output = actor_output_.data();
-  arrays_.sums = sums_.data();
+  const auto rows = static_cast<std::size_t>(batch_size);
+  memory = row_values_.data();
+  for (int i = 0; i < 2; ++i) {
+    arrays_.q[i] = take(rows);
+    arrays_.pi_q[i] = take(rows);
+    arrays_.target_q[i] = take(rows);
+    arrays_.pi_action_gradient[i] = take(rows * static_cast<std::size_t>(state.action_size()));
+  }
+  arrays_.log_prob = take(rows);
+  arrays_.next_log_prob = take(rows);
+  arrays_.alpha = take(1);
+  arrays_.arrivals = arrivals_.data();
   arrays_.S = state.observation_size();
   arrays_.A = state.action_size();
   arrays_.batch_size = batch_size;
   arrays_.pitch = shared_pitch(std::max(widest(arrays_.actor), widest(arrays_.critic)));
   arrays_.layout = {arrays_.S, arrays_.A};
+  if (const GemmProvider provider = stream.gemm(Stage::kSac); provider != GemmProvider::kHand)
+    layers_ = std::make_unique<SacLayers>(state, batch_size, provider);
 }
 
 // grows with the largest call seen; recordings hold the old addresses
@@ -495,30 +500,32 @@ void SacBuffers::issue(Stream& stream, const Recording& r) {
   using Block = SacBlock<kPrecision>;
   const int tiles = (batch_size_ + Block::kRows - 1) / Block::kRows;
   const std::size_t shared = Block::shared_floats_needed(arrays_.pitch, arrays_.A) * sizeof(float);
+  const std::size_t update_shared = update_shared_bytes(batch_size_);
   const auto grid = [](int x, int y) {
     return dim3{static_cast<unsigned>(x), static_cast<unsigned>(y), 1};
   };
+  const int critic_blocks = critic_table_.num_blocks(), actor_blocks = actor_table_.num_blocks();
   for (int update = 0; update < static_cast<int>(r.num_updates); ++update) {
-    const auto critics = [&] {
+    if (layers_ != nullptr) {
+      layers_->issue(stream, arrays_, r.rule, update, r.simultaneous, losses_.data());
+    } else if (r.simultaneous) {
+      launch(stream, "sac_gradients", sac_gradients_kernel<kPrecision>,
+             {grid(tiles, 6), kBlockThreads, shared}, arrays_, r.rule, update);
+      launch(stream, "sac_update_all", sac_update_all_kernel<kPrecision>,
+             {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads, update_shared}, arrays_,
+             critic_table_, actor_table_, r.rule, update, losses_.data());
+    } else {
       launch(stream, "sac_critics", sac_critics_kernel<kPrecision>,
-             {grid(tiles, 3), kBlockThreads, shared}, arrays_, r.rule, update);
-    };
-    const auto update_critics = [&] {
+             {grid(tiles, 4), kBlockThreads, shared}, arrays_, r.rule, update);
       launch(stream, "sac_update_critics", sac_update_critics_kernel<kPrecision>,
-             {grid(critic_table_.num_blocks(), 2), kBlockThreads, kUpdateSharedBytes}, arrays_,
-             critic_table_, r.rule, update);
-    };
-    const auto actor = [&] {
+             {grid(tiles + 2 * critic_blocks, 1), kBlockThreads, std::max(shared, update_shared)},
+             arrays_, critic_table_, r.rule, update, tiles);
       launch(stream, "sac_actor", sac_actor_kernel<kPrecision>,
-             {grid(tiles, 1), kBlockThreads, shared}, arrays_, r.rule, update);
-    };
-    critics();
-    if (!r.simultaneous) update_critics();
-    actor();
-    if (r.simultaneous) update_critics();
-    launch(stream, "sac_update_actor", sac_update_actor_kernel<kPrecision>,
-           {grid(actor_table_.num_blocks() + 1, 1), kBlockThreads, kUpdateSharedBytes}, arrays_,
-           actor_table_, r.rule, update, tiles, losses_.data());
+             {grid(tiles, 2), kBlockThreads, shared}, arrays_, r.rule, update);
+      launch(stream, "sac_update_actor", sac_update_actor_kernel<kPrecision>,
+             {grid(actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes}, arrays_, actor_table_,
+             r.rule, update, losses_.data());
+    }
   }
   if (r.act_rows > 0)
     launch_policy<kPrecision>(stream, arrays_.actor, arrays_.actor_arrays.value, arrays_.S,
@@ -531,6 +538,8 @@ void SacBuffers::run(Stream& stream, std::span<SacLosses> losses, SacState& stat
   const int act_rows = act == nullptr ? 0 : act->observation.size(0);
   reserve(losses.size(), act_rows, state);
   bind(state);
+  if (layers_ != nullptr && !warm_) layers_->warm_up(stream, arrays_);
+  warm_ = true;
 
   // the plan of this call
   auto& plan = *reinterpret_cast<SacPlan*>(plan_.data());
@@ -564,8 +573,9 @@ void SacBuffers::run(Stream& stream, std::span<SacLosses> losses, SacState& stat
   state.num_updates += static_cast<std::int64_t>(losses.size());
 }
 
-std::shared_ptr<SacBuffers> make_sac_buffers(Stream&, const SacState& state, int batch_size) {
-  return std::make_shared<SacBuffers>(state, batch_size);
+std::shared_ptr<SacBuffers> make_sac_buffers(Stream& stream, const SacState& state,
+                                             int batch_size) {
+  return std::make_shared<SacBuffers>(stream, state, batch_size);
 }
 
 void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,

@@ -1,11 +1,15 @@
 // What a GPU can do at the sizes that decide here: the floors that profiling/README.md reads times
 // against. Prints one JSON object per line; needs nothing but a GPU.
 //
-//   graph node gap           an empty kernel in a graph of 1000: what every launch costs at least
-//   host round trip          host writes a mapped flag, a waiting kernel answers: the price of a
-//   step weight stream            a block reads 128 KiB that lie in L2, for 1, 32 and all SMs mma
-//   rate                 m16n8k8 tf32 and m16n8k16 16-bit from registers, all SMs fp32 rate fused
-//   multiply-adds on the CUDA cores, all SMs
+//   graph node gap        an empty kernel in a graph of 1000: what every launch costs at least
+//   host round trip       host writes a mapped flag, a waiting kernel answers: the price of a step
+//   128 KiB from L2       a block reads weights that lie in L2, for 1, 32 and all SMs
+//   fma, mma rate         fused multiply-adds on the CUDA cores; m16n8k8 tf32 and m16n8k16 bf16
+//   from
+//                         registers, the latter also with operands from shared memory
+//   wgmma rate            m64n128k16 bf16 from shared memory (9.0 alone)
+//   cluster barrier       all threads of a cluster of 8 blocks (9.0 and later)
+//   distributed shared    latency of a load from the next block's shared memory (9.0 and later)
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -85,6 +89,108 @@ __global__ void fma_kernel(int repeats, float* out) {
   if (sum == 12345.0f) *out = sum;
 }
 
+// a warp reads a 16 x 16 and a 16 x 32 tile for every four products, as a layer does
+__global__ void mma_shared_kernel(int repeats, float* out) {
+#if __CUDA_ARCH__ >= 800
+  __shared__ __align__(128) std::uint16_t tiles[8][64 * 16];
+  for (int i = static_cast<int>(threadIdx.x); i < 8 * 64 * 16; i += 256) tiles[0][i] = 0;
+  __syncthreads();
+  const auto base = static_cast<std::uint32_t>(__cvta_generic_to_shared(tiles[threadIdx.x / 32])) +
+                    threadIdx.x % 32 * 16;
+  float c[4][4] = {};
+  for (int r = 0; r < repeats; ++r) {
+    std::uint32_t a[4], b[8];
+    const auto load = [](std::uint32_t* to, std::uint32_t from) {
+      asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                   : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                   : "r"(from));
+    };
+    load(a, base);
+    load(b, base + 512);
+    load(b + 4, base + 1024);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const std::uint32_t pair[2] = {b[2 * i], b[2 * i + 1]};
+      gpu::mma_bf16(c[i], a, pair);
+    }
+  }
+  float sum = 0.0f;
+  for (int i = 0; i < 4; ++i) sum += c[i][0] + c[i][1] + c[i][2] + c[i][3];
+  if (sum == 12345.0f) *out = sum;
+#endif
+}
+
+#define FOUR(c, i) "+f"(c[i]), "+f"(c[i + 1]), "+f"(c[i + 2]), "+f"(c[i + 3])
+#define SIXTEEN(c, i) FOUR(c, i), FOUR(c, i + 4), FOUR(c, i + 8), FOUR(c, i + 12)
+
+// a warpgroup multiplies tiles of zeros in shared memory, laid out without swizzle
+__global__ void __launch_bounds__(128) wgmma_kernel(int repeats, float* out) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  __shared__ __align__(128) std::uint16_t tiles[64 * 16 + 128 * 16];
+  for (int i = static_cast<int>(threadIdx.x); i < 192 * 16; i += 128) tiles[i] = 0;
+  __syncthreads();
+  asm volatile("fence.proxy.async.shared::cta;");
+  // address, 128 bytes between core matrices along k, 256 along rows; all in units of 16 bytes
+  const auto descriptor = [](const void* tile) {
+    const auto address = static_cast<std::uint64_t>(__cvta_generic_to_shared(tile));
+    return (address & 0x3ffff) >> 4 | std::uint64_t{8} << 16 | std::uint64_t{16} << 32;
+  };
+  const std::uint64_t a = descriptor(tiles), b = descriptor(tiles + 64 * 16);
+  float c[64] = {};
+  for (int r = 0; r < repeats; ++r) {
+    asm volatile("wgmma.fence.sync.aligned;");
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      asm volatile(
+          "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+          "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+          "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
+          "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
+          "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63}, "
+          "%64, %65, 1, 1, 1, 0, 0;"
+          : SIXTEEN(c, 0), SIXTEEN(c, 16), SIXTEEN(c, 32), SIXTEEN(c, 48)
+          : "l"(a), "l"(b));
+    asm volatile("wgmma.commit_group.sync.aligned;");
+    asm volatile("wgmma.wait_group.sync.aligned 0;");
+  }
+  float sum = 0.0f;
+  for (int i = 0; i < 64; ++i) sum += c[i];
+  if (sum == 12345.0f) *out = sum;
+#endif
+}
+
+__device__ __forceinline__ void cluster_barrier() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;" ::: "memory");
+#endif
+}
+
+__global__ void cluster_barrier_kernel(int repeats) {
+  for (int r = 0; r < repeats; ++r) cluster_barrier();
+}
+
+// one thread per block follows a chain of addresses in the next block's shared memory
+__global__ void distributed_shared_kernel(int repeats, std::uint32_t* out) {
+#if __CUDA_ARCH__ >= 900
+  __shared__ std::uint32_t offset[32];
+  if (threadIdx.x < 32) offset[threadIdx.x] = 4 * ((threadIdx.x + 1) % 32);
+  cluster_barrier();
+  if (threadIdx.x == 0) {
+    std::uint32_t rank, size, base, at = 0;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
+    asm("mapa.shared::cluster.u32 %0, %1, %2;"
+        : "=r"(base)
+        : "r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(offset))),
+          "r"((rank + 1) % size));
+    for (int r = 0; r < repeats; ++r)
+      asm volatile("ld.shared::cluster.u32 %0, [%1];" : "=r"(at) : "r"(base + at));
+    if (at == 12345) *out = at;
+  }
+  cluster_barrier();  // a block's memory lives until its readers are done
+#endif
+}
+
 struct Times {
   double median, low, high;  // seconds
 };
@@ -161,6 +267,35 @@ void round_trip(cudaStream_t stream) {
   report("host round trip", "us", 1e6 * t.median, 1e6 * t.low, 1e6 * t.high);
 }
 
+// work in clusters of 8 blocks, one cluster
+template <typename... Parameters, typename... Arguments>
+void launch_cluster(cudaStream_t stream, void (*kernel)(Parameters...), Arguments... arguments) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(8);
+  config.blockDim = dim3(256);
+  config.stream = stream;
+  cudaLaunchAttribute cluster{};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim.x = 8;
+  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+  config.attrs = &cluster;
+  config.numAttrs = 1;
+  PROBE(cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...));
+}
+
+void clusters(cudaStream_t stream, std::uint32_t* out) {
+  constexpr int kRepeats = 2000;
+  const auto nanoseconds = [](const char* what, const Times& t) {
+    report(what, "ns", 1e9 * t.median / kRepeats, 1e9 * t.low / kRepeats, 1e9 * t.high / kRepeats);
+  };
+  nanoseconds("cluster barrier, 8 blocks", time_on_device(stream, [&] {
+                launch_cluster(stream, cluster_barrier_kernel, kRepeats);
+              }));
+  nanoseconds("distributed shared memory load", time_on_device(stream, [&] {
+                launch_cluster(stream, distributed_shared_kernel, kRepeats, out);
+              }));
+}
+
 }  // namespace
 
 int main() {
@@ -201,7 +336,7 @@ int main() {
            1e6 * t.high / kRepeats);
   }
 
-  // 8 warps to a block, 2 blocks to an SM
+  // 8 warps to a block, 2 blocks to an SM (wgmma: 4 warps)
   const int blocks = 2 * p.multiProcessorCount;
   constexpr int kSteps = 20000;
   const auto rate = [&](const char* name, double flop_per_block, const std::function<void()>& run) {
@@ -214,8 +349,14 @@ int main() {
          [&] { mma_kernel<Format::kTf32><<<blocks, 256, 0, stream>>>(kSteps, out); });
     rate("mma m16n8k16 bf16", 8.0 * kSteps * 8 * 2 * 16 * 8 * 16,
          [&] { mma_kernel<Format::kBf16><<<blocks, 256, 0, stream>>>(kSteps, out); });
+    rate("mma m16n8k16 bf16 from shared memory", 8.0 * kSteps * 4 * 2 * 16 * 8 * 16,
+         [&] { mma_shared_kernel<<<blocks, 256, 0, stream>>>(kSteps, out); });
   }
+  if (p.major == 9)
+    rate("wgmma m64n128k16 bf16 from shared memory", 1.0 * kSteps * 4 * 2 * 64 * 128 * 16,
+         [&] { wgmma_kernel<<<blocks, 128, 0, stream>>>(kSteps, out); });
   rate("fma fp32", 256.0 * kSteps * 16 * 2,
        [&] { fma_kernel<<<blocks, 256, 0, stream>>>(kSteps, out); });
+  if (p.major >= 9) clusters(stream, reinterpret_cast<std::uint32_t*>(out));
   return 0;
 }

@@ -1,57 +1,51 @@
-// mbrl_gpu bench: how fast the hot loops run here, each beside its floor from the GEMM peak that
-// the same process measures.
+// mbrl_gpu bench: how fast the hot loops run here, each beside its floor from the peaks that the
+// same process measures.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cuda/blas.h"
+#include "cuda/check.h"
 #include "cuda/device.h"
-#include "cuda/stream.h"
+#include "cuda/graph.h"
 #include "envs/pool.h"
 #include "host/cli/cli.h"
 #include "host/config/load.h"
 #include "host/run/open_device.h"
-#include "kernels/rollout.h"
+#include "host/run/stage_trials.h"
+#include "kernels/polyak.h"
+#include "kernels/product.h"
 #include "kernels/tile_mlp.h"
 
 namespace mbrl {
 namespace {
 
-/// Median and quartiles of the time per call, seconds.
-struct Timing {
-  double median, low, high;
-};
-
-/// Calls f in batches of about 0.1 s until `seconds` are over, after one warm-up batch.
-Timing measure(const std::function<void()>& f, double seconds) {
-  using Clock = std::chrono::steady_clock;
-  const auto time = [&](int calls) {
-    const auto start = Clock::now();
-    for (int i = 0; i < calls; ++i) f();
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
-  f();
-  const double once = std::max(time(1), 1e-7);
-  const int calls = std::clamp(static_cast<int>(0.1 / once), 1, 1000000);
-  time(calls);
-  std::vector<double> times;
-  for (double total = 0.0; total < seconds || times.size() < 5;) {
-    times.push_back(time(calls) / calls);
-    total += times.back() * calls;
-  }
-  std::sort(times.begin(), times.end());
-  return {times[times.size() / 2], times[times.size() / 4], times[times.size() * 3 / 4]};
-}
-
 struct Row {
   std::string operation, shape, unit, provider;
   Timing time;
-  double per_call;  // units of work per call
-  double flop;      // per call; 0: no arithmetic floor
+  double per_call;      // units of work per call
+  double flop = 0.0;    // per call
+  double bytes = 0.0;   // that must move between memory and device, per call
+  double launches = 0;  // in a row, per call
+};
+
+/// What the machine can do, measured in the same process. Zero: unknown.
+struct Peaks {
+  double flops = 0.0;           // per second, at the sizes of the layers
+  double bytes = 0.0;           // per second, read plus written
+  double seconds_launch = 0.0;  // from one node of a graph to the next
+
+  /// The least time a row can take: arithmetic, memory or the chain of launches.
+  double floor(const Row& row) const {
+    double seconds = row.launches * seconds_launch;
+    if (flops > 0.0) seconds = std::max(seconds, row.flop / flops);
+    if (bytes > 0.0) seconds = std::max(seconds, row.bytes / bytes);
+    return seconds;
+  }
 };
 
 /// Prints rows as a table, or as one JSON object per line.
@@ -67,10 +61,10 @@ class Report {
                  "rate", "", "median", "q1", "q3", "floor", "provider");
   }
 
-  void set_peak(double flops) { peak_ = flops; }
+  Peaks& peaks() { return peaks_; }
 
   void add(const Row& row) const {
-    const double floor = row.flop > 0 ? row.flop / peak_ : 0.0;
+    const double floor = peaks_.floor(row);
     const double share = floor / row.time.median;
     if (json_) {
       nlohmann::ordered_json j{{"operation", row.operation},
@@ -104,7 +98,7 @@ class Report {
   bool json_;
   int num_threads_;
   std::string device_, precision_;
-  double peak_ = 0.0;
+  Peaks peaks_;
 };
 
 double forward_mac(const MlpLayout& layout) {
@@ -130,25 +124,6 @@ double ensemble_flop(const EnsembleState& s, int batch) {
   return 2.0 * batch * s.ensemble_size * (3.0 * member - first_layer_mac(s.layout));
 }
 
-// plausible transitions: states near upright rest, small changes
-Buffer<float> random_transitions(const TransitionLayout& layout, int count) {
-  Buffer<float> records(static_cast<std::size_t>(count) * layout.pitch(), 0.0f);
-  const RandomKey key{1, Purpose::kInit, 0};
-  for (int row = 0; row < count; ++row) {
-    float* r = records.data() + static_cast<std::size_t>(row) * layout.pitch();
-    const auto step = static_cast<std::uint64_t>(row);
-    for (int i = 0; i < layout.observation_size; ++i) {
-      r[i] = (i == 0 ? 1.2f : 0.0f) + 0.05f * normal(key, step, 0, i);
-      r[layout.next_observation() + i] = r[i] + 0.01f * normal(key, step, 1, i);
-    }
-    for (int i = 0; i < layout.action_size; ++i)
-      r[layout.action() + i] =
-          2.0f * uniform01(key.bits(step, 2, static_cast<std::uint32_t>(i)).x) - 1.0f;
-    r[layout.reward()] = 1.0f + 0.1f * normal(key, step, 3, 0);
-  }
-  return records;
-}
-
 class Bench {
  public:
   Bench(const Config& config, OpenDevice& device, double seconds, bool json)
@@ -157,28 +132,40 @@ class Bench {
         pool_(device.stream.pool()),
         seconds_(seconds),
         report_(json, pool_.num_threads(), device_name(device.device), config.device.precision),
-        provider_(stream_.on_gpu() ? "cuda" : simd().name) {}
+        trials_(config_, make_env(config.env)->spec(), stream_) {}
 
   void run() {
-    if (!stream_.on_gpu()) gemm();
-    const auto env = make_env(config_.env);
-    layout_ = {env->spec().observation_size, env->spec().action_size};
-    task_ = env->spec().task;
-    const Buffer<float> records = random_transitions(layout_, kRecords);
-    records_ = Buffer<float>(records.size(), stream_.memory(), "benchmark records");
-    from_host(records_, to_host(records));
-    sac();
-    model();
+    if (stream_.on_gpu()) {
+      gpu_peaks();
+      products();
+    } else {
+      cpu_peak();
+    }
+    for (const GemmProvider provider : providers()) {
+      stream_.set_gemm(provider);
+      sac(provider);
+      ensemble(provider);
+    }
+    rollout();
     environments();
   }
 
  private:
-  static constexpr int kRecords = 20000;
-
-  TransitionsView view() const { return {records_.data(), layout_, kRecords}; }
+  /// What can multiply on this device; on the CPU there is one.
+  std::vector<GemmProvider> providers() const {
+    if (!stream_.on_gpu()) return {GemmProvider::kHand};
+    std::vector<GemmProvider> found;
+    for (const GemmProvider provider :
+         {GemmProvider::kHand, GemmProvider::kPlain, GemmProvider::kCublasLt, GemmProvider::kCudnn})
+      if (gpu::provider_missing(provider).empty()) found.push_back(provider);
+    return found;
+  }
+  std::string name_of(GemmProvider provider) const {
+    return stream_.on_gpu() ? gpu::provider_name(provider) : simd().name;
+  }
 
   // the peak: every thread multiplies its own 256 x 256 matrices, the size of the layers here
-  void gemm() {
+  void cpu_peak() {
     const int threads = pool_.num_threads();
     constexpr int n = 256, repeats = 20;
     std::vector<Buffer<float>> a, b, c;
@@ -197,7 +184,7 @@ class Bench {
         },
         seconds_);
     const double flop = 2.0 * n * n * n * repeats * threads;
-    report_.set_peak(flop / time.low);
+    report_.peaks().flops = flop / time.low;
     report_.add(
         {"gemm peak", "256x256x256 per thread", "GFLOP/s", "oneDNN", time, flop / 1e9, flop});
 
@@ -218,82 +205,166 @@ class Bench {
                  flop / 1e9, flop});
   }
 
-  void sac() {
-    for (const bool simultaneous : {false, true}) {
-      SacState state(layout_.observation_size, layout_.action_size, config_.sac.hidden_sizes,
-                     stream_.memory());
-      init_sac(state, 1, 0, 1.0f);
-      // as many updates per call as a training step makes
-      std::vector<SacLosses> losses(static_cast<std::size_t>(config_.sac.updates_per_step));
-      SacWorkspace workspace(stream_, state, config_.sac.batch_size);
-      const MixedSource source{view(), view(),
-                               static_cast<int>(config_.sac.batch_size * config_.loop.real_ratio)};
-      SacConstants constants{.batch_size = config_.sac.batch_size, .simultaneous = simultaneous};
-      const Timing time = measure(
-          [&] { sac_update(stream_, losses, state, source, constants, workspace); }, seconds_);
-      const auto updates = static_cast<double>(losses.size());
-      report_.add({simultaneous ? "sac simultaneous" : "sac sequential",
-                   fmt::format("S {} A {} batch {}", layout_.observation_size, layout_.action_size,
-                               constants.batch_size),
-                   "updates/s", provider_, time, updates,
-                   updates * sac_flop(state, constants.batch_size)});
+  /// Time of `repeats` equal pieces of device work in one graph, after one run outside of it.
+  template <typename Issue>
+  Timing time_in_graph(int repeats, Issue&& issue) {
+    issue();  // libraries load code at the first use, which recording forbids
+    stream_.synchronize();
+    Graph graph;
+    return measure(
+        [&] {
+          graph.run(stream_, [&] {
+            for (int i = 0; i < repeats; ++i) issue();
+          });
+          stream_.synchronize();
+        },
+        seconds_);
+  }
+
+  // chain of launches, memory, and the largest products any provider multiplies
+  void gpu_peaks() {
+    constexpr int kNodes = 1000;
+    Buffer<float> one(2, 0.0f, Memory::kDevice, "benchmark");
+    const Timing chain = time_in_graph(kNodes, [&] {
+      polyak_average(stream_, {one.data(), 1}, {one.data() + 1, 1}, 0.5f);
+    });
+    report_.add({"launch", "one thread, in a graph", "launches/s", "cuda", chain, kNodes});
+    report_.peaks().seconds_launch = chain.low / kNodes;
+
+    constexpr std::size_t kFloats = std::size_t{64} << 20;
+    const Buffer<float> from(kFloats, 0.0f, Memory::kDevice, "benchmark copy");
+    Buffer<float> to(kFloats, 0.0f, Memory::kDevice, "benchmark copy");
+    const Timing copy_time = measure(
+        [&] {
+          copy(stream_, to.data(), from.data(), kFloats);
+          stream_.synchronize();
+        },
+        seconds_);
+    const double bytes = 2.0 * kFloats * sizeof(float);
+    report_.add({"copy", "256 MiB", "GB/s", "cuda", copy_time, bytes / 1e9});
+    report_.peaks().bytes = bytes / copy_time.low;
+
+    double best = 0.0;
+    for (const GemmProvider provider : providers())
+      if (const auto time = product(provider, {4096, 4096, 4096}, 1))
+        best = std::max(best, 2.0 * 4096 * 4096 * 4096 / time->low);
+    report_.peaks().flops = best;
+  }
+
+  /// A dense layer's forward product x W^T + b with relu; sizes of the batch, of its columns, of
+  /// the sum.
+  struct LayerShape {
+    int rows, columns, depth, count = 1;
+  };
+
+  /// Prints a row per shape and provider; nothing if the provider has no algorithm for it.
+  std::optional<Timing> product(GemmProvider provider, const LayerShape& s, int repeats) {
+    const auto count = static_cast<std::size_t>(s.count);
+    const auto x_size = static_cast<std::size_t>(s.rows) * s.depth;
+    const auto w_size = static_cast<std::size_t>(s.columns) * s.depth;
+    const auto y_size = static_cast<std::size_t>(s.rows) * s.columns;
+    const Buffer<float> x(count * x_size, 0.5f, Memory::kDevice, "benchmark product");
+    const Buffer<float> w(count * w_size, 0.25f, Memory::kDevice, "benchmark product");
+    const Buffer<float> b(count * s.columns, 0.1f, Memory::kDevice, "benchmark product");
+    Buffer<float> y(count * y_size, Memory::kDevice, "benchmark product");
+    const gpu::Product p{.rows = s.rows,
+                         .columns = s.columns,
+                         .depth = s.depth,
+                         .a = {x.data(), s.depth, x_size},
+                         .b = {w.data(), s.depth, w_size, true},
+                         .c = y.data(),
+                         .c_pitch = s.columns,
+                         .c_stride = y_size,
+                         .count = s.count,
+                         .bias = b.data(),
+                         .bias_stride = static_cast<std::size_t>(s.columns),
+                         .activation = Activation::kRelu};
+    try {
+      const Timing time = time_in_graph(repeats, [&] { gpu::multiply(stream_, provider, p); });
+      const double flop = 2.0 * repeats * static_cast<double>(count * y_size) * s.depth;
+      const double bytes = 4.0 * repeats * static_cast<double>(count * (x_size + w_size + y_size));
+      const std::string shape =
+          fmt::format("{}{}x{}x{}", s.count > 1 ? fmt::format("{} x ", s.count) : "", s.rows,
+                      s.columns, s.depth);
+      // hand and plain are the same kernel here
+      const char* name = provider == GemmProvider::kHand ? "plain" : gpu::provider_name(provider);
+      // memory is no floor for what lies in the cache
+      report_.add({"product + bias + relu", shape, "GFLOP/s", name, time, flop / 1e9, flop,
+                   bytes > 256e6 ? bytes : 0.0, static_cast<double>(repeats)});
+      return time;
+    } catch (const DeviceError& error) {
+      fmt::print(stderr, "{}\n", error.what());
+      return std::nullopt;
     }
   }
 
-  void model() {
-    const ModelConfig& m = config_.model;
-    EnsembleState state(m.ensemble_size, layout_, m.hidden_size, m.num_hidden_layers,
-                        stream_.memory());
-    init_ensemble(state, 1, 0, m.init_max_logvar, m.init_min_logvar);
-    EnsembleWorkspace workspace(stream_, state, m.batch_size);
-    const EnsembleConstants constants{{m.learning_rate}, m.weight_decay, m.logvar_penalty};
-    // an epoch of steps where a step alone would measure the wait for the device
-    const int steps = stream_.on_gpu() ? 64 : 1;
-    std::vector<std::uint32_t> indices(static_cast<std::size_t>(m.ensemble_size) * m.batch_size *
-                                       steps);
-    for (std::size_t i = 0; i < indices.size(); ++i)
-      indices[i] = uniform_index(RandomKey{}.bits(0, static_cast<std::uint32_t>(i)).x, kRecords);
-    Buffer<std::uint32_t> rows(indices.size(), stream_.memory(), "benchmark rows");
-    from_host(rows, indices);
-    const Timing step_time = measure(
-        [&] {
-          ensemble_epoch(stream_, state, view(),
-                         {rows.data(), m.ensemble_size, steps * m.batch_size}, m.batch_size,
-                         constants, workspace);
-        },
-        seconds_);
-    const std::string shape =
-        fmt::format("{} members, {} x {}", m.ensemble_size, m.num_hidden_layers, m.hidden_size);
-    report_.add({"ensemble step", shape + fmt::format(", batch {}", m.batch_size), "steps/s",
-                 provider_, step_time, static_cast<double>(steps),
-                 steps * ensemble_flop(state, m.batch_size)});
+  // the layers of SAC, of the ensemble and of a rollout, by every provider
+  void products() {
+    const auto& sac = config_.sac;
+    const auto& model = config_.model;
+    const int hidden = sac.hidden_sizes.back();
+    for (const LayerShape& shape : {LayerShape{sac.batch_size, hidden, hidden},
+                                    LayerShape{model.batch_size, model.hidden_size,
+                                               padded(model.hidden_size), model.ensemble_size},
+                                    LayerShape{config_.rollout.batch_size, hidden, hidden}})
+      for (const GemmProvider provider : providers())
+        if (provider != GemmProvider::kHand) product(provider, shape, 20);
+  }
 
-    SacState policy(layout_.observation_size, layout_.action_size, config_.sac.hidden_sizes,
-                    stream_.memory());
-    init_sac(policy, 1, 0, 1.0f);
-    state.elites.resize(static_cast<std::size_t>(m.num_elites));
-    const int num_rows = config_.rollout.batch_size;
-    RolloutWorkspace rollout_workspace(stream_, policy, state, num_rows);
-    Buffer<float> ring(static_cast<std::size_t>(num_rows) * layout_.pitch(), stream_.memory(),
-                       "benchmark ring");
-    const RingView view_of_ring{ring.data(), static_cast<std::size_t>(num_rows), 0};
-    RolloutConstants rollout_constants{.num_rows = num_rows, .length = 1, .task = task_};
-    const Timing rollout_time = measure(
-        [&] {
-          ++rollout_constants.rollout_index;
-          rollout(stream_, policy, state, view(), view_of_ring, rollout_constants,
-                  rollout_workspace);
-        },
-        seconds_);
-    report_.add({"rollout", fmt::format("{} rows, 1 step", num_rows), "states/s", provider_,
-                 rollout_time, static_cast<double>(num_rows),
-                 2.0 * num_rows * (forward_mac(policy.actor_layout) + forward_mac(state.layout))});
+  /// Runs a trial; a library that has no algorithm for its products says so and has no row.
+  template <typename F>
+  void try_trial(F&& trial) {
+    try {
+      trial();
+    } catch (const DeviceError& error) {
+      fmt::print(stderr, "{}\n", error.what());
+    }
+  }
+
+  void sac(GemmProvider provider) {
+    const SacState& state = trials_.sac_state();
+    for (const bool simultaneous : {false, true})
+      try_trial([&] {
+        const Trial t = trials_.sac(simultaneous, seconds_);
+        report_.add({simultaneous ? "sac simultaneous" : "sac sequential",
+                     fmt::format("S {} A {} batch {}", state.observation_size(),
+                                 state.action_size(), config_.sac.batch_size),
+                     "updates/s", name_of(provider), t.time, t.units,
+                     t.units * sac_flop(state, config_.sac.batch_size), 0.0,
+                     t.units * (simultaneous ? 2 : 4)});
+      });
+  }
+
+  void ensemble(GemmProvider provider) {
+    const ModelConfig& m = config_.model;
+    try_trial([&] {
+      const Trial t = trials_.ensemble(seconds_);
+      report_.add({"ensemble step",
+                   fmt::format("{} members, {} x {}, batch {}", m.ensemble_size,
+                               m.num_hidden_layers, m.hidden_size, m.batch_size),
+                   "steps/s", name_of(provider), t.time, t.units,
+                   t.units * ensemble_flop(trials_.ensemble_state(), m.batch_size), 0.0,
+                   2.0 * t.units});
+    });
+  }
+
+  void rollout() {
+    const Trial t = trials_.rollout(seconds_);
+    const SacState& policy = trials_.sac_state();
+    const EnsembleState& model = trials_.ensemble_state();
+    // a start state is read, a record written
+    const double bytes_per_row = 4.0 * (policy.observation_size() + model.data.pitch());
+    report_.add({"rollout", fmt::format("{} rows, 1 step", config_.rollout.batch_size), "states/s",
+                 name_of(GemmProvider::kHand), t.time, t.units,
+                 2.0 * t.units * (forward_mac(policy.actor_layout) + forward_mac(model.layout)),
+                 t.units * bytes_per_row, 9.0});
   }
 
   void environments() {
     EnvPool envs(config_.env, pool_.num_threads(), 1, pool_);
     envs.reset();
-    std::vector<float> actions(static_cast<std::size_t>(envs.size()) * layout_.action_size);
+    const int action_size = envs.spec().action_size;
+    std::vector<float> actions(static_cast<std::size_t>(envs.size()) * action_size);
     std::uint64_t step = 0;
     const Timing time = measure(
         [&] {
@@ -301,12 +372,11 @@ class Bench {
             actions[i] =
                 2.0f * uniform01(RandomKey{}.bits(step, static_cast<std::uint32_t>(i)).x) - 1.0f;
           ++step;
-          envs.step({actions.data(), envs.size(), layout_.action_size});
+          envs.step({actions.data(), envs.size(), action_size});
         },
         seconds_);
     report_.add({"env step", fmt::format("{}, {} environments", config_.env.name, envs.size()),
-                 "env steps/s", envs.spec().simulator, time, static_cast<double>(envs.size()),
-                 0.0});
+                 "env steps/s", envs.spec().simulator, time, static_cast<double>(envs.size())});
   }
 
   Config config_;
@@ -314,11 +384,23 @@ class Bench {
   ThreadPool& pool_;
   double seconds_;
   Report report_;
-  std::string provider_;
-  TransitionLayout layout_;
-  TaskId task_{};
-  Buffer<float> records_;
+  StageTrials trials_;
 };
+
+/// What shows the throughput of a GPU: the format of its matrix units, and as many rollout rows as
+/// fill each of its multiprocessors with 64 tiles.
+const std::map<std::string, std::vector<std::string>> kPresets = {
+    {"rtx2080ti", {"device.precision=fp16", "rollout.batch_size=278528"}},
+    {"v100", {"device.precision=fp32", "rollout.batch_size=163840"}},
+    {"a100", {"device.precision=tf32", "rollout.batch_size=442368"}},
+    {"h100", {"device.precision=bf16", "rollout.batch_size=540672"}},
+    {"h200", {"device.precision=bf16", "rollout.batch_size=540672"}}};
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, overrides] : kPresets) names.push_back(name);
+  return names;
+}
 
 }  // namespace
 
@@ -327,6 +409,7 @@ void add_bench(CLI::App& program) {
     std::string name = "hopper";
     std::vector<std::string> overrides;
     std::string device = "auto";
+    std::string preset;
     int num_threads = 0;
     double seconds = 2.0;
     bool json = false;
@@ -336,6 +419,9 @@ void add_bench(CLI::App& program) {
   bench->add_option("config", o->name, "sizes to measure")->capture_default_str();
   bench->add_option("overrides", o->overrides, "key=value ...");
   bench->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
+  bench
+      ->add_option("--preset", o->preset, "precision and rollout rows that show a GPU's throughput")
+      ->check(CLI::IsMember(preset_names()));
   bench->add_option("--threads", o->num_threads, "host threads; 0: all cores this process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
@@ -344,7 +430,10 @@ void add_bench(CLI::App& program) {
       ->capture_default_str();
   bench->add_flag("--json", o->json, "one JSON object per line");
   bench->callback([o] {
-    const Config config = resolve_config(o->name, o->overrides);
+    std::vector<std::string> overrides;
+    if (!o->preset.empty()) overrides = kPresets.at(o->preset);
+    overrides.insert(overrides.end(), o->overrides.begin(), o->overrides.end());  // these win
+    const Config config = resolve_config(o->name, overrides);
     ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
     OpenDevice device(o->device, config.device, pool);
     if (!o->json) fmt::print("{}\n", device.description());

@@ -89,6 +89,9 @@ struct DeviceConfig {
   // operands of matrix products: fp32 | tf32 | fp16 | bf16. Sums, parameters and losses are fp32
   // always; all but fp32 need a GPU
   std::string precision = "fp32";
+  // GPU: whose matrix products SAC and the ensemble use: hand (our fused kernels) | plain (our
+  // product kernel, layer by layer) | cublaslt | cudnn | auto (the fastest here, measured once)
+  std::string gemm = "hand";
   bool graphs = true;  // GPU: launch recorded sequences as one graph; off: kernel by kernel
 };
 

@@ -152,6 +152,13 @@ std::vector<Field> make_fields() {
        "",
        {},
        {"fp32", "tf32", "fp16", "bf16"}},
+      {MBRL_KEY(device, gemm),
+       "GPU: matrix products of SAC and the ensemble by our fused kernels (hand), layer by layer "
+       "by "
+       "our own kernel (plain) or a library, or whichever is fastest here (auto, measured once)",
+       "",
+       {},
+       {"hand", "plain", "cublaslt", "cudnn", "auto"}},
       {MBRL_KEY(device, graphs),
        "GPU: launch recorded sequences as one graph; false: kernel by kernel, to find errors", ""},
   };

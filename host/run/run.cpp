@@ -7,11 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "cuda/stream.h"
+#include "envs/env.h"
 #include "host/algo/learner.h"
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"
 #include "host/io/progress.h"
 #include "host/run/checkpoints.h"
+#include "host/run/choose_gemm.h"
 #include "host/run/loop.h"
 #include "host/run/open_device.h"
 #include "host/run/recorder.h"
@@ -194,10 +196,13 @@ ExitCode run_training(const RunOptions& options) {
   const int num_threads = options.num_threads > 0 ? options.num_threads : available_cores();
   ThreadPool pool(num_threads);
   OpenDevice device(options.device, options.config.device, pool);
-  const RunDir dir = RunDir::open(options.runs, options.config, options.command,
-                                  fmt::format("{}, {} threads", device.description(), num_threads));
-  fmt::print("{}\nrun      {}\ndevice   {}, {} threads\n\n", config_table(options.config),
-             dir.path().string(), device.description(), num_threads);
+  const std::string products =
+      choose_gemm(options.config, make_env(options.config.env)->spec(), device, gemm_cache_path());
+  const std::string machine = fmt::format("{}, {} threads{}", device.description(), num_threads,
+                                          products.empty() ? "" : ", products: " + products);
+  const RunDir dir = RunDir::open(options.runs, options.config, options.command, machine);
+  fmt::print("{}\nrun      {}\ndevice   {}\n\n", config_table(options.config), dir.path().string(),
+             machine);
   std::fflush(stdout);
   return Training(options, dir, device).run();
 }

@@ -175,6 +175,14 @@ __device__ __forceinline__ bool lacks_format() {
   return false;
 }
 
+/// Blocks run one after the other, threads of a block as fibers of one OS thread.
+inline int fetch_add(int* counter, int value) {
+  const int before = *counter;
+  *counter += value;
+  return before;
+}
+inline void fence_device() {}
+
 /// Operands of the matrix instructions: rounded to nearest, two to a word (low half first) for the
 /// 16-bit types. Ties go away from zero for tf32 and to even for the others.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {

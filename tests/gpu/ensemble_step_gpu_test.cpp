@@ -79,19 +79,21 @@ double state_error(const EnsembleState& gpu, const EnsembleState& cpu) {
 }
 
 class EnsembleGpuTest : public GpuTest,
-                        public testing::WithParamInterface<std::tuple<int, Precision>> {};
+                        public testing::WithParamInterface<std::tuple<int, Products>> {};
 
 TEST_P(EnsembleGpuTest, OneStepIsThatOfTheCpu) {
-  const auto [batch, precision] = GetParam();
+  const auto [batch, products] = GetParam();
+  if (const std::string why = gpu::provider_missing(products.provider); !why.empty())
+    GTEST_SKIP() << why;
   for (const int members : {1, 3}) {
     Problem p(members, batch);
     TwinStreams streams;
-    streams.gpu.set_precision(precision);
+    products.set(streams.gpu);
     EnsembleWorkspace cpu(streams.cpu, p.cpu, batch), gpu(streams.gpu, p.gpu, batch);
     const EnsembleEpoch wanted = p.run_cpu(streams.cpu, cpu, batch);
     const EnsembleEpoch got = p.run_gpu(streams.gpu, gpu, batch);
     EXPECT_EQ(got.steps, 1);
-    const double allowed = step_tolerance(precision);
+    const double allowed = step_tolerance(products.precision);
     EXPECT_NEAR(got.loss, wanted.loss, allowed * std::abs(wanted.loss));
     EXPECT_LT(state_error(p.gpu, p.cpu), 2.0 * allowed) << members << " members";
   }
@@ -99,18 +101,26 @@ TEST_P(EnsembleGpuTest, OneStepIsThatOfTheCpu) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, EnsembleGpuTest,
                          testing::Combine(testing::Values(1, 17, 31, 33),
-                                          testing::ValuesIn(kAllPrecisions)),
+                                          testing::ValuesIn(kAllProducts)),
                          [](const auto& test) {
                            return "batch" + std::to_string(std::get<0>(test.param)) + "_" +
-                                  precision_name(std::get<1>(test.param));
+                                  std::get<1>(test.param).name();
                          });
 
-using EnsembleEpochGpuTest = GpuTest;
+class EnsembleProviderGpuTest : public GpuTest, public testing::WithParamInterface<Products> {
+ protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    if (const std::string why = gpu::provider_missing(GetParam().provider); !why.empty())
+      GTEST_SKIP() << why;
+  }
+};
 
-TEST_F(EnsembleEpochGpuTest, AnEpochOfManyStepsEndsWithAPartOfABatch) {
+TEST_P(EnsembleProviderGpuTest, AnEpochOfManyStepsEndsWithAPartOfABatch) {
   // 21 steps, more than a graph holds; the last one on 5 rows
   Problem p(2, 20 * 8 + 5);
   TwinStreams streams;
+  GetParam().set(streams.gpu);
   EnsembleWorkspace cpu(streams.cpu, p.cpu, 8), gpu(streams.gpu, p.gpu, 8);
   for (int epoch = 0; epoch < 2; ++epoch) {
     const EnsembleEpoch wanted = p.run_cpu(streams.cpu, cpu, 8);
@@ -120,12 +130,15 @@ TEST_F(EnsembleEpochGpuTest, AnEpochOfManyStepsEndsWithAPartOfABatch) {
     EXPECT_NEAR(got.loss, wanted.loss, 1e-2 * std::abs(wanted.loss));
   }
   EXPECT_EQ(p.gpu.num_steps, 42);
-  EXPECT_LT(relative_error(p.gpu.members.value, p.cpu.members.value), 1e-3);
+  EXPECT_LT(relative_error(p.gpu.members.value, p.cpu.members.value),
+            GetParam().precision == Precision::kFp32 ? 1e-3 : 2e-2);
 }
 
-TEST_F(EnsembleEpochGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
+TEST_P(EnsembleProviderGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
   Problem graph(2, 70), eager(2, 70);
   TwinStreams with, without;
+  GetParam().set(with.gpu);
+  GetParam().set(without.gpu);
   without.gpu.set_use_graphs(false);
   EnsembleWorkspace a(with.gpu, graph.gpu, 16), b(without.gpu, eager.gpu, 16);
   for (int epoch = 0; epoch < 2; ++epoch)
@@ -133,6 +146,11 @@ TEST_F(EnsembleEpochGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
   EXPECT_EQ(to_host(graph.gpu.members.value), to_host(eager.gpu.members.value));
   EXPECT_EQ(to_host(graph.gpu.logvar_bounds.v), to_host(eager.gpu.logvar_bounds.v));
 }
+
+INSTANTIATE_TEST_SUITE_P(Providers, EnsembleProviderGpuTest, testing::ValuesIn(kOneOfEachProvider),
+                         [](const auto& test) { return test.param.name(); });
+
+using EnsembleEpochGpuTest = GpuTest;
 
 TEST_F(EnsembleEpochGpuTest, AStopEndsTheEpochBetweenGraphs) {
   Problem p(1, 40 * 4);
@@ -160,9 +178,13 @@ TEST_F(EnsembleEpochGpuTest, NanStopsAndNamesTheStep) {
       testing::HasSubstr("ensemble: loss is nan at model step " + std::to_string(first / 8)));
 }
 
-TEST_F(EnsembleEpochGpuTest, HoldoutErrorIsThatOfTheCpu) {
+class HoldoutGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {};
+
+TEST_P(HoldoutGpuTest, ErrorIsThatOfTheCpu) {
   Problem p(3, 16, 40, 3);
   TwinStreams streams;
+  streams.gpu.set_precision(GetParam());
+  const double allowed = GetParam() == Precision::kFp32 ? 2e-6 : step_tolerance(GetParam());
   EnsembleWorkspace cpu(streams.cpu, p.cpu, 16), gpu(streams.gpu, p.gpu, 16);
   for (const int count : {1, 15, 33, 48}) {
     std::vector<double> wanted(3), got(3, -1.0);
@@ -170,9 +192,13 @@ TEST_F(EnsembleEpochGpuTest, HoldoutErrorIsThatOfTheCpu) {
                          {p.rows.data(), count}, wanted, cpu);
     ensemble_holdout_mse(streams.gpu, p.gpu, {p.device_records.data(), kLayout, kRecords},
                          {p.device_rows.data(), count}, got, gpu);
-    for (std::size_t e = 0; e < 3; ++e) EXPECT_NEAR(got[e], wanted[e], 2e-6 * wanted[e]) << count;
+    for (std::size_t e = 0; e < 3; ++e)
+      EXPECT_NEAR(got[e], wanted[e], allowed * wanted[e]) << count;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Formats, HoldoutGpuTest, testing::ValuesIn(kAllPrecisions),
+                         [](const auto& test) { return precision_name(test.param); });
 
 }  // namespace
 }  // namespace mbrl

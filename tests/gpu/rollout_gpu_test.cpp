@@ -17,10 +17,12 @@ struct Problem {
   Buffer<float> records{static_cast<std::size_t>(kRecords) * kLayout.pitch(), 0.0f};
   Buffer<float> device_records;
   SacState cpu_policy{kS, kA, {24, 24}}, gpu_policy{kS, kA, {24, 24}, Memory::kDevice};
-  EnsembleState cpu_model{4, kLayout, 24, 2}, gpu_model{4, kLayout, 24, 2, Memory::kDevice};
+  EnsembleState cpu_model, gpu_model;
   RolloutConstants constants;
 
-  Problem(int rows, int length) {
+  explicit Problem(int rows, int length, int member_width = 24)
+      : cpu_model(4, kLayout, member_width, 2),
+        gpu_model(4, kLayout, member_width, 2, Memory::kDevice) {
     const RandomKey key{7, Purpose::kInit, 0};
     for (int row = 0; row < kRecords; ++row)
       for (int i = 0; i < kLayout.next_observation() + kS; ++i)
@@ -86,6 +88,26 @@ INSTANTIATE_TEST_SUITE_P(Sizes, RolloutGpuTest,
                            return "rows" + std::to_string(std::get<0>(test.param)) + "_" +
                                   precision_name(std::get<1>(test.param));
                          });
+
+class WideRolloutGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {};
+
+// so wide that only the small tile of rows fits in shared memory
+TEST_P(WideRolloutGpuTest, WritesTheTransitionsOfTheCpu) {
+  constexpr int kWidth = 928;
+  constexpr std::size_t kRowBytes = 2 * (kWidth + 16) * sizeof(float);
+  if (gpu::shared_memory_limit() < 16 * kRowBytes) GTEST_SKIP() << "too little shared memory";
+  if (gpu::shared_memory_limit() >= 32 * kRowBytes) GTEST_SKIP() << "the usual tile fits";
+  Problem p(19, 1, kWidth);
+  TwinStreams streams;
+  streams.gpu.set_precision(GetParam());
+  const Imagined wanted = run(streams.cpu, p, 30, 20);
+  const Imagined got = run(streams.gpu, p, 30, 20);
+  EXPECT_EQ(got.result.num_written, 19u);
+  EXPECT_LT(relative_error(got.records, wanted.records), step_tolerance(GetParam()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, WideRolloutGpuTest, testing::ValuesIn(kAllPrecisions),
+                         [](const auto& test) { return precision_name(test.param); });
 
 using RolloutLengthGpuTest = GpuTest;
 

@@ -68,38 +68,40 @@ double state_error(const SacState& gpu, const SacState& cpu) {
 }
 
 class SacUpdateGpuTest : public GpuTest,
-                         public testing::WithParamInterface<std::tuple<int, Precision>> {};
+                         public testing::WithParamInterface<std::tuple<int, Products>> {};
 
 TEST_P(SacUpdateGpuTest, OneUpdateIsThatOfTheCpu) {
-  const auto [batch, precision] = GetParam();
+  const auto [batch, products] = GetParam();
+  if (const std::string why = gpu::provider_missing(products.provider); !why.empty())
+    GTEST_SKIP() << why;
   for (const bool simultaneous : {false, true}) {
     Problem p(batch, batch / 3);
     p.constants.simultaneous = simultaneous;
     TwinStreams streams;
-    streams.gpu.set_precision(precision);
+    products.set(streams.gpu);
     SacWorkspace cpu(streams.cpu, p.cpu, batch), gpu(streams.gpu, p.gpu, batch);
     const SacLosses wanted = sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
     const SacLosses got =
         sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
 
-    const double allowed = step_tolerance(precision);
+    const double allowed = step_tolerance(products.precision);
     EXPECT_NEAR(got.critic_loss[0], wanted.critic_loss[0], allowed * wanted.critic_loss[0]);
     EXPECT_NEAR(got.critic_loss[1], wanted.critic_loss[1], allowed * wanted.critic_loss[1]);
     EXPECT_NEAR(got.actor_loss, wanted.actor_loss, allowed * (1.0 + std::abs(wanted.actor_loss)));
     EXPECT_NEAR(got.mean_q, wanted.mean_q, allowed * (1.0 + std::abs(wanted.mean_q)));
     EXPECT_NEAR(got.entropy, wanted.entropy, allowed * (1.0 + std::abs(wanted.entropy)));
     EXPECT_EQ(got.alpha, wanted.alpha);
-    EXPECT_LT(state_error(p.gpu, p.cpu), 2.0 * allowed) << precision_name(precision);
+    EXPECT_LT(state_error(p.gpu, p.cpu), 2.0 * allowed);
     EXPECT_EQ(p.gpu.num_updates, 1);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, SacUpdateGpuTest,
                          testing::Combine(testing::Values(1, 31, 33, 70),
-                                          testing::ValuesIn(kAllPrecisions)),
+                                          testing::ValuesIn(kAllProducts)),
                          [](const auto& test) {
                            return "batch" + std::to_string(std::get<0>(test.param)) + "_" +
-                                  precision_name(std::get<1>(test.param));
+                                  std::get<1>(test.param).name();
                          });
 
 using SacGpuTest = GpuTest;
@@ -128,9 +130,18 @@ TEST_F(SacGpuTest, WiderThanOneTurnOfTheWarpsAndThreeLayersDeep) {
   EXPECT_LT(state_error(p.gpu, p.cpu), 4e-5);
 }
 
-TEST_F(SacGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
+class SacGraphGpuTest : public GpuTest,
+                        public testing::WithParamInterface<std::tuple<Products, bool>> {};
+
+TEST_P(SacGraphGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
+  const auto [products, simultaneous] = GetParam();
+  if (const std::string why = gpu::provider_missing(products.provider); !why.empty())
+    GTEST_SKIP() << why;
   Problem graph(33, 10), eager(33, 10);
+  graph.constants.simultaneous = eager.constants.simultaneous = simultaneous;
   TwinStreams with, without;
+  products.set(with.gpu);
+  products.set(without.gpu);
   without.gpu.set_use_graphs(false);
   SacWorkspace a(with.gpu, graph.gpu, 33), b(without.gpu, eager.gpu, 33);
   std::vector<SacLosses> losses(3);
@@ -149,6 +160,13 @@ TEST_F(SacGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
   EXPECT_EQ(to_host(graph.gpu.critic[1].v), to_host(eager.gpu.critic[1].v));
   EXPECT_EQ(to_host(graph.gpu.target[0]), to_host(eager.gpu.target[0]));
 }
+
+INSTANTIATE_TEST_SUITE_P(Providers, SacGraphGpuTest,
+                         testing::Combine(testing::ValuesIn(kOneOfEachProvider), testing::Bool()),
+                         [](const auto& test) {
+                           return std::get<0>(test.param).name() +
+                                  (std::get<1>(test.param) ? "_simultaneous" : "_sequential");
+                         });
 
 TEST_F(SacGpuTest, ReplaysMayGrowAndMoveBetweenCalls) {
   Problem p(33, 10);
@@ -180,9 +198,12 @@ TEST_F(SacGpuTest, PaddingOfTheArenaStaysZero) {
   }
 }
 
-TEST_F(SacGpuTest, ActionsAreThoseOfTheCpu) {
+class PolicyGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {};
+
+TEST_P(PolicyGpuTest, ActionsAreThoseOfTheCpu) {
   Problem p(33, 10);
   TwinStreams streams;
+  streams.gpu.set_precision(GetParam());
   for (const bool stochastic : {false, true}) {
     for (const int rows : {1, 15, 17, 40}) {
       PolicyWorkspace cpu(streams.cpu, p.cpu, rows), gpu(streams.gpu, p.gpu, rows);
@@ -195,10 +216,17 @@ TEST_F(SacGpuTest, ActionsAreThoseOfTheCpu) {
                  stochastic, key, 77, cpu);
       policy_act(streams.gpu, p.gpu, {observation.data(), rows, kS}, {got.data(), rows, kA},
                  stochastic, key, 77, gpu);
-      for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 2e-6) << i;
+      if (GetParam() == Precision::kFp32) {
+        for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 2e-6) << i;
+      } else {
+        EXPECT_LT(relative_error(got, wanted), step_tolerance(GetParam())) << rows << " rows";
+      }
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Formats, PolicyGpuTest, testing::ValuesIn(kAllPrecisions),
+                         [](const auto& test) { return precision_name(test.param); });
 
 }  // namespace
 }  // namespace mbrl

@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <ostream>
 #include <string>
 #include <vector>
 
 #include "cuda/buffer.h"
 #include "cuda/gpu.h"
 #include "cuda/stream.h"
+#include "kernels/product.h"
 
 namespace mbrl {
 
@@ -69,6 +71,37 @@ inline std::string precision_name(Precision precision) {
          : precision == Precision::kFp16 ? "fp16"
                                          : "bf16";
 }
+
+/// A way of multiplying, with a name for tests.
+struct Products {
+  Precision precision;
+  GemmProvider provider;
+
+  void set(Stream& stream) const {
+    stream.set_precision(precision);
+    stream.set_gemm(provider);
+  }
+  std::string name() const {
+    return precision_name(precision) + "_" + gpu::provider_name(provider);
+  }
+};
+inline void PrintTo(const Products& p, std::ostream* out) { *out << p.name(); }
+
+/// All there are: plain is fp32 alone, and which engines cuDNN has for exact fp32 depends on the
+/// GPU.
+constexpr Products kAllProducts[] = {
+    {Precision::kFp32, GemmProvider::kHand},     {Precision::kTf32, GemmProvider::kHand},
+    {Precision::kFp16, GemmProvider::kHand},     {Precision::kBf16, GemmProvider::kHand},
+    {Precision::kFp32, GemmProvider::kPlain},    {Precision::kFp32, GemmProvider::kCublasLt},
+    {Precision::kTf32, GemmProvider::kCublasLt}, {Precision::kFp16, GemmProvider::kCublasLt},
+    {Precision::kBf16, GemmProvider::kCublasLt}, {Precision::kTf32, GemmProvider::kCudnn},
+    {Precision::kFp16, GemmProvider::kCudnn},    {Precision::kBf16, GemmProvider::kCudnn}};
+
+/// One of each provider.
+constexpr Products kOneOfEachProvider[] = {{Precision::kFp32, GemmProvider::kHand},
+                                           {Precision::kFp32, GemmProvider::kPlain},
+                                           {Precision::kFp32, GemmProvider::kCublasLt},
+                                           {Precision::kTf32, GemmProvider::kCudnn}};
 
 constexpr Precision kAllPrecisions[] = {Precision::kFp32, Precision::kTf32, Precision::kFp16,
                                         Precision::kBf16};
