@@ -5,6 +5,8 @@
 // into registers, and the inner loop has no barrier. Order of additions is fixed by the shapes.
 #pragma once
 
+#include <type_traits>
+
 #include "cuda/kernel.cuh"
 #include "kernels/activation.h"
 #include "kernels/device_mlp.h"
@@ -16,6 +18,42 @@ constexpr int kStripColumns = 32;
 
 __device__ __forceinline__ float4 load4(const float* p) {
   return *reinterpret_cast<const float4*>(p);
+}
+/// Four 16-bit weights, two to a word.
+__device__ __forceinline__ uint2 load4(const std::uint16_t* p) {
+  return *reinterpret_cast<const uint2*>(p);
+}
+
+/// How the fused kernels read weights: as the matrix unit takes them where that is 16 bits wide,
+/// half the traffic; sums, biases and the optimiser stay in fp32.
+template <Precision kPrecision>
+constexpr bool kNarrowWeights = kPrecision == Precision::kFp16 || kPrecision == Precision::kBf16;
+template <Precision kPrecision>
+using StoredWeight = std::conditional_t<kNarrowWeights<kPrecision>, std::uint16_t, float>;
+
+/// One value in the 16-bit format kPrecision.
+template <Precision kPrecision>
+__device__ __forceinline__ std::uint16_t to_16_bits(float x) {
+  return static_cast<std::uint16_t>(
+      (kPrecision == Precision::kFp16 ? pack_f16(x, 0.0f) : pack_bf16(x, 0.0f)) & 0xffffu);
+}
+
+/// A network's parameters: fp32 for the biases, weights as float or std::uint16_t at equal offsets.
+template <typename Weight>
+struct Parameters {
+  const float* value;
+  const Weight* weight;
+};
+
+/// As StoredWeight says, given an array and its narrow copy, null where there is none.
+template <Precision kPrecision>
+__device__ __forceinline__ Parameters<StoredWeight<kPrecision>> stored(
+    const float* value, const std::uint16_t* narrow) {
+  if constexpr (kNarrowWeights<kPrecision>) {
+    return {value, narrow};
+  } else {
+    return {value, value};
+  }
 }
 
 /// 32 columns of a product for kRows rows, in the registers of one warp: 32 lanes with kRows values
@@ -131,20 +169,22 @@ struct Strip {
   static_assert(kRows % 16 == 0);
   float value[kRows / 16][4][4];  // row tile, column tile, fragment
 
+  template <typename Weight>
   __device__ __forceinline__ void multiply_transposed(const float* x, int x_pitch,
-                                                      const float* weight, int pitch, int first,
+                                                      const Weight* weight, int pitch, int first,
                                                       int out, int depth) {
+    using Quad = decltype(load4(weight));
     const int g = lane() / 4, t = lane() % 4;
-    const float* w[4];
+    const Weight* w[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j)
       w[j] = weight + static_cast<std::size_t>(min_i(first + 8 * j + g, out - 1)) * pitch + 4 * t;
     clear();
-    float4 next[4];
+    Quad next[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) next[j] = load4(w[j]);
     for (int k = 0; k < depth; k += 16) {
-      float4 now[4];
+      Quad now[4];
       const int ahead = k + 16 < depth ? k + 16 : k;
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
@@ -155,24 +195,23 @@ struct Strip {
     }
   }
 
-  __device__ __forceinline__ void multiply(const float* dy, int dy_pitch, const float* weight,
+  template <typename Weight>
+  __device__ __forceinline__ void multiply(const float* dy, int dy_pitch, const Weight* weight,
                                            int pitch, int first, int out, int depth) {
+    using Quad = decltype(load4(weight));
     const int g = lane() / 4, t = lane() % 4;
     // column 4 g + j belongs to column tile j: one load serves all four
-    const float* w = weight + min_i(first + 4 * g, pitch - 4);
+    const Weight* w = weight + min_i(first + 4 * g, pitch - 4);
     const auto row = [&](int n) {
       return load4(w + static_cast<std::size_t>(min_i(n, out - 1)) * pitch);
     };
     clear();
-    float4 next[4];
+    Quad next[4];
 #pragma unroll
     for (int q = 0; q < 4; ++q) next[q] = row(4 * t + q);
     for (int n = 0; n < depth; n += 16) {
-      // from rows of W to columns of W
-      const float4 now[4] = {{next[0].x, next[1].x, next[2].x, next[3].x},
-                             {next[0].y, next[1].y, next[2].y, next[3].y},
-                             {next[0].z, next[1].z, next[2].z, next[3].z},
-                             {next[0].w, next[1].w, next[2].w, next[3].w}};
+      Quad now[4];
+      transpose(now, next);
 #pragma unroll
       for (int q = 0; q < 4; ++q) next[q] = row(n + 16 + 4 * t + q);
       step(dy + g * dy_pitch + n + 4 * t, dy_pitch, now);
@@ -209,8 +248,35 @@ struct Strip {
     return kPrecision == Precision::kFp16 ? pack_f16(low, high) : pack_bf16(low, high);
   }
 
+  // from rows of W to columns of W
+  static __device__ __forceinline__ void transpose(float4 (&column)[4], const float4 (&row)[4]) {
+    column[0] = make_float4(row[0].x, row[1].x, row[2].x, row[3].x);
+    column[1] = make_float4(row[0].y, row[1].y, row[2].y, row[3].y);
+    column[2] = make_float4(row[0].z, row[1].z, row[2].z, row[3].z);
+    column[3] = make_float4(row[0].w, row[1].w, row[2].w, row[3].w);
+  }
+  static __device__ __forceinline__ void transpose(uint2 (&column)[4], const uint2 (&row)[4]) {
+    column[0] = {low_halves(row[0].x, row[1].x), low_halves(row[2].x, row[3].x)};
+    column[1] = {high_halves(row[0].x, row[1].x), high_halves(row[2].x, row[3].x)};
+    column[2] = {low_halves(row[0].y, row[1].y), low_halves(row[2].y, row[3].y)};
+    column[3] = {high_halves(row[0].y, row[1].y), high_halves(row[2].y, row[3].y)};
+  }
+  static __device__ __forceinline__ std::uint32_t low_halves(std::uint32_t a, std::uint32_t b) {
+    return (a & 0xffffu) | b << 16;
+  }
+  static __device__ __forceinline__ std::uint32_t high_halves(std::uint32_t a, std::uint32_t b) {
+    return a >> 16 | (b & 0xffff0000u);
+  }
+
+  // four weights as two words of the 16-bit format
+  static __device__ __forceinline__ uint2 packed(const float4& w) {
+    return {pack(w.x, w.y), pack(w.z, w.w)};
+  }
+  static __device__ __forceinline__ uint2 packed(const uint2& w) { return w; }
+
   // 16 of the summed index; w holds 4 of them for each column tile, x points at this lane's 4
-  __device__ __forceinline__ void step(const float* x, int x_pitch, const float4 (&w)[4]) {
+  template <typename Quad>
+  __device__ __forceinline__ void step(const float* x, int x_pitch, const Quad (&w)[4]) {
     if constexpr (kPrecision == Precision::kTf32) {
       std::uint32_t b[4][4];
 #pragma unroll
@@ -237,8 +303,9 @@ struct Strip {
       std::uint32_t b[4][2];
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        b[j][0] = pack(w[j].x, w[j].y);
-        b[j][1] = pack(w[j].z, w[j].w);
+        const uint2 words = packed(w[j]);
+        b[j][0] = words.x;
+        b[j][1] = words.y;
       }
 #pragma unroll
       for (int m = 0; m < kRows / 16; ++m) {
@@ -273,14 +340,15 @@ class BlockMlp {
   /// tile() from the network's input to its output. `saved`: where layer inputs and derivatives go
   /// for the backward pass and the update, at rows [first_row, first_row + kRows); its x[0] is the
   /// caller's. Inputs are complete (barrier) when this is called; outputs are when it returns.
-  __device__ void forward(const MlpTable& mlp, const float* parameters, Activation hidden,
-                          const Saved* saved, int first_row) {
+  template <typename Weight>
+  __device__ void forward(const MlpTable& mlp, const Parameters<Weight>& parameters,
+                          Activation hidden, const Saved* saved, int first_row) {
     for (int layer = 0; layer < mlp.num_layers; ++layer) {
       const LayerLayout& l = mlp.layer[layer];
       const bool last = layer + 1 == mlp.num_layers;
       const float* x = tile_;
       float* y = other_;
-      const float* bias = parameters + l.bias;
+      const float* bias = parameters.value + l.bias;
       const int width = padded(l.out);
       float* saved_y = nullptr;
       float* derivative = nullptr;
@@ -290,7 +358,7 @@ class BlockMlp {
       }
       for (int first = warp() * kStripColumns; first < width; first += kWarps * kStripColumns) {
         Strip<kPrecision, kRows> strip;
-        strip.multiply_transposed(x, pitch_, parameters + l.weight, l.in_pitch, first, l.out,
+        strip.multiply_transposed(x, pitch_, parameters.weight + l.weight, l.in_pitch, first, l.out,
                                   l.in_pitch);
         strip.template each<true>([&](int row, int column, float value) {
           column += first;
@@ -312,9 +380,9 @@ class BlockMlp {
   /// tile() from the gradient of the last layer's output to that of the first layer's; all but the
   /// last are stored in `saved`, whose forward pass came before. With kInput one step further, to
   /// the gradient of the network's input.
-  template <bool kInput>
-  __device__ void backward(const MlpTable& mlp, const float* parameters, Activation hidden,
-                           const Saved& saved, int first_row) {
+  template <bool kInput, typename Weight>
+  __device__ void backward(const MlpTable& mlp, const Parameters<Weight>& parameters,
+                           Activation hidden, const Saved& saved, int first_row) {
     for (int layer = mlp.num_layers - 1; layer >= (kInput ? 0 : 1); --layer) {
       const LayerLayout& l = mlp.layer[layer];
       const float* dy = tile_;
@@ -324,7 +392,8 @@ class BlockMlp {
       for (int first = warp() * kStripColumns; first < l.in_pitch;
            first += kWarps * kStripColumns) {
         Strip<kPrecision, kRows> strip;
-        strip.multiply(dy, pitch_, parameters + l.weight, l.in_pitch, first, l.out, padded(l.out));
+        strip.multiply(dy, pitch_, parameters.weight + l.weight, l.in_pitch, first, l.out,
+                       padded(l.out));
         strip.template each<false>([&](int row, int column, float value) {
           column += first;
           if (column >= l.in_pitch) return;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "cuda/hd.h"
 #include "kernels/mlp_layout.h"
@@ -22,12 +23,15 @@ struct MlpTable {
 /// Errors   ConfigError beyond kMaxLayers layers.
 MlpTable make_table(const MlpLayout& layout);
 
-/// One network's arrays: parameters, moments and averaged copy or null.
+/// One network's arrays: parameters, moments, averaged copy or null; 16-bit copies of both, where
+/// the kernels read weights that way.
 struct NetworkArrays {
   float* value;
   float* m;
   float* v;
   float* target;
+  std::uint16_t* narrow = nullptr;
+  std::uint16_t* narrow_target = nullptr;
 };
 
 /// Floats between rows of an activation tile in shared memory: 16 more than a multiple of 32, so

@@ -26,7 +26,8 @@ struct alignas(16) EpochPlan {
 /// What the kernels read; fixed for the life of the buffers.
 struct EnsembleArrays {
   MlpTable mlp;
-  float *value, *m, *v;  // [E, size]
+  float *value, *m, *v;   // [E, size]
+  std::uint16_t* narrow;  // [E, size]: 16-bit copy of value, where the precision has one
   SavedLayout saved_layout;
   float* saved;                         // [E, saved_layout.size]
   float *bounds, *bounds_m, *bounds_v;  // [2, bound_pitch]
@@ -40,7 +41,8 @@ struct EnsembleArrays {
   float logvar_penalty;
 
   __device__ NetworkArrays member(int e) const {
-    return {value + e * size, m + e * size, v + e * size, nullptr};
+    return {value + e * size, m + e * size, v + e * size, nullptr,
+            narrow == nullptr ? nullptr : narrow + e * size};
   }
   __device__ Saved saved_of(int e) const { return {saved_layout, saved + e * saved_layout.size}; }
   /// Rows of step `step`, or 0 past the end.

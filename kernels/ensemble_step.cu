@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     return a.plan->data.record(indices[row < rows ? row : rows - 1]);
   };
 
-  const float* parameters = a.member(e).value;
+  const auto parameters = stored<kPrecision>(a.member(e).value, a.member(e).narrow);
   const Saved saved = a.saved_of(e);
   BlockMlp<kPrecision, kModelRows> mlp(shared_floats(), a.pitch);
   load_model_input(mlp, a, saved.x(0, first), record);
@@ -99,7 +99,8 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   };
   BlockMlp<kPrecision, kModelRows> mlp(shared_floats(), a.pitch);
   load_model_input(mlp, a, nullptr, record);
-  mlp.forward(a.mlp, a.value + e * a.size, Activation::kSwish, nullptr, 0);
+  mlp.forward(a.mlp, stored<kPrecision>(a.member(e).value, a.member(e).narrow), Activation::kSwish,
+              nullptr, 0);
 
   if (threadIdx.x >= 32) return;
   double sum = 0.0;
@@ -128,6 +129,11 @@ class EnsembleBuffers {
 
  private:
   void bind(const EnsembleState& state);
+  template <Precision kPrecision>
+  void narrow(Stream& stream) {
+    launch_narrow<kPrecision>(stream, {{arrays_.value, arrays_.narrow,
+                                        static_cast<std::size_t>(arrays_.E) * arrays_.size}});
+  }
   void reserve(std::size_t num_steps);
   std::size_t shared_bytes() const {
     return (2 * kModelRows * static_cast<std::size_t>(arrays_.pitch) +
@@ -137,6 +143,7 @@ class EnsembleBuffers {
 
   int max_batch_;
   Buffer<float> saved_, bound_gradient_;
+  Buffer<std::uint16_t> narrow_;
   Buffer<double> loss_;
   EnsembleArrays arrays_{};
   UpdateTable table_;
@@ -153,6 +160,8 @@ EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& stat
   EnsembleArrays& a = arrays_;
   a.mlp = make_table(state.layout);
   a.saved_layout = make_saved_layout(state.layout, num_tiles(batch_size) * kTileRows);
+  narrow_ = narrow_buffer(stream, state.members.value.size(), "narrow ensemble weights");
+  a.narrow = narrow_.data();
   saved_ = Buffer<float>(state.ensemble_size * a.saved_layout.size, 0.0f, Memory::kDevice,
                          "ensemble activations");
   a.saved = saved_.data();
@@ -231,6 +240,8 @@ EnsembleEpoch EnsembleBuffers::epoch(Stream& stream, EnsembleState& state,
              sizeof(EpochPlan) + static_cast<std::size_t>(num_steps) * sizeof(AdamStep),
              stream.handle());
 
+  with_precision(stream, [&]<Precision kPrecision>() { narrow<kPrecision>(stream); });
+
   EnsembleEpoch result;
   const auto E = static_cast<unsigned>(arrays_.E);
   for (int first = 0; first < num_steps && !result.stopped; first += kStepsPerGraph) {
@@ -277,6 +288,7 @@ void EnsembleBuffers::holdout_mse(Stream& stream, const EnsembleState& state,
   const std::size_t size = static_cast<std::size_t>(arrays_.E) * tiles;
   if (holdout_sums_.size() < size) holdout_sums_ = Buffer<double>(size, Memory::kPinned, "holdout");
   with_precision(stream, [&]<Precision kPrecision>() {
+    narrow<kPrecision>(stream);
     launch(stream, "ensemble_holdout", ensemble_holdout_kernel<kPrecision>,
            {{static_cast<unsigned>(tiles), static_cast<unsigned>(arrays_.E), 1},
             kBlockThreads,

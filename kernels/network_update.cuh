@@ -148,7 +148,7 @@ struct GradientTile {
 /// of row i in it are still to be multiplied by factors[i] (shared memory, written by any thread).
 template <Precision kPrecision>
 __device__ void update_network(float* memory, const UpdateTable& table, const Saved& saved,
-                               const ParameterStep& step, int block, int rows,
+                               const ParameterStep<kPrecision>& step, int block, int rows,
                                const float* factors = nullptr) {
   int layer = 0;
   while (block >= table.first_block[layer + 1]) ++layer;

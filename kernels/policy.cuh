@@ -11,6 +11,8 @@ namespace mbrl::gpu {
 
 constexpr int kPolicyRows = 16;
 
+/// A few rows do not repay a narrow copy of the weights: read in fp32 whatever the precision.
+///
 /// A block takes 16 observations [num_rows, S] to actions [num_rows, A]. `step` is read on the
 /// device, so that a recorded launch stays valid.
 template <Precision kPrecision>
@@ -29,7 +31,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
         inside ? observation[static_cast<std::size_t>(row) * S + column] : 0.0f;
   }
   sync_block();
-  mlp.forward(actor, parameters, Activation::kRelu, nullptr, first);
+  mlp.forward(actor, Parameters<float>{parameters, parameters}, Activation::kRelu, nullptr, first);
   for (int i = static_cast<int>(threadIdx.x); i < kPolicyRows * A; i += kBlockThreads) {
     const int row = first + i / A, k = i % A;
     if (row >= num_rows) continue;

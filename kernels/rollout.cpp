@@ -39,7 +39,7 @@ RolloutTiles::RolloutTiles(const SacState& policy, const EnsembleState& model, i
 RolloutWorkspace::RolloutWorkspace(Stream& stream, const SacState& policy,
                                    const EnsembleState& model, int max_rows) {
   if (stream.on_gpu()) {
-    gpu_ = gpu::make_rollout_buffers(policy, model, max_rows);
+    gpu_ = gpu::make_rollout_buffers(stream, policy, model, max_rows);
   } else {
     tiles_ = std::make_unique<RolloutTiles>(policy, model, max_rows, stream.pool().num_threads());
   }

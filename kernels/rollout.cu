@@ -19,6 +19,7 @@
 #include "kernels/dispatch.cuh"
 #include "kernels/gaussian_nll.h"
 #include "kernels/normalizer.h"
+#include "kernels/parameter_step.cuh"
 #include "kernels/rollout.h"
 #include "kernels/squashed_gaussian.h"
 
@@ -58,6 +59,7 @@ struct alignas(16) RolloutPlan {
 struct RolloutArrays {
   MlpTable policy, member;
   const float *policy_value, *member_value;
+  std::uint16_t *policy_narrow, *member_narrow;  // 16-bit copies, where the precision has them
   const float *bounds, *input_mean, *input_inv_std;
   std::size_t member_size;
   float *state, *action, *next_state;  // [rows, S], [rows, A], [rows, S]
@@ -111,7 +113,8 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
                                    : 0.0f;
   }
   sync_block();
-  mlp.forward(a.policy, a.policy_value, Activation::kRelu, nullptr, 0);
+  mlp.forward(a.policy, stored<kPrecision>(a.policy_value, a.policy_narrow), Activation::kRelu,
+              nullptr, 0);
 
   const RandomKey action_key = a.key(Purpose::kRolloutAction);
   for (int i = thread; i < rows * a.A; i += kBlockThreads) {
@@ -259,8 +262,11 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     mlp.tile()[row * mlp.pitch() + column] = x;
   }
   sync_block();
-  mlp.forward(a.member, a.member_value + a.plan->elites[elite] * a.member_size, Activation::kSwish,
-              nullptr, 0);
+  const std::size_t member = a.plan->elites[elite] * a.member_size;
+  mlp.forward(a.member,
+              stored<kPrecision>(a.member_value + member,
+                                 a.member_narrow == nullptr ? nullptr : a.member_narrow + member),
+              Activation::kSwish, nullptr, 0);
 
   // outputs: mean + exp(logvar / 2) noise, in place of the mean
   const RandomKey noise_key = a.key(Purpose::kModelNoise);
@@ -352,7 +358,8 @@ __global__ void rollout_advance_kernel(const __grid_constant__ RolloutArrays a) 
 /// Device arrays of the stage, and the graph of each rollout length seen last.
 class RolloutBuffers {
  public:
-  RolloutBuffers(const SacState& policy, const EnsembleState& model, int max_rows);
+  RolloutBuffers(const Stream& stream, const SacState& policy, const EnsembleState& model,
+                 int max_rows);
 
   RolloutResult run(Stream& stream, const SacState& policy, const EnsembleState& model,
                     const TransitionsView& real, const RingView& ring, const RolloutConstants& c);
@@ -366,14 +373,18 @@ class RolloutBuffers {
   Buffer<std::uint32_t> row_id_, next_row_id_, order_;
   Buffer<std::uint8_t> chosen_, outcome_;
   Buffer<int> counts_;
+  Buffer<std::uint16_t> policy_narrow_, member_narrow_;
   Buffer<RolloutPlan> plan_, plan_on_device_;
   RolloutArrays arrays_{};
   Graph graph_;
   int recorded_length_ = 0;
 };
 
-RolloutBuffers::RolloutBuffers(const SacState& policy, const EnsembleState& model, int max_rows)
-    : max_rows_(max_rows) {
+RolloutBuffers::RolloutBuffers(const Stream& stream, const SacState& policy,
+                               const EnsembleState& model, int max_rows)
+    : max_rows_(max_rows),
+      policy_narrow_(narrow_buffer(stream, policy.actor_layout.size, "narrow rollout weights")),
+      member_narrow_(narrow_buffer(stream, model.members.value.size(), "narrow rollout weights")) {
   const auto rows = static_cast<std::size_t>(max_rows);
   RolloutArrays& a = arrays_;
   a.S = model.data.observation_size;
@@ -403,6 +414,8 @@ RolloutBuffers::RolloutBuffers(const SacState& policy, const EnsembleState& mode
                   Memory::kDevice, name);
   plan_ = Buffer<RolloutPlan>(1, Memory::kPinned, "rollout plan");
   plan_on_device_ = Buffer<RolloutPlan>(1, Memory::kDevice, "rollout plan");
+  a.policy_narrow = policy_narrow_.data();
+  a.member_narrow = member_narrow_.data();
   a.action = action_.data();
   a.order = order_.data();
   a.chosen = chosen_.data();
@@ -424,6 +437,8 @@ void RolloutBuffers::issue(Stream& stream, int length) {
   a.next_state = next_state_.data();
   a.row_id = row_id_.data();
   a.next_row_id = next_row_id_.data();
+  launch_narrow<kPrecision>(stream, {{a.policy_value, a.policy_narrow, policy_narrow_.size()},
+                                     {a.member_value, a.member_narrow, member_narrow_.size()}});
   launch(stream, "rollout_start", rollout_start_kernel, per_row, a);
   for (int step = 0; step < length; ++step) {
     launch(stream, "rollout_act", rollout_act_kernel<kPrecision, kRows>,
@@ -489,9 +504,9 @@ RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
           plan.num_steps, plan.finite != 0};
 }
 
-std::shared_ptr<RolloutBuffers> make_rollout_buffers(const SacState& policy,
+std::shared_ptr<RolloutBuffers> make_rollout_buffers(Stream& stream, const SacState& policy,
                                                      const EnsembleState& model, int max_rows) {
-  return std::make_shared<RolloutBuffers>(policy, model, max_rows);
+  return std::make_shared<RolloutBuffers>(stream, policy, model, max_rows);
 }
 
 RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleState& model,

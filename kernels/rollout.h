@@ -80,7 +80,8 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
                       const RolloutConstants& constants, RolloutWorkspace& workspace);
 
 namespace gpu {
-MBRL_GPU_ONLY std::shared_ptr<RolloutBuffers> make_rollout_buffers(const SacState& policy,
+MBRL_GPU_ONLY std::shared_ptr<RolloutBuffers> make_rollout_buffers(Stream& stream,
+                                                                   const SacState& policy,
                                                                    const EnsembleState& model,
                                                                    int max_rows);
 MBRL_GPU_ONLY RolloutResult rollout(Stream& stream, const SacState& policy,

@@ -92,10 +92,10 @@ class SacBlock {
       action_[i] = record(i / a_.A)[a_.layout.action() + i % a_.A];
     sync_block();
     const Saved saved{a_.critic_saved_layout, a_.critic_saved[which]};
-    evaluate(a_.critic_arrays[which].value, &saved, a_.q[which],
+    evaluate(value(a_.critic_arrays[which]), &saved, a_.q[which],
              [&](int row, int column) { return record(row)[column]; });
     fill_unit_gradient(saved.dz(a_.critic.num_layers - 1, first_));
-    mlp_.template backward<false>(a_.critic, a_.critic_arrays[which].value, Activation::kRelu,
+    mlp_.template backward<false>(a_.critic, value(a_.critic_arrays[which]), Activation::kRelu,
                                   saved, first_);
   }
 
@@ -103,10 +103,10 @@ class SacBlock {
   __device__ void target(int which) {
     const auto next = [&](int row, int i) { return record(row)[a_.layout.next_observation() + i]; };
     fill_tile(a_.actor.layer[0].in_pitch, a_.S, nullptr, next);
-    mlp_.forward(a_.actor, a_.actor_arrays.value, Activation::kRelu, nullptr, first_);
+    mlp_.forward(a_.actor, value(a_.actor_arrays), Activation::kRelu, nullptr, first_);
     sample(mlp_.tile(), mlp_.pitch(), Purpose::kNextActionNoise,
            which == 0 ? a_.next_log_prob : nullptr);
-    evaluate(a_.critic_arrays[which].target, nullptr, a_.target_q[which], next);
+    evaluate(target_value(a_.critic_arrays[which]), nullptr, a_.target_q[which], next);
     if (which == 0 && tile_ == 0 && thread() == 0) *a_.alpha = alpha();
   }
 
@@ -124,18 +124,18 @@ class SacBlock {
   __device__ void forward_actor(const Saved* saved) {
     fill_tile(a_.actor.layer[0].in_pitch, a_.S, saved == nullptr ? nullptr : saved->x(0, first_),
               [&](int row, int i) { return record(row)[i]; });
-    mlp_.forward(a_.actor, a_.actor_arrays.value, Activation::kRelu, saved, first_);
+    mlp_.forward(a_.actor, value(a_.actor_arrays), Activation::kRelu, saved, first_);
   }
 
   /// a_pi from the actor's output, one critic on it, and dQ/da_pi.
   __device__ void pi_critic(int which, const float* output, int pitch) {
     sample(output, pitch, Purpose::kActorNoise, which == 0 ? a_.log_prob : nullptr);
     const Saved saved{a_.critic_saved_layout, a_.critic_pi_saved[which]};
-    evaluate(a_.critic_arrays[which].value, &saved, a_.pi_q[which],
+    evaluate(value(a_.critic_arrays[which]), &saved, a_.pi_q[which],
              [&](int row, int column) { return record(row)[column]; });
     fill_unit_gradient(nullptr);
-    mlp_.template backward<true>(a_.critic, a_.critic_arrays[which].value, Activation::kRelu, saved,
-                                 first_);
+    mlp_.template backward<true>(a_.critic, value(a_.critic_arrays[which]), Activation::kRelu,
+                                 saved, first_);
     for (int i = thread(); i < rows() * a_.A; i += kBlockThreads)
       a_.pi_action_gradient[which][first_ * a_.A + i] =
           mlp_.tile()[i / a_.A * mlp_.pitch() + a_.S + i % a_.A];
@@ -169,7 +169,7 @@ class SacBlock {
                                      n, pi_action_gradient(a_, first_ + row, k), weight);
       return column < a_.A ? g.d_mean : g.d_raw_log_std;
     });
-    mlp_.template backward<false>(a_.actor, a_.actor_arrays.value, Activation::kRelu, saved,
+    mlp_.template backward<false>(a_.actor, value(a_.actor_arrays), Activation::kRelu, saved,
                                   first_);
   }
 
@@ -179,6 +179,14 @@ class SacBlock {
   }
 
  private:
+  using Weights = Parameters<StoredWeight<kPrecision>>;
+  static __device__ Weights value(const NetworkArrays& n) {
+    return stored<kPrecision>(n.value, n.narrow);
+  }
+  static __device__ Weights target_value(const NetworkArrays& n) {
+    return stored<kPrecision>(n.target, n.narrow_target);
+  }
+
   static __device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
   /// Rows of the tile that the batch has; the others repeat its last and are not stored per row.
   __device__ int rows() const {
@@ -231,7 +239,7 @@ class SacBlock {
 
   /// A critic on (observation, action_): its value to q[batch]; `saved` for a backward pass.
   template <typename Observation>
-  __device__ void evaluate(const float* parameters, const Saved* saved, float* q,
+  __device__ void evaluate(const Weights& parameters, const Saved* saved, float* q,
                            Observation observation) {
     fill_tile(a_.critic.layer[0].in_pitch, a_.S + a_.A,
               saved == nullptr ? nullptr : saved->x(0, first_), [&](int row, int i) {
@@ -389,9 +397,11 @@ class SacBuffers {
   void issue(Stream& stream, const Recording& recording);
 
   int batch_size_;
+  std::size_t actor_size_, critic_size_;  // parameters
   SavedLayout actor_saved_, critic_saved_;
   Buffer<float> saved_, actor_output_, row_values_, batch_;
   Buffer<int> arrivals_;
+  Buffer<std::uint16_t> narrow_;  // copies of actor, critics and targets
   SacArrays arrays_{};
   UpdateTable actor_table_, critic_table_;
   std::size_t max_updates_ = 0;
@@ -406,6 +416,8 @@ class SacBuffers {
 
 SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_size)
     : batch_size_(batch_size),
+      actor_size_(state.actor_layout.size),
+      critic_size_(state.critic_layout.size),
       // whole tiles of the largest row count, whatever the precision
       actor_saved_(make_saved_layout(state.actor_layout, num_tiles(batch_size) * kTileRows)),
       critic_saved_(make_saved_layout(state.critic_layout, num_tiles(batch_size) * kTileRows)),
@@ -417,6 +429,8 @@ SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_si
                   Memory::kDevice, "SAC rows"),
       arrivals_(static_cast<std::size_t>((batch_size + kSmallestSacRows - 1) / kSmallestSacRows), 0,
                 Memory::kDevice, "SAC rows"),
+      narrow_(narrow_buffer(stream, state.actor_layout.size + 4 * state.critic_layout.size,
+                            "narrow SAC weights")),
       actor_table_(make_update_table(make_table(state.actor_layout))),
       critic_table_(make_update_table(make_table(state.critic_layout))) {
   arrays_.actor = make_table(state.actor_layout);
@@ -476,13 +490,21 @@ void SacBuffers::reserve(std::size_t num_updates, int act_rows, const SacState& 
 
 // addresses of the state's arrays
 void SacBuffers::bind(SacState& state) {
-  const auto arrays = [](TrainedParameters& p, float* target) {
-    return NetworkArrays{p.value.data(), p.m.data(), p.v.data(), target};
+  std::uint16_t* narrow = narrow_.data();  // null where the precision needs none
+  const auto take = [&](std::size_t size) {
+    return narrow == nullptr ? nullptr : std::exchange(narrow, narrow + size);
+  };
+  const auto arrays = [&](TrainedParameters& p, Buffer<float>* target) {
+    NetworkArrays a{p.value.data(), p.m.data(), p.v.data(), nullptr, take(p.value.size())};
+    if (target != nullptr) {
+      a.target = target->data();
+      a.narrow_target = take(target->size());
+    }
+    return a;
   };
   if (arrays_.actor_arrays.value != state.actor.value.data()) recordings_.clear();
   arrays_.actor_arrays = arrays(state.actor, nullptr);
-  for (int i = 0; i < 2; ++i)
-    arrays_.critic_arrays[i] = arrays(state.critic[i], state.target[i].data());
+  for (int i = 0; i < 2; ++i) arrays_.critic_arrays[i] = arrays(state.critic[i], &state.target[i]);
   arrays_.log_alpha = state.log_alpha.value.data();
   arrays_.log_alpha_m = state.log_alpha.m.data();
   arrays_.log_alpha_v = state.log_alpha.v.data();
@@ -497,6 +519,15 @@ void SacBuffers::issue(Stream& stream, const Recording& r) {
          {{gather_blocks, static_cast<unsigned>(r.num_updates), 1}, kBlockThreads}, arrays_,
          r.rule);
 
+  if (layers_ == nullptr) {
+    const std::size_t actor_size = actor_size_, critic_size = critic_size_;
+    const NetworkArrays &actor = arrays_.actor_arrays, *critic = arrays_.critic_arrays;
+    launch_narrow<kPrecision>(stream, {{actor.value, actor.narrow, actor_size},
+                                       {critic[0].value, critic[0].narrow, critic_size},
+                                       {critic[1].value, critic[1].narrow, critic_size},
+                                       {critic[0].target, critic[0].narrow_target, critic_size},
+                                       {critic[1].target, critic[1].narrow_target, critic_size}});
+  }
   using Block = SacBlock<kPrecision>;
   const int tiles = (batch_size_ + Block::kRows - 1) / Block::kRows;
   const std::size_t shared = Block::shared_floats_needed(arrays_.pitch, arrays_.A) * sizeof(float);

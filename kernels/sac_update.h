@@ -103,8 +103,8 @@ class SacWorkspace {
 /// Errors   DataError naming the loss and the update if one is not finite; ShapeError if a source
 ///          that must give rows is empty.
 /// Cost     0.56 GFLOP per update at Hopper sizes (S 11, A 3, 256 x 256, batch 256). Deterministic
-///          for any number of threads. No allocation. GPU: four kernels per update, one graph
-///          launch per call, waits for the device.
+///          for any number of threads. No allocation. GPU: four kernels per update (simultaneous:
+///          two), one graph launch per call, waits for the device.
 /// Source   arXiv:1812.05905 eqs. 5, 6, 9, 18; twin minimum arXiv:1802.09477. Critic loss is half
 ///          the mean squared error; the temperature's loss is -log_alpha (log pi +
 ///          target_entropy).

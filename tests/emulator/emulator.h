@@ -37,6 +37,9 @@ struct alignas(8) float2 {
 struct alignas(16) float4 {
   float x, y, z, w;
 };
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
 MBRL_HD float2 make_float2(float x, float y) { return {x, y}; }
 MBRL_HD float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
