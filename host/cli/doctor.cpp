@@ -12,6 +12,7 @@
 #include "cuda/device.h"
 #include "host/cli/cli.h"
 #include "host/config/version.h"
+#include "kernels/product.h"
 
 namespace mbrl {
 namespace {
@@ -87,6 +88,13 @@ void print_gpu() {
       print_advice(error.what());
     }
   }
+  // what device.gemm can name besides our own kernels
+  const auto library = [](const char* name, GemmProvider provider, std::string (*version)()) {
+    const std::string missing = gpu::provider_missing(provider);
+    print_line(name, missing.empty() ? version() : "none: " + missing);
+  };
+  library("cuBLASLt", GemmProvider::kCublasLt, gpu::cublaslt::version);
+  library("cuDNN", GemmProvider::kCudnn, gpu::cudnn::version);
 }
 
 void print_libraries() {
