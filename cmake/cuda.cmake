@@ -5,6 +5,13 @@
 set(MBRL_CUDA auto CACHE STRING "Build the GPU backend: auto, on or off")
 set_property(CACHE MBRL_CUDA PROPERTY STRINGS auto on off)
 set(MBRL_WITH_CUDA OFF)
+
+# Wrappers of the libraries whose headers are found below, and what tests link in their place. The
+# libraries are loaded at run time; a wrapper that is left out leaves its functions null.
+set(MBRL_LIBRARY_WRAPPERS ${PROJECT_SOURCE_DIR}/kernels/libraries/library.cpp)
+set(MBRL_LIBRARY_FAKES ${PROJECT_SOURCE_DIR}/tests/emulator/libraries/fakes.cpp)
+set(MBRL_LIBRARY_INCLUDES)
+
 if(MBRL_CUDA STREQUAL "off")
   return()
 endif()
@@ -43,17 +50,38 @@ set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 find_package(CUDAToolkit REQUIRED)
 set(MBRL_WITH_CUDA ON)
 
+set(MBRL_LIBRARY_INCLUDES ${CUDAToolkit_INCLUDE_DIRS})
+foreach(library IN ITEMS cublaslt:cublasLt.h cudnn:cudnn_graph.h)
+  string(REPLACE ":" ";" library ${library})
+  list(POP_FRONT library name header)
+  find_path(MBRL_${name}_INCLUDE ${header} HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  mark_as_advanced(MBRL_${name}_INCLUDE)
+  if(MBRL_${name}_INCLUDE)
+    list(APPEND MBRL_LIBRARY_WRAPPERS ${PROJECT_SOURCE_DIR}/kernels/libraries/${name}.cpp)
+    list(APPEND MBRL_LIBRARY_INCLUDES ${MBRL_${name}_INCLUDE})
+    list(APPEND MBRL_LIBRARY_FAKES ${PROJECT_SOURCE_DIR}/tests/emulator/libraries/fake_${name}.cpp)
+  else()
+    message(STATUS "no ${header} found: building without device.gemm=${name}")
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES MBRL_LIBRARY_INCLUDES)
+
 file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cuda/*.cu ${PROJECT_SOURCE_DIR}/kernels/*.cu)
-add_library(mbrl_cuda OBJECT ${cuda_sources})
+add_library(mbrl_cuda OBJECT ${cuda_sources} ${MBRL_LIBRARY_WRAPPERS})
 # no contraction: formulas shared with the CPU give the same floats; products say fma where they mean it
-target_compile_options(mbrl_cuda PRIVATE --expt-relaxed-constexpr -fmad=false -lineinfo -Xptxas -v)
+target_compile_options(mbrl_cuda PRIVATE
+  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-fmad=false;-lineinfo;-Xptxas;-v>)
 target_include_directories(mbrl_cuda PRIVATE ${PROJECT_SOURCE_DIR})
+target_include_directories(mbrl_cuda SYSTEM PRIVATE ${MBRL_LIBRARY_INCLUDES})
 list(JOIN CMAKE_CUDA_ARCHITECTURES " " built_for)
 set_source_files_properties(${PROJECT_SOURCE_DIR}/cuda/gpu_runtime.cu PROPERTIES
   COMPILE_DEFINITIONS MBRL_CUDA_ARCHITECTURES="${built_for}")
-target_link_libraries(mbrl_cuda PUBLIC CUDA::cudart_static)
+target_link_libraries(mbrl_cuda PUBLIC CUDA::cudart_static ${CMAKE_DL_LIBS})
 
 # the floors of the device at hand; profiling/README.md reads times against them
 add_executable(mbrl_probe ${PROJECT_SOURCE_DIR}/profiling/probe.cu)
 target_compile_options(mbrl_probe PRIVATE --expt-relaxed-constexpr)
 target_include_directories(mbrl_probe PRIVATE ${PROJECT_SOURCE_DIR})
+# 9.0's own instructions (wgmma) are in 90a alone
+string(REGEX REPLACE "(^|;)90(;|$)" "\\190a\\2" probe_architectures "${CMAKE_CUDA_ARCHITECTURES}")
+set_target_properties(mbrl_probe PROPERTIES CUDA_ARCHITECTURES "${probe_architectures}")

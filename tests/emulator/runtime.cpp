@@ -1,5 +1,6 @@
 #include "tests/emulator/runtime.h"
 
+#include <dlfcn.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <string_view>
 #include <vector>
 
 #include "cuda/gpu.h"
@@ -37,6 +39,7 @@ std::size_t device_limit = std::size_t{4} << 30;
 std::size_t device_taken = 0;
 std::atomic<long> calls_left = -1;
 std::atomic<long> issued = 0;
+std::atomic<bool> libraries_hidden = false;
 
 // Device memory: pages that only launches and copies may touch. Each allocation ends at the end of
 // a page, with an untouchable page behind it, and addresses are never used again.
@@ -112,6 +115,10 @@ void run(const Work& work) {
   work();
 }
 
+}  // namespace
+
+namespace emulator {
+
 void issue_on(void* handle, Work work) {
   auto* stream = static_cast<EmulatedStream*>(handle);
   if (stream != nullptr && stream->recording) {
@@ -121,9 +128,7 @@ void issue_on(void* handle, Work work) {
   }
 }
 
-}  // namespace
-
-namespace emulator {
+void hide_libraries(bool hide) { libraries_hidden = hide; }
 
 void set_device_memory(std::size_t bytes) { device_limit = bytes; }
 void fail_after(long count) { calls_left = count; }
@@ -180,7 +185,7 @@ void synchronize(void* stream) {
 
 void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
   count_call("cudaMemcpyAsync");
-  issue_on(stream, [=] { std::memmove(to, from, bytes); });
+  emulator::issue_on(stream, [=] { std::memmove(to, from, bytes); });
 }
 
 void copy_and_wait(void* to, const void* from, std::size_t bytes) {
@@ -210,10 +215,23 @@ void abandon_capture(void* stream) noexcept {
 
 void launch_graph(void* graph, void* stream) {
   count_call("cudaGraphLaunch");
-  for (const Work& node : static_cast<EmulatedGraph*>(graph)->nodes) issue_on(stream, node);
+  for (const Work& node : static_cast<EmulatedGraph*>(graph)->nodes)
+    emulator::issue_on(stream, node);
 }
 
 void destroy_graph(void* graph) noexcept { delete static_cast<EmulatedGraph*>(graph); }
+
+// the fakes are part of the program, where they are linked
+void* open_library(const char* name, std::string& why) {
+  const std::string_view file = name;
+  const char* symbol = file.find("cublasLt") != file.npos ? "cublasLtCreate"
+                       : file.find("cudnn") != file.npos  ? "cudnnCreate"
+                                                          : nullptr;
+  void* program = dlopen(nullptr, RTLD_NOW);
+  if (!libraries_hidden && symbol != nullptr && dlsym(program, symbol) != nullptr) return program;
+  why = std::string(file) + ": cannot open shared object file: No such file or directory";
+  return nullptr;
+}
 
 std::size_t sort_scratch_bytes(std::size_t count) { return count; }
 

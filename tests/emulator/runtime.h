@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 
 namespace mbrl::emulator {
 
@@ -19,5 +20,13 @@ void fail_after(long count);
 
 /// Launches and copies issued so far, recorded ones counted when they are repeated.
 long num_issued();
+
+/// Work on a stream by its handle, done now or recorded: for the fake libraries, which know no
+/// more. Device memory is within reach inside `work` alone.
+void issue_on(void* stream, std::function<void()> work);
+
+/// Whether gpu::open_library finds nothing, as on a machine without the libraries. At start the
+/// fakes that are linked are found.
+void hide_libraries(bool hide);
 
 }  // namespace mbrl::emulator
