@@ -32,14 +32,8 @@ struct Functions : Library {
   decltype(&cublasLtMatmulAlgoGetHeuristic) get_heuristic;
   decltype(&cublasLtMatmul) matmul;
 
-  // only the major version of the header has its layouts; where the toolkit is, the loader often
-  // does not look
-  static std::vector<std::string> files() {
-    const std::string file = fmt::format("libcublasLt.so.{}", CUBLAS_VER_MAJOR);
-    return {file, "/usr/local/cuda/lib64/" + file};
-  }
-
-  Functions() : Library("cuBLASLt", files()) {
+  // only the major version of the header has its layouts
+  Functions() : Library("cuBLASLt", fmt::format("libcublasLt.so.{}", CUBLAS_VER_MAJOR)) {
     find(create, "cublasLtCreate");
     find(destroy, "cublasLtDestroy");
     find(get_version, "cublasLtGetVersion");
@@ -62,11 +56,6 @@ const Functions& lt() {
   static const Functions functions;
   return functions;
 }
-
-/// What the library refused, without the product it was for.
-struct Refusal {
-  std::string text;
-};
 
 void check(cublasStatus_t status, const char* call) {
   if (status != CUBLAS_STATUS_SUCCESS)

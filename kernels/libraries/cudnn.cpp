@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "cuda/buffer.h"
 #include "kernels/libraries/library.h"
@@ -35,12 +36,7 @@ struct Functions : Library {
   decltype(&cudnnBackendFinalize) finalize;
   decltype(&cudnnBackendExecute) execute;
 
-  static std::vector<std::string> files() {
-    const std::string file = fmt::format("libcudnn.so.{}", CUDNN_MAJOR);
-    return {file, "/usr/local/cuda/lib64/" + file};
-  }
-
-  Functions() : Library("cuDNN", files()) {
+  Functions() : Library("cuDNN", fmt::format("libcudnn.so.{}", CUDNN_MAJOR)) {
     find(create, "cudnnCreate");
     find(destroy, "cudnnDestroy");
     find(set_stream, "cudnnSetStream");
@@ -60,11 +56,6 @@ const Functions& dnn() {
   static const Functions functions;
   return functions;
 }
-
-/// What the library refused, without the product it was for.
-struct Refusal {
-  std::string text;
-};
 
 std::string said(cudnnStatus_t status, const char* call) {
   char detail[512] = "";

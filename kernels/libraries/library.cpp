@@ -43,12 +43,12 @@ bool on_16_bytes(const void* data) { return reinterpret_cast<std::uintptr_t>(dat
 
 }  // namespace
 
-Library::Library(std::string name, const std::vector<std::string>& files) : name_(std::move(name)) {
+Library::Library(std::string name, const std::string& file) : name_(std::move(name)) {
   std::string first_reason;
-  for (const std::string& file : files) {
+  for (const std::string& path : {file, "/usr/local/cuda/lib64/" + file}) {
     std::string why;
-    handle_ = open_library(file.c_str(), why);
-    file_ = file;
+    handle_ = open_library(path.c_str(), why);
+    file_ = path;
     if (handle_ != nullptr) return;
     if (first_reason.empty()) first_reason = why;
   }

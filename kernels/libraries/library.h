@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "cuda/check.h"
 #include "cuda/stream.h"
@@ -18,8 +17,9 @@ namespace mbrl::gpu {
 /// afterwards, so that threads share it.
 class Library {
  public:
-  /// The first of `files` that the loader finds. `name` appears in errors.
-  Library(std::string name, const std::vector<std::string>& files);
+  /// `file` where the loader finds it, else in the toolkit's usual folder, where the loader often
+  /// does not look. `name` appears in errors.
+  Library(std::string name, const std::string& file);
 
   const std::string& name() const { return name_; }
   /// Why it cannot be used, as a clause; "" if it can.
@@ -38,6 +38,11 @@ class Library {
   std::string missing_;
   std::string file_;
   void* handle_ = nullptr;
+};
+
+/// What a library refused, without the product it was for.
+struct Refusal {
+  std::string text;
 };
 
 /// Device memory that a library may use while it computes a product.
