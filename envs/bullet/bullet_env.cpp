@@ -23,8 +23,8 @@ constexpr double kGravity = 9.8;
 constexpr double kSubstep = 0.0165 / 4;
 constexpr int kSubsteps = 4;
 constexpr double kDensity = 1000.0;
-constexpr float kFriction = 0.8f;  // of the robots, rounded by the importer
-constexpr double kGroundFriction = 0.8, kGroundRestitution = 0.5;
+constexpr float kFriction = 0.8f;        // of the robots, rounded by the importer
+constexpr double kGroundFriction = 0.8;  // frictions multiply; the robots' restitution is 0
 constexpr double kResetNoise = 0.1;
 constexpr float kMaxObservation = 5.0f;
 constexpr int kRootJoints = 3;
@@ -102,11 +102,6 @@ struct BulletEnv::World {
   void add_body(int link, const BulletBody& body, const btTransform& joint_to_body);
   void find_manifolds();
 
-  template <typename T, typename... Args>
-  T* own(std::vector<std::unique_ptr<T>>& list, Args&&... args) {
-    list.push_back(std::make_unique<T>(std::forward<Args>(args)...));
-    return list.back().get();
-  }
   template <typename Shape, typename... Args>
   Shape* own_shape(Args&&... args) {
     auto shape = std::make_unique<Shape>(std::forward<Args>(args)...);
@@ -151,16 +146,12 @@ BulletEnv::World::World(const BulletRobot& model)
     : configuration(small_pools()),
       dispatcher(&configuration),
       world(&dispatcher, &broadphase, &solver, &configuration) {
-  world.setForceUpdateAllAabbs(false);
   world.setGravity(btVector3(0, 0, -kGravity));
   world.getDispatchInfo().m_deterministicOverlappingPairs = true;
   btContactSolverInfo& info = world.getSolverInfo();
   info.m_numIterations = 5;
   info.m_erp2 = 0.9;  // contacts; joint limits use the default m_erp, 0.2
-  info.m_frictionERP = 0.2;
   info.m_linearSlop = 0.00001;
-  info.m_minimumSolverBatchSize = 0;
-  info.m_warmstartingFactor = 0.1;
   info.m_leastSquaresResidualThreshold = 1e-7;
 
   // the ground comes first, as a body without links
@@ -169,7 +160,6 @@ BulletEnv::World::World(const BulletRobot& model)
   auto* plane = add_collider(*ground, -1, own_shape<btStaticPlaneShape>(btVector3(0, 0, 1), 0.0),
                              kGroundGroup, kRobotGroup);
   plane->setFriction(kGroundFriction);
-  plane->setRestitution(kGroundRestitution);
   ground->finalizeMultiDof();
   world.addMultiBody(ground.get());
 
@@ -208,7 +198,6 @@ BulletEnv::World::World(const BulletRobot& model)
     world.addMultiBodyConstraint(constraints.back().get());
     constraints.back()->finalizeMultiDof();
   }
-  robot->setHasSelfCollision(false);
   robot->finalizeMultiDof();
   world.addMultiBody(robot.get());
   omega.resize(static_cast<std::size_t>(num_links) + 1);
@@ -219,7 +208,8 @@ BulletEnv::World::World(const BulletRobot& model)
 btMultiBodyLinkCollider* BulletEnv::World::add_collider(btMultiBody& body, int link,
                                                         btCollisionShape* shape, int group,
                                                         int mask) {
-  auto* collider = own(colliders, &body, link);
+  colliders.push_back(std::make_unique<btMultiBodyLinkCollider>(&body, link));
+  btMultiBodyLinkCollider* collider = colliders.back().get();
   collider->setCollisionShape(shape);
   world.addCollisionObject(collider, group, mask);
   if (link >= 0) {
@@ -450,15 +440,11 @@ void BulletEnv::set_state(std::span<const double> state) {
     const int num_points = static_cast<int>(*in++);
     for (int p = 0; p < kMaxPoints; ++p, in += kPointSize) {
       if (p >= num_points) continue;
-      // distance and world positions are refreshed before they are read
+      // distance, world positions and directions of friction are computed anew before they are read
       btManifoldPoint point(btVector3(in[0], in[1], in[2]), btVector3(in[3], in[4], in[5]),
                             btVector3(0, 0, 1), 0.0);
       point.m_combinedFriction =
           btManifoldResult::calculateCombinedFriction(manifold->getBody0(), manifold->getBody1());
-      point.m_combinedRestitution = btManifoldResult::calculateCombinedRestitution(
-          manifold->getBody0(), manifold->getBody1());
-      btPlaneSpace1(point.m_normalWorldOnB, point.m_lateralFrictionDir1,
-                    point.m_lateralFrictionDir2);
       manifold->addManifoldPoint(point);
     }
   }
