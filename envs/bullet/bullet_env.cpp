@@ -85,9 +85,8 @@ BulletCapsule capsule_at(float x, float z, float angle, float half_length, float
           .radius = radius};
 }
 
-std::string bullet_name() {
-  return "Bullet " + std::to_string(BT_BULLET_VERSION / 100) + "." +
-         std::to_string(BT_BULLET_VERSION % 100);
+std::string bullet_version() {
+  return std::to_string(BT_BULLET_VERSION / 100) + "." + std::to_string(BT_BULLET_VERSION % 100);
 }
 
 // Everything of one simulation. Members are destroyed from the last to the first: the world goes
@@ -286,9 +285,9 @@ BulletEnv::BulletEnv(EnvSpec spec, BulletRobot robot)
   std::size_t num_capsules = 0;
   for (const BulletBody& body : robot_.bodies) num_capsules += body.capsules.size();
   if (world_->manifolds.size() != num_capsules)
-    throw DataError(bullet_name() + " made " + std::to_string(world_->manifolds.size()) +
-                    " contact manifolds for " + std::to_string(num_capsules) + " capsules of " +
-                    spec_.name + ".");
+    throw DataError("Bullet " + bullet_version() + " made " +
+                    std::to_string(world_->manifolds.size()) + " contact manifolds for " +
+                    std::to_string(num_capsules) + " capsules of " + spec_.name + ".");
 }
 
 BulletEnv::~BulletEnv() = default;

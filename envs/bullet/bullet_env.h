@@ -138,8 +138,8 @@ class BulletEnv : public Env {
   std::vector<float> contact_;  // flags of the feet after the previous step
 };
 
-/// "Bullet 3.24": the library the program is built with.
-std::string bullet_name();
+/// "3.24": the library the program is built with.
+std::string bullet_version();
 
 std::unique_ptr<Env> make_hopper_bullet(const EnvOptions& options);
 std::unique_ptr<Env> make_walker2d_bullet(const EnvOptions& options);

@@ -57,7 +57,7 @@ class HopperBullet : public BulletEnv {
                    .action_size = 3,
                    .max_episode_steps = 1000,
                    .dt = 0.0165,
-                   .simulator = bullet_name(),
+                   .simulator = "Bullet " + bullet_version(),
                    .description = "one leg, hop forward (AutoMBPO's HopperBulletEnv)"},
                   hopper_robot()) {}
 

@@ -62,7 +62,7 @@ class Walker2dBullet : public BulletEnv {
                    .action_size = 6,
                    .max_episode_steps = 1000,
                    .dt = 0.0165,
-                   .simulator = bullet_name(),
+                   .simulator = "Bullet " + bullet_version(),
                    .description = "two legs, walk forward (AutoMBPO's Walker2DBulletEnv)"},
                   walker2d_robot()) {}
 
