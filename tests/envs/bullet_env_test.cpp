@@ -320,6 +320,34 @@ TEST_P(BulletEnvTest, ObservationShowsPoseBeforeTheLastSubstepAndJointsAfterIt) 
   EXPECT_NEAR(o[5], 0.3 * after[D + 1], 2e-4) << "turned by the pose of a substep ago";
 }
 
+TEST(BulletLimitTest, SmallViolationsAreKickedBackAndLargeOnesStay) {
+  const auto env = make("hopper_bullet");
+  const double limit = M_PI / 4, substep = 0.0165 / 4;
+  std::vector<float> o(15), zero(3, 0.0f);
+  // free fall, all at rest: nothing else moves the foot
+  const auto foot_after_a_step = [&](double violation) {
+    std::vector<double> start(12, 0.0);
+    start[1] = 3.0;
+    start[5] = limit + violation;
+    start[3] = start[4] = -1.0;  // within their limits
+    start_at(*env, start);
+    env->step(zero, o);
+    const std::vector<double> state = state_of(*env);
+    return std::pair(state[5] - limit, state[6 + 5]);
+  };
+  for (const double violation : {0.01, 0.03, 0.039}) {
+    const auto [left, speed] = foot_after_a_step(violation);
+    const double kick = -0.2 * violation / substep;
+    EXPECT_NEAR(speed, kick, 0.01 * std::abs(kick)) << "the first substep's kick persists";
+    EXPECT_NEAR(left, violation + 4 * substep * kick, 0.01 * violation);
+  }
+  for (const double violation : {0.041, 0.3}) {
+    const auto [left, speed] = foot_after_a_step(violation);
+    EXPECT_NEAR(speed, 0.0, 1e-3);
+    EXPECT_NEAR(left, violation, 1e-5);
+  }
+}
+
 TEST_P(BulletEnvTest, EntriesAreClippedAtFive) {
   const auto env = make(GetParam());
   const std::size_t A = action_size(*env), D = num_dofs(*env);
