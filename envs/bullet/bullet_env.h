@@ -97,10 +97,10 @@ class BulletEnv : public Env {
   StepResult step(std::span<const float> action, std::span<float> observation) override;
 
   /// Positions and speeds of root x, z, angle and of every joint [3 + n each], then for each
-  /// capsule the number of contact points with the ground and 4 x (point on the first body, point
-  /// on the second), in their frames. Bullet keeps contact points from substep to substep, so
-  /// without them a restored simulation goes another way; the solver keeps nothing else (impulses
-  /// of articulated bodies are not started from the last ones).
+  /// capsule, body by body, the number of its contact points with the ground and 4 x (point on the
+  /// capsule's link, point on the ground), in their frames. Bullet keeps contact points from
+  /// substep to substep, so without them a restored simulation goes another way; the solver keeps
+  /// nothing else (impulses of articulated bodies are not started from the last ones).
   int state_size() const override;
   void get_state(std::span<double> state) const override;
   void set_state(std::span<const double> state) override;
