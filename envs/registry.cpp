@@ -1,6 +1,7 @@
 // Names of environments. To add one: a file under envs/<simulator>/, a line here, a task header.
 #include "cuda/check.h"
 #include "cuda/nearest_name.h"
+#include "envs/bullet/bullet_env.h"
 #include "envs/classic/classic.h"
 #include "envs/env.h"
 #include "envs/mujoco/mujoco_env.h"
@@ -14,9 +15,12 @@ struct Entry {
 };
 // sorted by name
 constexpr Entry kEntries[] = {{"cartpole", make_cartpole},
+                              {"halfcheetah_bullet", make_halfcheetah_bullet},
                               {"hopper", make_hopper},
+                              {"hopper_bullet", make_hopper_bullet},
                               {"inverted_pendulum", make_inverted_pendulum},
-                              {"pendulum", make_pendulum}};
+                              {"pendulum", make_pendulum},
+                              {"walker2d_bullet", make_walker2d_bullet}};
 
 }  // namespace
 

@@ -7,7 +7,15 @@ namespace mbrl {
 
 /// The task whose reward and termination apply (envs/tasks/task.h). One value per reward and end
 /// rule, whatever simulator runs it.
-enum class TaskId : int { kHopper, kInvertedPendulum, kPendulum, kCartpole };
+enum class TaskId : int {
+  kHopper,
+  kInvertedPendulum,
+  kPendulum,
+  kCartpole,
+  kHopperBullet,
+  kWalker2dBullet,
+  kHalfcheetahBullet
+};
 
 struct EnvSpec {
   std::string name;  // as in config env.name

@@ -3,6 +3,7 @@
 
 #include "cuda/hd.h"
 #include "envs/spec.h"
+#include "envs/tasks/bullet_locomotion.h"
 #include "envs/tasks/cartpole.h"
 #include "envs/tasks/hopper.h"
 #include "envs/tasks/inverted_pendulum.h"
@@ -18,6 +19,13 @@ MBRL_HD bool task_terminated(TaskId task, const float* next_observation) {
       return inverted_pendulum_terminated(next_observation);
     case TaskId::kCartpole:
       return cartpole_terminated(next_observation);
+    case TaskId::kHopperBullet:
+      return hopper_bullet_terminated(next_observation[0] + kBulletWalkerHeight,
+                                      next_observation[7], next_observation);
+    case TaskId::kWalker2dBullet:
+      return walker2d_bullet_terminated(next_observation[0] + kBulletWalkerHeight,
+                                        next_observation[7], next_observation);
+    case TaskId::kHalfcheetahBullet:
     case TaskId::kPendulum:
       return false;
   }

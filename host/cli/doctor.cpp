@@ -10,6 +10,7 @@
 
 #include "cuda/check.h"
 #include "cuda/device.h"
+#include "envs/bullet/bullet_env.h"
 #include "host/cli/cli.h"
 #include "host/config/version.h"
 #include "kernels/product.h"
@@ -99,6 +100,7 @@ void print_gpu() {
 
 void print_libraries() {
   print_line("MuJoCo", mj_versionString());
+  print_line("Bullet", bullet_version());
   const dnnl_version_t* dnnl = dnnl_version();
   print_line("oneDNN", fmt::format("{}.{}.{}, uses {}", dnnl->major, dnnl->minor, dnnl->patch,
                                    isa_name(dnnl::get_effective_cpu_isa())));

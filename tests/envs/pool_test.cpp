@@ -123,7 +123,8 @@ TEST_P(PoolTest, NanActionsBreakTheEpisodeAndNothingElse) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Environments, PoolTest,
-                         testing::Values("hopper", "inverted_pendulum", "cartpole", "pendulum"));
+                         testing::Values("hopper", "inverted_pendulum", "cartpole", "pendulum",
+                                         "hopper_bullet", "walker2d_bullet", "halfcheetah_bullet"));
 
 TEST(PoolLimitTest, TheTimeLimitTruncatesAndDoesNotTerminate) {
   ThreadPool pool(1);

@@ -79,5 +79,61 @@ TEST(PendulumTaskTest, NeverEndsAndCostsAngleRateAndTorque) {
   EXPECT_DOUBLE_EQ(pendulum_reward(2.0, 3.0, 1.0), -(4.0 + 0.9 + 0.001));
 }
 
+std::vector<float> walking(std::size_t size, std::size_t index = 0, float value = 0.0f) {
+  std::vector<float> o(size, 0.0f);
+  o[2] = 1.0f;
+  o[index] = value;
+  return o;
+}
+
+TEST(BulletLocomotionTaskTest, WalkersFallAtEightyCentimetresOrOneRadian) {
+  for (const auto& [task, size] : {std::pair(TaskId::kHopperBullet, std::size_t{15}),
+                                   std::pair(TaskId::kWalker2dBullet, std::size_t{22})}) {
+    EXPECT_FALSE(ends(task, walking(size)));
+    EXPECT_FALSE(ends(task, walking(size, 0, -0.4499f)));
+    EXPECT_TRUE(ends(task, walking(size, 0, -0.4501f)));
+    EXPECT_FALSE(ends(task, walking(size, 0, 4.0f))) << "height has no upper bound";
+    EXPECT_FALSE(ends(task, walking(size, 7, 0.9999f)));
+    EXPECT_FALSE(ends(task, walking(size, 7, -0.9999f)));
+    EXPECT_TRUE(ends(task, walking(size, 7, 1.0f)));
+    EXPECT_TRUE(ends(task, walking(size, 7, -1.0f)));
+  }
+  EXPECT_TRUE(bullet_walker_fallen(0.8, 0.0));
+  EXPECT_FALSE(bullet_walker_fallen(0.8000001, 0.0));
+}
+
+TEST(BulletLocomotionTaskTest, EntriesThatAreNotFiniteEndWalkersEpisodes) {
+  for (const float bad : {kNan, kInf, -kInf}) {
+    for (std::size_t i = 0; i < 15; ++i)
+      EXPECT_TRUE(ends(TaskId::kHopperBullet, walking(15, i, bad))) << i;
+    for (std::size_t i = 0; i < 22; ++i)
+      EXPECT_TRUE(ends(TaskId::kWalker2dBullet, walking(22, i, bad))) << i;
+  }
+}
+
+TEST(BulletLocomotionTaskTest, OnlyTheTwoLeggedWalkerBoundsItsEntries) {
+  for (std::size_t i = 1; i < 22; ++i) {
+    if (i == 7) continue;  // pitch
+    EXPECT_FALSE(ends(TaskId::kWalker2dBullet, walking(22, i, 99.9f))) << i;
+    EXPECT_TRUE(ends(TaskId::kWalker2dBullet, walking(22, i, 100.0f))) << i;
+    EXPECT_TRUE(ends(TaskId::kWalker2dBullet, walking(22, i, -100.0f))) << i;
+    if (i < 15) {
+      EXPECT_FALSE(ends(TaskId::kHopperBullet, walking(15, i, 150.0f))) << i;
+    }
+  }
+}
+
+TEST(BulletLocomotionTaskTest, HalfcheetahNeverEnds) {
+  for (std::size_t i = 0; i < 26; ++i)
+    EXPECT_FALSE(ends(TaskId::kHalfcheetahBullet, walking(26, i, kNan)));
+  EXPECT_FALSE(ends(TaskId::kHalfcheetahBullet, walking(26, 0, -0.6f)));
+}
+
+TEST(BulletLocomotionTaskTest, Rewards) {
+  EXPECT_DOUBLE_EQ(bullet_locomotion_reward(0.6, 2.0), 3.0 - 0.002);
+  EXPECT_EQ(bullet_alive_bonus(false), 1.0);
+  EXPECT_EQ(bullet_alive_bonus(true), -1.0);
+}
+
 }  // namespace
 }  // namespace mbrl

@@ -124,10 +124,25 @@ TEST_F(LoadTest, AMissingConfigNamesTheNearestAndListsAll) {
 }
 
 TEST(ShippedConfigsTest, AllLoadAndPassTheChecks) {
-  EXPECT_THAT(shipped_configs(),
-              testing::IsSupersetOf({"hopper", "inverted_pendulum", "sac_hopper", "smoke"}));
+  EXPECT_THAT(shipped_configs(), testing::IsSupersetOf({"halfcheetah_bullet", "hopper",
+                                                        "hopper_bullet", "inverted_pendulum",
+                                                        "sac_hopper", "smoke", "walker2d_bullet"}));
   for (const std::string& name : shipped_configs()) {
     EXPECT_NO_THROW(resolve_config(name, {})) << name;
+  }
+}
+
+TEST(ShippedConfigsTest, BulletRobotsImagineOneStepThroughout) {
+  for (const auto& [name, entropy, steps] :
+       {std::tuple("hopper_bullet", -1.0f, 100000), std::tuple("walker2d_bullet", -3.0f, 100000),
+        std::tuple("halfcheetah_bullet", -3.0f, 50000)}) {
+    const Config config = resolve_config(name, {});
+    EXPECT_EQ(config.env.name, name);
+    EXPECT_EQ(config.rollout.schedule, (std::vector<float>{20, 150, 1, 1}));
+    EXPECT_FALSE(config.sac.auto_target_entropy);
+    EXPECT_EQ(config.sac.target_entropy, entropy);
+    EXPECT_EQ(config.loop.num_env_steps, steps);
+    EXPECT_EQ(config.loop.model_train_interval, 250);
   }
 }
 
