@@ -17,6 +17,7 @@ struct EnvOptions {
   // capsule masses: "old" as MuJoCo 1.50 compiled them (the papers' physics), "exact" as MuJoCo
   // >= 2.1.2
   std::string capsule_masses = "old";
+  bool contact_cost = true;   // ant and humanoid: pay for contact forces, as MuJoCo 1.50 did
   int max_episode_steps = 0;  // 0: the environment's own limit
 };
 

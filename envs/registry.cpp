@@ -13,10 +13,16 @@ struct Entry {
   std::unique_ptr<Env> (*make)(const EnvOptions&);
 };
 // sorted by name
-constexpr Entry kEntries[] = {{"cartpole", make_cartpole},
+constexpr Entry kEntries[] = {{"ant", make_ant},
+                              {"cartpole", make_cartpole},
+                              {"halfcheetah", make_halfcheetah},
                               {"hopper", make_hopper},
+                              {"humanoid", make_humanoid},
+                              {"inverted_double_pendulum", make_inverted_double_pendulum},
                               {"inverted_pendulum", make_inverted_pendulum},
-                              {"pendulum", make_pendulum}};
+                              {"pendulum", make_pendulum},
+                              {"swimmer", make_swimmer},
+                              {"walker2d", make_walker2d}};
 
 }  // namespace
 

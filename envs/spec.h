@@ -7,7 +7,18 @@ namespace mbrl {
 
 /// The task whose reward and termination apply (envs/tasks/task.h). One value per reward and end
 /// rule, whatever simulator runs it.
-enum class TaskId : int { kHopper, kInvertedPendulum, kPendulum, kCartpole };
+enum class TaskId : int {
+  kHopper,
+  kInvertedPendulum,
+  kPendulum,
+  kCartpole,
+  kWalker2d,
+  kHalfCheetah,
+  kAnt,
+  kInvertedDoublePendulum,
+  kSwimmer,
+  kHumanoid
+};
 
 struct EnvSpec {
   std::string name;  // as in config env.name

@@ -3,22 +3,37 @@
 
 #include "cuda/hd.h"
 #include "envs/spec.h"
+#include "envs/tasks/ant.h"
 #include "envs/tasks/cartpole.h"
 #include "envs/tasks/hopper.h"
+#include "envs/tasks/humanoid.h"
+#include "envs/tasks/inverted_double_pendulum.h"
 #include "envs/tasks/inverted_pendulum.h"
+#include "envs/tasks/walker2d.h"
 
 namespace mbrl {
 
 /// Whether an episode of `task` ends in this observation, a contiguous row.
 MBRL_HD bool task_terminated(TaskId task, const float* next_observation) {
+  const float* o = next_observation;
   switch (task) {
-    case TaskId::kHopper:
-      return hopper_terminated(next_observation[0], next_observation[1], next_observation + 1, 10);
-    case TaskId::kInvertedPendulum:
-      return inverted_pendulum_terminated(next_observation);
+    case TaskId::kAnt:
+      return ant_terminated(o[0], o, 27);
     case TaskId::kCartpole:
-      return cartpole_terminated(next_observation);
+      return cartpole_terminated(o);
+    case TaskId::kHopper:
+      return hopper_terminated(o[0], o[1], o + 1, 10);
+    case TaskId::kHumanoid:
+      return humanoid_terminated(o[0]);
+    case TaskId::kInvertedDoublePendulum:
+      return inverted_double_pendulum_terminated(double_pendulum_height(o[1], o[2], o[3], o[4]));
+    case TaskId::kInvertedPendulum:
+      return inverted_pendulum_terminated(o);
+    case TaskId::kWalker2d:
+      return walker2d_terminated(o[0], o[1]);
+    case TaskId::kHalfCheetah:
     case TaskId::kPendulum:
+    case TaskId::kSwimmer:
       return false;
   }
   return false;

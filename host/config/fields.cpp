@@ -45,6 +45,10 @@ std::vector<Field> make_fields() {
        "",
        {},
        {"old", "exact"}},
+      {MBRL_KEY(env, contact_cost),
+       "ant and humanoid pay for contact forces: true as under MuJoCo 1.50 (the papers), false as "
+       "where mujoco-py leaves them 0 (MuJoCo >= 2.0)",
+       ""},
       {MBRL_KEY(env, max_episode_steps), "time limit of an episode; 0: the environment's own",
        "env steps", at_least(0)},
 
