@@ -98,8 +98,8 @@ Inertial part_inertial(const Capsule& c, double density) {
   length = std::sqrt(length);
   const double r = c.radius, height = length + r;
   const bool sphere = length == 0.0;
-  const double volume = sphere ? 4.0 / 3.0 * M_PI * r * r * r : M_PI * r * r * height;
-  const double mass = result.mass = density * volume;
+  const double mass = result.mass =
+      sphere ? density * (4.0 / 3.0) * M_PI * r * r * r : density * M_PI * r * r * height;
   const double across = sphere ? 0.4 * mass * r * r : mass * (3.0 * r * r + height * height) / 12.0;
   const double along = sphere ? across : 0.5 * mass * r * r;
 
@@ -118,25 +118,26 @@ std::string old_inertial(const std::vector<Capsule>& body, double density) {
   std::vector<Inertial> parts;
   for (const Capsule& c : body) parts.push_back(part_inertial(c, density));
 
-  // relative to the first part's centre, so that a body of one part keeps its centre exactly
+  // several parts: the common centre, then each part's inertia about it, I + m (d^2 1 - d d^T)
   Inertial sum = parts.front();
-  for (std::size_t p = 1; p < parts.size(); ++p) sum.mass += parts[p].mass;
-  for (const Inertial& part : parts)
-    for (int i = 0; i < 3; ++i)
-      sum.centre[i] += part.mass / sum.mass * (part.centre[i] - parts.front().centre[i]);
-
-  // each part's inertia about the common centre: I + m (d^2 1 - d d^T)
-  for (auto& row : sum.inertia) std::fill(row, row + 3, 0.0);
-  for (const Inertial& part : parts) {
-    double d[3], squared = 0.0;
-    for (int i = 0; i < 3; ++i) {
-      d[i] = part.centre[i] - sum.centre[i];
-      squared += d[i] * d[i];
+  if (parts.size() > 1) {
+    sum = {};
+    for (const Inertial& part : parts) {
+      sum.mass += part.mass;
+      for (int i = 0; i < 3; ++i) sum.centre[i] += part.mass * part.centre[i];
     }
-    for (int i = 0; i < 3; ++i)
-      for (int j = 0; j < 3; ++j)
-        sum.inertia[i][j] +=
-            part.inertia[i][j] + part.mass * ((i == j ? squared : 0.0) - d[i] * d[j]);
+    for (double& x : sum.centre) x /= sum.mass;
+    for (const Inertial& part : parts) {
+      double d[3], squared = 0.0;
+      for (int i = 0; i < 3; ++i) {
+        d[i] = part.centre[i] - sum.centre[i];
+        squared += d[i] * d[i];
+      }
+      for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 3; ++j)
+          sum.inertia[i][j] +=
+              part.inertia[i][j] + part.mass * ((i == j ? squared : 0.0) - d[i] * d[j]);
+    }
   }
   return format(
       "<inertial pos=\"%.17g %.17g %.17g\" mass=\"%.17g\" "
