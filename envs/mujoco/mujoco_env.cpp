@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <new>
@@ -50,14 +51,26 @@ mjModel* compile(const std::string& mjcf) {
   return model;
 }
 
-std::shared_ptr<const mjModel> shared_model(const std::string& mjcf) {
+// models are made once per key
+std::shared_ptr<const mjModel> shared_model(const std::string& key,
+                                            mjModel* (*make)(const std::string&)) {
   static std::mutex mutex;
   static std::map<std::string, std::weak_ptr<const mjModel>> models;
   const std::lock_guard lock(mutex);
-  if (auto model = models[mjcf].lock()) return model;
+  if (auto model = models[key].lock()) return model;
+  install_handlers();
   std::shared_ptr<const mjModel> model(
-      compile(mjcf), [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
-  models[mjcf] = model;
+      make(key), [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
+  models[key] = model;
+  return model;
+}
+
+mjModel* load(const std::string& path) {
+  if (!std::filesystem::exists(path))
+    throw ConfigError("env.model " + path + " does not exist; give the path of an MJCF file.");
+  char error[1000] = "";
+  mjModel* model = mj_loadXML(path.c_str(), nullptr, error, sizeof(error));
+  if (model == nullptr) throw DataError("MuJoCo cannot compile env.model " + path + ": " + error);
   return model;
 }
 
@@ -68,6 +81,10 @@ std::string format(const char* pattern, auto... values) {
 }
 
 }  // namespace
+
+std::shared_ptr<const mjModel> load_model(const std::string& path) {
+  return shared_model(path, load);
+}
 
 std::string mujoco_name() { return std::string("MuJoCo ") + mj_versionString(); }
 
@@ -155,9 +172,14 @@ double ResetNoise::gaussian(int i) const {
 }
 
 MujocoEnv::MujocoEnv(EnvSpec spec, const std::string& mjcf, int frame_skip, bool contact_forces)
-    : spec_(std::move(spec)), frame_skip_(frame_skip), contact_forces_(contact_forces) {
-  install_handlers();
-  model_ = shared_model(mjcf);
+    : MujocoEnv(std::move(spec), shared_model(mjcf, compile), frame_skip, contact_forces) {}
+
+MujocoEnv::MujocoEnv(EnvSpec spec, std::shared_ptr<const mjModel> model, int frame_skip,
+                     bool contact_forces)
+    : spec_(std::move(spec)),
+      model_(std::move(model)),
+      frame_skip_(frame_skip),
+      contact_forces_(contact_forces) {
   data_ = mj_makeData(model_.get());
   if (data_ == nullptr) throw std::bad_alloc();
 }
@@ -171,14 +193,24 @@ void MujocoEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float
   observe(*data_, observation);
 }
 
-StepResult MujocoEnv::step(std::span<const float> action, std::span<float> observation) {
-  // [-1, 1] to the actuator's range; values outside are clipped, as the reference's wrapper does
+// [-1, 1] to the actuator's range; values outside are clipped, as the reference's wrapper does
+void MujocoEnv::set_controls(std::span<const float> action) {
   for (int i = 0; i < model_->nu; ++i) {
     const double low = model_->actuator_ctrlrange[2 * i],
                  high = model_->actuator_ctrlrange[2 * i + 1];
     const double control = low + (action[i] + 1.0) * 0.5 * (high - low);
     data_->ctrl[i] = control < low ? low : control > high ? high : control;
   }
+}
+
+bool MujocoEnv::simulate(std::span<const float> action) {
+  set_controls(action);
+  for (int i = 0; i < frame_skip_; ++i) mj_step(model_.get(), data_);
+  return true;
+}
+
+StepResult MujocoEnv::step(std::span<const float> action, std::span<float> observation) {
+  set_controls(action);
 
   // the engine resets an exploded simulation silently and goes on: its counters and clock tell
   for (int i = 0; i < mjNWARNING; ++i) data_->warning[i].number = 0;

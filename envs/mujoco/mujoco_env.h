@@ -47,6 +47,7 @@ class MujocoEnv : public Env {
   const EnvSpec& spec() const override { return spec_; }
   void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) override;
   StepResult step(std::span<const float> action, std::span<float> observation) override;
+  bool simulate(std::span<const float> action) override;
 
   /// qpos, qvel, act, qacc_warmstart, time: without the warm start a restored simulation drifts
   /// away in the last bits.
@@ -60,6 +61,8 @@ class MujocoEnv : public Env {
  protected:
   /// contact_forces: compute data.cfrc_ext after each step, for outcome().
   MujocoEnv(EnvSpec spec, const std::string& mjcf, int frame_skip, bool contact_forces = false);
+  MujocoEnv(EnvSpec spec, std::shared_ptr<const mjModel> model, int frame_skip,
+            bool contact_forces = false);
 
   /// Adds the reset noise to qpos0 and zero velocity.
   virtual void perturb(mjData& data, const ResetNoise& noise) = 0;
@@ -74,6 +77,7 @@ class MujocoEnv : public Env {
   double squared_control() const;
 
  private:
+  void set_controls(std::span<const float> action);
   bool unstable(double time_before) const;
 
   EnvSpec spec_;
@@ -82,6 +86,12 @@ class MujocoEnv : public Env {
   int frame_skip_;
   bool contact_forces_;
 };
+
+/// The model of an MJCF file, shared by all who load the same path.
+///
+/// Errors   ConfigError if there is no such file, DataError with MuJoCo's text if it does not
+/// parse.
+std::shared_ptr<const mjModel> load_model(const std::string& path);
 
 /// "MuJoCo 2.2.2": the library the program runs with.
 std::string mujoco_name();
@@ -92,6 +102,7 @@ std::unique_ptr<Env> make_hopper(const EnvOptions& options);
 std::unique_ptr<Env> make_humanoid(const EnvOptions& options);
 std::unique_ptr<Env> make_inverted_double_pendulum(const EnvOptions& options);
 std::unique_ptr<Env> make_inverted_pendulum(const EnvOptions& options);
+std::unique_ptr<Env> make_mjcf(const EnvOptions& options);
 std::unique_ptr<Env> make_swimmer(const EnvOptions& options);
 std::unique_ptr<Env> make_walker2d(const EnvOptions& options);
 

@@ -9,12 +9,14 @@
 #include "envs/tasks/humanoid.h"
 #include "envs/tasks/inverted_double_pendulum.h"
 #include "envs/tasks/inverted_pendulum.h"
+#include "envs/tasks/mjcf.h"
 #include "envs/tasks/walker2d.h"
 
 namespace mbrl {
 
-/// Whether an episode of `task` ends in this observation, a contiguous row.
-MBRL_HD bool task_terminated(TaskId task, const float* next_observation) {
+/// Whether an episode of `task` ends in this observation, a contiguous row. bounds: those of the
+/// environment's spec, which kMjcf alone reads.
+MBRL_HD bool task_terminated(TaskId task, const EndBounds& bounds, const float* next_observation) {
   const float* o = next_observation;
   switch (task) {
     case TaskId::kAnt:
@@ -29,6 +31,8 @@ MBRL_HD bool task_terminated(TaskId task, const float* next_observation) {
       return inverted_double_pendulum_terminated(double_pendulum_height(o[1], o[2], o[3], o[4]));
     case TaskId::kInvertedPendulum:
       return inverted_pendulum_terminated(o);
+    case TaskId::kMjcf:
+      return out_of_bounds(bounds, o);
     case TaskId::kWalker2d:
       return walker2d_terminated(o[0], o[1]);
     case TaskId::kHalfCheetah:
