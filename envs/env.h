@@ -17,7 +17,19 @@ struct EnvOptions {
   // capsule masses: "old" as MuJoCo 1.50 compiled them (the papers' physics), "exact" as MuJoCo
   // >= 2.1.2
   std::string capsule_masses = "old";
+  bool contact_cost = true;   // ant and humanoid: pay for contact forces, as MuJoCo 1.50 did
   int max_episode_steps = 0;  // 0: the environment's own limit
+
+  // of name = "mjcf", a robot of the user's own; envs/mujoco/mjcf_env.cpp says what they do
+  std::string model;  // path of an MJCF file
+  int frame_skip = 5;
+  int skip_positions = 1;
+  float velocity_limit = 0.0f;
+  float reward_forward = 1.0f;
+  float reward_alive = 0.0f;
+  float control_cost = 0.001f;
+  float reset_noise = 0.005f;
+  std::vector<float> end_bounds = {};
 };
 
 /// Outcome of one environment step.
@@ -40,6 +52,13 @@ class Env {
   /// Advances one control step with a normalised action [A] in [-1, 1]; values outside are clipped.
   virtual StepResult step(std::span<const float> action, std::span<float> observation) = 0;
 
+  /// The simulator's part of step() alone: controls and time, no observation, reward or checks.
+  /// What step() is timed against; false where there is no separate simulator.
+  virtual bool simulate(std::span<const float> action) {
+    (void)action;
+    return false;
+  }
+
   /// The full simulator state as doubles: set_state(get_state()) continues bit for bit.
   virtual int state_size() const = 0;
   virtual void get_state(std::span<double> state) const = 0;
@@ -49,7 +68,9 @@ class Env {
 /// Makes an environment. Throws ConfigError with the nearest name if options.name is unknown.
 std::unique_ptr<Env> make_env(const EnvOptions& options);
 
-/// All registered environments, sorted by name.
+/// All registered environments, sorted by name; mjcf, which needs a model, is not among them.
 std::vector<EnvSpec> list_envs();
+/// What env.name may be.
+std::vector<std::string> env_names();
 
 }  // namespace mbrl

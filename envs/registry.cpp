@@ -14,13 +14,21 @@ struct Entry {
   std::unique_ptr<Env> (*make)(const EnvOptions&);
 };
 // sorted by name
-constexpr Entry kEntries[] = {{"cartpole", make_cartpole},
+constexpr Entry kEntries[] = {{"ant", make_ant},
+                              {"cartpole", make_cartpole},
+                              {"halfcheetah", make_halfcheetah},
                               {"halfcheetah_bullet", make_halfcheetah_bullet},
                               {"hopper", make_hopper},
                               {"hopper_bullet", make_hopper_bullet},
+                              {"humanoid", make_humanoid},
+                              {"inverted_double_pendulum", make_inverted_double_pendulum},
                               {"inverted_pendulum", make_inverted_pendulum},
                               {"pendulum", make_pendulum},
+                              {"swimmer", make_swimmer},
+                              {"walker2d", make_walker2d},
                               {"walker2d_bullet", make_walker2d_bullet}};
+
+constexpr const char* kOwnRobot = "mjcf";
 
 }  // namespace
 
@@ -29,15 +37,20 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
     throw ConfigError(
         "env.capsule_masses is \"" + options.capsule_masses +
         "\"; it may be old (MuJoCo 1.50, the papers' physics) or exact (MuJoCo >= 2.1.2).");
-  std::vector<std::string> names;
-  for (const Entry& entry : kEntries) {
+  for (const Entry& entry : kEntries)
     if (options.name == entry.name) return entry.make(options);
-    names.emplace_back(entry.name);
-  }
-  const std::string nearest = nearest_name(options.name, names);
+  if (options.name == kOwnRobot) return make_mjcf(options);
+  const std::string nearest = nearest_name(options.name, env_names());
   throw ConfigError("env.name: there is no environment \"" + options.name + "\"." +
                     (nearest.empty() ? "" : " Did you mean " + nearest + "?") +
                     " `mbrl_gpu envs` lists all.");
+}
+
+std::vector<std::string> env_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kEntries) names.emplace_back(entry.name);
+  names.emplace_back(kOwnRobot);
+  return names;
 }
 
 std::vector<EnvSpec> list_envs() {

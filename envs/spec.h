@@ -14,7 +14,28 @@ enum class TaskId : int {
   kCartpole,
   kHopperBullet,
   kWalker2dBullet,
-  kHalfcheetahBullet
+  kHalfCheetahBullet,
+  kWalker2d,
+  kHalfCheetah,
+  kAnt,
+  kInvertedDoublePendulum,
+  kSwimmer,
+  kHumanoid,
+  kMjcf
+};
+
+/// Entries of an observation that end an episode outside their bounds: the end rule of a robot that
+/// is given in the config.
+struct EndBounds {
+  static constexpr int kMaxEntries = 8;
+  struct Entry {
+    int index = 0;
+    float low = 0.0f, high = 0.0f;
+    bool operator==(const Entry&) const = default;
+  };
+  int count = 0;
+  Entry entry[kMaxEntries];
+  bool operator==(const EndBounds&) const = default;
 };
 
 struct EnvSpec {
@@ -26,6 +47,7 @@ struct EnvSpec {
   double dt;              // seconds per environment step
   std::string simulator;  // "MuJoCo 2.2.2", "closed form"
   std::string description;
+  EndBounds end_bounds = {};  // of TaskId::kMjcf
 };
 
 }  // namespace mbrl

@@ -8,6 +8,7 @@ namespace mbrl::gpu {
 namespace {
 
 // A block of 256 threads owns a 64 x 64 tile of c, a thread 4 x 4 of it.
+// Its operands, and then its results, pass through kTile * kPitch floats of shared memory.
 constexpr int kTile = 64, kDepth = 16, kThreads = 256, kPitch = kTile + 4;
 
 /// Element (row, column) of op(x), zero outside.
@@ -16,6 +17,13 @@ __device__ __forceinline__ float element(const Operand& x, const float* data, in
   if (row >= rows || column >= columns) return 0.0f;
   return x.transposed ? data[static_cast<std::size_t>(column) * x.pitch + row]
                       : data[static_cast<std::size_t>(row) * x.pitch + column];
+}
+
+__device__ __forceinline__ void add_row(float (&sum)[4], float x, const float4& y) {
+  sum[0] = fma_f(x, y.x, sum[0]);
+  sum[1] = fma_f(x, y.y, sum[1]);
+  sum[2] = fma_f(x, y.z, sum[2]);
+  sum[3] = fma_f(x, y.w, sum[3]);
 }
 
 /// What becomes of z at (row, column) of problem `problem`.
@@ -56,29 +64,32 @@ __global__ void __launch_bounds__(kThreads) product_kernel(const __grid_constant
     for (int k = 0; k < kDepth; ++k) {
       const float4 av = *reinterpret_cast<const float4*>(a_tile + k * kPitch + r);
       const float4 bv = *reinterpret_cast<const float4*>(b_tile + k * kPitch + c);
-      const float x[4] = {av.x, av.y, av.z, av.w}, y[4] = {bv.x, bv.y, bv.z, bv.w};
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-#pragma unroll
-        for (int j = 0; j < 4; ++j) sum[i][j] = fma_f(x[i], y[j], sum[i][j]);
+      add_row(sum[0], av.x, bv);
+      add_row(sum[1], av.y, bv);
+      add_row(sum[2], av.z, bv);
+      add_row(sum[3], av.w, bv);
     }
     sync_block();
   }
+  // through shared memory, so that neighbouring threads write neighbouring addresses
+  float* tile = shared_floats();  // [kTile][kPitch]
 #pragma unroll
   for (int i = 0; i < 4; ++i)
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int row = row0 + r + i, column = column0 + c + j;
-      if (row >= p.rows || column >= p.columns) continue;
-      float z = p.alpha * sum[i][j];
-      // with beta = 0 the old value may be anything
-      if (p.beta != 0.0f)
-        z = fma_f(p.beta,
-                  p.c[problem * p.c_stride + static_cast<std::size_t>(row) * p.c_pitch + column],
-                  z);
-      if (p.bias != nullptr) z += p.bias[problem * p.bias_stride + column];
-      finish(p, problem, row, column, z);
-    }
+    *reinterpret_cast<float4*>(tile + (r + i) * kPitch + c) =
+        make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
+  sync_block();
+#pragma unroll 1
+  for (int i = thread; i < kTile * kTile; i += kThreads) {
+    const int row = row0 + i / kTile, column = column0 + i % kTile;
+    if (row >= p.rows || column >= p.columns) continue;
+    float z = p.alpha * tile[i / kTile * kPitch + i % kTile];
+    // with beta = 0 the old value may be anything
+    if (p.beta != 0.0f)
+      z = fma_f(p.beta,
+                p.c[problem * p.c_stride + static_cast<std::size_t>(row) * p.c_pitch + column], z);
+    if (p.bias != nullptr) z += p.bias[problem * p.bias_stride + column];
+    finish(p, problem, row, column, z);
+  }
 }
 
 /// The part of a product that a library left: c holds z.
@@ -113,7 +124,7 @@ void multiply_by_hand(Stream& stream, const Product& p) {
   launch(stream, "product", product_kernel,
          {{tiles(p.columns), tiles(p.rows), static_cast<unsigned>(p.count)},
           kThreads,
-          2 * kDepth * kPitch * sizeof(float)},
+          kTile * kPitch * sizeof(float)},
          p);
 }
 

@@ -183,7 +183,7 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
         }
         // padding too, so that two equal runs write equal files
         std::fill(next_observation + S, record + layout.pitch(), 0.0f);
-        const bool terminated = task_terminated(c.task, next_observation);
+        const bool terminated = task_terminated(c.task, c.end_bounds, next_observation);
         record[layout.terminated()] = terminated ? 1.0f : 0.0f;
         w.terminated_[row] = terminated;
         w.finite_[row] = finite;

@@ -69,6 +69,7 @@ struct RolloutArrays {
   RolloutPlan* plan;
   TransitionLayout layout;
   TaskId task;
+  EndBounds end_bounds;
   int S, A, D, bound_pitch, policy_pitch, member_pitch, num_sort_tiles;
   std::uint32_t seed, learner;
 
@@ -297,7 +298,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
       finite = finite && next[i] - next[i] == 0.0f;
     }
     for (int i = a.layout.next_observation() + a.S; i < a.layout.pitch(); ++i) record[i] = 0.0f;
-    const bool terminated = task_terminated(a.task, next);
+    const bool terminated = task_terminated(a.task, a.end_bounds, next);
     record[a.layout.terminated()] = terminated ? 1.0f : 0.0f;
     a.outcome[at] =
         static_cast<std::uint8_t>((terminated ? kTerminated : 0) | (finite ? 0 : kNotFinite));
@@ -468,7 +469,8 @@ RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
   RolloutArrays& a = arrays_;
   const bool same = a.policy_value == policy.actor.value.data() &&
                     a.member_value == model.members.value.data() && a.task == c.task &&
-                    a.seed == c.seed && a.learner == c.learner && recorded_length_ == c.length;
+                    a.end_bounds == c.end_bounds && a.seed == c.seed && a.learner == c.learner &&
+                    recorded_length_ == c.length;
   if (!same) graph_ = Graph();
   recorded_length_ = c.length;
   a.policy_value = policy.actor.value.data();
@@ -477,6 +479,7 @@ RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
   a.input_mean = model.input_mean.data();
   a.input_inv_std = model.input_inv_std.data();
   a.task = c.task;
+  a.end_bounds = c.end_bounds;
   a.seed = c.seed;
   a.learner = c.learner;
 

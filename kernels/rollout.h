@@ -27,9 +27,10 @@ struct RingView {
 };
 
 struct RolloutConstants {
-  int num_rows = 100000;  // start states
-  int length = 1;         // steps of each branch
-  TaskId task;            // whose end rule applies
+  int num_rows = 100000;      // start states
+  int length = 1;             // steps of each branch
+  TaskId task;                // whose end rule applies
+  EndBounds end_bounds = {};  // of the environment's spec
   std::uint32_t seed = 0;
   std::uint32_t learner = 0;
   std::uint64_t rollout_index = 0;  // number of this call in the run: part of every draw

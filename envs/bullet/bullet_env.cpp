@@ -320,6 +320,18 @@ void BulletEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float
   observe(torso(), observation);
 }
 
+bool BulletEnv::simulate(std::span<const float> action) {
+  for (int i = 0; i < num_joints(); ++i) {
+    const double a = action[static_cast<std::size_t>(i)];
+    world_->robot->addJointTorque(
+        joint_link(i + 1),
+        robot_.bodies[static_cast<std::size_t>(i + 1)].torque * std::clamp(a, -1.0, 1.0));
+  }
+  // gravity and torques are applied once and held over the substeps
+  world_->world.stepSimulation(kSubsteps * kSubstep, kSubsteps, kSubstep);
+  return true;
+}
+
 StepResult BulletEnv::step(std::span<const float> action, std::span<float> observation) {
   const StepResult broken{.reward = 0.0f, .terminated = false, .broken = true};
   for (const float a : action)
@@ -333,17 +345,10 @@ StepResult BulletEnv::step(std::span<const float> action, std::span<float> obser
       if (m->getBody0() == foot && m->getNumContacts() > 0) contact_[k] = 1.0f;
   }
 
-  double control = 0.0;
-  for (int i = 0; i < num_joints(); ++i) {
-    const double a = action[static_cast<std::size_t>(i)];
-    const double clipped = std::clamp(a, -1.0, 1.0);
-    control += clipped * clipped;
-    world_->robot->addJointTorque(joint_link(i + 1),
-                                  robot_.bodies[static_cast<std::size_t>(i + 1)].torque * clipped);
-  }
-  // gravity and torques are applied once and held over the substeps
-  world_->world.stepSimulation(kSubsteps * kSubstep, kSubsteps, kSubstep);
+  simulate(action);
   if (!finite()) return broken;
+  double control = 0.0;
+  for (const double a : action) control += std::clamp(a, -1.0, 1.0) * std::clamp(a, -1.0, 1.0);
 
   const Torso t = torso();
   observe(t, observation);

@@ -95,6 +95,7 @@ class BulletEnv : public Env {
   const EnvSpec& spec() const override { return spec_; }
   void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) override;
   StepResult step(std::span<const float> action, std::span<float> observation) override;
+  bool simulate(std::span<const float> action) override;
 
   /// Positions and speeds of root x, z, angle and of every joint [3 + n each], then for each
   /// capsule, body by body, the number of its contact points with the ground and 4 x (point on the

@@ -81,7 +81,7 @@ class HalfcheetahBullet : public BulletEnv {
  public:
   HalfcheetahBullet()
       : BulletEnv({.name = "halfcheetah_bullet",
-                   .task = TaskId::kHalfcheetahBullet,
+                   .task = TaskId::kHalfCheetahBullet,
                    .observation_size = 26,
                    .action_size = 6,
                    .max_episode_steps = 1000,

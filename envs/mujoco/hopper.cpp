@@ -29,9 +29,8 @@ constexpr Capsule kFoot{{-0.13, 0, 0}, {0.26, 0, 0}, 0.06};
 
 std::string mjcf(bool old_masses) {
   const auto geom = [&](const char* name, const Capsule& c, const char* friction) {
-    return "<geom name=\"" + std::string(name) + "\" type=\"capsule\" fromto=\"" + fromto(c) +
-           "\" size=\"" + std::to_string(c.radius) + "\" friction=\"" + friction + "\"/>" +
-           (old_masses ? old_capsule_inertial(c, 1000.0) : "");
+    return "<geom name=\"" + std::string(name) + "\" " + shape(c) + " friction=\"" + friction +
+           "\"/>" + (old_masses ? old_inertial({c}, 1000.0) : "");
   };
   return R"(<mujoco model="hopper">
   <compiler angle="degree"/>
@@ -88,9 +87,9 @@ class Hopper : public MujocoEnv {
                   mjcf(options.capsule_masses == "old"), /*frame_skip=*/4) {}
 
  private:
-  void perturb(mjData& d, const std::function<double(int)>& uniform) override {
-    for (int i = 0; i < 6; ++i) d.qpos[i] += kResetNoise * uniform(i);
-    for (int i = 0; i < 6; ++i) d.qvel[i] += kResetNoise * uniform(6 + i);
+  void perturb(mjData& d, const ResetNoise& noise) override {
+    for (int i = 0; i < 6; ++i) d.qpos[i] += kResetNoise * noise.uniform(i);
+    for (int i = 0; i < 6; ++i) d.qvel[i] += kResetNoise * noise.uniform(6 + i);
   }
 
   void observe(const mjData& d, std::span<float> o) const override {
@@ -98,14 +97,12 @@ class Hopper : public MujocoEnv {
     for (int i = 0; i < 6; ++i) o[5 + i] = static_cast<float>(std::clamp(d.qvel[i], -10.0, 10.0));
   }
 
-  StepResult outcome(const mjData& d, double x_before) const override {
-    double control = 0.0;
-    for (int i = 0; i < 3; ++i) control += d.ctrl[i] * d.ctrl[i];
+  StepResult outcome(const mjData& d, double dx) const override {
     // the end rule sees the state, not the clipped observation
     double state[10];
     std::copy_n(d.qpos + 2, 4, state);
     std::copy_n(d.qvel, 6, state + 4);
-    return {.reward = static_cast<float>(hopper_reward(d.qpos[0] - x_before, spec().dt, control)),
+    return {.reward = static_cast<float>(hopper_reward(dx, spec().dt, squared_control())),
             .terminated = hopper_terminated<double>(d.qpos[1], d.qpos[2], state, 10)};
   }
 };

@@ -21,8 +21,7 @@ constexpr Capsule kPole{{0, 0, 0}, {0.001, 0, 0.6}, 0.049};
 
 std::string mjcf(bool old_masses) {
   const auto geom = [&](const Capsule& c) {
-    return "<geom type=\"capsule\" fromto=\"" + fromto(c) + "\" size=\"" +
-           std::to_string(c.radius) + "\"/>" + (old_masses ? old_capsule_inertial(c, 1000.0) : "");
+    return "<geom " + shape(c) + "/>" + (old_masses ? old_inertial({c}, 1000.0) : "");
   };
   return R"(<mujoco model="inverted_pendulum">
   <compiler angle="degree"/>
@@ -63,9 +62,9 @@ class InvertedPendulum : public MujocoEnv {
                   mjcf(options.capsule_masses == "old"), /*frame_skip=*/2) {}
 
  private:
-  void perturb(mjData& d, const std::function<double(int)>& uniform) override {
-    for (int i = 0; i < 2; ++i) d.qpos[i] += kResetNoise * uniform(i);
-    for (int i = 0; i < 2; ++i) d.qvel[i] += kResetNoise * uniform(2 + i);
+  void perturb(mjData& d, const ResetNoise& noise) override {
+    for (int i = 0; i < 2; ++i) d.qpos[i] += kResetNoise * noise.uniform(i);
+    for (int i = 0; i < 2; ++i) d.qvel[i] += kResetNoise * noise.uniform(2 + i);
   }
 
   void observe(const mjData& d, std::span<float> o) const override {

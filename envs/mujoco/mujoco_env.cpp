@@ -4,12 +4,12 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <new>
 
 #include "cuda/check.h"
-#include "cuda/rng.h"
 
 namespace mbrl {
 namespace {
@@ -51,14 +51,26 @@ mjModel* compile(const std::string& mjcf) {
   return model;
 }
 
-std::shared_ptr<const mjModel> shared_model(const std::string& mjcf) {
+// models are made once per key
+std::shared_ptr<const mjModel> shared_model(const std::string& key,
+                                            mjModel* (*make)(const std::string&)) {
   static std::mutex mutex;
   static std::map<std::string, std::weak_ptr<const mjModel>> models;
   const std::lock_guard lock(mutex);
-  if (auto model = models[mjcf].lock()) return model;
+  if (auto model = models[key].lock()) return model;
+  install_handlers();
   std::shared_ptr<const mjModel> model(
-      compile(mjcf), [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
-  models[mjcf] = model;
+      make(key), [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
+  models[key] = model;
+  return model;
+}
+
+mjModel* load(const std::string& path) {
+  if (!std::filesystem::exists(path))
+    throw ConfigError("env.model " + path + " does not exist; give the path of an MJCF file.");
+  char error[1000] = "";
+  mjModel* model = mj_loadXML(path.c_str(), nullptr, error, sizeof(error));
+  if (model == nullptr) throw DataError("MuJoCo cannot compile env.model " + path + ": " + error);
   return model;
 }
 
@@ -70,43 +82,104 @@ std::string format(const char* pattern, auto... values) {
 
 }  // namespace
 
-std::string mujoco_name() { return std::string("MuJoCo ") + mj_versionString(); }
-
-std::string fromto(const Capsule& c) {
-  return format("%.17g %.17g %.17g %.17g %.17g %.17g", c.from[0], c.from[1], c.from[2], c.to[0],
-                c.to[1], c.to[2]);
+std::shared_ptr<const mjModel> load_model(const std::string& path) {
+  return shared_model(path, load);
 }
 
-std::string old_capsule_inertial(const Capsule& c, double density) {
-  double axis[3], centre[3], length = 0.0;
+std::string mujoco_name() { return std::string("MuJoCo ") + mj_versionString(); }
+
+std::string shape(const Capsule& c) {
+  const bool sphere = std::equal(c.from, c.from + 3, c.to);
+  const std::string place =
+      sphere ? format("type=\"sphere\" pos=\"%.17g %.17g %.17g\"", c.from[0], c.from[1], c.from[2])
+             : format("type=\"capsule\" fromto=\"%.17g %.17g %.17g %.17g %.17g %.17g\"", c.from[0],
+                      c.from[1], c.from[2], c.to[0], c.to[1], c.to[2]);
+  return place + format(" size=\"%.17g\"", c.radius);
+}
+
+namespace {
+
+// mass, centre and inertia about the centre, in the body's axes
+struct Inertial {
+  double mass, centre[3], inertia[3][3];
+};
+
+Inertial part_inertial(const Capsule& c, double density) {
+  Inertial result;
+  double axis[3], length = 0.0;
   for (int i = 0; i < 3; ++i) {
     axis[i] = c.to[i] - c.from[i];
-    centre[i] = 0.5 * (c.to[i] + c.from[i]);
+    result.centre[i] = 0.5 * (c.to[i] + c.from[i]);
     length += axis[i] * axis[i];
   }
   length = std::sqrt(length);
   const double r = c.radius, height = length + r;
-  const double mass = density * M_PI * r * r * height;
-  const double across = mass * (3.0 * r * r + height * height) / 12.0;
-  const double along = 0.5 * mass * r * r;
+  const bool sphere = length == 0.0;
+  const double mass = result.mass =
+      sphere ? density * (4.0 / 3.0) * M_PI * r * r * r : density * M_PI * r * r * height;
+  const double across = sphere ? 0.4 * mass * r * r : mass * (3.0 * r * r + height * height) / 12.0;
+  const double along = sphere ? across : 0.5 * mass * r * r;
 
   // I = across (1 - a a^T) + along a a^T, for the unit vector a along the axis
-  double inertia[3][3];
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < 3; ++j)
-      inertia[i][j] =
-          (i == j ? across : 0.0) + (along - across) * axis[i] * axis[j] / (length * length);
+      result.inertia[i][j] =
+          (i == j ? across : 0.0) +
+          (sphere ? 0.0 : (along - across) * axis[i] * axis[j] / (length * length));
+  return result;
+}
+
+}  // namespace
+
+std::string old_inertial(const std::vector<Capsule>& body, double density) {
+  std::vector<Inertial> parts;
+  for (const Capsule& c : body) parts.push_back(part_inertial(c, density));
+
+  // several parts: the common centre, then each part's inertia about it, I + m (d^2 1 - d d^T)
+  Inertial sum = parts.front();
+  if (parts.size() > 1) {
+    sum = {};
+    for (const Inertial& part : parts) {
+      sum.mass += part.mass;
+      for (int i = 0; i < 3; ++i) sum.centre[i] += part.mass * part.centre[i];
+    }
+    for (double& x : sum.centre) x /= sum.mass;
+    for (const Inertial& part : parts) {
+      double d[3], squared = 0.0;
+      for (int i = 0; i < 3; ++i) {
+        d[i] = part.centre[i] - sum.centre[i];
+        squared += d[i] * d[i];
+      }
+      for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 3; ++j)
+          sum.inertia[i][j] +=
+              part.inertia[i][j] + part.mass * ((i == j ? squared : 0.0) - d[i] * d[j]);
+    }
+  }
   return format(
       "<inertial pos=\"%.17g %.17g %.17g\" mass=\"%.17g\" "
       "fullinertia=\"%.17g %.17g %.17g %.17g %.17g %.17g\"/>",
-      centre[0], centre[1], centre[2], mass, inertia[0][0], inertia[1][1], inertia[2][2],
-      inertia[0][1], inertia[0][2], inertia[1][2]);
+      sum.centre[0], sum.centre[1], sum.centre[2], sum.mass, sum.inertia[0][0], sum.inertia[1][1],
+      sum.inertia[2][2], sum.inertia[0][1], sum.inertia[0][2], sum.inertia[1][2]);
 }
 
-MujocoEnv::MujocoEnv(EnvSpec spec, const std::string& mjcf, int frame_skip)
-    : spec_(std::move(spec)), frame_skip_(frame_skip) {
-  install_handlers();
-  model_ = shared_model(mjcf);
+double ResetNoise::uniform(int i) const {
+  return 2.0 * uniform01(key.bits(episode, static_cast<std::uint32_t>(i)).x) - 1.0;
+}
+
+double ResetNoise::gaussian(int i) const {
+  return normal(key, episode, static_cast<std::uint32_t>(i), 0);
+}
+
+MujocoEnv::MujocoEnv(EnvSpec spec, const std::string& mjcf, int frame_skip, bool contact_forces)
+    : MujocoEnv(std::move(spec), shared_model(mjcf, compile), frame_skip, contact_forces) {}
+
+MujocoEnv::MujocoEnv(EnvSpec spec, std::shared_ptr<const mjModel> model, int frame_skip,
+                     bool contact_forces)
+    : spec_(std::move(spec)),
+      model_(std::move(model)),
+      frame_skip_(frame_skip),
+      contact_forces_(contact_forces) {
   data_ = mj_makeData(model_.get());
   if (data_ == nullptr) throw std::bad_alloc();
 }
@@ -115,31 +188,46 @@ MujocoEnv::~MujocoEnv() { mj_deleteData(data_); }
 
 void MujocoEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) {
   mj_resetData(model_.get(), data_);
-  const RandomKey key{seed, Purpose::kEnvReset, 0};
-  perturb(*data_, [&](int i) {
-    return 2.0 * uniform01(key.bits(episode, static_cast<std::uint32_t>(i)).x) - 1.0;
-  });
+  perturb(*data_, {{seed, Purpose::kEnvReset, 0}, episode});
   mj_forward(model_.get(), data_);
   observe(*data_, observation);
 }
 
-StepResult MujocoEnv::step(std::span<const float> action, std::span<float> observation) {
-  // [-1, 1] to the actuator's range; values outside are clipped, as the reference's wrapper does
+// [-1, 1] to the actuator's range; values outside are clipped, as the reference's wrapper does
+void MujocoEnv::set_controls(std::span<const float> action) {
   for (int i = 0; i < model_->nu; ++i) {
     const double low = model_->actuator_ctrlrange[2 * i],
                  high = model_->actuator_ctrlrange[2 * i + 1];
     const double control = low + (action[i] + 1.0) * 0.5 * (high - low);
     data_->ctrl[i] = control < low ? low : control > high ? high : control;
   }
+}
+
+bool MujocoEnv::simulate(std::span<const float> action) {
+  set_controls(action);
+  for (int i = 0; i < frame_skip_; ++i) mj_step(model_.get(), data_);
+  return true;
+}
+
+StepResult MujocoEnv::step(std::span<const float> action, std::span<float> observation) {
+  set_controls(action);
 
   // the engine resets an exploded simulation silently and goes on: its counters and clock tell
   for (int i = 0; i < mjNWARNING; ++i) data_->warning[i].number = 0;
-  const double x_before = data_->qpos[0], time_before = data_->time;
+  const double x_before = forward_position(*data_), time_before = data_->time;
   for (int i = 0; i < frame_skip_; ++i) mj_step(model_.get(), data_);
   if (unstable(time_before)) return {.reward = 0.0f, .terminated = false, .broken = true};
 
+  // version 2.0 stopped computing forces that no sensor reads
+  if (contact_forces_) mj_rnePostConstraint(model_.get(), data_);
   observe(*data_, observation);
-  return outcome(*data_, x_before);
+  return outcome(*data_, forward_position(*data_) - x_before);
+}
+
+double MujocoEnv::squared_control() const {
+  double sum = 0.0;
+  for (int i = 0; i < model_->nu; ++i) sum += data_->ctrl[i] * data_->ctrl[i];
+  return sum;
 }
 
 bool MujocoEnv::unstable(double time_before) const {

@@ -106,6 +106,7 @@ void Mbpo::imagine() {
                                        {.num_rows = config_.rollout.batch_size,
                                         .length = rollout_length_,
                                         .task = env_spec().task,
+                                        .end_bounds = env_spec().end_bounds,
                                         .seed = seed(),
                                         .learner = learner_,
                                         .rollout_index = static_cast<std::uint64_t>(num_fits_)},

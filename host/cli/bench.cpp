@@ -429,7 +429,14 @@ void add_bench(CLI::App& program) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   bench->add_flag("--json", o->json, "one JSON object per line");
-  bench->callback([o] {
+  CLI::App* envs = bench->add_subcommand(
+      "envs", "Measure every environment beside its simulator alone, on one core and on all");
+  envs->callback([o] {
+    bench_envs(o->num_threads > 0 ? o->num_threads : available_cores(), o->seconds, o->json);
+  });
+  envs->fallthrough();  // --threads, --seconds and --json may stand behind it
+  bench->callback([o, envs] {
+    if (envs->parsed()) return;
     std::vector<std::string> overrides;
     if (!o->preset.empty()) overrides = kPresets.at(o->preset);
     overrides.insert(overrides.end(), o->overrides.begin(), o->overrides.end());  // these win

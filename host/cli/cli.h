@@ -9,6 +9,8 @@ namespace mbrl {
 void add_run(CLI::App& program);
 void add_eval(CLI::App& program);
 void add_bench(CLI::App& program);
+/// The table of `bench envs`; seconds for each environment.
+void bench_envs(int num_threads, double seconds, bool json);
 void add_config(CLI::App& program);
 void add_envs(CLI::App& program);
 void add_doctor(CLI::App& program);

@@ -30,23 +30,38 @@ Range strictly_between(double low, double high) {
 #section, #member, [](Config & c) -> Slot { return &c.section.member; }
 
 std::vector<Field> make_fields() {
-  std::vector<std::string> environments;
-  for (const EnvSpec& spec : list_envs()) environments.push_back(spec.name);
-
   return {
       {MBRL_TOP(name), "folder of the run under the runs directory", "", {}},
       {MBRL_TOP(algorithm), "what learns", "", {}, {"mbpo", "sac"}},
       {MBRL_TOP(seed), "key of all random draws of the run", "", at_least(0)},
 
-      {MBRL_KEY(env, name), "environment", "", {}, environments},
+      {MBRL_KEY(env, name), "environment; mjcf: the robot of env.model", "", {}, env_names()},
       {MBRL_KEY(env, capsule_masses),
        "capsule masses: old as MuJoCo 1.50 compiled them (the papers' physics), exact as MuJoCo >= "
        "2.1.2",
        "",
        {},
        {"old", "exact"}},
+      {MBRL_KEY(env, contact_cost),
+       "ant and humanoid pay for contact forces: true as under MuJoCo 1.50 (the papers), false as "
+       "where mujoco-py leaves them 0 (MuJoCo >= 2.0)",
+       ""},
       {MBRL_KEY(env, max_episode_steps), "time limit of an episode; 0: the environment's own",
        "env steps", at_least(0)},
+      {MBRL_KEY(env, model), "mjcf: path of the robot's MJCF file", ""},
+      {MBRL_KEY(env, frame_skip), "mjcf: simulator steps in an env step", "", at_least(1)},
+      {MBRL_KEY(env, skip_positions), "mjcf: leading positions that are not observed", "",
+       at_least(0)},
+      {MBRL_KEY(env, velocity_limit), "mjcf: observed velocities are clipped to this; 0: not", "",
+       at_least(0)},
+      {MBRL_KEY(env, reward_forward), "mjcf: weight of the forward speed", "reward per m/s"},
+      {MBRL_KEY(env, reward_alive), "mjcf: reward of every step", "reward"},
+      {MBRL_KEY(env, control_cost), "mjcf: price of the sum of squared controls", "reward",
+       at_least(0)},
+      {MBRL_KEY(env, reset_noise), "mjcf: half width of the noise on the start state", "",
+       at_least(0)},
+      {MBRL_KEY(env, end_bounds),
+       "mjcf: index, low, high of each observation entry that ends an episode outside", ""},
 
       {MBRL_KEY(model, ensemble_size),
        "members of the ensemble; each trains on its own bootstrap of the data", "", at_least(1)},

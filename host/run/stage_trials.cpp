@@ -35,6 +35,7 @@ StageTrials::StageTrials(const Config& config, const EnvSpec& env, Stream& strea
       stream_(stream),
       layout_{env.observation_size, env.action_size},
       task_(env.task),
+      end_bounds_(env.end_bounds),
       policy_(env.observation_size, env.action_size, config.sac.hidden_sizes, stream.memory()),
       ensemble_(config.model.ensemble_size, layout_, config.model.hidden_size,
                 config.model.num_hidden_layers, stream.memory()) {
@@ -89,7 +90,8 @@ Trial StageTrials::rollout(double seconds) {
   Buffer<float> ring(static_cast<std::size_t>(rows) * layout_.pitch(), stream_.memory(),
                      "trial ring");
   const RingView view_of_ring{ring.data(), static_cast<std::size_t>(rows), 0};
-  RolloutConstants constants{.num_rows = rows, .length = 1, .task = task_};
+  RolloutConstants constants{
+      .num_rows = rows, .length = 1, .task = task_, .end_bounds = end_bounds_};
   return {measure(
               [&] {
                 ++constants.rollout_index;

@@ -43,6 +43,7 @@ class StageTrials {
   Stream& stream_;
   TransitionLayout layout_;
   TaskId task_;
+  EndBounds end_bounds_;
   Buffer<float> records_;
   SacState policy_;
   EnsembleState ensemble_;

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iomanip>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -17,11 +19,17 @@
 namespace mbrl {
 namespace {
 
-// Another library version rounds differently, and contacts magnify that: 2.2.2 and 3.3.7 stay
-// within 2e-14 over these episodes. A foot friction of 1.9 for 2.0 shows as 1e-2,
-// an armature of 1.001 for 1 as 1e-3.
-constexpr Tolerance kState{1e-9, 1e-9};
-constexpr double kReward = 1e-6;  // rewards are float32
+// What another library version may change. Versions round differently, and contacts magnify that:
+// over these episodes 2.2.2 stays within 1e-9. A foot friction of 1.9 for 2.0 shows as 1e-2
+// (hopper), an armature of 1.001 for 1 as 1e-3. The Humanoid's solver stops before it has
+// converged, where its start shows, and that changed with 3.3 (envs/mujoco/humanoid.cpp): 2e-5.
+struct Allowed {
+  double state, observation, reward;
+};
+Allowed allowed(const std::string& robot) {
+  if (robot == "humanoid") return {1e-4, 1e-4, 1e-4};
+  return {1e-8, 2e-7, 1e-6};  // observations and rewards are float32
+}
 
 /// One line of the table.
 struct Step {
@@ -30,10 +38,12 @@ struct Step {
   std::vector<float> action;
   double reward = 0.0;
   std::vector<double> state;  // qpos, qvel
+  std::vector<double> observation;
 };
 
 // MBRL_GYMNASIUM_DIR names another folder of tables, for longer comparisons
-std::vector<Step> read_table(const std::string& name, int action_size, int state_size) {
+std::vector<Step> read_table(const std::string& name, int action_size, int state_size,
+                             int observation_size) {
   const char* folder = std::getenv("MBRL_GYMNASIUM_DIR");
   const std::string path = (folder != nullptr ? folder : MBRL_SOURCE_DIR "/tests/golden") +
                            std::string("/gymnasium_") + name + ".csv";
@@ -48,16 +58,41 @@ std::vector<Step> read_table(const std::string& name, int action_size, int state
     std::istringstream words(line);
     std::vector<double> numbers;
     for (std::string word; std::getline(words, word, ',');) numbers.push_back(std::stod(word));
-    EXPECT_EQ(numbers.size(), static_cast<std::size_t>(4 + action_size + state_size)) << line;
-    const auto action = numbers.begin() + 3;
+    EXPECT_EQ(numbers.size(),
+              static_cast<std::size_t>(4 + action_size + state_size + observation_size))
+        << line;
+    const auto action = numbers.begin() + 3, state = action + action_size + 1;
     steps.push_back({static_cast<int>(numbers[1]),
                      numbers[2] != 0.0,
                      {action, action + action_size},
                      action[action_size],
-                     {action + action_size + 1, numbers.end()}});
+                     {state, state + state_size},
+                     {state + state_size, numbers.end()}});
   }
   return steps;
 }
+
+// the observations, for make_gymnasium.py --compare; without a folder they go nowhere
+class ObservationTable {
+ public:
+  ObservationTable(const std::string& name, int observation_size) {
+    const char* folder = std::getenv("MBRL_GYMNASIUM_OUT");
+    if (folder == nullptr) return;
+    file_.open(folder + std::string("/gymnasium_") + name + ".csv");
+    file_ << "# the same episodes in this engine\nstep";
+    for (int i = 0; i < observation_size; ++i) file_ << ",observation" << i;
+    file_ << '\n' << std::setprecision(9);
+  }
+
+  void add(int step, const std::vector<float>& observation) {
+    file_ << step;
+    for (const float x : observation) file_ << ',' << x;
+    file_ << '\n';
+  }
+
+ private:
+  std::ofstream file_;
+};
 
 class GymnasiumTest : public testing::TestWithParam<const char*> {};
 
@@ -67,12 +102,14 @@ TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
   options.capsule_masses = "exact";
   const auto made = make_env(options);
   auto& env = dynamic_cast<MujocoEnv&>(*made);
-  const int nq = env.model().nq, nv = env.model().nv;
-  std::vector<float> observation(static_cast<std::size_t>(env.spec().observation_size));
+  const int nq = env.model().nq, nv = env.model().nv, S = env.spec().observation_size;
+  std::vector<float> observation(static_cast<std::size_t>(S));
+  ObservationTable table(GetParam(), S);
+  const Allowed limit = allowed(GetParam());
 
   int num_episodes = 0;
   double largest_state = 0.0, largest_reward = 0.0;
-  for (const Step& golden : read_table(GetParam(), env.spec().action_size, nq + nv)) {
+  for (const Step& golden : read_table(GetParam(), env.spec().action_size, nq + nv, S)) {
     if (golden.step == 0) {
       // a start state: no activations, no warm start, time 0
       std::vector<double> start = golden.state;
@@ -82,24 +119,34 @@ TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
       continue;
     }
     const StepResult result = env.step(golden.action, observation);
+    table.add(golden.step, observation);
     std::vector<double> state(env.data().qpos, env.data().qpos + nq);
     state.insert(state.end(), env.data().qvel, env.data().qvel + nv);
-    const std::string where =
-        "episode " + std::to_string(num_episodes - 1) + ", step " + std::to_string(golden.step);
-    ASSERT_THAT(state, ElementsNearMatcher(golden.state, kState)) << where;
-    ASSERT_NEAR(result.reward, golden.reward, kReward) << where;
-    ASSERT_EQ(result.terminated, golden.terminated) << where;
-    ASSERT_FALSE(result.broken) << where;
     for (std::size_t i = 0; i < state.size(); ++i)
       largest_state = std::max(largest_state, std::abs(state[i] - golden.state[i]));
     largest_reward = std::max(largest_reward, std::abs(result.reward - golden.reward));
+
+    const std::string where =
+        "episode " + std::to_string(num_episodes - 1) + ", step " + std::to_string(golden.step);
+    EXPECT_THAT(state, ElementsNearMatcher(golden.state, {limit.state, limit.state})) << where;
+    EXPECT_THAT(observation,
+                ElementsNearMatcher(golden.observation, {limit.observation, limit.observation}))
+        << where;
+    EXPECT_NEAR(result.reward, golden.reward, limit.reward) << where;
+    EXPECT_EQ(result.terminated, golden.terminated) << where;
+    EXPECT_FALSE(result.broken) << where;
+    if (HasFailure()) break;
   }
   EXPECT_GE(num_episodes, 5);
   RecordProperty("largest_state_difference", testing::PrintToString(largest_state));
   RecordProperty("largest_reward_difference", testing::PrintToString(largest_reward));
+  std::printf("%s: state %.1e, reward %.1e\n", GetParam(), largest_state, largest_reward);
 }
 
-INSTANTIATE_TEST_SUITE_P(Robots, GymnasiumTest, testing::Values("hopper", "inverted_pendulum"));
+INSTANTIATE_TEST_SUITE_P(Robots, GymnasiumTest,
+                         testing::Values("ant", "halfcheetah", "hopper", "humanoid",
+                                         "inverted_double_pendulum", "inverted_pendulum", "swimmer",
+                                         "walker2d"));
 
 }  // namespace
 }  // namespace mbrl

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -223,14 +224,14 @@ class ProductGpuTest : public GpuTest, public testing::WithParamInterface<Produc
     if (IsSkipped()) return;
     const std::string missing = gpu::provider_missing(GetParam().provider);
     if (!missing.empty()) GTEST_SKIP() << missing;
-    GetParam().set(streams_.gpu);
+    GetParam().set(streams().gpu);
   }
 
   bool scales() const { return GetParam().provider != GemmProvider::kCudnn; }
 
   void compute(Fixture& fixture) {
-    gpu::multiply(streams_.gpu, fixture.product());
-    streams_.gpu.synchronize();
+    gpu::multiply(streams().gpu, fixture.product());
+    streams().gpu.synchronize();
   }
   void compute_and_check(const Problem& problem) {
     Fixture fixture(problem);
@@ -238,7 +239,14 @@ class ProductGpuTest : public GpuTest, public testing::WithParamInterface<Produc
     fixture.check(tolerance(GetParam()));
   }
 
-  TwinStreams streams_;
+  // made at the first use: a test that is skipped has no GPU to make them on
+  TwinStreams& streams() {
+    if (streams_ == nullptr) streams_ = std::make_unique<TwinStreams>();
+    return *streams_;
+  }
+
+ private:
+  std::unique_ptr<TwinStreams> streams_;
 };
 
 TEST_P(ProductGpuTest, AnyShapeAndTranspositionIsRight) {
@@ -321,8 +329,8 @@ TEST_P(ProductGpuTest, RepeatsBitForBitAndFromAGraph) {
   Graph graph;
   for (int i = 0; i < 2; ++i) {
     fixture.reset();
-    graph.run(streams_.gpu, [&] { gpu::multiply(streams_.gpu, fixture.product()); });
-    streams_.gpu.synchronize();
+    graph.run(streams().gpu, [&] { gpu::multiply(streams().gpu, fixture.product()); });
+    streams().gpu.synchronize();
     EXPECT_EQ(fixture.c(), first);
     EXPECT_EQ(fixture.before(), first_before);
   }
@@ -343,9 +351,9 @@ TEST_P(ProductGpuTest, NothingIsComputedOfNothing) {
   for (int empty = 0; empty < 3; ++empty) {
     Product p = fixture.product();
     (empty == 0 ? p.rows : empty == 1 ? p.columns : p.count) = 0;
-    gpu::multiply(streams_.gpu, p);
+    gpu::multiply(streams().gpu, p);
   }
-  streams_.gpu.synchronize();
+  streams().gpu.synchronize();
   EXPECT_TRUE(std::isnan(fixture.c()[0]));
 }
 
@@ -360,17 +368,17 @@ TEST_P(ProductErrorGpuTest, APitchThatALibraryCannotReadIsNamed) {
   Fixture fixture({.bias = true});
   Product p = fixture.product();
   p.b.pitch = 25;
-  const std::string text = error_text<ShapeError>([&] { gpu::multiply(streams_.gpu, p); });
+  const std::string text = error_text<ShapeError>([&] { gpu::multiply(streams().gpu, p); });
   EXPECT_THAT(text, testing::HasSubstr(" product [37, 33] [33, 24] + bias, in "));
   EXPECT_THAT(text, testing::HasSubstr("b has pitch 25, stride 0 and address "));
   EXPECT_THAT(text, testing::HasSubstr("expected multiples of 4 floats"));
   p = fixture.product();
   p.bias += 1;
-  EXPECT_THAT(error_text<ShapeError>([&] { gpu::multiply(streams_.gpu, p); }),
+  EXPECT_THAT(error_text<ShapeError>([&] { gpu::multiply(streams().gpu, p); }),
               testing::HasSubstr("bias has pitch 0"));
   p = fixture.product();
   p.count = 2;
-  EXPECT_THAT(error_text<ShapeError>([&] { gpu::multiply(streams_.gpu, p); }),
+  EXPECT_THAT(error_text<ShapeError>([&] { gpu::multiply(streams().gpu, p); }),
               testing::HasSubstr("c_stride is 0"));
 }
 
@@ -384,14 +392,21 @@ class ProductCudnnGpuTest : public GpuTest {
     if (IsSkipped()) return;
     const std::string missing = gpu::provider_missing(GemmProvider::kCudnn);
     if (!missing.empty()) GTEST_SKIP() << missing;
-    streams_.gpu.set_gemm(GemmProvider::kCudnn);
+    streams().gpu.set_gemm(GemmProvider::kCudnn);
   }
-  TwinStreams streams_;
+  // made at the first use: a test that is skipped has no GPU to make them on
+  TwinStreams& streams() {
+    if (streams_ == nullptr) streams_ = std::make_unique<TwinStreams>();
+    return *streams_;
+  }
+
+ private:
+  std::unique_ptr<TwinStreams> streams_;
 };
 
 TEST_F(ProductCudnnGpuTest, HasNoAlphaAndBeta) {
   Fixture fixture({.alpha = 0.5f, .beta = 1.0f});
-  EXPECT_EQ(error_text<ShapeError>([&] { gpu::multiply(streams_.gpu, fixture.product()); }),
+  EXPECT_EQ(error_text<ShapeError>([&] { gpu::multiply(streams().gpu, fixture.product()); }),
             "cuDNN product [37, 33] [33, 24] + c, in fp32: alpha is 0.5 and beta is 1; its graph "
             "has neither, expected 1 and 0.");
 }
@@ -399,8 +414,8 @@ TEST_F(ProductCudnnGpuTest, HasNoAlphaAndBeta) {
 TEST_F(ProductCudnnGpuTest, IsExactInFp32OrSaysThatItCannotBe) {
   Fixture fixture({.bias = true, .activation = Activation::kRelu});
   try {
-    gpu::multiply(streams_.gpu, fixture.product());
-    streams_.gpu.synchronize();
+    gpu::multiply(streams().gpu, fixture.product());
+    streams().gpu.synchronize();
   } catch (const DeviceError& e) {
     EXPECT_THAT(e.what(), testing::StartsWith("cuDNN cannot compute the product [37, 33] [33, 24] "
                                               "+ bias, relu, in fp32: "));

@@ -125,8 +125,8 @@ TEST(BulletLocomotionTaskTest, OnlyTheTwoLeggedWalkerBoundsItsEntries) {
 
 TEST(BulletLocomotionTaskTest, HalfcheetahNeverEnds) {
   for (std::size_t i = 0; i < 26; ++i)
-    EXPECT_FALSE(ends(TaskId::kHalfcheetahBullet, walking(26, i, kNan)));
-  EXPECT_FALSE(ends(TaskId::kHalfcheetahBullet, walking(26, 0, -0.6f)));
+    EXPECT_FALSE(ends(TaskId::kHalfCheetahBullet, walking(26, i, kNan)));
+  EXPECT_FALSE(ends(TaskId::kHalfCheetahBullet, walking(26, 0, -0.6f)));
 }
 
 TEST(BulletLocomotionTaskTest, Rewards) {

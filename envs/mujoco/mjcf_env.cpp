@@ -1,0 +1,116 @@
+// A robot of the user's own: any MJCF file, with observation, reward and end given in the config.
+//
+//   action       one per actuator; [-1, 1] is mapped to its ctrlrange
+//   observation  qpos without its first env.skip_positions entries, then qvel, clipped to
+//                +-env.velocity_limit where that is not 0
+//   reward       env.reward_forward x' + env.reward_alive - env.control_cost |u|^2, x' the mean
+//   speed of
+//                qpos[0] over the step
+//   terminated   an entry of the observation outside env.end_bounds
+//   reset        qpos0 at rest; every position and velocity + U(-env.reset_noise, env.reset_noise)
+#include <algorithm>
+#include <cmath>
+
+#include "cuda/check.h"
+#include "envs/mujoco/mujoco_env.h"
+#include "envs/tasks/mjcf.h"
+
+namespace mbrl {
+namespace {
+
+std::string number(double x) { return std::to_string(x); }
+
+EndBounds end_bounds(const EnvOptions& options, int observation_size) {
+  const std::vector<float>& numbers = options.end_bounds;
+  if (numbers.size() % 3 != 0 || numbers.size() / 3 > EndBounds::kMaxEntries)
+    throw ConfigError("env.end_bounds has " + std::to_string(numbers.size()) +
+                      " numbers; expected three for each entry of the observation that ends an "
+                      "episode: index, low, high; up to " +
+                      std::to_string(EndBounds::kMaxEntries) + " entries.");
+  EndBounds bounds;
+  for (std::size_t i = 0; i < numbers.size(); i += 3) {
+    const int index = static_cast<int>(numbers[i]);
+    if (static_cast<float>(index) != numbers[i] || index < 0 || index >= observation_size)
+      throw ConfigError("env.end_bounds names entry " + number(numbers[i]) +
+                        " of the observation, which has entries 0 to " +
+                        std::to_string(observation_size - 1) + " with this model.");
+    if (!(numbers[i + 1] < numbers[i + 2]))
+      throw ConfigError("env.end_bounds: entry " + std::to_string(index) + " has low " +
+                        number(numbers[i + 1]) + " and high " + number(numbers[i + 2]) +
+                        "; low must be below high.");
+    bounds.entry[bounds.count++] = {index, numbers[i + 1], numbers[i + 2]};
+  }
+  return bounds;
+}
+
+EnvSpec spec_of(const mjModel& model, const EnvOptions& options) {
+  if (model.nu == 0)
+    throw ConfigError("env.model " + options.model +
+                      " has no actuators; a policy needs at least one <motor> or the like.");
+  for (int i = 0; i < model.nu; ++i)
+    if (!model.actuator_ctrllimited[i])
+      throw ConfigError("env.model " + options.model + ": actuator " + std::to_string(i) +
+                        " has no control range; give it ctrllimited=\"true\" and ctrlrange, which "
+                        "actions in [-1, 1] are mapped to.");
+  if (options.skip_positions < 0 || options.skip_positions > model.nq)
+    throw ConfigError("env.skip_positions is " + std::to_string(options.skip_positions) + ", but " +
+                      options.model + " has " + std::to_string(model.nq) + " positions.");
+  EnvSpec spec{.name = "mjcf",
+               .task = TaskId::kMjcf,
+               .observation_size = model.nq - options.skip_positions + model.nv,
+               .action_size = model.nu,
+               .max_episode_steps = 1000,
+               .dt = model.opt.timestep * options.frame_skip,
+               .simulator = mujoco_name(),
+               .description = "the robot of env.model"};
+  spec.end_bounds = end_bounds(options, spec.observation_size);
+  return spec;
+}
+
+class MjcfEnv : public MujocoEnv {
+ public:
+  MjcfEnv(const std::shared_ptr<const mjModel>& model, const EnvOptions& options)
+      : MujocoEnv(spec_of(*model, options), model, options.frame_skip), options_(options) {}
+
+ private:
+  void perturb(mjData& d, const ResetNoise& noise) override {
+    const int nq = model().nq;
+    for (int i = 0; i < nq; ++i) d.qpos[i] += options_.reset_noise * noise.uniform(i);
+    for (int i = 0; i < model().nv; ++i) d.qvel[i] += options_.reset_noise * noise.uniform(nq + i);
+    mj_normalizeQuat(&model(), d.qpos);
+  }
+
+  void observe(const mjData& d, std::span<float> o) const override {
+    const int nq = model().nq - options_.skip_positions;
+    for (int i = 0; i < nq; ++i) o[i] = static_cast<float>(d.qpos[options_.skip_positions + i]);
+    const double limit =
+        options_.velocity_limit > 0 ? options_.velocity_limit : std::numeric_limits<double>::max();
+    for (int i = 0; i < model().nv; ++i)
+      o[nq + i] = static_cast<float>(std::clamp(d.qvel[i], -limit, limit));
+  }
+
+  StepResult outcome(const mjData& d, double dx) const override {
+    std::vector<float>& o = observation_;
+    o.resize(static_cast<std::size_t>(spec().observation_size));
+    observe(d, o);
+    return {.reward = static_cast<float>(mjcf_reward(options_.reward_forward, options_.reward_alive,
+                                                     options_.control_cost, dx, spec().dt,
+                                                     squared_control())),
+            .terminated = out_of_bounds(spec().end_bounds, o.data())};
+  }
+
+  EnvOptions options_;
+  mutable std::vector<float> observation_;  // of the end rule
+};
+
+}  // namespace
+
+std::unique_ptr<Env> make_mjcf(const EnvOptions& options) {
+  if (options.model.empty())
+    throw ConfigError(
+        "env.name is mjcf, but env.model is empty; give the path of an MJCF file, such as "
+        "env.model=robot.xml.");
+  return std::make_unique<MjcfEnv>(load_model(options.model), options);
+}
+
+}  // namespace mbrl

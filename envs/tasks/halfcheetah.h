@@ -1,0 +1,14 @@
+// HalfCheetah: reward (OpenAI Gym 0.12.0, HalfCheetah-v2). Episodes end by their time limit alone.
+#pragma once
+
+#include "cuda/hd.h"
+
+namespace mbrl {
+
+/// Forward velocity less a control cost. dx: metres moved in dt seconds; control: sum of squares of
+/// the actuator controls.
+MBRL_HD double halfcheetah_reward(double dx, double dt, double control) {
+  return dx / dt - 0.1 * control;
+}
+
+}  // namespace mbrl
