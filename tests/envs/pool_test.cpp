@@ -123,7 +123,9 @@ TEST_P(PoolTest, NanActionsBreakTheEpisodeAndNothingElse) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Environments, PoolTest,
-                         testing::Values("hopper", "inverted_pendulum", "cartpole", "pendulum"));
+                         testing::Values("ant", "cartpole", "halfcheetah", "hopper", "humanoid",
+                                         "inverted_double_pendulum", "inverted_pendulum",
+                                         "pendulum", "swimmer", "walker2d"));
 
 TEST(PoolLimitTest, TheTimeLimitTruncatesAndDoesNotTerminate) {
   ThreadPool pool(1);
