@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iomanip>
@@ -140,7 +139,6 @@ TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
   EXPECT_GE(num_episodes, 5);
   RecordProperty("largest_state_difference", testing::PrintToString(largest_state));
   RecordProperty("largest_reward_difference", testing::PrintToString(largest_reward));
-  std::printf("%s: state %.1e, reward %.1e\n", GetParam(), largest_state, largest_reward);
 }
 
 INSTANTIATE_TEST_SUITE_P(Robots, GymnasiumTest,

@@ -5,15 +5,23 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <numeric>
 #include <thread>
+#include <utility>
 
 #include "cuda/check.h"
+#include "tests/support/matchers.h"
 
 namespace mbrl {
 namespace {
+
+constexpr const char* kRobots[] = {
+    "ant",     "halfcheetah", "hopper", "humanoid", "inverted_double_pendulum", "inverted_pendulum",
+    "swimmer", "walker2d"};
 
 std::unique_ptr<MujocoEnv> make(const std::string& name, const std::string& masses) {
   EnvOptions options;
@@ -86,11 +94,101 @@ TEST(InvertedPendulumGoldenTest, OldMassesAreAsRecorded) {
   expect_near(ten.qvel, {2.8671, -7.2406}, kQvel);
 }
 
+struct Trajectory {
+  const char* robot;
+  const char* masses;
+  int steps;
+  std::vector<double> qpos;
+};
+// the names of tests with such parameters
+std::string trajectory_name(const testing::TestParamInfo<Trajectory>& info) {
+  return std::string(info.param.robot) + "_" + std::to_string(info.param.steps);
+}
+template <typename T>
+std::string robot_name(const testing::TestParamInfo<T>& info) {
+  return info.param.robot;
+}
+
+class GoldenTest : public testing::TestWithParam<Trajectory> {};
+
+TEST_P(GoldenTest, FollowsTheTable) {
+  const Trajectory& golden = GetParam();
+  expect_near(simulate(*make(golden.robot, golden.masses), golden.steps).qpos, golden.qpos, kQpos);
+}
+
+// exact masses: Gymnasium's models under MuJoCo 3.3.7 and 3.3.8
+INSTANTIATE_TEST_SUITE_P(
+    ExactMasses, GoldenTest,
+    testing::Values(
+        Trajectory{"walker2d",
+                   "exact",
+                   1,
+                   {-.00017, 1.24971, -.00074, -.00148, .00114, .02162, .00106, -.00337, -.02206}},
+        Trajectory{"walker2d",
+                   "exact",
+                   10,
+                   {-.02862, 1.21958, -.13466, -.09960, -.01941, .55961, -.02413, -.25654, .21111}},
+        Trajectory{"halfcheetah",
+                   "exact",
+                   1,
+                   {.00114, -.02373, -.01097, -.03820, .14768, .16973, .06065, -.11999, -.12383}},
+        Trajectory{"halfcheetah",
+                   "exact",
+                   10,
+                   {-.00899, -.19556, .09062, .29120, .02119, -.16937, -.46632, -.17230, -.07061}},
+        Trajectory{"ant",
+                   "exact",
+                   1,
+                   {.00137, -.00544, .77325, 1.00000, .00110, -.00124, .00086, .08201, .42912,
+                    -.06830, -.46016, -.02542, -.40277, .00004, .45571}},
+        Trajectory{"ant",
+                   "exact",
+                   10,
+                   {-.28305, -.19836, .44376, .99420, -.00564, -.10553, -.01978, -.57792, .52249,
+                    -.45582, -.48753, .52477, -.54833, .52438, 1.10587}},
+        Trajectory{"inverted_double_pendulum", "exact", 10, {1.00889, -2.04810, .60311}},
+        Trajectory{"swimmer", "exact", 10, {.01109, .21551, -.28589, .22368, .45152}},
+        Trajectory{"humanoid", "exact", 1, {.00053,  -.00007, 1.39877, .99999, -.00139, -.00029,
+                                            -.00348, .00940,  .01149,  .01155, -.00851, -.02830,
+                                            -.03581, -.05093, .00927,  .03960, -.02335, -.02421,
+                                            .00245,  .00266,  .00190,  .01067, .00950,  .00547}},
+        Trajectory{"humanoid", "exact", 10, {-.00708, .00262, 1.26871, .99917,  .03398,  -.01786,
+                                             -.01358, .21654, .15270,  -.12990, .04189,  -.18248,
+                                             -.15539, .02367, -.02095, .06748,  -.74003, -1.83485,
+                                             -.22348, .09910, .30849,  .09996,  -.09072, -.43826}}),
+    trajectory_name);
+
+// old masses: a record of this repository
+INSTANTIATE_TEST_SUITE_P(
+    OldMasses, GoldenTest,
+    testing::Values(
+        Trajectory{"walker2d",
+                   "old",
+                   10,
+                   {-.03077, 1.21928, -.14205, -.09982, -.02615, .62337, -.02714, -.26641, .25211}},
+        Trajectory{"halfcheetah",
+                   "old",
+                   10,
+                   {-.00977, -.19613, .09089, .29143, .02214, -.16905, -.46639, -.17417, -.07119}},
+        Trajectory{"ant",
+                   "old",
+                   10,
+                   {-.28393, -.19804, .44435, .99420, -.00525, -.10559, -.01983, -.57843, .52249,
+                    -.45577, -.48780, .52477, -.54835, .52438, 1.10568}},
+        Trajectory{"inverted_double_pendulum", "old", 10, {1.00021, -2.11712, .49962}},
+        Trajectory{"swimmer", "old", 10, {.01197, .22650, -.30053, .23580, .47496}},
+        Trajectory{"humanoid", "old", 10, {-.00826, .00288, 1.26723, .99914,  .03508,  -.01873,
+                                           -.01145, .21685, .15080,  -.13507, .04287,  -.18312,
+                                           -.14953, .02844, -.02233, .06280,  -.74184, -1.85924,
+                                           -.22973, .10189, .30995,  .10010,  -.09730, -.44553}}),
+    trajectory_name);
+
 // mass, inertia across and along the capsule's axis, per body from the root down
 struct Body {
   double mass, across, along;
 };
 void expect_bodies(const MujocoEnv& env, const std::vector<Body>& bodies) {
+  ASSERT_EQ(env.model().nbody, static_cast<int>(bodies.size()) + 1);
   for (std::size_t i = 0; i < bodies.size(); ++i) {
     const double* inertia = env.model().body_inertia + 3 * (i + 1);
     EXPECT_NEAR(env.model().body_mass[i + 1], bodies[i].mass, 1e-5);
@@ -124,6 +222,415 @@ TEST(CapsuleMassTest, InvertedPendulum) {
   EXPECT_NEAR(exact->model().body_mass[1], 10.47198, 1e-5);
   EXPECT_NEAR(exact->model().body_mass[2], 5.01859, 1e-5);
   EXPECT_NEAR(exact->model().body_inertia[3 * 2], .188750, 1e-6);
+}
+
+TEST(CapsuleMassTest, Walker2d) {
+  const Body torso{3.53429, .061850, .004418}, thigh{3.92699, .084267, .004909},
+      leg{2.71434, .067044, .002171}, foot{2.94053, .019211, .005293};
+  expect_bodies(*make("walker2d", "old"), {torso, thigh, leg, foot, thigh, leg, foot});
+  const Body exact_torso{3.66519, .069246, .004451}, exact_thigh{4.05789, .093299, .004941},
+      exact_leg{2.78136, .072303, .002182}, exact_foot{3.16673, .023998, .005374};
+  expect_bodies(*make("walker2d", "exact"), {exact_torso, exact_thigh, exact_leg, exact_foot,
+                                             exact_thigh, exact_leg, exact_foot});
+}
+
+TEST(CapsuleMassTest, Ant) {
+  for (const auto& [masses, part, shin] :
+       {std::tuple("old", Body{.03648, .000459, .000117}, Body{.06491, .002359, .000208}),
+        std::tuple("exact", Body{.03916, .000568, .000118}, Body{.06759, .002675, .000209})}) {
+    // 0.4 m r^2 of a sphere of 0.25 m
+    std::vector<Body> bodies{{.327249, .0081812, .0081812}};
+    for (int leg = 0; leg < 4; ++leg) bodies.insert(bodies.end(), {part, part, shin});
+    expect_bodies(*make("ant", masses), bodies);
+  }
+}
+
+TEST(CapsuleMassTest, SwimmerAndInvertedDoublePendulum) {
+  const Body old_link{34.5575, 3.57094, .172788}, exact_link{35.6047, 3.91757, .173835};
+  const auto near = [](const Body& link, const mjModel& m) {
+    ASSERT_EQ(m.nbody, 4);
+    for (int b = 1; b < 4; ++b) {
+      EXPECT_NEAR(m.body_mass[b], link.mass, 5e-5);
+      EXPECT_NEAR(m.body_inertia[3 * b], link.across, 5e-6);
+    }
+  };
+  near(old_link, make("swimmer", "old")->model());
+  near(exact_link, make("swimmer", "exact")->model());
+
+  // pi r^2 (h + r) and pi r^2 (h + 4 r / 3) of 0.1 and 0.2 m, 0.045 and 0.6 m, times 1000 kg/m^3
+  const auto old_masses = make("inverted_double_pendulum", "old");
+  EXPECT_NEAR(old_masses->model().body_mass[1], M_PI * 10.0 * 0.3, 1e-9);
+  for (const int pole : {2, 3})
+    EXPECT_NEAR(old_masses->model().body_mass[pole], M_PI * 2.025 * 0.645, 1e-9);
+  const auto exact = make("inverted_double_pendulum", "exact");
+  EXPECT_NEAR(exact->model().body_mass[1], M_PI * 10.0 * (0.2 + 0.4 / 3.0), 1e-9);
+  for (const int pole : {2, 3})
+    EXPECT_NEAR(exact->model().body_mass[pole], M_PI * 2.025 * 0.66, 1e-9);
+}
+
+TEST(CapsuleMassTest, HalfCheetahWeighsFourteenKilogramsAndItsTrunkTurnsAboutItsCentre) {
+  const auto old_masses = make("halfcheetah", "old"), exact = make("halfcheetah", "exact");
+  const auto masses = [](const MujocoEnv& env) {
+    return std::vector<double>(env.model().body_mass + 1,
+                               env.model().body_mass + env.model().nbody);
+  };
+  expect_near(masses(*old_masses), {6.36031, 1.53525, 1.58094, 1.06919, 1.42559, 1.17885, .84987},
+              1e-5);
+  expect_near(masses(*exact), {6.25021, 1.54352, 1.58745, 1.09540, 1.43808, 1.20084, .88452}, 1e-5);
+  for (const auto& [env, x, z, inertia] : {std::tuple(old_masses.get(), .14914, .02486, .89445),
+                                           std::tuple(exact.get(), .15239, .02540, .89712)}) {
+    const std::vector<double> all = masses(*env);
+    EXPECT_NEAR(std::accumulate(all.begin(), all.end(), 0.0), 14.0, 1e-9);
+    EXPECT_NEAR(env->model().body_ipos[3], x, 1e-5);
+    EXPECT_NEAR(env->model().body_ipos[5], z, 1e-5);
+    // about y, the largest of the trunk
+    EXPECT_NEAR(env->model().body_inertia[3], inertia, 1e-5);
+  }
+}
+
+TEST(CapsuleMassTest, Humanoid) {
+  for (const auto& [masses, torso, waist, pelvis, thigh, shin, upper, lower] :
+       {std::tuple("old", 8.32208, 2.03575, 5.85279, 4.52556, 2.63249, 1.59406, 1.19834),
+        std::tuple("exact", 8.90746, 2.26195, 6.61619, 4.75175, 2.75570, 1.66108, 1.22954)}) {
+    const auto env = make("humanoid", masses);
+    const mjModel& m = env->model();
+    expect_near({m.body_mass + 1, m.body_mass + m.nbody},
+                {torso, waist, pelvis, thigh, shin, 1.76715, thigh, shin, 1.76715, upper, lower,
+                 upper, lower},
+                1e-5);
+    // 1.50 and later versions agree on where a capsule's centre is
+    for (int b = 0; b < m.nbody; ++b)
+      EXPECT_EQ(m.body_ipos[3 * b + 1] != 0.0, b == 4 || b == 7 || b >= 10) << b;
+  }
+}
+
+TEST(CapsuleMassTest, InertiaOfTwoPartsFollowsTheParallelAxes) {
+  // two balls of 1 m at x = -2 and 4: masses 4/3 pi, centre 1, each 3 m away from it
+  const std::string text =
+      old_inertial({{{-2, 0, 0}, {-2, 0, 0}, 1.0}, {{4, 0, 0}, {4, 0, 0}, 1.0}}, 1.0);
+  double pos[3], mass, inertia[6];
+  ASSERT_EQ(std::sscanf(text.c_str(),
+                        "<inertial pos=\"%lf %lf %lf\" mass=\"%lf\" "
+                        "fullinertia=\"%lf %lf %lf %lf %lf %lf\"/>",
+                        pos, pos + 1, pos + 2, &mass, inertia, inertia + 1, inertia + 2,
+                        inertia + 3, inertia + 4, inertia + 5),
+            10)
+      << text;
+  const double ball = 4.0 / 3.0 * M_PI;
+  EXPECT_NEAR(pos[0], 1.0, 1e-15);
+  EXPECT_NEAR(mass, 2.0 * ball, 1e-12);
+  EXPECT_NEAR(inertia[0], 2.0 * 0.4 * ball, 1e-12);
+  EXPECT_NEAR(inertia[1], 2.0 * ball * (0.4 + 9.0), 1e-12);
+  EXPECT_NEAR(inertia[2], 2.0 * ball * (0.4 + 9.0), 1e-12);
+  EXPECT_EQ(inertia[3], 0.0);
+}
+
+// the joint and the gear of each actuator, in the order of the actions
+std::vector<std::pair<std::string, double>> motors(const mjModel& m) {
+  std::vector<std::pair<std::string, double>> found;
+  for (int i = 0; i < m.nu; ++i)
+    found.emplace_back(mj_id2name(&m, mjOBJ_JOINT, m.actuator_trnid[2 * i]),
+                       m.actuator_gear[6 * i]);
+  return found;
+}
+std::vector<std::string> joints(const mjModel& m) {
+  std::vector<std::string> found;
+  for (int j = 0; j < m.njnt; ++j) found.emplace_back(mj_id2name(&m, mjOBJ_JOINT, j));
+  return found;
+}
+using testing::ElementsAre;
+using testing::Pair;
+
+TEST(Walker2dTest, ModelFollowsTheReference) {
+  const auto env = make("walker2d", "old");
+  const mjModel& m = env->model();
+  EXPECT_EQ(m.opt.integrator, mjINT_RK4);
+  EXPECT_DOUBLE_EQ(m.opt.timestep * 4, env->spec().dt);
+  EXPECT_THAT(joints(m), ElementsAre("rootx", "rootz", "rooty", "thigh", "leg", "foot",
+                                     "thigh_left", "leg_left", "foot_left"));
+  EXPECT_THAT(motors(m),
+              ElementsAre(Pair("thigh", 100), Pair("leg", 100), Pair("foot", 100),
+                          Pair("thigh_left", 100), Pair("leg_left", 100), Pair("foot_left", 100)));
+  for (int j = 0; j < 9; ++j) {
+    EXPECT_EQ(m.jnt_limited[j], j >= 3);
+    EXPECT_DOUBLE_EQ(m.dof_armature[j], j >= 3 ? 0.01 : 0.0);
+    EXPECT_DOUBLE_EQ(m.dof_damping[j], j >= 3 ? 0.1 : 0.0);
+  }
+  // floor, torso, thigh, leg, foot, thigh, leg, left foot; only the floor is touched
+  const double sliding[] = {0.7, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 1.9};
+  for (int g = 0; g < 8; ++g) {
+    EXPECT_DOUBLE_EQ(m.geom_friction[3 * g], sliding[g]) << g;
+    EXPECT_DOUBLE_EQ(m.geom_friction[3 * g + 1], 0.1);
+    EXPECT_EQ(m.geom_conaffinity[g], g == 0);
+  }
+}
+
+TEST(HalfCheetahTest, ModelFollowsTheReference) {
+  const auto env = make("halfcheetah", "old");
+  const mjModel& m = env->model();
+  EXPECT_EQ(m.opt.integrator, mjINT_EULER);
+  EXPECT_DOUBLE_EQ(m.opt.timestep * 5, env->spec().dt);
+  EXPECT_THAT(motors(m), ElementsAre(Pair("bthigh", 120), Pair("bshin", 90), Pair("bfoot", 60),
+                                     Pair("fthigh", 120), Pair("fshin", 60), Pair("ffoot", 30)));
+  const double stiffness[] = {0, 0, 0, 240, 180, 120, 180, 120, 60};
+  const double damping[] = {0, 0, 0, 6, 4.5, 3, 4.5, 3, 1.5};
+  const double low[] = {0, 0, 0, -.52, -.785, -.4, -1, -1.2, -.5};
+  const double high[] = {0, 0, 0, 1.05, .785, .785, .7, .87, .5};
+  for (int j = 0; j < 9; ++j) {
+    EXPECT_DOUBLE_EQ(m.jnt_stiffness[j], stiffness[j]);
+    EXPECT_DOUBLE_EQ(m.dof_damping[j], damping[j]);
+    EXPECT_DOUBLE_EQ(m.dof_armature[j], j >= 3 ? 0.1 : 0.0);
+    EXPECT_DOUBLE_EQ(m.jnt_range[2 * j], low[j]);
+    EXPECT_DOUBLE_EQ(m.jnt_range[2 * j + 1], high[j]);
+  }
+}
+
+TEST(AntTest, ActuatorsStartAtTheFourthLeg) {
+  const auto env = make("ant", "old");
+  const mjModel& m = env->model();
+  EXPECT_THAT(joints(m), ElementsAre("root", "hip_1", "ankle_1", "hip_2", "ankle_2", "hip_3",
+                                     "ankle_3", "hip_4", "ankle_4"));
+  EXPECT_THAT(motors(m), ElementsAre(Pair("hip_4", 150), Pair("ankle_4", 150), Pair("hip_1", 150),
+                                     Pair("ankle_1", 150), Pair("hip_2", 150), Pair("ankle_2", 150),
+                                     Pair("hip_3", 150), Pair("ankle_3", 150)));
+  EXPECT_EQ(m.opt.integrator, mjINT_RK4);
+  EXPECT_DOUBLE_EQ(m.opt.timestep * 5, env->spec().dt);
+  // the feet of legs 1..4 in a ring, front left first
+  start_at_rest(*env);
+  mj_forward(&m, const_cast<mjData*>(&env->data()));
+  const double* tip = env->data().xipos;
+  for (const auto& [body, sx, sy] :
+       {std::tuple(4, 1, 1), std::tuple(7, -1, 1), std::tuple(10, -1, -1), std::tuple(13, 1, -1)}) {
+    EXPECT_NEAR(tip[3 * body], 0.6 * sx, 1e-12);
+    EXPECT_NEAR(tip[3 * body + 1], 0.6 * sy, 1e-12);
+  }
+}
+
+TEST(HumanoidTest, ModelFollowsTheReference) {
+  const auto env = make("humanoid", "old"), exact = make("humanoid", "exact");
+  const mjModel& m = env->model();
+  EXPECT_EQ(m.opt.integrator, mjINT_RK4);
+  EXPECT_EQ(m.opt.solver, mjSOL_PGS);
+  EXPECT_EQ(m.opt.iterations, 50);
+  EXPECT_DOUBLE_EQ(m.opt.timestep * 5, env->spec().dt);
+  EXPECT_THAT(joints(m),
+              ElementsAre("root", "abdomen_z", "abdomen_y", "abdomen_x", "right_hip_x",
+                          "right_hip_z", "right_hip_y", "right_knee", "left_hip_x", "left_hip_z",
+                          "left_hip_y", "left_knee", "right_shoulder1", "right_shoulder2",
+                          "right_elbow", "left_shoulder1", "left_shoulder2", "left_elbow"));
+  EXPECT_THAT(
+      motors(m),
+      ElementsAre(Pair("abdomen_y", 100), Pair("abdomen_z", 100), Pair("abdomen_x", 100),
+                  Pair("right_hip_x", 100), Pair("right_hip_z", 100), Pair("right_hip_y", 300),
+                  Pair("right_knee", 200), Pair("left_hip_x", 100), Pair("left_hip_z", 100),
+                  Pair("left_hip_y", 300), Pair("left_knee", 200), Pair("right_shoulder1", 25),
+                  Pair("right_shoulder2", 25), Pair("right_elbow", 25), Pair("left_shoulder1", 25),
+                  Pair("left_shoulder2", 25), Pair("left_elbow", 25)));
+  const double stiffness[] = {0, 20, 10, 10, 10, 10, 20, 0, 10, 10, 20, 1, 1, 1, 0, 1, 1, 0};
+  const double armature[] = {.02, .02,  .02,   .01,   .01,   .008,  .006,  .01,  .01,
+                             .01, .006, .0068, .0051, .0028, .0068, .0051, .0028};
+  const double damping[] = {5, 5, 5, 5, 5, 5, 1, 5, 5, 5, 1, 1, 1, 1, 1, 1, 1};
+  for (int j = 0; j < 18; ++j) EXPECT_DOUBLE_EQ(m.jnt_stiffness[j], stiffness[j]) << j;
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(m.dof_armature[i] + m.dof_damping[i], 0.0);
+  for (int i = 0; i < 17; ++i) {
+    EXPECT_DOUBLE_EQ(m.dof_armature[6 + i], armature[i]) << i;
+    EXPECT_DOUBLE_EQ(m.dof_damping[6 + i], damping[i]) << i;
+  }
+  // OpenAI Gym's left hip reaches further back than Gymnasium's
+  EXPECT_NEAR(m.jnt_range[2 * 10], -120 * M_PI / 180, 1e-12);
+  EXPECT_NEAR(exact->model().jnt_range[2 * 10], -110 * M_PI / 180, 1e-12);
+  EXPECT_NEAR(m.jnt_range[2 * 6], -110 * M_PI / 180, 1e-12);
+}
+
+// positions from `first_position` on, then velocities, clipped or not
+struct Layout {
+  const char* robot;
+  int first_position;
+  bool clipped;
+};
+class ObservationTest : public testing::TestWithParam<Layout> {};
+
+TEST_P(ObservationTest, IsPositionsThenVelocities) {
+  const auto env = make(GetParam().robot, "old");
+  const int nq = env->model().nq, nv = env->model().nv, first = GetParam().first_position;
+  ASSERT_EQ(env->spec().observation_size, nq - first + nv);
+  // a state in which every entry differs from every other, at a high speed
+  start_at_rest(*env);
+  std::vector<double> state(static_cast<std::size_t>(env->state_size()));
+  env->get_state(state);
+  for (int i = 0; i < nq + nv; ++i) state[i] += 0.01 + 0.001 * i;
+  state[nq] = 90.0;
+  env->set_state(state);
+  std::vector<float> o(static_cast<std::size_t>(env->spec().observation_size)),
+      action(static_cast<std::size_t>(env->spec().action_size), 0.1f);
+  ASSERT_FALSE(env->step(action, o).broken);
+  const mjData& d = env->data();
+  std::vector<float> expected(d.qpos + first, d.qpos + nq);
+  for (int i = 0; i < nv; ++i)
+    expected.push_back(
+        static_cast<float>(GetParam().clipped ? std::clamp(d.qvel[i], -10.0, 10.0) : d.qvel[i]));
+  EXPECT_EQ(o, expected);
+  EXPECT_GT(d.qvel[0], 10.0) << "this entry tells whether velocities are clipped";
+}
+
+INSTANTIATE_TEST_SUITE_P(Robots, ObservationTest,
+                         testing::Values(Layout{"walker2d", 1, true},
+                                         Layout{"halfcheetah", 1, false}, Layout{"ant", 2, false},
+                                         Layout{"swimmer", 2, false}, Layout{"humanoid", 2, false}),
+                         robot_name<Layout>);
+
+TEST(InvertedDoublePendulumTest, ObservationHoldsSinesCosinesAndConstraintForces) {
+  const auto env = make("inverted_double_pendulum", "old");
+  std::vector<double> state(static_cast<std::size_t>(env->state_size()), 0.0);
+  state = {0.99, 0.1, -0.3, 5.0, 0.2, 20.0};  // about to hit the rail's end
+  state.resize(static_cast<std::size_t>(env->state_size()), 0.0);
+  env->set_state(state);
+  std::vector<float> o(11);
+  ASSERT_FALSE(env->step(std::vector<float>{0.5f}, o).broken);
+  const mjData& d = env->data();
+  EXPECT_EQ(o[0], static_cast<float>(d.qpos[0]));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(o[1 + i], static_cast<float>(std::sin(d.qpos[1 + i])));
+    EXPECT_EQ(o[3 + i], static_cast<float>(std::cos(d.qpos[1 + i])));
+  }
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(o[5 + i], static_cast<float>(std::clamp(d.qvel[i], -10.0, 10.0)));
+  EXPECT_LT(d.qfrc_constraint[0], -10.0) << "the rail's end pushes back";
+  EXPECT_EQ(o[8], -10.0f);
+  EXPECT_EQ(o[9], 0.0f);
+  EXPECT_EQ(o[10], 0.0f);
+}
+
+TEST(InvertedDoublePendulumTest, RewardAndEndBelongToTheTip) {
+  const auto env = make("inverted_double_pendulum", "old");
+  for (const double lean : {0.1, 1.2}) {
+    std::vector<double> state{0.3, lean, -0.05, 0.5, 1.0, -2.0};
+    state.resize(static_cast<std::size_t>(env->state_size()), 0.0);
+    env->set_state(state);
+    std::vector<float> o(11);
+    const StepResult r = env->step(std::vector<float>{0.2f}, o);
+    const double* q = env->data().qpos;
+    const double* v = env->data().qvel;
+    const double x = q[0] + 0.6 * std::sin(q[1]) + 0.6 * std::sin(q[1] + q[2]);
+    const double y = 0.6 * std::cos(q[1]) + 0.6 * std::cos(q[1] + q[2]);
+    EXPECT_NEAR(
+        r.reward,
+        10.0 - 0.01 * x * x - (y - 2.0) * (y - 2.0) - 1e-3 * v[1] * v[1] - 5e-3 * v[2] * v[2],
+        2e-6);
+    EXPECT_EQ(r.terminated, lean > 1.0);
+    EXPECT_EQ(y <= 1.0, lean > 1.0);
+  }
+}
+
+// rewards of the planar runners: c_alive + dx / dt - c_control |u|^2
+TEST(RunnerTest, RewardIsSpeedLessControlCost) {
+  for (const auto& [name, alive, control] :
+       {std::tuple("walker2d", 1.0, 1e-3), std::tuple("halfcheetah", 0.0, 0.1),
+        std::tuple("swimmer", 0.0, 1e-4)}) {
+    const auto env = make(name, "old");
+    start_at_rest(*env);
+    std::vector<float> o(static_cast<std::size_t>(env->spec().observation_size)),
+        action(static_cast<std::size_t>(env->spec().action_size), 0.5f);
+    action[1] = -1.0f;
+    const double squares = 1.0 + 0.25 * static_cast<double>(action.size() - 1);
+    const StepResult r = env->step(action, o);
+    EXPECT_NEAR(r.reward, env->data().qpos[0] / env->spec().dt + alive - control * squares, 1e-6)
+        << name;
+    EXPECT_GT(std::abs(env->data().qpos[0]), 1e-6);
+    EXPECT_FALSE(r.terminated);
+  }
+}
+
+TEST(RunnerTest, AFallenWalkerEndsItsEpisode) {
+  const auto env = make("walker2d", "old");
+  std::vector<float> o(17), action(6, 0.0f);
+  for (const auto& [height, angle, ends] :
+       {std::tuple(1.25, 0.0, false), std::tuple(0.79, 0.0, true), std::tuple(2.2, 0.0, true),
+        std::tuple(1.25, 1.05, true), std::tuple(1.25, -1.05, true)}) {
+    start_at_rest(*env);
+    std::vector<double> state(static_cast<std::size_t>(env->state_size()));
+    env->get_state(state);
+    state[1] = height;
+    state[2] = angle;
+    state[3] = state[6] = -1.5;  // legs drawn up, clear of the floor
+    env->set_state(state);
+    EXPECT_EQ(env->step(action, o).terminated, ends) << height << " " << angle;
+  }
+}
+
+// a robot that has lain on the floor for a while, then one more step
+struct Lying {
+  StepResult result;
+  double dx = 0.0, contact = 0.0, clipped_contact = 0.0, control = 0.0;
+};
+Lying lie_and_step(const std::string& name, bool contact_cost) {
+  EnvOptions options;
+  options.name = name;
+  options.contact_cost = contact_cost;
+  const auto made = make_env(options);
+  auto& env = dynamic_cast<MujocoEnv&>(*made);
+  start_at_rest(env);
+  std::vector<float> o(static_cast<std::size_t>(env.spec().observation_size)),
+      action(static_cast<std::size_t>(env.spec().action_size), 0.25f);
+  for (int t = 0; t < 100; ++t) env.step(action, o);
+
+  // places of the bodies at a state, in data of our own
+  const mjModel& m = env.model();
+  mjData* copy = mj_makeData(&m);
+  const auto forward = [&] {
+    std::copy_n(env.data().qpos, m.nq, copy->qpos);
+    mj_kinematics(&m, copy);
+    if (name == "ant") return copy->xpos[3];
+    double moment = 0.0;
+    for (int b = 0; b < m.nbody; ++b) moment += m.body_mass[b] * copy->xipos[3 * b];
+    return moment / mj_getTotalmass(&m);
+  };
+  const double before = forward();
+  Lying lying;
+  lying.result = env.step(action, o);
+  lying.dx = forward() - before;
+  mj_deleteData(copy);
+  for (int i = 0; i < 6 * m.nbody; ++i) {
+    const double force = env.data().cfrc_ext[i];
+    lying.contact += force * force;
+    lying.clipped_contact += std::min(force * force, 1.0);
+  }
+  for (int i = 0; i < m.nu; ++i) lying.control += env.data().ctrl[i] * env.data().ctrl[i];
+  return lying;
+}
+
+TEST(ContactCostTest, AntPaysForClippedForces) {
+  const Lying with = lie_and_step("ant", true), without = lie_and_step("ant", false);
+  EXPECT_NEAR(with.control, 8 * 0.25 * 0.25, 1e-12);
+  EXPECT_EQ(with.dx, without.dx);
+  EXPECT_NEAR(without.result.reward, without.dx / 0.05 + 1.0 - 0.5 * without.control, 1e-6);
+  EXPECT_GT(with.clipped_contact, 2.0) << "several feet on the floor";
+  EXPECT_LT(with.clipped_contact, with.contact);
+  EXPECT_NEAR(with.result.reward, without.result.reward - 5e-4 * with.clipped_contact, 1e-6);
+  EXPECT_EQ(without.contact, 0.0) << "nobody asked for the forces";
+}
+
+TEST(ContactCostTest, HumanoidPaysForImpact) {
+  const Lying with = lie_and_step("humanoid", true), without = lie_and_step("humanoid", false);
+  EXPECT_NEAR(with.control, 17 * 0.01, 1e-7) << "a quarter of 0.4";
+  EXPECT_EQ(with.dx, without.dx);
+  EXPECT_NEAR(without.result.reward, 1.25 * without.dx / 0.015 + 5.0 - 0.1 * without.control, 1e-5);
+  EXPECT_GT(with.contact, 1e4) << "400 N of weight";
+  EXPECT_NEAR(with.result.reward, without.result.reward - 5e-7 * with.contact, 1e-5);
+  EXPECT_TRUE(with.result.terminated) << "it lies";
+}
+
+TEST(AntTest, EndsAboveAMetre) {
+  const auto env = make("ant", "old");
+  std::vector<float> o(27), action(8, 0.0f);
+  for (const auto& [height, ends] : {std::pair(0.75, false), std::pair(1.1, true)}) {
+    start_at_rest(*env);
+    std::vector<double> state(static_cast<std::size_t>(env->state_size()));
+    env->get_state(state);
+    state[2] = height;
+    env->set_state(state);
+    EXPECT_EQ(env->step(action, o).terminated, ends) << height << " -> " << env->data().qpos[2];
+  }
 }
 
 TEST(HopperTest, ModelFollowsTheReference) {
@@ -213,34 +720,78 @@ TEST(InvertedPendulumTest, ActionsAreMappedToTheActuatorRange) {
   EXPECT_EQ(o[2], static_cast<float>(env->data().qvel[0]));
 }
 
-TEST(MujocoEnvTest, ResetNoiseIsBoundedAndAFunctionOfSeedAndEpisode) {
-  for (const auto& [name, noise] :
-       {std::pair("hopper", 0.005), std::pair("inverted_pendulum", 0.01)}) {
-    const auto env = make(name, "old");
-    const auto S = static_cast<std::size_t>(env->spec().observation_size);
-    std::vector<float> first(S), again(S), other(S);
-    double largest = 0.0;
-    for (std::uint64_t episode = 0; episode < 200; ++episode) {
-      env->reset(4, episode, other);
-      for (int i = 0; i < env->model().nq; ++i)
-        largest = std::max(largest, std::abs(env->data().qpos[i] - env->model().qpos0[i]));
-      for (int i = 0; i < env->model().nv; ++i)
-        largest = std::max(largest, std::abs(env->data().qvel[i]));
+// what a reset adds to positions (uniform) and velocities (uniform or Gaussian)
+struct Noise {
+  const char* robot;
+  double position, velocity;
+  bool gaussian;
+};
+class ResetTest : public testing::TestWithParam<Noise> {};
+
+TEST_P(ResetTest, NoiseHasItsDistributionAtEveryPlace) {
+  const Noise& noise = GetParam();
+  const auto env = make(noise.robot, "old");
+  const mjModel& m = env->model();
+  std::vector<float> o(static_cast<std::size_t>(env->spec().observation_size));
+  const bool quaternion = m.jnt_type[0] == mjJNT_FREE;
+
+  // extremes and squares of each place over many episodes
+  constexpr int kEpisodes = 1000;
+  const int size = m.nq + m.nv;
+  std::vector<double> lowest(size, 1e9), highest(size, -1e9), squares(size, 0.0);
+  for (std::uint64_t episode = 0; episode < kEpisodes; ++episode) {
+    env->reset(4, episode, o);
+    for (int i = 0; i < size; ++i) {
+      const double x = i < m.nq ? env->data().qpos[i] - m.qpos0[i] : env->data().qvel[i - m.nq];
+      lowest[i] = std::min(lowest[i], x);
+      highest[i] = std::max(highest[i], x);
+      squares[i] += x * x;
     }
-    EXPECT_LE(largest, noise);
-    EXPECT_GT(largest, 0.98 * noise);
-    env->reset(4, 7, first);
-    std::vector<float> action(static_cast<std::size_t>(env->spec().action_size), 0.3f);
-    env->step(action, other);
-    env->reset(4, 7, again);
-    EXPECT_EQ(first, again);
-    env->reset(5, 7, other);
-    EXPECT_NE(first, other);
+    if (quaternion) {
+      EXPECT_NEAR(mju_norm(env->data().qpos + 3, 4), 1.0, 1e-12);
+    }
+  }
+  for (int i = 0; i < size; ++i) {
+    const bool velocity = i >= m.nq, gaussian = velocity && noise.gaussian;
+    const double scale = velocity ? noise.velocity : noise.position;
+    // its real part follows from the others; those shrink or grow with the length
+    if (quaternion && i == 3) continue;
+    const bool normalised = quaternion && i > 3 && i < 7;
+    const double bound = gaussian ? 5.0 * scale : normalised ? scale / (1.0 - scale) : scale;
+    EXPECT_GE(lowest[i], -bound) << i;
+    EXPECT_LE(highest[i], bound) << i;
+    EXPECT_LT(lowest[i], gaussian ? -2.0 * scale : -0.97 * scale) << i;
+    EXPECT_GT(highest[i], gaussian ? 2.0 * scale : 0.97 * scale) << i;
+    // a uniform draw has a third of the squared bound; 4 standard errors
+    const double variance = gaussian ? scale * scale : scale * scale / 3.0;
+    EXPECT_NEAR(squares[i] / kEpisodes, variance, (gaussian ? 0.18 : 0.12) * variance) << i;
   }
 }
 
+TEST_P(ResetTest, StartIsAFunctionOfSeedAndEpisode) {
+  const auto env = make(GetParam().robot, "old");
+  const auto S = static_cast<std::size_t>(env->spec().observation_size);
+  std::vector<float> first(S), again(S), other(S);
+  env->reset(4, 7, first);
+  const std::vector<float> action(static_cast<std::size_t>(env->spec().action_size), 0.3f);
+  env->step(action, other);
+  env->reset(4, 7, again);
+  EXPECT_EQ(first, again);
+  env->reset(5, 7, other);
+  EXPECT_NE(first, other);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Robots, ResetTest,
+    testing::Values(Noise{"ant", 0.1, 0.1, true}, Noise{"halfcheetah", 0.1, 0.1, true},
+                    Noise{"hopper", 0.005, 0.005, false}, Noise{"humanoid", 0.01, 0.01, false},
+                    Noise{"inverted_double_pendulum", 0.1, 0.1, true},
+                    Noise{"inverted_pendulum", 0.01, 0.01, false},
+                    Noise{"swimmer", 0.1, 0.1, false}, Noise{"walker2d", 0.005, 0.005, false}),
+    robot_name<Noise>);
+
 TEST(MujocoEnvTest, RestoredStateContinuesBitForBit) {
-  for (const char* name : {"hopper", "inverted_pendulum"}) {
+  for (const char* name : kRobots) {
     const auto a = make(name, "old"), b = make(name, "old");
     const auto S = static_cast<std::size_t>(a->spec().observation_size);
     const auto A = static_cast<std::size_t>(a->spec().action_size);

@@ -123,8 +123,10 @@ TEST_P(PoolTest, NanActionsBreakTheEpisodeAndNothingElse) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Environments, PoolTest,
-                         testing::Values("hopper", "inverted_pendulum", "cartpole", "pendulum",
-                                         "hopper_bullet", "walker2d_bullet", "halfcheetah_bullet"));
+                         testing::Values("ant", "cartpole", "halfcheetah", "halfcheetah_bullet",
+                                         "hopper", "hopper_bullet", "humanoid",
+                                         "inverted_double_pendulum", "inverted_pendulum",
+                                         "pendulum", "swimmer", "walker2d", "walker2d_bullet"));
 
 TEST(PoolLimitTest, TheTimeLimitTruncatesAndDoesNotTerminate) {
   ThreadPool pool(1);

@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <vector>
 
+#include "envs/tasks/halfcheetah.h"
 #include "envs/tasks/pendulum.h"
+#include "envs/tasks/swimmer.h"
 
 namespace mbrl {
 namespace {
@@ -64,6 +67,99 @@ TEST(InvertedPendulumTaskTest, LeaningByMoreThanAFifthOfARadianEndsIt) {
       EXPECT_TRUE(ends(TaskId::kInvertedPendulum, o)) << i;
     }
   }
+}
+
+TEST(Walker2dTaskTest, EndsOutsideItsBandOfHeightsOrLeaningByOneRadian) {
+  const auto walker = [](float height, float angle) {
+    std::vector<float> o(17, 500.0f);
+    o[0] = height;
+    o[1] = angle;
+    return ends(TaskId::kWalker2d, o);
+  };
+  EXPECT_FALSE(walker(1.25f, 0.0f)) << "other entries are not looked at";
+  EXPECT_TRUE(walker(0.8f, 0.0f));
+  EXPECT_FALSE(walker(0.8001f, 0.0f));
+  EXPECT_TRUE(walker(2.0f, 0.0f));
+  EXPECT_FALSE(walker(1.9999f, 0.0f));
+  for (const float sign : {-1.0f, 1.0f}) {
+    EXPECT_TRUE(walker(1.25f, sign));
+    EXPECT_FALSE(walker(1.25f, 0.9999f * sign));
+  }
+  EXPECT_TRUE(walker(kNan, 0.0f));
+  EXPECT_TRUE(walker(1.25f, kNan));
+}
+
+TEST(AntTaskTest, EndsOutsideItsBandOfHeightsOrWithAnEntryThatIsNotFinite) {
+  const auto ant = [](std::size_t index, float value) {
+    std::vector<float> o(27, 500.0f);
+    o[0] = 0.5f;
+    o[index] = value;
+    return ends(TaskId::kAnt, o);
+  };
+  EXPECT_FALSE(ant(0, 0.2f));
+  EXPECT_TRUE(ant(0, 0.1999f));
+  EXPECT_FALSE(ant(0, 1.0f));
+  EXPECT_TRUE(ant(0, 1.0001f));
+  for (std::size_t i = 0; i < 27; ++i) {
+    for (const float bad : {kNan, kInf, -kInf}) EXPECT_TRUE(ant(i, bad)) << i;
+  }
+}
+
+TEST(HumanoidTaskTest, EndsOutsideItsBandOfHeightsAndNotWithNan) {
+  const auto humanoid = [](float height) {
+    std::vector<float> o(45, kNan);
+    o[0] = height;
+    return ends(TaskId::kHumanoid, o);
+  };
+  EXPECT_FALSE(humanoid(1.0f));
+  EXPECT_TRUE(humanoid(0.9999f));
+  EXPECT_FALSE(humanoid(2.0f));
+  EXPECT_TRUE(humanoid(2.0001f));
+  EXPECT_FALSE(humanoid(kNan)) << "as the reference";
+  EXPECT_TRUE(humanoid(kInf));
+}
+
+TEST(InvertedDoublePendulumTaskTest, EndsWhenTheTipIsNotAboveAMetre) {
+  // upright: 1.2 m; both poles at 0.5857 rad: 1.2 cos = 1 m
+  const auto pendulum = [](float lower, float between, float scale) {
+    std::vector<float> o(11, 500.0f);
+    o[1] = std::sin(lower);
+    o[2] = scale * std::sin(between);
+    o[3] = std::cos(lower);
+    o[4] = scale * std::cos(between);
+    return ends(TaskId::kInvertedDoublePendulum, o);
+  };
+  EXPECT_FALSE(pendulum(0.0f, 0.0f, 1.0f));
+  for (const float sign : {-1.0f, 1.0f}) {
+    EXPECT_FALSE(pendulum(0.58f * sign, 0.0f, 1.0f));
+    EXPECT_TRUE(pendulum(0.59f * sign, 0.0f, 1.0f));
+    // 0.6 (1 + cos 0.8411) = 1 m: the angle between the poles alone
+    EXPECT_FALSE(pendulum(0.0f, 0.83f * sign, 1.0f));
+    EXPECT_TRUE(pendulum(0.0f, 0.85f * sign, 1.0f));
+    // a model's sine and cosine off the circle mean the same angle
+    EXPECT_FALSE(pendulum(0.0f, 0.83f * sign, 0.5f));
+    EXPECT_TRUE(pendulum(0.0f, 0.85f * sign, 2.0f));
+  }
+  EXPECT_FALSE(pendulum(0.3f, -0.6f, 1.0f)) << "a zigzag stands higher than a lean";
+  EXPECT_FALSE(pendulum(kNan, 0.0f, 1.0f)) << "as the reference";
+}
+
+TEST(RunnerTaskTest, HalfCheetahAndSwimmerNeverEnd) {
+  for (const float value : {kNan, kInf, -500.0f}) {
+    EXPECT_FALSE(ends(TaskId::kHalfCheetah, std::vector<float>(17, value)));
+    EXPECT_FALSE(ends(TaskId::kSwimmer, std::vector<float>(8, value)));
+  }
+}
+
+TEST(RunnerTaskTest, Rewards) {
+  EXPECT_DOUBLE_EQ(walker2d_reward(0.016, 0.008, 2.0), 2.0 + 1.0 - 0.002);
+  EXPECT_DOUBLE_EQ(halfcheetah_reward(0.1, 0.05, 2.0), 2.0 - 0.2);
+  EXPECT_DOUBLE_EQ(swimmer_reward(0.02, 0.04, 2.0), 0.5 - 0.0002);
+  EXPECT_DOUBLE_EQ(ant_reward(0.1, 0.05, 2.0, 10.0), 2.0 + 1.0 - 1.0 - 0.005);
+  EXPECT_DOUBLE_EQ(humanoid_reward(0.03, 0.015, 2.0, 1e6), 2.5 + 5.0 - 0.2 - 0.5);
+  EXPECT_DOUBLE_EQ(humanoid_reward(0.0, 0.015, 0.0, 1e9), 5.0 - 10.0) << "impact is capped";
+  EXPECT_DOUBLE_EQ(inverted_double_pendulum_reward(0.5, 1.2, 2.0, 3.0),
+                   10.0 - 0.0025 - 0.64 - 0.004 - 0.045);
 }
 
 TEST(CartpoleTaskTest, LeavingTheTrackOrTwelveDegreesEndsIt) {

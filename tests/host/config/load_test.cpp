@@ -124,9 +124,11 @@ TEST_F(LoadTest, AMissingConfigNamesTheNearestAndListsAll) {
 }
 
 TEST(ShippedConfigsTest, AllLoadAndPassTheChecks) {
-  EXPECT_THAT(shipped_configs(), testing::IsSupersetOf({"halfcheetah_bullet", "hopper",
-                                                        "hopper_bullet", "inverted_pendulum",
-                                                        "sac_hopper", "smoke", "walker2d_bullet"}));
+  EXPECT_THAT(
+      shipped_configs(),
+      testing::IsSupersetOf({"ant", "halfcheetah", "halfcheetah_bullet", "hopper", "hopper_bullet",
+                             "humanoid", "inverted_double_pendulum", "inverted_pendulum",
+                             "sac_hopper", "smoke", "swimmer", "walker2d", "walker2d_bullet"}));
   for (const std::string& name : shipped_configs()) {
     EXPECT_NO_THROW(resolve_config(name, {})) << name;
   }
@@ -153,6 +155,29 @@ TEST(ShippedConfigsTest, HopperIsThePublishedRun) {
   EXPECT_FALSE(config.sac.auto_target_entropy);
   EXPECT_EQ(config.sac.target_entropy, -1.0f);
   EXPECT_EQ(config.rollout.schedule, (std::vector<float>{20, 150, 1, 15}));
+}
+
+TEST(ShippedConfigsTest, TheOtherRobotsHaveTheReferencesSettings) {
+  const std::vector<float> one_step{20, 150, 1, 1};
+  for (const auto& [name, steps, updates, schedule, target_entropy] :
+       {std::tuple("walker2d", 300000, 20, one_step, -3.0f),
+        std::tuple("halfcheetah", 400000, 40, one_step, -3.0f),
+        std::tuple("ant", 300000, 20, std::vector<float>{20, 100, 1, 25}, -4.0f),
+        std::tuple("humanoid", 300000, 20, std::vector<float>{20, 300, 1, 25}, -2.0f)}) {
+    const Config config = resolve_config(name, {});
+    EXPECT_EQ(config.env.name, name);
+    EXPECT_EQ(config.env.capsule_masses, "old") << name;
+    EXPECT_TRUE(config.env.contact_cost) << name;
+    EXPECT_EQ(config.loop.num_env_steps, steps) << name;
+    EXPECT_EQ(config.sac.updates_per_step, updates) << name;
+    EXPECT_EQ(config.rollout.schedule, schedule) << name;
+    EXPECT_FALSE(config.sac.auto_target_entropy) << name;
+    EXPECT_EQ(config.sac.target_entropy, target_entropy) << name;
+    const bool humanoid = config.env.name == "humanoid";
+    EXPECT_EQ(config.loop.model_train_interval, humanoid ? 1000 : 250) << name;
+    EXPECT_EQ(config.rollout.retain_epochs, humanoid ? 5 : 1) << name;
+    EXPECT_EQ(config.model.hidden_size, humanoid ? 400 : 200) << name;
+  }
 }
 
 TEST(ResolveConfigTest, OverridesComeAfterTheFileAndBeforeTheChecks) {

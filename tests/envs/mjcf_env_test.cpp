@@ -1,0 +1,167 @@
+// Tests for envs/mujoco/mjcf_env.cpp: a robot given by file and config.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "cuda/check.h"
+#include "envs/mujoco/mujoco_env.h"
+#include "envs/tasks/task.h"
+#include "tests/support/matchers.h"
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+// a cart on a rail, a pole on the cart
+const char* const kCart = R"(<mujoco>
+  <option timestep="0.01"/>
+  <worldbody>
+    <body>
+      <joint name="slide" type="slide" axis="1 0 0"/>
+      <geom type="box" size="0.1 0.1 0.1" mass="2"/>
+      <body pos="0 0 0.1">
+        <joint name="hinge" type="hinge" axis="0 1 0"/>
+        <geom type="capsule" fromto="0 0 0 0 0 0.5" size="0.02" mass="0.5"/>
+      </body>
+    </body>
+  </worldbody>
+  <actuator><motor joint="slide" ctrllimited="true" ctrlrange="-3 5"/></actuator>
+</mujoco>)";
+
+class MjcfEnvTest : public testing::Test {
+ protected:
+  EnvOptions options(const std::string& text = kCart) {
+    EnvOptions o;
+    o.name = "mjcf";
+    o.model = (directory_.path() / "robot.xml").string();
+    std::ofstream(o.model) << text;
+    o.frame_skip = 4;
+    return o;
+  }
+  std::string replaced(const std::string& what, const std::string& with) {
+    std::string text = kCart;
+    return text.replace(text.find(what), what.size(), with);
+  }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(MjcfEnvTest, SizesComeFromTheModel) {
+  const auto env = make_env(options());
+  EXPECT_EQ(env->spec().observation_size, 3);  // angle, two velocities
+  EXPECT_EQ(env->spec().action_size, 1);
+  EXPECT_NEAR(env->spec().dt, 0.04, 1e-12);
+  EnvOptions all = options();
+  all.skip_positions = 0;
+  EXPECT_EQ(make_env(all)->spec().observation_size, 4);
+}
+
+TEST_F(MjcfEnvTest, ObservesActsAndPaysAsTheConfigSays) {
+  EnvOptions o = options();
+  o.skip_positions = 0;
+  o.reward_forward = 2.0f;
+  o.reward_alive = 0.5f;
+  o.control_cost = 0.01f;
+  o.reset_noise = 0.0f;
+  o.velocity_limit = 0.02f;
+  const auto env = make_env(o);
+  std::vector<float> observation(4);
+  env->reset(1, 0, observation);
+  EXPECT_THAT(observation, testing::Each(0.0f));
+  // 0 is the middle of the control range: 1 N on about 2.5 kg for 0.04 s
+  const float action = 0.0f;
+  const StepResult result = env->step({&action, 1}, observation);
+  const auto& data = static_cast<const MujocoEnv&>(*env).data();
+  EXPECT_EQ(data.ctrl[0], 1.0);
+  EXPECT_GT(data.qvel[0], 0.01);
+  EXPECT_EQ(observation[0], static_cast<float>(data.qpos[0]));
+  EXPECT_NEAR(observation[2], std::min(data.qvel[0], 0.02), 1e-7);
+  EXPECT_NEAR(observation[3], std::max(data.qvel[1], -0.02), 1e-7);
+  EXPECT_NEAR(result.reward, 2.0 * data.qpos[0] / 0.04 + 0.5 - 0.01 * 1.0, 1e-6);
+  EXPECT_FALSE(result.terminated);
+}
+
+TEST_F(MjcfEnvTest, EndsOutsideItsBoundsHereAndInImagination) {
+  EnvOptions o = options();
+  o.end_bounds = {0.0f, -0.3f, 0.2f};
+  const auto env = make_env(o);
+  EXPECT_EQ(env->spec().task, TaskId::kMjcf);
+  const EndBounds& bounds = env->spec().end_bounds;
+  const float inside[] = {0.2f, 9.0f, 9.0f}, above[] = {0.21f, 0.0f, 0.0f},
+              nan[] = {std::nanf(""), 0.0f, 0.0f};
+  EXPECT_FALSE(task_terminated(TaskId::kMjcf, bounds, inside));
+  EXPECT_TRUE(task_terminated(TaskId::kMjcf, bounds, above));
+  EXPECT_TRUE(task_terminated(TaskId::kMjcf, bounds, nan));
+
+  // the pole falls
+  std::vector<float> observation(3);
+  env->reset(1, 0, observation);
+  const float action = -1.0f;
+  StepResult result;
+  int steps = 0;
+  for (; !result.terminated && steps < 200; ++steps) {
+    EXPECT_FALSE(task_terminated(TaskId::kMjcf, bounds, observation.data())) << steps;
+    result = env->step({&action, 1}, observation);
+  }
+  EXPECT_LT(steps, 200);
+  EXPECT_TRUE(task_terminated(TaskId::kMjcf, bounds, observation.data()));
+}
+
+TEST_F(MjcfEnvTest, ResetNoiseIsAFunctionOfSeedAndEpisode) {
+  EnvOptions o = options();
+  o.reset_noise = 0.1f;
+  const auto a = make_env(o), b = make_env(o);
+  std::vector<float> first(3), second(3);
+  a->reset(1, 5, first);
+  b->reset(1, 5, second);
+  EXPECT_EQ(first, second);
+  for (const float x : first) EXPECT_LE(std::abs(x), 0.1f);
+  b->reset(1, 6, second);
+  EXPECT_NE(first, second);
+}
+
+TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
+  const auto text_of = [](const EnvOptions& o) { return error_text<Error>([&] { make_env(o); }); };
+  EnvOptions none;
+  none.name = "mjcf";
+  EXPECT_EQ(text_of(none),
+            "env.name is mjcf, but env.model is empty; give the path of an MJCF file, such as "
+            "env.model=robot.xml.");
+  none.model = "/no/such/robot.xml";
+  EXPECT_EQ(text_of(none),
+            "env.model /no/such/robot.xml does not exist; give the path of an MJCF file.");
+
+  const EnvOptions broken = options("<mujoco><worldbody><body></mujoco>");
+  EXPECT_THAT(text_of(broken),
+              testing::StartsWith("MuJoCo cannot compile env.model " + broken.model + ": "));
+
+  const TemporaryDirectory elsewhere;
+  const auto with = [&](const char* name, const std::string& text) {
+    EnvOptions o = options();
+    o.model = (elsewhere.path() / name).string();
+    std::ofstream(o.model) << text;
+    return o;
+  };
+  const EnvOptions idle = with(
+      "idle.xml", replaced(R"(<motor joint="slide" ctrllimited="true" ctrlrange="-3 5"/>)", ""));
+  EXPECT_EQ(text_of(idle),
+            "env.model " + idle.model +
+                " has no actuators; a policy needs at least one <motor> or the like.");
+  const EnvOptions free = with("free.xml", replaced(R"(ctrllimited="true" ctrlrange="-3 5")", ""));
+  EXPECT_THAT(text_of(free), testing::HasSubstr("actuator 0 has no control range; give it"));
+
+  EnvOptions o = options();
+  o.skip_positions = 3;
+  EXPECT_THAT(text_of(o), testing::HasSubstr("env.skip_positions is 3, but"));
+  o = options();
+  o.end_bounds = {0.0f, 1.0f};
+  EXPECT_THAT(text_of(o), testing::HasSubstr("env.end_bounds has 2 numbers; expected three for"));
+  o.end_bounds = {3.0f, 0.0f, 1.0f};
+  EXPECT_THAT(text_of(o), testing::HasSubstr("which has entries 0 to 2 with this model"));
+  o.end_bounds = {0.0f, 1.0f, 1.0f};
+  EXPECT_THAT(text_of(o), testing::HasSubstr("low must be below high"));
+}
+
+}  // namespace
+}  // namespace mbrl
