@@ -100,14 +100,8 @@ struct Trajectory {
   int steps;
   std::vector<double> qpos;
 };
-// the names of tests with such parameters
-std::string trajectory_name(const testing::TestParamInfo<Trajectory>& info) {
-  return std::string(info.param.robot) + "_" + std::to_string(info.param.steps);
-}
-template <typename T>
-std::string robot_name(const testing::TestParamInfo<T>& info) {
-  return info.param.robot;
-}
+// GoogleTest prints parameters by these, and CTest names its tests by what it prints
+void PrintTo(const Trajectory& t, std::ostream* out) { *out << t.robot << "_" << t.steps; }
 
 class GoldenTest : public testing::TestWithParam<Trajectory> {};
 
@@ -152,11 +146,11 @@ INSTANTIATE_TEST_SUITE_P(
                                             -.00348, .00940,  .01149,  .01155, -.00851, -.02830,
                                             -.03581, -.05093, .00927,  .03960, -.02335, -.02421,
                                             .00245,  .00266,  .00190,  .01067, .00950,  .00547}},
-        Trajectory{"humanoid", "exact", 10, {-.00708, .00262, 1.26871, .99917,  .03398,  -.01786,
-                                             -.01358, .21654, .15270,  -.12990, .04189,  -.18248,
-                                             -.15539, .02367, -.02095, .06748,  -.74003, -1.83485,
-                                             -.22348, .09910, .30849,  .09996,  -.09072, -.43826}}),
-    trajectory_name);
+        Trajectory{
+            "humanoid", "exact", 10, {-.00708, .00262, 1.26871, .99917,  .03398,  -.01786,
+                                      -.01358, .21654, .15270,  -.12990, .04189,  -.18248,
+                                      -.15539, .02367, -.02095, .06748,  -.74003, -1.83485,
+                                      -.22348, .09910, .30849,  .09996,  -.09072, -.43826}}));
 
 // old masses: a record of this repository
 INSTANTIATE_TEST_SUITE_P(
@@ -180,8 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
         Trajectory{"humanoid", "old", 10, {-.00826, .00288, 1.26723, .99914,  .03508,  -.01873,
                                            -.01145, .21685, .15080,  -.13507, .04287,  -.18312,
                                            -.14953, .02844, -.02233, .06280,  -.74184, -1.85924,
-                                           -.22973, .10189, .30995,  .10010,  -.09730, -.44553}}),
-    trajectory_name);
+                                           -.22973, .10189, .30995,  .10010,  -.09730, -.44553}}));
 
 // mass, inertia across and along the capsule's axis, per body from the root down
 struct Body {
@@ -448,6 +441,7 @@ struct Layout {
   int first_position;
   bool clipped;
 };
+void PrintTo(const Layout& layout, std::ostream* out) { *out << layout.robot; }
 class ObservationTest : public testing::TestWithParam<Layout> {};
 
 TEST_P(ObservationTest, IsPositionsThenVelocities) {
@@ -476,8 +470,8 @@ TEST_P(ObservationTest, IsPositionsThenVelocities) {
 INSTANTIATE_TEST_SUITE_P(Robots, ObservationTest,
                          testing::Values(Layout{"walker2d", 1, true},
                                          Layout{"halfcheetah", 1, false}, Layout{"ant", 2, false},
-                                         Layout{"swimmer", 2, false}, Layout{"humanoid", 2, false}),
-                         robot_name<Layout>);
+                                         Layout{"swimmer", 2, false},
+                                         Layout{"humanoid", 2, false}));
 
 TEST(InvertedDoublePendulumTest, ObservationHoldsSinesCosinesAndConstraintForces) {
   const auto env = make("inverted_double_pendulum", "old");
@@ -726,6 +720,7 @@ struct Noise {
   double position, velocity;
   bool gaussian;
 };
+void PrintTo(const Noise& noise, std::ostream* out) { *out << noise.robot; }
 class ResetTest : public testing::TestWithParam<Noise> {};
 
 TEST_P(ResetTest, NoiseHasItsDistributionAtEveryPlace) {
@@ -787,8 +782,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Noise{"hopper", 0.005, 0.005, false}, Noise{"humanoid", 0.01, 0.01, false},
                     Noise{"inverted_double_pendulum", 0.1, 0.1, true},
                     Noise{"inverted_pendulum", 0.01, 0.01, false},
-                    Noise{"swimmer", 0.1, 0.1, false}, Noise{"walker2d", 0.005, 0.005, false}),
-    robot_name<Noise>);
+                    Noise{"swimmer", 0.1, 0.1, false}, Noise{"walker2d", 0.005, 0.005, false}));
 
 TEST(MujocoEnvTest, RestoredStateContinuesBitForBit) {
   for (const char* name : kRobots) {
