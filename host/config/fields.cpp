@@ -35,7 +35,7 @@ std::vector<Field> make_fields() {
       {MBRL_TOP(algorithm), "what learns", "", {}, {"mbpo", "sac"}},
       {MBRL_TOP(seed), "key of all random draws of the run", "", at_least(0)},
 
-      {MBRL_KEY(env, name), "environment; mjcf: the robot of env.model", "", {}, env_names()},
+      {MBRL_KEY(env, name), "environment", "", {}, env_names()},
       {MBRL_KEY(env, capsule_masses),
        "capsule masses: old as MuJoCo 1.50 compiled them (the papers' physics), exact as MuJoCo >= "
        "2.1.2",
@@ -264,7 +264,7 @@ bool read(const Json& value, const Field& field, T& result) {
 }
 template <typename T>
 bool read(const Json& value, const Field& field, std::vector<T>& result) {
-  if (!value.is_array() || value.empty()) return false;
+  if (!value.is_array() || (value.empty() && !may_be_empty(field))) return false;
   if (field.num_items > 0 && static_cast<int>(value.size()) != field.num_items) return false;
   result.clear();
   for (const Json& item : value) {
@@ -306,6 +306,11 @@ std::string found_text(const Json& value, const Field& field) {
 const std::vector<Field>& fields() {
   static const std::vector<Field> table = make_fields();
   return table;
+}
+
+bool may_be_empty(const Field& field) {
+  const Json value = field_value(Config{}, field);
+  return value.is_array() && value.empty();
 }
 
 const Field* find_field(std::string_view path) {

@@ -35,11 +35,14 @@ struct Field {
   std::string unit;                       // "" where there is none to name
   Range range = {};                       // numbers and lists of numbers
   std::vector<std::string> choices = {};  // strings; empty: any text
-  int num_items = 0;                      // length of a list; 0: one or more
+  int num_items = 0;                      // length of a list; 0: one or more (see may_be_empty)
 
   /// "model.learning_rate", or "seed" outside of a section.
   std::string path() const { return section.empty() ? key : section + "." + key; }
 };
+
+/// Whether a list may have no items: where that is its default.
+bool may_be_empty(const Field& field);
 
 /// All keys in the order of config.h. The environments' names are the choices of env.name.
 const std::vector<Field>& fields();

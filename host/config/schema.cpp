@@ -31,7 +31,7 @@ void describe(Json& schema, const char* type, const Field& field) {
 void describe_list(Json& schema, const char* type, const Field& field) {
   schema["type"] = "array";
   describe(schema["items"], type, field);
-  schema["minItems"] = field.num_items > 0 ? field.num_items : 1;
+  schema["minItems"] = field.num_items > 0 ? field.num_items : may_be_empty(field) ? 0 : 1;
   if (field.num_items > 0) schema["maxItems"] = field.num_items;
 }
 

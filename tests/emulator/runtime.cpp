@@ -215,6 +215,7 @@ void abandon_capture(void* stream) noexcept {
 
 void launch_graph(void* graph, void* stream) {
   count_call("cudaGraphLaunch");
+  const DeviceAccess access;  // once for all nodes
   for (const Work& node : static_cast<EmulatedGraph*>(graph)->nodes)
     emulator::issue_on(stream, node);
 }

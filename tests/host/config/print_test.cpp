@@ -32,7 +32,10 @@ struct Change {
                                               : field.choices.back();
   }
   void operator()(std::vector<int>* value) const { value->push_back(33); }
-  void operator()(std::vector<float>* value) const { value->back() += 0.3f; }
+  void operator()(std::vector<float>* value) const {
+    if (value->empty()) return value->push_back(0.3f);
+    value->back() += 0.3f;
+  }
 };
 
 Config changed_in(const Field& field) {
