@@ -416,7 +416,10 @@ void add_bench(CLI::App& program) {
   };
   const auto o = std::make_shared<Options>();
   CLI::App* bench = program.add_subcommand("bench", "Measure the hot loops at a config's sizes");
-  bench->add_option("config", o->name, "sizes to measure")->capture_default_str();
+  bench
+      ->add_option("config", o->name,
+                   "sizes to measure; envs: every environment beside its simulator")
+      ->capture_default_str();
   bench->add_option("overrides", o->overrides, "key=value ...");
   bench->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
   bench
@@ -429,14 +432,10 @@ void add_bench(CLI::App& program) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   bench->add_flag("--json", o->json, "one JSON object per line");
-  CLI::App* envs = bench->add_subcommand(
-      "envs", "Measure every environment beside its simulator alone, on one core and on all");
-  envs->callback([o] {
-    bench_envs(o->num_threads > 0 ? o->num_threads : available_cores(), o->seconds, o->json);
-  });
-  envs->fallthrough();  // --threads, --seconds and --json may stand behind it
-  bench->callback([o, envs] {
-    if (envs->parsed()) return;
+  bench->callback([o] {
+    if (o->name == "envs")
+      return bench_envs(o->num_threads > 0 ? o->num_threads : available_cores(), o->seconds,
+                        o->json);
     std::vector<std::string> overrides;
     if (!o->preset.empty()) overrides = kPresets.at(o->preset);
     overrides.insert(overrides.end(), o->overrides.begin(), o->overrides.end());  // these win

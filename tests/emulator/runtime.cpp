@@ -41,6 +41,8 @@ std::atomic<long> calls_left = -1;
 std::atomic<long> issued = 0;
 std::atomic<bool> libraries_hidden = false;
 
+constexpr std::size_t kLargeBlock = std::size_t{16} << 20;
+
 // Device memory: pages that only launches and copies may touch. Each allocation ends at the end of
 // a page, with an untouchable page behind it, and addresses are never used again.
 class DeviceMemory {
@@ -52,7 +54,8 @@ class DeviceMemory {
     void* base = mmap(nullptr, pages + page, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) throw std::bad_alloc();
-    std::memset(base, 0xff, pages);  // NaN
+    // NaN; a library's workspace stays untouched, since protecting pages in use takes time
+    if (bytes < kLargeBlock) std::memset(base, 0xff, pages);
     mprotect(static_cast<char*>(base) + pages, page, PROT_NONE);
     // as near to the guard page as alignment allows
     char* data = static_cast<char*>(base) + (pages - bytes) / 256 * 256;

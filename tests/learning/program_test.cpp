@@ -199,5 +199,22 @@ TEST_F(ProgramTest, BenchPrintsOneObjectPerLine) {
                                                  "rollout", "env step"}));
 }
 
+TEST_F(ProgramTest, BenchEnvsHasARowPerEnvironment) {
+  ASSERT_EQ(run({"bench", "envs", "--json", "--seconds", "0.05"}).exit_code, 0);
+  std::stringstream lines(output());
+  std::string line;
+  std::vector<std::string> names;
+  while (std::getline(lines, line)) {
+    const auto row = nlohmann::json::parse(line);
+    names.push_back(row.at("shape"));
+    EXPECT_GT(row.at("rate"), 0.0);
+    // a step is the simulator's work and a little more, whatever else the machine does
+    if (row.contains("share_of_floor")) {
+      EXPECT_GT(row.at("share_of_floor"), 0.3) << names.back();
+    }
+  }
+  EXPECT_THAT(names, testing::IsSupersetOf({"cartpole", "hopper", "hopper_bullet", "humanoid"}));
+}
+
 }  // namespace
 }  // namespace mbrl
