@@ -1,7 +1,7 @@
 # The GPU backend: kernels and runtime as objects that a program links to have a GPU.
 #
 # MBRL_CUDA=auto takes a CUDA toolkit where there is one, on requires it, off builds without. The
-# architectures are CMAKE_CUDA_ARCHITECTURES; toolkits before 13 can target 70 as well.
+# architectures are CMAKE_CUDA_ARCHITECTURES, by default all that the toolkit and the kernels have in common.
 set(MBRL_CUDA auto CACHE STRING "Build the GPU backend: auto, on or off")
 set_property(CACHE MBRL_CUDA PROPERTY STRINGS auto on off)
 set(MBRL_WITH_CUDA OFF)
@@ -37,6 +37,11 @@ endif()
 
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES 75 80 90)
+  # toolkits from 13 on have no code for 7.0
+  execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version OUTPUT_VARIABLE nvcc_version)
+  if(nvcc_version MATCHES "release ([0-9]+)" AND CMAKE_MATCH_1 LESS 13)
+    list(PREPEND CMAKE_CUDA_ARCHITECTURES 70)
+  endif()
 endif()
 # ptxas tells registers, spills and shared memory of every kernel; the launcher keeps what it says
 set(CMAKE_CUDA_COMPILER_LAUNCHER ${PROJECT_SOURCE_DIR}/profiling/keep_ptxas_output)
