@@ -82,18 +82,31 @@ std::string no_gpu_reason() {
   return gpu::device_count(why) > 0 ? "" : why;
 }
 
+const char* precision_name(Precision precision) {
+  switch (precision) {
+    case Precision::kFp32:
+      return "fp32";
+    case Precision::kTf32:
+      return "tf32";
+    case Precision::kFp16:
+      return "fp16";
+    case Precision::kBf16:
+      return "bf16";
+  }
+  return "";
+}
+
 Precision select_precision(const std::string& name, const Device& device) {
   struct Format {
-    const char* name;
     Precision precision;
     int capability;  // smallest that has the matrix instructions
   };
-  constexpr Format kFormats[] = {{"fp32", Precision::kFp32, 0},
-                                 {"tf32", Precision::kTf32, 80},
-                                 {"fp16", Precision::kFp16, 75},
-                                 {"bf16", Precision::kBf16, 80}};
+  constexpr Format kFormats[] = {{Precision::kFp32, 0},
+                                 {Precision::kTf32, 80},
+                                 {Precision::kFp16, 75},
+                                 {Precision::kBf16, 80}};
   for (const Format& format : kFormats) {
-    if (name != format.name) continue;
+    if (name != precision_name(format.precision)) continue;
     if (format.precision == Precision::kFp32) return format.precision;
     if (device.kind == Device::Kind::kCpu)
       throw DeviceError(fmt::format(

@@ -28,6 +28,9 @@ std::string no_gpu_reason();
 /// Errors   ConfigError for another name, DeviceError if the device does not have it.
 Precision select_precision(const std::string& name, const Device& device);
 
+/// "fp32", "tf32", "fp16" or "bf16".
+const char* precision_name(Precision precision);
+
 /// "cpu" or "cuda:0".
 std::string device_name(const Device& device);
 

@@ -240,7 +240,8 @@ EnsembleEpoch EnsembleBuffers::epoch(Stream& stream, EnsembleState& state,
              sizeof(EpochPlan) + static_cast<std::size_t>(num_steps) * sizeof(AdamStep),
              stream.handle());
 
-  with_precision(stream, [&]<Precision kPrecision>() { narrow<kPrecision>(stream); });
+  if (layers_ == nullptr)  // layers read fp32
+    with_precision(stream, [&]<Precision kPrecision>() { narrow<kPrecision>(stream); });
 
   EnsembleEpoch result;
   const auto E = static_cast<unsigned>(arrays_.E);

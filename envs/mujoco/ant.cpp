@@ -99,15 +99,11 @@ class Ant : public MujocoEnv {
 
  private:
   void perturb(mjData& d, const ResetNoise& noise) override {
-    for (int i = 0; i < kPositions; ++i) d.qpos[i] += kResetNoise * noise.uniform(i);
+    add_noise(d, noise, kResetNoise, /*gaussian_velocities=*/true);
     mju_normalize4(d.qpos + 3);
-    for (int i = 0; i < kVelocities; ++i) d.qvel[i] += kResetNoise * noise.gaussian(kPositions + i);
   }
 
-  void observe(const mjData& d, std::span<float> o) const override {
-    for (int i = 2; i < kPositions; ++i) o[i - 2] = static_cast<float>(d.qpos[i]);
-    for (int i = 0; i < kVelocities; ++i) o[13 + i] = static_cast<float>(d.qvel[i]);
-  }
+  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 2); }
 
   StepResult outcome(const mjData& d, double dx) const override {
     double contact = 0.0;

@@ -21,7 +21,6 @@
 namespace mbrl {
 namespace {
 
-constexpr int kJoints = 9;  // three of the root
 constexpr double kResetNoise = 0.1;
 constexpr double kRadius = 0.046;
 
@@ -128,16 +127,10 @@ class HalfCheetah : public MujocoEnv {
 
  private:
   void perturb(mjData& d, const ResetNoise& noise) override {
-    for (int i = 0; i < kJoints; ++i) {
-      d.qpos[i] += kResetNoise * noise.uniform(i);
-      d.qvel[i] += kResetNoise * noise.gaussian(kJoints + i);
-    }
+    add_noise(d, noise, kResetNoise, /*gaussian_velocities=*/true);
   }
 
-  void observe(const mjData& d, std::span<float> o) const override {
-    for (int i = 1; i < kJoints; ++i) o[i - 1] = static_cast<float>(d.qpos[i]);
-    for (int i = 0; i < kJoints; ++i) o[8 + i] = static_cast<float>(d.qvel[i]);
-  }
+  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 1); }
 
   StepResult outcome(const mjData&, double dx) const override {
     return {.reward = static_cast<float>(halfcheetah_reward(dx, spec().dt, squared_control())),

@@ -87,15 +87,9 @@ class Hopper : public MujocoEnv {
                   mjcf(options.capsule_masses == "old"), /*frame_skip=*/4) {}
 
  private:
-  void perturb(mjData& d, const ResetNoise& noise) override {
-    for (int i = 0; i < 6; ++i) d.qpos[i] += kResetNoise * noise.uniform(i);
-    for (int i = 0; i < 6; ++i) d.qvel[i] += kResetNoise * noise.uniform(6 + i);
-  }
+  void perturb(mjData& d, const ResetNoise& noise) override { add_noise(d, noise, kResetNoise); }
 
-  void observe(const mjData& d, std::span<float> o) const override {
-    for (int i = 0; i < 5; ++i) o[i] = static_cast<float>(d.qpos[1 + i]);
-    for (int i = 0; i < 6; ++i) o[5 + i] = static_cast<float>(std::clamp(d.qvel[i], -10.0, 10.0));
-  }
+  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 1, 10.0); }
 
   StepResult outcome(const mjData& d, double dx) const override {
     // the end rule sees the state, not the clipped observation

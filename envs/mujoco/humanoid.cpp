@@ -40,7 +40,6 @@
 namespace mbrl {
 namespace {
 
-constexpr int kPositions = 24, kVelocities = 23;
 constexpr double kResetNoise = 0.01;
 
 // mirrored in the plane y = 0
@@ -190,15 +189,11 @@ class Humanoid : public MujocoEnv {
 
  private:
   void perturb(mjData& d, const ResetNoise& noise) override {
-    for (int i = 0; i < kPositions; ++i) d.qpos[i] += kResetNoise * noise.uniform(i);
+    add_noise(d, noise, kResetNoise);
     mju_normalize4(d.qpos + 3);
-    for (int i = 0; i < kVelocities; ++i) d.qvel[i] += kResetNoise * noise.uniform(kPositions + i);
   }
 
-  void observe(const mjData& d, std::span<float> o) const override {
-    for (int i = 2; i < kPositions; ++i) o[i - 2] = static_cast<float>(d.qpos[i]);
-    for (int i = 0; i < kVelocities; ++i) o[22 + i] = static_cast<float>(d.qvel[i]);
-  }
+  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 2); }
 
   double forward_position(mjData& d) const override {
     mj_kinematics(&model(), &d);

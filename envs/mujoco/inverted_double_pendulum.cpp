@@ -82,10 +82,7 @@ class InvertedDoublePendulum : public MujocoEnv {
 
  private:
   void perturb(mjData& d, const ResetNoise& noise) override {
-    for (int i = 0; i < kJoints; ++i) {
-      d.qpos[i] += kResetNoise * noise.uniform(i);
-      d.qvel[i] += kResetNoise * noise.gaussian(kJoints + i);
-    }
+    add_noise(d, noise, kResetNoise, /*gaussian_velocities=*/true);
   }
 
   void observe(const mjData& d, std::span<float> o) const override {

@@ -63,15 +63,11 @@ class InvertedPendulum : public MujocoEnv {
 
  private:
   void perturb(mjData& d, const ResetNoise& noise) override {
-    for (int i = 0; i < 2; ++i) d.qpos[i] += kResetNoise * noise.uniform(i);
-    for (int i = 0; i < 2; ++i) d.qvel[i] += kResetNoise * noise.uniform(2 + i);
+    add_noise(d, noise, kResetNoise);
   }
 
   void observe(const mjData& d, std::span<float> o) const override {
-    for (int i = 0; i < 2; ++i) {
-      o[i] = static_cast<float>(d.qpos[i]);
-      o[2 + i] = static_cast<float>(d.qvel[i]);
-    }
+    observe_state(d, o, 0);
   }
 
   StepResult outcome(const mjData& d, double) const override {

@@ -74,33 +74,26 @@ class MjcfEnv : public MujocoEnv {
 
  private:
   void perturb(mjData& d, const ResetNoise& noise) override {
-    const int nq = model().nq;
-    for (int i = 0; i < nq; ++i) d.qpos[i] += options_.reset_noise * noise.uniform(i);
-    for (int i = 0; i < model().nv; ++i) d.qvel[i] += options_.reset_noise * noise.uniform(nq + i);
+    add_noise(d, noise, options_.reset_noise);
     mj_normalizeQuat(&model(), d.qpos);
   }
 
   void observe(const mjData& d, std::span<float> o) const override {
-    const int nq = model().nq - options_.skip_positions;
-    for (int i = 0; i < nq; ++i) o[i] = static_cast<float>(d.qpos[options_.skip_positions + i]);
-    const double limit =
-        options_.velocity_limit > 0 ? options_.velocity_limit : std::numeric_limits<double>::max();
-    for (int i = 0; i < model().nv; ++i)
-      o[nq + i] = static_cast<float>(std::clamp(d.qvel[i], -limit, limit));
+    const double limit = options_.velocity_limit;
+    observe_state(d, o, options_.skip_positions,
+                  limit > 0 ? limit : std::numeric_limits<double>::infinity());
+    ended_ = out_of_bounds(spec().end_bounds, o.data());
   }
 
-  StepResult outcome(const mjData& d, double dx) const override {
-    std::vector<float>& o = observation_;
-    o.resize(static_cast<std::size_t>(spec().observation_size));
-    observe(d, o);
+  StepResult outcome(const mjData&, double dx) const override {
     return {.reward = static_cast<float>(mjcf_reward(options_.reward_forward, options_.reward_alive,
                                                      options_.control_cost, dx, spec().dt,
                                                      squared_control())),
-            .terminated = out_of_bounds(spec().end_bounds, o.data())};
+            .terminated = ended_};
   }
 
   EnvOptions options_;
-  mutable std::vector<float> observation_;  // of the end rule
+  mutable bool ended_ = false;  // by the last observation, which step() asks for before the outcome
 };
 
 }  // namespace

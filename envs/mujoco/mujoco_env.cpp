@@ -224,6 +224,21 @@ StepResult MujocoEnv::step(std::span<const float> action, std::span<float> obser
   return outcome(*data_, forward_position(*data_) - x_before);
 }
 
+void MujocoEnv::add_noise(mjData& d, const ResetNoise& noise, double width,
+                          bool gaussian_velocities) const {
+  const int nq = model_->nq;
+  for (int i = 0; i < nq; ++i) d.qpos[i] += width * noise.uniform(i);
+  for (int i = 0; i < model_->nv; ++i)
+    d.qvel[i] += width * (gaussian_velocities ? noise.gaussian(nq + i) : noise.uniform(nq + i));
+}
+
+void MujocoEnv::observe_state(const mjData& d, std::span<float> o, int skip, double limit) const {
+  const int positions = model_->nq - skip;
+  for (int i = 0; i < positions; ++i) o[i] = static_cast<float>(d.qpos[skip + i]);
+  for (int i = 0; i < model_->nv; ++i)
+    o[positions + i] = static_cast<float>(std::clamp(d.qvel[i], -limit, limit));
+}
+
 double MujocoEnv::squared_control() const {
   double sum = 0.0;
   for (int i = 0; i < model_->nu; ++i) sum += data_->ctrl[i] * data_->ctrl[i];

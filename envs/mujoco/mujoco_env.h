@@ -3,6 +3,7 @@
 
 #include <mujoco/mujoco.h>
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -73,6 +74,13 @@ class MujocoEnv : public Env {
   /// Reward and end after a step of `spec().dt` seconds in which forward_position() moved by dx.
   virtual StepResult outcome(const mjData& data, double dx) const = 0;
 
+  /// Adds width * draw to every position, then to every velocity: uniform draws, or normal ones for
+  /// the velocities.
+  void add_noise(mjData& data, const ResetNoise& noise, double width,
+                 bool gaussian_velocities = false) const;
+  /// The positions but the first `skip`, then the velocities clipped to +-limit.
+  void observe_state(const mjData& data, std::span<float> observation, int skip,
+                     double limit = std::numeric_limits<double>::infinity()) const;
   /// Sum of squares of the actuator controls that acted during the step.
   double squared_control() const;
 

@@ -16,7 +16,6 @@
 namespace mbrl {
 namespace {
 
-constexpr int kJoints = 5;  // two slides and a hinge of the root
 constexpr double kResetNoise = 0.1;
 constexpr Capsule kFront{{1.5, 0, 0}, {0.5, 0, 0}, 0.1};
 constexpr Capsule kLink{{0, 0, 0}, {-1, 0, 0}, 0.1};
@@ -73,17 +72,9 @@ class Swimmer : public MujocoEnv {
                   mjcf(options.capsule_masses == "old"), /*frame_skip=*/4) {}
 
  private:
-  void perturb(mjData& d, const ResetNoise& noise) override {
-    for (int i = 0; i < kJoints; ++i) {
-      d.qpos[i] += kResetNoise * noise.uniform(i);
-      d.qvel[i] += kResetNoise * noise.uniform(kJoints + i);
-    }
-  }
+  void perturb(mjData& d, const ResetNoise& noise) override { add_noise(d, noise, kResetNoise); }
 
-  void observe(const mjData& d, std::span<float> o) const override {
-    for (int i = 2; i < kJoints; ++i) o[i - 2] = static_cast<float>(d.qpos[i]);
-    for (int i = 0; i < kJoints; ++i) o[3 + i] = static_cast<float>(d.qvel[i]);
-  }
+  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 2); }
 
   StepResult outcome(const mjData&, double dx) const override {
     return {.reward = static_cast<float>(swimmer_reward(dx, spec().dt, squared_control())),

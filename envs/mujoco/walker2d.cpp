@@ -20,7 +20,6 @@
 namespace mbrl {
 namespace {
 
-constexpr int kJoints = 9;  // three of the root
 constexpr double kResetNoise = 0.005;
 
 // body frames lie at the joints; z = 1.25 m is the torso's centre
@@ -90,18 +89,9 @@ class Walker2d : public MujocoEnv {
                   mjcf(options.capsule_masses == "old"), /*frame_skip=*/4) {}
 
  private:
-  void perturb(mjData& d, const ResetNoise& noise) override {
-    for (int i = 0; i < kJoints; ++i) {
-      d.qpos[i] += kResetNoise * noise.uniform(i);
-      d.qvel[i] += kResetNoise * noise.uniform(kJoints + i);
-    }
-  }
+  void perturb(mjData& d, const ResetNoise& noise) override { add_noise(d, noise, kResetNoise); }
 
-  void observe(const mjData& d, std::span<float> o) const override {
-    for (int i = 1; i < kJoints; ++i) o[i - 1] = static_cast<float>(d.qpos[i]);
-    for (int i = 0; i < kJoints; ++i)
-      o[8 + i] = static_cast<float>(std::clamp(d.qvel[i], -10.0, 10.0));
-  }
+  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 1, 10.0); }
 
   StepResult outcome(const mjData& d, double dx) const override {
     return {.reward = static_cast<float>(walker2d_reward(dx, spec().dt, squared_control())),

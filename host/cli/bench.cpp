@@ -12,7 +12,7 @@
 #include "cuda/check.h"
 #include "cuda/device.h"
 #include "cuda/graph.h"
-#include "envs/pool.h"
+#include "envs/env.h"
 #include "host/cli/cli.h"
 #include "host/config/load.h"
 #include "host/run/open_device.h"
@@ -361,22 +361,10 @@ class Bench {
   }
 
   void environments() {
-    EnvPool envs(config_.env, pool_.num_threads(), 1, pool_);
-    envs.reset();
-    const int action_size = envs.spec().action_size;
-    std::vector<float> actions(static_cast<std::size_t>(envs.size()) * action_size);
-    std::uint64_t step = 0;
-    const Timing time = measure(
-        [&] {
-          for (std::size_t i = 0; i < actions.size(); ++i)
-            actions[i] =
-                2.0f * uniform01(RandomKey{}.bits(step, static_cast<std::uint32_t>(i)).x) - 1.0f;
-          ++step;
-          envs.step({actions.data(), envs.size(), action_size});
-        },
-        seconds_);
-    report_.add({"env step", fmt::format("{}, {} environments", config_.env.name, envs.size()),
-                 "env steps/s", envs.spec().simulator, time, static_cast<double>(envs.size())});
+    const int count = pool_.num_threads();
+    report_.add({"env step", fmt::format("{}, {} environments", config_.env.name, count),
+                 "env steps/s", make_env(config_.env)->spec().simulator,
+                 time_pool(config_.env, count, pool_, seconds_), static_cast<double>(count)});
   }
 
   Config config_;

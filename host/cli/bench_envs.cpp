@@ -86,24 +86,6 @@ class Walk {
   double num_steps_ = 0;
 };
 
-/// Steps per second of `count` environments in the pool.
-double pool_rate(const EnvOptions& options, int count, ThreadPool& threads, double seconds) {
-  EnvPool pool(options, count, 1, threads);
-  pool.reset();
-  const int action_size = pool.spec().action_size;
-  std::vector<float> actions(static_cast<std::size_t>(count) * action_size);
-  std::uint64_t step = 0;
-  const Timing time = measure(
-      [&] {
-        for (std::size_t i = 0; i < actions.size(); ++i)
-          actions[i] = random_action(step, static_cast<int>(i));
-        ++step;
-        pool.step({actions.data(), count, action_size});
-      },
-      seconds);
-  return count / time.median;
-}
-
 double median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
                    values.end());
@@ -111,6 +93,22 @@ double median(std::vector<double> values) {
 }
 
 }  // namespace
+
+Timing time_pool(const EnvOptions& options, int count, ThreadPool& threads, double seconds) {
+  EnvPool pool(options, count, 1, threads);
+  pool.reset();
+  const int action_size = pool.spec().action_size;
+  std::vector<float> actions(static_cast<std::size_t>(count) * action_size);
+  std::uint64_t step = 0;
+  return measure(
+      [&] {
+        for (std::size_t i = 0; i < actions.size(); ++i)
+          actions[i] = random_action(step, static_cast<int>(i));
+        ++step;
+        pool.step({actions.data(), count, action_size});
+      },
+      seconds);
+}
 
 void bench_envs(int num_threads, double seconds, bool json) {
   ThreadPool one(1), all(num_threads);
@@ -130,8 +128,9 @@ void bench_envs(int num_threads, double seconds, bool json) {
     }
     // as many per thread as keep the pool's hand-over small
     constexpr int kPerThread = 8;
-    const double single = pool_rate(options, kPerThread, one, seconds / 4);
-    const double together = pool_rate(options, kPerThread * num_threads, all, seconds / 4);
+    const double single = kPerThread / time_pool(options, kPerThread, one, seconds / 4).median;
+    const int count = kPerThread * num_threads;
+    const double together = count / time_pool(options, count, all, seconds / 4).median;
     const double rate = 1.0 / median(step), alone = median(simulator);
     if (json) {
       nlohmann::ordered_json j{{"operation", "env step"},

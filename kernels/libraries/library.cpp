@@ -5,21 +5,10 @@
 
 #include <utility>
 
+#include "cuda/device.h"
+
 namespace mbrl::gpu {
 namespace {
-
-const char* precision_text(Precision precision) {
-  switch (precision) {
-    case Precision::kTf32:
-      return "tf32";
-    case Precision::kFp16:
-      return "fp16";
-    case Precision::kBf16:
-      return "bf16";
-    default:
-      return "fp32";
-  }
-}
 
 const char* activation_text(Activation activation) {
   switch (activation) {
@@ -73,7 +62,7 @@ std::string describe(const Product& p, Precision precision) {
     if (p.gate != nullptr) text += " gradient";
   }
   if (p.before_activation != nullptr) text += " and the value before it";
-  return text + ", in " + precision_text(precision);
+  return text + ", in " + precision_name(precision);
 }
 
 void check_product(const Library& library, const Product& p, Precision precision) {

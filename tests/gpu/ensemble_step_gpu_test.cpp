@@ -198,7 +198,7 @@ TEST_P(HoldoutGpuTest, ErrorIsThatOfTheCpu) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, HoldoutGpuTest, testing::ValuesIn(kAllPrecisions),
-                         [](const auto& test) { return precision_name(test.param); });
+                         [](const auto& test) { return std::string(precision_name(test.param)); });
 
 }  // namespace
 }  // namespace mbrl

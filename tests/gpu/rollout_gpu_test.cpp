@@ -107,7 +107,7 @@ TEST_P(WideRolloutGpuTest, WritesTheTransitionsOfTheCpu) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, WideRolloutGpuTest, testing::ValuesIn(kAllPrecisions),
-                         [](const auto& test) { return precision_name(test.param); });
+                         [](const auto& test) { return std::string(precision_name(test.param)); });
 
 using RolloutLengthGpuTest = GpuTest;
 

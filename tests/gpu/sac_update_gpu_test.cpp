@@ -226,7 +226,7 @@ TEST_P(PolicyGpuTest, ActionsAreThoseOfTheCpu) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, PolicyGpuTest, testing::ValuesIn(kAllPrecisions),
-                         [](const auto& test) { return precision_name(test.param); });
+                         [](const auto& test) { return std::string(precision_name(test.param)); });
 
 }  // namespace
 }  // namespace mbrl

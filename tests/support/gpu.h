@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/buffer.h"
+#include "cuda/device.h"
 #include "cuda/gpu.h"
 #include "cuda/stream.h"
 #include "kernels/product.h"
@@ -65,13 +66,6 @@ inline double step_tolerance(Precision precision) {
   return 0.0;
 }
 
-inline std::string precision_name(Precision precision) {
-  return precision == Precision::kFp32   ? "fp32"
-         : precision == Precision::kTf32 ? "tf32"
-         : precision == Precision::kFp16 ? "fp16"
-                                         : "bf16";
-}
-
 /// A way of multiplying, with a name for tests.
 struct Products {
   Precision precision;
@@ -82,7 +76,7 @@ struct Products {
     stream.set_gemm(provider);
   }
   std::string name() const {
-    return precision_name(precision) + "_" + gpu::provider_name(provider);
+    return std::string(precision_name(precision)) + "_" + gpu::provider_name(provider);
   }
 };
 inline void PrintTo(const Products& p, std::ostream* out) { *out << p.name(); }
