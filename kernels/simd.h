@@ -48,6 +48,7 @@ struct WeightUpdate {
   float tau;
   float decay;  // added to the gradient: decay * W
   AdamStep adam;
+  float* gradient = nullptr;  // where set, it receives the gradient, and nothing else happens
 };
 
 /// One block of columns of a weight matrix: dW = dy x^T over all tiles, then the update in place.

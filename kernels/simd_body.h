@@ -195,6 +195,10 @@ inline void transpose8(const float* source, int source_stride, float* out, int o
 /// The optimiser on `count` consecutive parameters.
 inline void apply_update(const WeightUpdate& u, std::size_t offset, const float* gradient,
                          int count, float decay) {
+  if (u.gradient != nullptr) {
+    for (int i = 0; i < count; ++i) u.gradient[offset + i] = gradient[i];
+    return;
+  }
   float* w = u.weight + offset;
   float* m = u.m + offset;
   float* v = u.v + offset;
@@ -227,7 +231,7 @@ void update_weights(const WeightGradientBlock& g, float* scratch) {
     for (int r = 0; r < g.out; r += kMaxRows) {
       const int count = g.out - r < kMaxRows ? g.out - r : kMaxRows;
       // the moments come from far away; the product below takes longer than they do
-      for (int i = 0; i < count; ++i) {
+      for (int i = 0; i < count && g.update.gradient == nullptr; ++i) {
         const std::size_t at = static_cast<std::size_t>(r + i) * g.pitch + column;
         for (int line = 0; line < width; line += 16) {
           __builtin_prefetch(g.update.weight + at + line, 1);

@@ -69,6 +69,11 @@ void TileMlp::update(int task, int num_used_tiles, const NetworkUpdate& network,
   const UpdateTask& t = update_tasks_[task];
   const LayerLayout& l = layout_.layers[t.layer];
   const auto at = [&](std::size_t offset, float decay) {
+    if (network.gradient != nullptr) {
+      WeightUpdate gradient_only{};
+      gradient_only.gradient = network.gradient + offset;
+      return gradient_only;
+    }
     return WeightUpdate{network.value + offset,
                         network.m + offset,
                         network.v + offset,

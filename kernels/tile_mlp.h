@@ -23,6 +23,7 @@ struct NetworkUpdate {
   float tau = 0.0f;
   const float* layer_decay = nullptr;  // one per layer, or null for none
   AdamStep adam;
+  float* gradient = nullptr;  // where set, update() leaves the gradient here and does nothing else
 };
 
 class TileMlp {

@@ -35,7 +35,9 @@ inline Doubles mlp(const MlpLayout& layout, const double* parameters, Activation
       for (int i = 0; i < l.in; ++i)
         sum += parameters[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i] * x[i];
       if (layer + 1 < layout.num_layers())
-        sum = hidden == Activation::kRelu ? (sum > 0 ? sum : 0) : sum * sigmoid(sum);
+        sum = hidden == Activation::kRelu   ? (sum > 0 ? sum : 0)
+              : hidden == Activation::kTanh ? std::tanh(sum)
+                                            : sum * sigmoid(sum);
       y[o] = sum;
     }
     x = y;
