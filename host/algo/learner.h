@@ -13,9 +13,7 @@
 #include "host/algo/metrics.h"
 #include "host/config/config.h"
 #include "host/io/safetensors.h"
-#include "host/replay/replay.h"
-#include "kernels/policy.h"
-#include "kernels/sac_update.h"
+#include "kernels/parameters.h"
 
 namespace mbrl {
 
@@ -28,21 +26,22 @@ struct Evaluation {
   double mean_length() const;
 };
 
-/// Real experience, soft actor-critic, evaluation and checkpoint: what all algorithms here share.
-/// An algorithm adds step().
+/// Environments, counters, episodes, evaluation and checkpoint: what all algorithms share. An
+/// algorithm adds step() and act().
 class Learner {
  public:
-  Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index);
+  Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index,
+          int num_envs);
   virtual ~Learner() = default;
 
-  /// One real environment step with everything due before and after it. False: a stop was asked for
-  /// in a long stage, which was undone; the learner stands as before the call.
+  /// One real step in every environment with everything due before and after it. False: a stop was
+  /// asked for in a long stage, which was undone; the learner stands as before the call.
   virtual bool step() = 0;
 
   const Config& config() const { return config_; }
   const EnvSpec& env_spec() const { return envs_.spec(); }
   std::int64_t env_steps() const { return env_steps_; }
-  std::int64_t num_updates() const { return sac_.num_updates; }
+  virtual std::int64_t num_updates() const = 0;
   std::int64_t num_broken() const { return num_broken_; }
   double last_return() const { return last_return_; }
 
@@ -50,9 +49,6 @@ class Learner {
   std::int64_t train_steps() const { return exploring_ ? 0 : env_steps_ - exploration_end_; }
   int epoch() const { return static_cast<int>(train_steps() / config_.loop.epoch_length); }
   bool exploring() const { return exploring_; }
-
-  const SacState& policy() const { return sac_; }
-  const Replay& real_replay() const { return real_; }
 
   /// Runs `num_episodes` episodes in environments of its own, all at once.
   Evaluation evaluate(int num_episodes);
@@ -65,18 +61,18 @@ class Learner {
   /// tensors: it gives them their sizes.
   virtual nlohmann::json state();
   virtual void set_state(const nlohmann::json& state);
-  virtual std::vector<TensorRef> weight_tensors();
+  virtual std::vector<TensorRef> weight_tensors() = 0;
   virtual std::vector<TensorRef> replay_tensors();
   /// After the tensors have been read.
   virtual void finish_loading();
 
  protected:
-  /// One step in the environment: a uniform random action while exploring, else the policy's.
-  void collect();
+  /// What the policy does where nothing is left to chance; observation and action [N, ...] lie on
+  /// the host.
+  virtual void act(Matrix<const float> observation, Matrix<float> action) = 0;
 
-  /// `count` policy updates on batches of num_real real rows, the rest from `imagined`; then the
-  /// action of the next step, which the same launch computes on a GPU.
-  void update_policy(int count, const TransitionsView& imagined, double real_ratio);
+  /// Counts the episode that ended in environment `env`, and tells the hooks.
+  void end_episode(const PoolStep& step, int env, double episode_return, int length);
 
   /// Adds the algorithm's own current values to a row of metrics.
   virtual void set_metrics(Metrics&) {}
@@ -88,29 +84,18 @@ class Learner {
   Hooks hooks_;
   const std::uint32_t learner_;
   EnvPool envs_;
-  TransitionLayout layout_;
-  Replay real_;
-  SacState sac_;
   Metrics metrics_;
-
- private:
-  void end_episode(const PoolStep& step);
-
-  SacWorkspace sac_workspace_;
-  PolicyWorkspace act_workspace_;
-  std::unique_ptr<EnvPool> eval_envs_;
-  std::unique_ptr<PolicyWorkspace> eval_workspace_;
+  int train_return_metric_ = 0;  // declared by the algorithm among its own
 
   std::int64_t env_steps_ = 0;
-  bool exploring_;
+  bool exploring_ = false;
   std::int64_t exploration_end_ = 0;
-  std::vector<SacLosses> losses_;  // of the updates of a step
-  std::vector<float> action_;
-  std::int64_t action_chosen_for_ = -1;  // env step that action_ was computed for ahead of time
-  std::vector<float> pending_;           // records of the running episode, until it is inserted
-  std::int64_t num_episodes_ = 0, num_evaluations_ = 0, num_broken_ = 0;
-  double episode_return_ = 0.0, last_return_ = 0.0;
-  int episode_length_ = 0;
+  std::int64_t num_broken_ = 0;
+
+ private:
+  std::unique_ptr<EnvPool> eval_envs_;
+  std::int64_t num_episodes_ = 0, num_evaluations_ = 0;
+  double last_return_ = 0.0;
   std::vector<double> env_state_;  // staging for checkpoints
 };
 

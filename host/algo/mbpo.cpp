@@ -35,7 +35,7 @@ int rollout_length_at(const std::vector<float>& schedule, int epoch) {
 }
 
 Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index)
-    : Learner(config, stream, std::move(hooks), learner_index),
+    : SacLearner(config, stream, std::move(hooks), learner_index),
       model_(config.model.ensemble_size, layout_, config.model.hidden_size,
              config.model.num_hidden_layers, stream.memory()),
       trainer_(stream, config.model, model_, seed(), learner_index),
@@ -131,12 +131,13 @@ std::size_t Mbpo::model_replay_capacity(int rollout_length) const {
 }
 
 void Mbpo::set_metrics(Metrics& metrics) {
+  SacLearner::set_metrics(metrics);
   metrics.set(first_metric_ + kRolloutLength, rollout_length_);
   metrics.set(first_metric_ + kModelReplaySize, static_cast<double>(imagined_.size()));
 }
 
 nlohmann::json Mbpo::state() {
-  nlohmann::json s = Learner::state();
+  nlohmann::json s = SacLearner::state();
   s["model"] = {{"num_steps", model_.num_steps},
                 {"elites", model_.elites},
                 {"num_fits", num_fits_},
@@ -146,7 +147,7 @@ nlohmann::json Mbpo::state() {
 }
 
 void Mbpo::set_state(const nlohmann::json& s) {
-  Learner::set_state(s);
+  SacLearner::set_state(s);
   const nlohmann::json& m = s.at("model");
   model_.num_steps = m.at("num_steps");
   model_.elites = m.at("elites").get<std::vector<int>>();
@@ -156,7 +157,7 @@ void Mbpo::set_state(const nlohmann::json& s) {
 }
 
 std::vector<TensorRef> Mbpo::weight_tensors() {
-  std::vector<TensorRef> tensors = Learner::weight_tensors();
+  std::vector<TensorRef> tensors = SacLearner::weight_tensors();
   append_tensors(tensors, "model", model_.members);
   append_tensors(tensors, "model.logvar_bounds", model_.logvar_bounds);
   tensors.push_back(tensor_ref("model.input_mean", model_.input_mean));
@@ -165,7 +166,7 @@ std::vector<TensorRef> Mbpo::weight_tensors() {
 }
 
 std::vector<TensorRef> Mbpo::replay_tensors() {
-  std::vector<TensorRef> tensors = Learner::replay_tensors();
+  std::vector<TensorRef> tensors = SacLearner::replay_tensors();
   tensors.push_back(imagined_.tensor("imagined"));
   return tensors;
 }

@@ -1,7 +1,7 @@
 // Model-based policy optimisation (Janner et al. 2019, arXiv:1906.08253).
 #pragma once
 
-#include "host/algo/learner.h"
+#include "host/algo/sac_learner.h"
 #include "host/model/trainer.h"
 #include "kernels/ensemble_step.h"
 #include "kernels/rollout.h"
@@ -12,7 +12,7 @@ namespace mbrl {
 /// and schedule[1], rounded down.
 int rollout_length_at(const std::vector<float>& schedule, int epoch);
 
-class Mbpo : public Learner {
+class Mbpo : public SacLearner {
  public:
   Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index);
 

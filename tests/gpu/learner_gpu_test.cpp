@@ -38,9 +38,14 @@ Config small_config() {
   return c;
 }
 
+std::unique_ptr<SacLearner> make(Stream& stream, const Config& config) {
+  return std::unique_ptr<SacLearner>(
+      dynamic_cast<SacLearner*>(make_learner(config, stream, {}).release()));
+}
+
 // the learner after `steps` environment steps past exploration
-std::unique_ptr<Learner> train(Stream& stream, const Config& config, int steps) {
-  std::unique_ptr<Learner> learner = make_learner(config, stream, {});
+std::unique_ptr<SacLearner> train(Stream& stream, const Config& config, int steps) {
+  std::unique_ptr<SacLearner> learner = make(stream, config);
   while (learner->train_steps() < steps) learner->step();
   return learner;
 }
@@ -85,7 +90,7 @@ TEST_F(LearnerGpuTest, AResumedRunEqualsOneThatWasNotStopped) {
 
   const auto first = train(streams.gpu, config, 13);
   save_checkpoint(directory.path(), *first, config, {});
-  const auto second = make_learner(config, streams.gpu, {});
+  const auto second = make(streams.gpu, config);
   load_checkpoint(find_checkpoint(directory.path()), *second, config);
   while (second->train_steps() < 24) second->step();
 
@@ -102,7 +107,7 @@ TEST_F(LearnerGpuTest, ACheckpointOfTheGpuGoesOnOnTheCpu) {
   const Config config = small_config();
   const auto gpu = train(streams.gpu, config, 3);
   save_checkpoint(directory.path(), *gpu, config, {});
-  const auto cpu = make_learner(config, streams.cpu, {});
+  const auto cpu = make(streams.cpu, config);
   load_checkpoint(find_checkpoint(directory.path()), *cpu, config);
   EXPECT_EQ(to_host(cpu->policy().actor.value), to_host(gpu->policy().actor.value));
   EXPECT_EQ(cpu->real_replay().size(), gpu->real_replay().size());
