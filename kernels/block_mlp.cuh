@@ -400,8 +400,11 @@ class BlockMlp {
           float gradient = value;
           if (layer > 0) {
             const int at = row * l.in_pitch + column;
-            // relu is known by its output, swish by the derivative the forward pass left
-            const float gate = hidden == Activation::kRelu ? (x[at] > 0.0f ? 1.0f : 0.0f) : dz[at];
+            // relu and tanh are known by their output, swish by the derivative the forward pass
+            // left
+            const float gate = hidden == Activation::kRelu   ? (x[at] > 0.0f ? 1.0f : 0.0f)
+                               : hidden == Activation::kTanh ? 1.0f - x[at] * x[at]
+                                                             : dz[at];
             gradient *= gate;
             dz[at] = gradient;
           }

@@ -144,11 +144,12 @@ struct GradientTile {
 };
 
 /// Block `block` of the table's num_blocks(), over the first `rows` rows of the batch. `memory`:
-/// kUpdateSharedBytes. `saved`: what the network's passes left; where `factors` is given, gradients
+/// kUpdateSharedBytes. `saved`: what the network's passes left; step(offset, gradient, decay) takes
+/// each finished gradient; where `factors` is given, gradients
 /// of row i in it are still to be multiplied by factors[i] (shared memory, written by any thread).
-template <Precision kPrecision>
+template <Precision kPrecision, typename Step = ParameterStep<kPrecision>>
 __device__ void update_network(float* memory, const UpdateTable& table, const Saved& saved,
-                               const ParameterStep<kPrecision>& step, int block, int rows,
+                               const Step& step, int block, int rows,
                                const float* factors = nullptr) {
   int layer = 0;
   while (block >= table.first_block[layer + 1]) ++layer;

@@ -1,0 +1,227 @@
+// Tests for kernels/ppo_update.cu: the GPU against its CPU twin.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "cuda/check.h"
+#include "kernels/ppo_update.h"
+#include "tests/support/gpu.h"
+#include "tests/support/ppo_problem.h"
+
+namespace mbrl {
+namespace {
+
+// a problem's state and batch on the GPU
+struct DeviceProblem {
+  explicit DeviceProblem(const PpoProblem& p)
+      : state(PpoProblem(p.shape, Memory::kDevice).state),
+        observation(copy_of(p.observation)),
+        action(copy_of(p.action)),
+        log_prob(copy_of(p.log_prob)),
+        advantage(copy_of(p.advantage)),
+        value_target(copy_of(p.value_target)),
+        shape(p.shape) {}
+
+  template <typename T>
+  static Buffer<T> copy_of(const std::vector<T>& values) {
+    Buffer<T> buffer(values.size(), Memory::kDevice);
+    from_host(buffer, values);
+    return buffer;
+  }
+  PpoBatch batch() const {
+    constexpr int M = PpoProblem::kRows;
+    return {{observation.data(), M, shape.observation_size},
+            {action.data(), M, shape.num_actions()},
+            {log_prob.data(), M, shape.num_log_probs()},
+            {advantage.data(), M},
+            {value_target.data(), M}};
+  }
+
+  PpoState state;
+  Buffer<float> observation, action, log_prob, advantage, value_target;
+  PpoShape shape;
+};
+
+double state_error(const PpoState& gpu, const PpoState& cpu) {
+  double worst = 0.0;
+  const auto compare = [&](const TrainedParameters& a, const TrainedParameters& b) {
+    for (const auto part :
+         {&TrainedParameters::value, &TrainedParameters::m, &TrainedParameters::v}) {
+      const double error = relative_error(a.*part, b.*part);
+      worst = error <= worst ? worst : error;
+    }
+  };
+  compare(gpu.policy, cpu.policy);
+  compare(gpu.log_std, cpu.log_std);
+  compare(gpu.value, cpu.value);
+  return worst;
+}
+
+PpoShape named_shape(const std::string& name) {
+  PpoShape shape = name.starts_with("categorical") ? categorical_shape() : gaussian_shape();
+  if (name.ends_with("alone")) shape.value = false;
+  return shape;
+}
+
+std::vector<PpoLosses> update(Stream& stream, PpoState& state, const PpoBatch& batch,
+                              const std::uint32_t* rows, int num_updates, int B,
+                              const PpoConstants& constants, PpoWorkspace& workspace) {
+  std::vector<PpoLosses> losses(static_cast<std::size_t>(num_updates));
+  ppo_update(stream, losses, state, batch, {rows, num_updates, B}, constants, workspace);
+  return losses;
+}
+
+class PpoUpdateGpuTest : public GpuTest,
+                         public testing::WithParamInterface<std::tuple<std::string, int>> {};
+
+TEST_P(PpoUpdateGpuTest, OneUpdateIsThatOfTheCpu) {
+  const auto& [name, B] = GetParam();
+  for (const float limit : {0.0f, 0.1f}) {
+    PpoProblem cpu(named_shape(name));
+    cpu.constants.max_gradient_norm = limit;
+    DeviceProblem gpu(cpu);
+    TwinStreams streams;
+    const std::vector<std::uint32_t> rows = PpoProblem::rows(1, B);
+    const auto device_rows = DeviceProblem::copy_of(rows);
+    PpoWorkspace a(streams.cpu, cpu.state, B), b(streams.gpu, gpu.state, B);
+    const PpoLosses wanted =
+        update(streams.cpu, cpu.state, cpu.batch(), rows.data(), 1, B, cpu.constants, a)[0];
+    const PpoLosses got =
+        update(streams.gpu, gpu.state, gpu.batch(), device_rows.data(), 1, B, cpu.constants, b)[0];
+    EXPECT_NEAR(got.policy_loss, wanted.policy_loss, 2e-5);
+    EXPECT_NEAR(got.value_loss, wanted.value_loss, 2e-5 * (1.0 + wanted.value_loss));
+    EXPECT_NEAR(got.entropy, wanted.entropy, 2e-5);
+    EXPECT_NEAR(got.approx_kl, wanted.approx_kl, 2e-5);
+    EXPECT_NEAR(got.clip_fraction, wanted.clip_fraction, 1e-6);
+    EXPECT_LT(state_error(gpu.state, cpu.state), 4e-5) << "limit " << limit;
+    EXPECT_EQ(gpu.state.num_updates, 1);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, PpoUpdateGpuTest,
+                         testing::Combine(testing::Values("categorical", "gaussian",
+                                                          "categorical_alone", "gaussian_alone"),
+                                          testing::Values(1, 31, 33, 70)),
+                         [](const auto& test) {
+                           return std::get<0>(test.param) + "_" +
+                                  std::to_string(std::get<1>(test.param));
+                         });
+
+using PpoGpuTest = GpuTest;
+
+TEST_F(PpoGpuTest, WiderThanOneTurnOfTheWarpsAndThreeLayersDeep) {
+  PpoShape shape = gaussian_shape();
+  shape.hidden_sizes = {272, 33, 18};
+  PpoProblem cpu(shape);
+  DeviceProblem gpu(cpu);
+  TwinStreams streams;
+  const std::vector<std::uint32_t> rows = PpoProblem::rows(1, 20);
+  const auto device_rows = DeviceProblem::copy_of(rows);
+  PpoWorkspace a(streams.cpu, cpu.state, 20), b(streams.gpu, gpu.state, 20);
+  update(streams.cpu, cpu.state, cpu.batch(), rows.data(), 1, 20, cpu.constants, a);
+  update(streams.gpu, gpu.state, gpu.batch(), device_rows.data(), 1, 20, cpu.constants, b);
+  EXPECT_LT(state_error(gpu.state, cpu.state), 4e-5);
+}
+
+TEST_F(PpoGpuTest, AGraphRepeatsWhatTheEagerLaunchesDoAndFollowsTheCpu) {
+  for (const char* name : {"categorical", "gaussian"}) {
+    PpoProblem cpu(named_shape(name));
+    DeviceProblem graph(cpu), eager(cpu);
+    TwinStreams with, without;
+    without.gpu.set_use_graphs(false);
+    with.gpu.set_precision(Precision::kBf16);  // changes nothing here
+    PpoWorkspace a(with.gpu, graph.state, 33), b(without.gpu, eager.state, 33),
+        c(with.cpu, cpu.state, 33);
+    // the second call repeats the first one's recording with other rows, constants and advantages;
+    // the third is longer, the last one has fewer rows
+    int call = 0;
+    for (const auto& [num_updates, B] : {std::pair{3, 33}, {3, 33}, {5, 33}, {3, 20}}) {
+      std::vector<std::uint32_t> rows = PpoProblem::rows(num_updates, B);
+      std::rotate(rows.begin(), rows.begin() + call, rows.end());
+      const auto device_rows = DeviceProblem::copy_of(rows);
+      cpu.constants.max_gradient_norm = call == 1 ? 0.05f : 0.0f;
+      cpu.constants.adam.learning_rate = 1e-3f / static_cast<float>(1 + call);
+      cpu.advantage[0] = static_cast<float>(call);
+      graph.advantage = DeviceProblem::copy_of(cpu.advantage);
+      eager.advantage = DeviceProblem::copy_of(cpu.advantage);
+      const auto one = update(with.gpu, graph.state, graph.batch(), device_rows.data(), num_updates,
+                              B, cpu.constants, a);
+      const auto two = update(without.gpu, eager.state, eager.batch(), device_rows.data(),
+                              num_updates, B, cpu.constants, b);
+      const auto wanted =
+          update(with.cpu, cpu.state, cpu.batch(), rows.data(), num_updates, B, cpu.constants, c);
+      for (int i = 0; i < num_updates; ++i) {
+        EXPECT_EQ(one[i].policy_loss, two[i].policy_loss);
+        EXPECT_NEAR(one[i].policy_loss, wanted[i].policy_loss, 1e-4);
+        EXPECT_NEAR(one[i].value_loss, wanted[i].value_loss, 1e-4);
+      }
+      ++call;
+    }
+    EXPECT_EQ(to_host(graph.state.policy.value), to_host(eager.state.policy.value));
+    EXPECT_EQ(to_host(graph.state.log_std.v), to_host(eager.state.log_std.v));
+    EXPECT_EQ(to_host(graph.state.value.m), to_host(eager.state.value.m));
+    EXPECT_EQ(graph.state.num_updates, 14);
+    EXPECT_LT(state_error(graph.state, cpu.state), 2e-3) << name;
+  }
+}
+
+TEST_F(PpoGpuTest, PaddingOfTheArenaStaysZero) {
+  PpoProblem cpu(gaussian_shape());
+  DeviceProblem gpu(cpu);
+  TwinStreams streams;
+  const auto rows = DeviceProblem::copy_of(PpoProblem::rows(3, 33));
+  PpoWorkspace workspace(streams.gpu, gpu.state, 33);
+  update(streams.gpu, gpu.state, gpu.batch(), rows.data(), 3, 33, cpu.constants, workspace);
+  const std::vector<float> values = to_host(gpu.state.policy.value);
+  for (const LayerLayout& l : gpu.state.policy_layout.layers) {
+    for (int o = 0; o < l.out; ++o)
+      for (int i = l.in; i < l.in_pitch; ++i)
+        EXPECT_EQ(values[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i], 0.0f);
+    for (int o = l.out; o < padded(l.out); ++o) EXPECT_EQ(values[l.bias + o], 0.0f);
+  }
+}
+
+TEST_F(PpoGpuTest, LossesThatAreNotFiniteNameThemselvesAndTheUpdate) {
+  PpoProblem cpu(categorical_shape());
+  std::fill(cpu.action.begin(), cpu.action.end(), 5.0f);
+  DeviceProblem gpu(cpu);
+  TwinStreams streams;
+  const auto rows = DeviceProblem::copy_of(PpoProblem::rows(2, 33));
+  PpoWorkspace workspace(streams.gpu, gpu.state, 33);
+  const std::string text = error_text<DataError>([&] {
+    update(streams.gpu, gpu.state, gpu.batch(), rows.data(), 2, 33, cpu.constants, workspace);
+  });
+  EXPECT_TRUE(text.starts_with("ppo: policy loss is nan at policy update 1.")) << text;
+}
+
+TEST_F(PpoGpuTest, ActionsAreThoseOfTheCpu) {
+  for (const char* name : {"categorical", "gaussian", "gaussian_alone"}) {
+    PpoProblem cpu(named_shape(name));
+    DeviceProblem gpu(cpu);
+    TwinStreams streams;
+    for (const bool stochastic : {false, true}) {
+      for (const int N : {1, 7, 9, 40}) {
+        PpoWorkspace a(streams.cpu, cpu.state, 40), b(streams.gpu, gpu.state, 40);
+        const auto act = [&](Stream& stream, const PpoState& state, PpoWorkspace& w) {
+          std::vector<float> action(static_cast<std::size_t>(N * cpu.shape.num_actions()), -9.0f);
+          std::vector<float> log_prob(static_cast<std::size_t>(N * cpu.shape.num_log_probs()));
+          std::vector<float> value(static_cast<std::size_t>(N), -9.0f);
+          ppo_act(stream, state, {cpu.observation.data(), N, cpu.shape.observation_size},
+                  matrix_of(action, cpu.shape.num_actions()),
+                  matrix_of(log_prob, cpu.shape.num_log_probs()), vector_of(value), stochastic,
+                  RandomKey{4, Purpose::kActionNoise, 2}, 77, w);
+          action.insert(action.end(), log_prob.begin(), log_prob.end());
+          action.insert(action.end(), value.begin(), value.end());
+          return action;
+        };
+        const std::vector<float> wanted = act(streams.cpu, cpu.state, a);
+        EXPECT_THAT(act(streams.gpu, gpu.state, b), ElementsNear(doubles(wanted), {4e-6, 4e-6}))
+            << name << " " << N;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mbrl
