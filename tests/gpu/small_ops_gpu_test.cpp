@@ -5,6 +5,7 @@
 #include "kernels/activation.h"
 #include "kernels/adam.h"
 #include "kernels/dense.h"
+#include "kernels/gae.h"
 #include "kernels/gaussian_nll.h"
 #include "kernels/normalizer.h"
 #include "kernels/permutation.h"
@@ -202,6 +203,29 @@ TEST_P(SmallOpsSizesGpuTest, GaussianNllIsThatOfTheCpu) {
   });
   for (const Twin* result : {&loss, &d_mean, &d_raw, &d_high, &d_low})
     EXPECT_LT(result->error(), 2e-6);
+}
+
+TEST_P(SmallOpsSizesGpuTest, AdvantagesAreThoseOfTheCpu) {
+  const int N = GetParam();
+  constexpr int kSteps = 9;
+  TwinStreams streams;
+  Twin reward(kSteps, N, 1), value(kSteps, N, 2), next_value(kSteps, N, 3);
+  Twin terminated(kSteps, N, 4), truncated(kSteps, N, 5), advantage(kSteps, N, 6);
+  Twin target(kSteps, N, 7);
+  for (std::size_t i = 0; i < terminated.cpu.size(); ++i) {
+    terminated.cpu[i] = i % 7 == 3 ? 1.0f : 0.0f;
+    truncated.cpu[i] = i % 5 == 2 ? 1.0f : 0.0f;
+  }
+  terminated.gpu = on_device(terminated.cpu);
+  truncated.gpu = on_device(truncated.cpu);
+  on_both(streams, [&](Stream& s) {
+    gae(s, advantage.matrix(s), target.matrix(s),
+        {reward.matrix(s), value.matrix(s), next_value.matrix(s), terminated.matrix(s),
+         truncated.matrix(s)},
+        0.99f, 0.95f);
+  });
+  EXPECT_EQ(to_host(advantage.gpu), to_host(advantage.cpu));
+  EXPECT_EQ(to_host(target.gpu), to_host(target.cpu));
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, SmallOpsSizesGpuTest, testing::Values(1, 31, 33, 257));
