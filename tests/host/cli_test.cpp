@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "tests/host/config/config_errors.h"
@@ -178,6 +181,32 @@ TEST_F(CliTest, ADeviceThatDoesNotExistIsAUsageError) {
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.error,
               HasSubstr("--device tpu is unknown; expected auto, cpu, cuda or cuda:N"));
+}
+
+// two arms of runs that rise to 10 and to 20, one step of evaluation apart
+class CompareTest : public CliTest {
+ protected:
+  void SetUp() override {
+    for (const char* arm : {"a", "b"}) std::filesystem::create_directory(folder_.path() / arm);
+    folder_.write("a/seed-0.csv", "env_steps,r\n0,0\n100,10\n200,10\n");
+    folder_.write("a/seed-1.csv", "env_steps,r\n0,2\n100,12\n200,12\n300,50\n");
+    folder_.write("b/seed-0.csv", "env_steps,r\n0,4\n100,14\n200,14\n");
+    folder_.write("b/seed-1.csv", "env_steps,r\n0,6\n200,16\n");
+  }
+};
+
+TEST_F(CompareTest, PlotDrawsAPanelForEachColumn) {
+  folder_.write("t.csv", "env_steps,r,ratio\n0,0,0.05\n100,10,0.5\n");
+  const Outcome outcome =
+      run("plot --columns r,ratio --band sd --x share --title Both two.svg ours=t.csv");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  const std::string svg = read((folder_.path() / "two.svg").string());
+  EXPECT_THAT(svg, HasSubstr(">Both</text>"));
+  EXPECT_THAT(svg, HasSubstr(">ratio</text>"));
+  EXPECT_THAT(svg, HasSubstr("width=\"1040\""));
+  EXPECT_THAT(svg, HasSubstr(">0.8</text>")) << "x is a share";
+  EXPECT_EQ(run("plot --column r one.svg a b").exit_code, 0);
+  EXPECT_EQ(run("plot one.svg t.csv --band quartiles").exit_code, 2);
 }
 
 }  // namespace
