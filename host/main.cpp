@@ -110,6 +110,7 @@ int main(int argc, char** argv) {
   mbrl::add_envs(program);
   mbrl::add_doctor(program);
   mbrl::add_plot(program);
+  mbrl::add_compare(program);
 
   try {
     check_subcommand(program, argc, argv);

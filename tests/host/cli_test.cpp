@@ -195,6 +195,50 @@ class CompareTest : public CliTest {
   }
 };
 
+TEST_F(CompareTest, MeansOverTheCurveUpToTheCommonEnd) {
+  const Outcome outcome = run("compare ours=a theirs=b --column r --json");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  const auto result = nlohmann::json::parse(outcome.output);
+  EXPECT_EQ(result.at("steps"), (std::vector<double>{0, 200}));
+  EXPECT_EQ(result.at("a").at("name"), "ours");
+  EXPECT_EQ(result.at("a").at("values"), (std::vector<double>{7.5, 9.5}));
+  EXPECT_EQ(result.at("b").at("values"), (std::vector<double>{11.5, 11}));
+  EXPECT_EQ(result.at("a").at("mean"), 8.5);
+  EXPECT_EQ(result.at("welch").at("difference"), -2.75);
+  // squared errors 1 and 1/16: t = -2.75 / sqrt(17/16)
+  EXPECT_NEAR(result.at("welch").at("t").get<double>(), -2.75 / std::sqrt(1.0625), 1e-12);
+}
+
+TEST_F(CompareTest, TheLastEvaluationUpToAStep) {
+  const Outcome outcome = run("compare a b --column r --json --window last --to 150");
+  const auto result = nlohmann::json::parse(outcome.output);
+  EXPECT_EQ(result.at("a").at("values"), (std::vector<double>{10, 12}));
+  EXPECT_EQ(result.at("b").at("values"), (std::vector<double>{14, 6}));
+}
+
+TEST_F(CompareTest, PrintsATableOfBothArms) {
+  const Outcome outcome = run("compare a b --column r");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(outcome.output, HasSubstr("r of each run: its mean over steps 0 to 200"));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("\na +2 +8.50 +1.41 +8.50 +7.50 to 9.50\n"));
+  EXPECT_THAT(outcome.output, HasSubstr("a - b: -2.75, 95 % interval "));
+  EXPECT_THAT(outcome.output, HasSubstr("Welch's two-sided t-test: p = "));
+}
+
+TEST_F(CompareTest, ArmsThatCannotBeComparedAreErrors) {
+  const Outcome one = run("compare a b/seed-0.csv --column r");
+  EXPECT_EQ(one.exit_code, 4);
+  EXPECT_THAT(one.error,
+              StartsWith("Welch's test: seed-0.csv has 1 run; a variance needs at least"));
+  folder_.write("late.csv", "env_steps,r\n500,1\n600,2\n");
+  const Outcome apart = run("compare a late.csv --column r");
+  EXPECT_EQ(apart.exit_code, 4);
+  EXPECT_EQ(apart.error,
+            "compare: the runs have no step in common: the latest begins at step 500, and 200 is "
+            "where the range ends. Leave out runs that have only begun.\n");
+  EXPECT_EQ(run("compare a b --window middle").exit_code, 2);
+}
+
 TEST_F(CompareTest, PlotDrawsAPanelForEachColumn) {
   folder_.write("t.csv", "env_steps,r,ratio\n0,0,0.05\n100,10,0.5\n");
   const Outcome outcome =
