@@ -111,6 +111,7 @@ int main(int argc, char** argv) {
   mbrl::add_doctor(program);
   mbrl::add_plot(program);
   mbrl::add_compare(program);
+  mbrl::add_bound(program);
 
   try {
     check_subcommand(program, argc, argv);

@@ -22,5 +22,6 @@ void add_envs(CLI::App& program);
 void add_doctor(CLI::App& program);
 void add_plot(CLI::App& program);
 void add_compare(CLI::App& program);
+void add_bound(CLI::App& program);
 
 }  // namespace mbrl

@@ -253,5 +253,27 @@ TEST_F(CompareTest, PlotDrawsAPanelForEachColumn) {
   EXPECT_EQ(run("plot one.svg t.csv --band quartiles").exit_code, 2);
 }
 
+TEST_F(CliTest, BoundPrintsARatioForEachNumberOfRealSamples) {
+  const Outcome outcome =
+      run("bound --actions 10 --from 1000 --to 1e6 --points 4 --json --svg bound.svg");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  const auto rows = nlohmann::json::parse(outcome.output).at("rows");
+  ASSERT_EQ(rows.size(), 4u);
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(rows[i].at("num_real").get<double>(), 1000 * std::pow(10.0, i));
+  EXPECT_LT(rows[0].at("best_ratio").get<double>(), rows[1].at("best_ratio").get<double>());
+  EXPECT_EQ(rows[3].at("best_ratio"), 1.0);
+  EXPECT_THAT(read((folder_.path() / "bound.svg").string()), HasSubstr(">best real ratio</text>"));
+  EXPECT_THAT(run("bound").output, HasSubstr("N_real  best ratio"));
+}
+
+TEST_F(CliTest, BoundRefusesImpossibleConstants) {
+  const Outcome outcome = run("bound --gamma 1");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.error, "bound: gamma is 1; expected a number in (0, 1).\n");
+  EXPECT_EQ(run("bound --from 2000 --to 1000").error,
+            "bound: --from is 2000, --to 1000; expected from <= to.\n");
+}
+
 }  // namespace
 }  // namespace mbrl
