@@ -275,5 +275,32 @@ TEST_F(CliTest, BoundRefusesImpossibleConstants) {
             "bound: --from is 2000, --to 1000; expected from <= to.\n");
 }
 
+// a run of seconds: a tiny model after two fits
+constexpr const char* kTinyRun =
+    "run smoke --device cpu --threads 1 name=tiny loop.num_env_steps=420 model.max_epochs=2 "
+    "model.hidden_size=16 rollout.batch_size=100 sac.updates_per_step=1 'sac.hidden_sizes=[16,16]'";
+
+TEST_F(CliTest, EvalPrintsAndDrawsTheErrorsOfTheModel) {
+  ASSERT_EQ(run(kTinyRun).exit_code, 0);
+  const Outcome outcome = run("eval runs/tiny --device cpu --model-error 500 --svg error.svg");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(outcome.output, HasSubstr("\n500 fresh transitions, "));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("half-normal fit: sigma [0-9.]+, "
+                                                     "Kolmogorov-Smirnov distance 0\\.[0-9]+"));
+  EXPECT_THAT(read((folder_.path() / "error.svg").string()), HasSubstr("half-normal, sigma "));
+  EXPECT_THAT(run("eval runs/tiny --device cpu --model-error").output,
+              HasSubstr("\n10000 fresh transitions, "));
+  EXPECT_EQ(run("eval runs/tiny --svg error.svg").exit_code, 2) << "--svg needs --model-error";
+}
+
+TEST_F(CliTest, EvalOfARunWithoutAModelHasNoModelErrors) {
+  ASSERT_EQ(run(std::string(kTinyRun) + " algorithm=sac loop.real_ratio=1").exit_code, 0);
+  const Outcome outcome = run("eval runs/tiny --device cpu --model-error");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.error,
+            "eval --model-error: runs/tiny was trained by sac, which learns no model; expected a "
+            "run of mbpo.\n");
+}
+
 }  // namespace
 }  // namespace mbrl
