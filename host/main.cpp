@@ -110,6 +110,8 @@ int main(int argc, char** argv) {
   mbrl::add_envs(program);
   mbrl::add_doctor(program);
   mbrl::add_plot(program);
+  mbrl::add_compare(program);
+  mbrl::add_bound(program);
 
   try {
     check_subcommand(program, argc, argv);

@@ -6,7 +6,7 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-packages_build="cmake g++ ninja-build git libdnnl-dev libmujoco-dev libbullet-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev"
+packages_build="cmake g++ ninja-build git libdnnl-dev libmujoco-dev libbullet-dev libboost-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev"
 packages_test="libgtest-dev libgmock-dev libboost-context-dev"
 
 # install_packages NAME...: those that are missing; needs root, else says what to run

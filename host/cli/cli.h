@@ -21,5 +21,7 @@ void add_config(CLI::App& program);
 void add_envs(CLI::App& program);
 void add_doctor(CLI::App& program);
 void add_plot(CLI::App& program);
+void add_compare(CLI::App& program);
+void add_bound(CLI::App& program);
 
 }  // namespace mbrl

@@ -1,23 +1,98 @@
-// mbrl_gpu eval: episodes of a saved policy.
+// mbrl_gpu eval: episodes of a saved policy, or the errors of the model saved with it.
 #include <fmt/format.h>
 
 #include <memory>
 
+#include "cuda/check.h"
+#include "host/algo/mbpo.h"
 #include "host/cli/cli.h"
+#include "host/io/output_file.h"
+#include "host/io/svg_plot.h"
 #include "host/run/checkpoints.h"
+#include "host/run/model_error.h"
 #include "host/run/open_device.h"
+#include "host/stats/half_normal.h"
+#include "host/stats/summary.h"
 
 namespace mbrl {
+namespace {
+
+struct Options {
+  std::string run, svg;
+  std::string device = "auto";
+  int num_episodes = 10;
+  int num_threads = 0;
+  int num_transitions = 10000;
+};
+
+void print_episodes(Learner& learner, int num_episodes) {
+  const Evaluation evaluation = learner.evaluate(num_episodes);
+  for (std::size_t i = 0; i < evaluation.returns.size(); ++i)
+    fmt::print("episode {:3}: return {:10.2f}, length {:5}\n", i, evaluation.returns[i],
+               evaluation.lengths[i]);
+  fmt::print("mean return {:.2f}, standard deviation {:.2f}, mean length {:.1f}, {} episodes\n",
+             evaluation.mean_return(), evaluation.std_return(), evaluation.mean_length(),
+             evaluation.returns.size());
+}
+
+// densities of errors and of the half-normal distribution fitted to them
+std::string figure(const std::string& title, const Histogram& h, const HalfNormalFit& fit, int n) {
+  std::vector<double> heights;
+  for (std::size_t i = 0; i < h.counts.size(); ++i)
+    heights.push_back(h.counts[i] / (n * (h.edges[i + 1] - h.edges[i])));
+  PlotSeries curve{.name = fmt::format("half-normal, sigma {:.4g}", fit.sigma), .x = {}, .y = {}};
+  constexpr int kPoints = 200;
+  for (int i = 0; i <= kPoints; ++i) {
+    curve.x.push_back(h.edges.back() * i / kPoints);
+    curve.y.push_back(half_normal_density(curve.x.back(), fit.sigma));
+  }
+  return svg_plot(
+      {.title = title,
+       .x_label = "model error, distance of predicted from real next observation",
+       .y_label = "density",
+       .series = {histogram_series(fmt::format("{} transitions", n), h.edges, heights), curve}});
+}
+
+void print_model_errors(Stream& stream, const Learner& learner, const Options& o) {
+  const auto* mbpo = dynamic_cast<const Mbpo*>(&learner);
+  if (mbpo == nullptr)
+    throw ConfigError(
+        fmt::format("eval --model-error: {} was trained by {}, which learns no model; expected a "
+                    "run of mbpo.",
+                    o.run, learner.config().algorithm));
+  const std::vector<double> errors = model_errors(stream, *mbpo, o.num_transitions);
+  const HalfNormalFit fit = fit_half_normal(errors);
+  // a few large errors would squeeze the bins: the largest twentieth is counted, not drawn
+  const Histogram h = histogram(errors, quantile(errors, 0.95), 30);
+
+  const auto n = static_cast<double>(errors.size());
+  fmt::print("\n{:>22}  {:>7}  {:>7}  {:>11}\n", "model error", "count", "share", "half-normal");
+  for (std::size_t i = 0; i < h.counts.size(); ++i)
+    fmt::print(
+        "{:>9.4g} to {:>9.4g}  {:>7}  {:>7.4f}  {:>11.4f}\n", h.edges[i], h.edges[i + 1],
+        h.counts[i], h.counts[i] / n,
+        half_normal_share(h.edges[i + 1], fit.sigma) - half_normal_share(h.edges[i], fit.sigma));
+  fmt::print("{:>9.4g} and {:>8}  {:>7}  {:>7.4f}  {:>11.4f}\n", h.edges.back(), "more",
+             h.num_above, h.num_above / n, 1.0 - half_normal_share(h.edges.back(), fit.sigma));
+  fmt::print(
+      "\n{} fresh transitions, each predicted by the mean of one elite, drawn as in rollouts\n"
+      "mean error {:.4g}, median {:.4g}, largest {:.4g}, in units of the observation\n"
+      "half-normal fit: sigma {:.4g}, Kolmogorov-Smirnov distance {:.4f}\n",
+      errors.size(), mean_of(errors), quantile(errors, 0.5), quantile(errors, 1.0), fit.sigma,
+      fit.distance);
+  if (!o.svg.empty()) {
+    const std::string title =
+        fmt::format("{} after {} steps", learner.config().env.name, learner.env_steps());
+    write_file_atomically(o.svg, figure(title, h, fit, static_cast<int>(errors.size())));
+  }
+}
+
+}  // namespace
 
 void add_eval(CLI::App& program) {
-  struct Options {
-    std::string run;
-    std::string device = "auto";
-    int num_episodes = 10;
-    int num_threads = 0;
-  };
   const auto o = std::make_shared<Options>();
-  CLI::App* eval = program.add_subcommand("eval", "Evaluate the policy of a run or checkpoint");
+  CLI::App* eval =
+      program.add_subcommand("eval", "Evaluate the policy of a run or checkpoint, or its model");
   eval->add_option("run", o->run, "a run directory or a checkpoint folder")->required();
   eval->add_option("--episodes", o->num_episodes, "number of episodes")
       ->check(CLI::Range(1, 100000))
@@ -26,7 +101,16 @@ void add_eval(CLI::App& program) {
   eval->add_option("--threads", o->num_threads, "host threads; 0: all cores this process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  eval->callback([o] {
+  CLI::Option* model_error =
+      eval->add_option("--model-error", o->num_transitions,
+                       "errors of the learned model on N fresh transitions instead of episodes")
+          ->expected(0, 1)
+          ->type_name("[N]")
+          ->check(CLI::Range(1, 10000000))
+          ->default_str("10000");
+  eval->add_option("--svg", o->svg, "draw the histogram of these errors into this file")
+      ->needs(model_error);
+  eval->callback([o, model_error] {
     const std::filesystem::path path = find_checkpoint(o->run);
     const Config config = checkpoint_config(path);
     ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
@@ -36,14 +120,12 @@ void add_eval(CLI::App& program) {
     OpenDevice device(o->device, device_config, pool);
     const auto learner = make_learner(config, device.stream, {});
     load_checkpoint(path, *learner, config);
-    const Evaluation evaluation = learner->evaluate(o->num_episodes);
     fmt::print("checkpoint {}\nenvironment {}\n", path.string(), config.env.name);
-    for (std::size_t i = 0; i < evaluation.returns.size(); ++i)
-      fmt::print("episode {:3}: return {:10.2f}, length {:5}\n", i, evaluation.returns[i],
-                 evaluation.lengths[i]);
-    fmt::print("mean return {:.2f}, standard deviation {:.2f}, mean length {:.1f}, {} episodes\n",
-               evaluation.mean_return(), evaluation.std_return(), evaluation.mean_length(),
-               evaluation.returns.size());
+    if (model_error->count() > 0) {
+      print_model_errors(device.stream, *learner, *o);
+    } else {
+      print_episodes(*learner, o->num_episodes);
+    }
   });
 }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                     "#56b4e9", "#e69f00", "#555555"};
 
-constexpr int kFontSize = 13, kLetterWidth = 7, kLegendRow = 20;  // pixels
+constexpr int kFontSize = 13, kLetterWidth = 7, kLegendRow = 20, kTitleHeight = 32;  // pixels
 
 std::string escaped(const std::string& text) {
   std::string safe;
@@ -208,8 +208,11 @@ struct LegendEntry {
   int row;
 };
 
-// names left to right, in as many rows as they need
+// names left to right, in as many rows as they need; none if no series has a name
 std::vector<LegendEntry> legend_layout(const Plot& plot) {
+  if (std::all_of(plot.series.begin(), plot.series.end(),
+                  [](const PlotSeries& series) { return series.name.empty(); }))
+    return {};
   std::vector<LegendEntry> entries;
   double x = 70;
   int row = 0;
@@ -223,6 +226,37 @@ std::vector<LegendEntry> legend_layout(const Plot& plot) {
     x += width + 10;
   }
   return entries;
+}
+
+// everything of a plot but the file around it
+std::string drawing(const Plot& plot) {
+  const std::vector<LegendEntry> legend = legend_layout(plot);
+  const Frame frame = make_frame(plot, legend.empty() ? 0 : legend.back().row + 1);
+  std::string svg = axes(plot, frame);
+
+  // all bands first: a line stays visible under another's band
+  const auto colour = [](std::size_t i) { return kColours[i % std::size(kColours)]; };
+  for (std::size_t i = 0; i < plot.series.size(); ++i)
+    if (has_band(plot.series[i])) svg += band_path(plot.series[i], frame, colour(i));
+  for (std::size_t i = 0; i < plot.series.size(); ++i)
+    svg += line_path(plot.series[i], frame, colour(i));
+
+  for (std::size_t i = 0; i < legend.size(); ++i) {
+    const double y = frame.bottom + 60 + kLegendRow * legend[i].row;
+    svg += fmt::format("<path d=\"M{:.1f},{:.1f}h28\" stroke=\"{}\" stroke-width=\"2\"{}/>\n",
+                       legend[i].x, y - 4, colour(i), dashes(plot.series[i]));
+    svg += text_at(legend[i].x + 34, y, "start", plot.series[i].name);
+  }
+  return svg;
+}
+
+std::string svg_file(int width, int height, const std::string& content) {
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} "
+      "{1}\" "
+      "font-family=\"sans-serif\" font-size=\"{2}\" fill=\"#333333\">\n"
+      "<rect width=\"{0}\" height=\"{1}\" fill=\"#ffffff\"/>\n{3}</svg>\n",
+      width, height, kFontSize, content);
 }
 
 }  // namespace
@@ -279,31 +313,46 @@ std::string tick_text(double value) {
   return fmt::format("{:.4g}", value);
 }
 
-std::string svg_plot(const Plot& plot) {
-  const std::vector<LegendEntry> legend = legend_layout(plot);
-  const Frame frame = make_frame(plot, legend.empty() ? 0 : legend.back().row + 1);
-  std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} "
-      "{1}\" "
-      "font-family=\"sans-serif\" font-size=\"{2}\" fill=\"#333333\">\n"
-      "<rect width=\"{0}\" height=\"{1}\" fill=\"#ffffff\"/>\n",
-      plot.width, plot.height, kFontSize);
-  svg += axes(plot, frame);
+std::string svg_plot(const Plot& plot) { return svg_file(plot.width, plot.height, drawing(plot)); }
 
-  // all bands first: a line stays visible under another's band
-  const auto colour = [](std::size_t i) { return kColours[i % std::size(kColours)]; };
-  for (std::size_t i = 0; i < plot.series.size(); ++i)
-    if (has_band(plot.series[i])) svg += band_path(plot.series[i], frame, colour(i));
-  for (std::size_t i = 0; i < plot.series.size(); ++i)
-    svg += line_path(plot.series[i], frame, colour(i));
-
-  for (std::size_t i = 0; i < plot.series.size(); ++i) {
-    const double y = frame.bottom + 60 + kLegendRow * legend[i].row;
-    svg += fmt::format("<path d=\"M{:.1f},{:.1f}h28\" stroke=\"{}\" stroke-width=\"2\"{}/>\n",
-                       legend[i].x, y - 4, colour(i), dashes(plot.series[i]));
-    svg += text_at(legend[i].x + 34, y, "start", plot.series[i].name);
+std::string svg_panels(const std::vector<Plot>& panels, int num_columns, const std::string& title) {
+  if (panels.empty()) throw DataError(fmt::format("plot {}: there are no panels to draw.", title));
+  // cells of one size: that of the largest panel
+  int width = 0, height = 0;
+  for (const Plot& panel : panels) {
+    width = std::max(width, panel.width);
+    height = std::max(height, panel.height);
   }
-  return svg + "</svg>\n";
+  const int count = static_cast<int>(panels.size()), columns = std::clamp(num_columns, 1, count),
+            rows = (count + columns - 1) / columns, top = title.empty() ? 0 : kTitleHeight;
+  std::string svg;
+  if (!title.empty())
+    svg += text_at(0.5 * columns * width, 24, "middle", title, " font-size=\"18\"");
+  for (int i = 0; i < count; ++i)
+    svg += fmt::format("<g transform=\"translate({} {})\">\n{}</g>\n", i % columns * width,
+                       top + i / columns * height, drawing(panels[i]));
+  return svg_file(columns * width, top + rows * height, svg);
+}
+
+PlotSeries histogram_series(const std::string& name, const std::vector<double>& edges,
+                            const std::vector<double>& heights) {
+  if (edges.size() != heights.size() + 1)
+    throw ShapeError(fmt::format("histogram_series: {} has {} edges for {} bars.", name,
+                                 edges.size(), heights.size()));
+  PlotSeries series{.name = name, .x = {}, .y = {}};
+  const auto point = [&](double x, double y) {
+    series.x.push_back(x);
+    series.y.push_back(y);
+  };
+  point(edges.front(), 0.0);
+  for (std::size_t i = 0; i < heights.size(); ++i) {
+    point(edges[i], heights[i]);
+    point(edges[i + 1], heights[i]);
+  }
+  point(edges.back(), 0.0);
+  series.low.assign(series.y.size(), 0.0);
+  series.high = series.y;
+  return series;
 }
 
 }  // namespace mbrl

@@ -8,7 +8,7 @@
 namespace mbrl {
 
 /// A line, with a band around it if `low` and `high` are given. A point whose y is not finite is a
-/// gap.
+/// gap. The legend holds the names; a plot whose series have none has no legend.
 struct PlotSeries {
   std::string name;
   std::vector<double> x, y;
@@ -38,6 +38,19 @@ PlotSeries series_over_runs(const std::string& name, const std::vector<double>& 
 /// Errors   ShapeError if the arrays of a series differ in length, DataError if there is nothing to
 /// draw.
 std::string svg_plot(const Plot& plot);
+
+/// Several plots in one file, each with axes and legend of its own: row by row, `num_columns` side
+/// by side, in cells of the largest one's size, under a common title unless it is empty.
+///
+/// Errors   those of svg_plot; DataError if there is no panel.
+std::string svg_panels(const std::vector<Plot>& panels, int num_columns, const std::string& title);
+
+/// A histogram as a series: its outline, filled down to 0.
+///
+/// Shapes   edges: one more than heights, rising.
+/// Errors   ShapeError if not.
+PlotSeries histogram_series(const std::string& name, const std::vector<double>& edges,
+                            const std::vector<double>& heights);
 
 /// Multiples of 1, 2 or 5 times a power of ten inside [low, high], about `count` of them.
 std::vector<double> nice_ticks(double low, double high, int count);

@@ -6,6 +6,7 @@
 
 #include "host/algo/mbpo.h"
 #include "host/run/checkpoints.h"
+#include "host/run/model_error.h"
 #include "tests/support/gpu.h"
 #include "tests/support/temporary_directory.h"
 
@@ -123,6 +124,20 @@ TEST_F(LearnerGpuTest, PlainSacRunsToo) {
   const auto cpu = train(streams.cpu, config, 4);
   const auto gpu = train(streams.gpu, config, 4);
   EXPECT_LT(relative_error(gpu->policy().actor.value, cpu->policy().actor.value), 1e-3);
+}
+
+// the weights cross to the host, where both predict; actions differ by rounding
+TEST_F(LearnerGpuTest, ErrorsOfItsModelAreThoseOfTheSameModelOnTheCpu) {
+  TwinStreams streams;
+  const TemporaryDirectory folder;
+  const auto gpu = train(streams.gpu, small_config(), 4);
+  save_checkpoint(folder.path(), *gpu, small_config(), {});
+  const auto cpu = make_learner(small_config(), streams.cpu, {});
+  load_checkpoint(find_checkpoint(folder.path()), *cpu, small_config());
+  const auto got = model_errors(streams.gpu, dynamic_cast<const Mbpo&>(*gpu), 30),
+             wanted = model_errors(streams.cpu, dynamic_cast<const Mbpo&>(*cpu), 30);
+  ASSERT_EQ(got.size(), 30u);
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-4) << i;
 }
 
 }  // namespace

@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "tests/host/config/config_errors.h"
@@ -178,6 +181,125 @@ TEST_F(CliTest, ADeviceThatDoesNotExistIsAUsageError) {
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.error,
               HasSubstr("--device tpu is unknown; expected auto, cpu, cuda or cuda:N"));
+}
+
+// two arms of runs that rise to 10 and to 20, one step of evaluation apart
+class CompareTest : public CliTest {
+ protected:
+  void SetUp() override {
+    for (const char* arm : {"a", "b"}) std::filesystem::create_directory(folder_.path() / arm);
+    folder_.write("a/seed-0.csv", "env_steps,r\n0,0\n100,10\n200,10\n");
+    folder_.write("a/seed-1.csv", "env_steps,r\n0,2\n100,12\n200,12\n300,50\n");
+    folder_.write("b/seed-0.csv", "env_steps,r\n0,4\n100,14\n200,14\n");
+    folder_.write("b/seed-1.csv", "env_steps,r\n0,6\n200,16\n");
+  }
+};
+
+TEST_F(CompareTest, MeansOverTheCurveUpToTheCommonEnd) {
+  const Outcome outcome = run("compare ours=a theirs=b --column r --json");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  const auto result = nlohmann::json::parse(outcome.output);
+  EXPECT_EQ(result.at("steps"), (std::vector<double>{0, 200}));
+  EXPECT_EQ(result.at("a").at("name"), "ours");
+  EXPECT_EQ(result.at("a").at("values"), (std::vector<double>{7.5, 9.5}));
+  EXPECT_EQ(result.at("b").at("values"), (std::vector<double>{11.5, 11}));
+  EXPECT_EQ(result.at("a").at("mean"), 8.5);
+  EXPECT_EQ(result.at("welch").at("difference"), -2.75);
+  // squared errors 1 and 1/16: t = -2.75 / sqrt(17/16)
+  EXPECT_NEAR(result.at("welch").at("t").get<double>(), -2.75 / std::sqrt(1.0625), 1e-12);
+}
+
+TEST_F(CompareTest, TheLastEvaluationUpToAStep) {
+  const Outcome outcome = run("compare a b --column r --json --window last --to 150");
+  const auto result = nlohmann::json::parse(outcome.output);
+  EXPECT_EQ(result.at("a").at("values"), (std::vector<double>{10, 12}));
+  EXPECT_EQ(result.at("b").at("values"), (std::vector<double>{14, 6}));
+}
+
+TEST_F(CompareTest, PrintsATableOfBothArms) {
+  const Outcome outcome = run("compare a b --column r");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(outcome.output, HasSubstr("r of each run: its mean over steps 0 to 200"));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("\na +2 +8.50 +1.41 +8.50 +7.50 to 9.50\n"));
+  EXPECT_THAT(outcome.output, HasSubstr("a - b: -2.75, 95 % interval "));
+  EXPECT_THAT(outcome.output, HasSubstr("Welch's two-sided t-test: p = "));
+}
+
+TEST_F(CompareTest, ArmsThatCannotBeComparedAreErrors) {
+  const Outcome one = run("compare a b/seed-0.csv --column r");
+  EXPECT_EQ(one.exit_code, 4);
+  EXPECT_THAT(one.error,
+              StartsWith("Welch's test: seed-0.csv has 1 run; a variance needs at least"));
+  folder_.write("late.csv", "env_steps,r\n500,1\n600,2\n");
+  const Outcome apart = run("compare a late.csv --column r");
+  EXPECT_EQ(apart.exit_code, 4);
+  EXPECT_EQ(apart.error,
+            "compare: the runs have no step in common: the latest begins at step 500, and 200 is "
+            "where the range ends. Leave out runs that have only begun.\n");
+  EXPECT_EQ(run("compare a b --window middle").exit_code, 2);
+}
+
+TEST_F(CompareTest, PlotDrawsAPanelForEachColumn) {
+  folder_.write("t.csv", "env_steps,r,ratio\n0,0,0.05\n100,10,0.5\n");
+  const Outcome outcome =
+      run("plot --columns r,ratio --band sd --x share --title Both two.svg ours=t.csv");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  const std::string svg = read((folder_.path() / "two.svg").string());
+  EXPECT_THAT(svg, HasSubstr(">Both</text>"));
+  EXPECT_THAT(svg, HasSubstr(">ratio</text>"));
+  EXPECT_THAT(svg, HasSubstr("width=\"1040\""));
+  EXPECT_THAT(svg, HasSubstr(">0.8</text>")) << "x is a share";
+  EXPECT_EQ(run("plot --column r one.svg a b").exit_code, 0);
+  EXPECT_EQ(run("plot one.svg t.csv --band quartiles").exit_code, 2);
+}
+
+TEST_F(CliTest, BoundPrintsARatioForEachNumberOfRealSamples) {
+  const Outcome outcome =
+      run("bound --actions 10 --from 1000 --to 1e6 --points 4 --json --svg bound.svg");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  const auto rows = nlohmann::json::parse(outcome.output).at("rows");
+  ASSERT_EQ(rows.size(), 4u);
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(rows[i].at("num_real").get<double>(), 1000 * std::pow(10.0, i));
+  EXPECT_LT(rows[0].at("best_ratio").get<double>(), rows[1].at("best_ratio").get<double>());
+  EXPECT_EQ(rows[3].at("best_ratio"), 1.0);
+  EXPECT_THAT(read((folder_.path() / "bound.svg").string()), HasSubstr(">best real ratio</text>"));
+  EXPECT_THAT(run("bound").output, HasSubstr("N_real  best ratio"));
+}
+
+TEST_F(CliTest, BoundRefusesImpossibleConstants) {
+  const Outcome outcome = run("bound --gamma 1");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.error, "bound: gamma is 1; expected a number in (0, 1).\n");
+  EXPECT_EQ(run("bound --from 2000 --to 1000").error,
+            "bound: --from is 2000, --to 1000; expected from <= to.\n");
+}
+
+// a run of seconds: a tiny model after two fits
+constexpr const char* kTinyRun =
+    "run smoke --device cpu --threads 1 name=tiny loop.num_env_steps=420 model.max_epochs=2 "
+    "model.hidden_size=16 rollout.batch_size=100 sac.updates_per_step=1 'sac.hidden_sizes=[16,16]'";
+
+TEST_F(CliTest, EvalPrintsAndDrawsTheErrorsOfTheModel) {
+  ASSERT_EQ(run(kTinyRun).exit_code, 0);
+  const Outcome outcome = run("eval runs/tiny --device cpu --model-error 500 --svg error.svg");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(outcome.output, HasSubstr("\n500 fresh transitions, "));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("half-normal fit: sigma [0-9.]+, "
+                                                     "Kolmogorov-Smirnov distance 0\\.[0-9]+"));
+  EXPECT_THAT(read((folder_.path() / "error.svg").string()), HasSubstr("half-normal, sigma "));
+  EXPECT_THAT(run("eval runs/tiny --device cpu --model-error").output,
+              HasSubstr("\n10000 fresh transitions, "));
+  EXPECT_EQ(run("eval runs/tiny --svg error.svg").exit_code, 2) << "--svg needs --model-error";
+}
+
+TEST_F(CliTest, EvalOfARunWithoutAModelHasNoModelErrors) {
+  ASSERT_EQ(run(std::string(kTinyRun) + " algorithm=sac loop.real_ratio=1").exit_code, 0);
+  const Outcome outcome = run("eval runs/tiny --device cpu --model-error");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.error,
+            "eval --model-error: runs/tiny was trained by sac, which learns no model; expected a "
+            "run of mbpo.\n");
 }
 
 }  // namespace

@@ -48,6 +48,66 @@ TEST(SvgPlotTest, SeriesOverRunsIsMeanAndBand) {
   EXPECT_THAT(range.high, ElementsAre(3, 8));
 }
 
+TEST(SvgPlotTest, AShareOfTheRunHasTicksOfTenthsOrFifths) {
+  EXPECT_THAT(nice_ticks(0, 1, 7), ElementsAre(0, 0.2, 0.4, testing::DoubleEq(0.6), 0.8, 1));
+  EXPECT_EQ(tick_text(3 * 0.2), "0.6");
+}
+
+TEST(SvgPlotTest, AMeanWithDeviationIsABandOfItsOwnHeight) {
+  // runs {1, 3} and {3, 7}: means 2 and 5, deviations sqrt 2 and 2 sqrt 2; the axis is 0.586..7.828
+  const PlotSeries series = series_over_runs("s", {0, 1}, {{1, 3}, {3, 7}}, Band::kStd);
+  EXPECT_THAT(series.low, ElementsAre(2 - std::sqrt(2.0), 5 - std::sqrt(8.0)));
+  EXPECT_THAT(series.high, ElementsAre(2 + std::sqrt(2.0), 5 + std::sqrt(8.0)));
+  const std::string svg = svg_plot({.title = "", .x_label = "", .y_label = "", .series = {series}});
+  EXPECT_THAT(svg, HasSubstr("<polygon points=\"70.0,249.7 700.0,40.0 700.0,308.7 70.0,384.0\""));
+}
+
+TEST(SvgPlotTest, PanelsStandSideBySideThenBelow) {
+  const auto panel = [](const std::string& name, double y) {
+    return Plot{.title = name,
+                .x_label = "x",
+                .y_label = "y",
+                .series = {{.name = "s", .x = {0, 1}, .y = {0, y}}},
+                .width = 400,
+                .height = 300};
+  };
+  const std::vector<Plot> panels{panel("a", 1), panel("b", 20), panel("c", 300)};
+  const std::string svg = svg_panels(panels, 2, "all < 3");
+  EXPECT_THAT(svg, HasSubstr("width=\"800\" height=\"632\" viewBox=\"0 0 800 632\""));
+  EXPECT_EQ(count(svg, "<svg"), 1);
+  EXPECT_EQ(count(svg, "<polyline"), 3);
+  EXPECT_THAT(svg, HasSubstr("all &lt; 3"));
+  // each in its cell, with an axis of its own
+  const std::size_t a = svg.find("translate(0 32)"), b = svg.find("translate(400 32)"),
+                    c = svg.find("translate(0 332)");
+  EXPECT_LT(a, svg.find(">a</text>"));
+  EXPECT_LT(svg.find(">a</text>"), b);
+  EXPECT_LT(b, svg.find(">b</text>"));
+  EXPECT_LT(svg.find(">b</text>"), c);
+  EXPECT_THAT(svg.substr(b, c - b), HasSubstr(">20</text>"));
+  EXPECT_THAT(svg.substr(c), HasSubstr(">300</text>"));
+  EXPECT_THROW(svg_panels({}, 2, "none"), DataError);
+}
+
+TEST(SvgPlotTest, SeriesWithoutANameHaveNoLegend) {
+  Plot plot{.title = "",
+            .x_label = "",
+            .y_label = "",
+            .series = {{.name = "", .x = {0, 1}, .y = {0, 1}}}};
+  EXPECT_EQ(count(svg_plot(plot), "h28"), 0);
+  plot.series[0].name = "s";
+  EXPECT_EQ(count(svg_plot(plot), "h28"), 1);
+}
+
+TEST(SvgPlotTest, AHistogramIsItsOutlineFilledDownToZero) {
+  const PlotSeries series = histogram_series("h", {0, 1, 3}, {4, 2});
+  EXPECT_THAT(series.x, ElementsAre(0, 0, 1, 1, 3, 3));
+  EXPECT_THAT(series.y, ElementsAre(0, 4, 4, 2, 2, 0));
+  EXPECT_EQ(series.high, series.y);
+  EXPECT_THAT(series.low, testing::Each(0.0));
+  EXPECT_THROW(histogram_series("h", {0, 1}, {4, 2}), ShapeError);
+}
+
 TEST(SvgPlotTest, PointsLandWhereTheAxesSay) {
   // the frame of a plot with one legend row is 70..700 by 40..384
   const std::string svg = svg_plot({.title = "t",

@@ -1,0 +1,131 @@
+#include "host/io/curves.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <sstream>
+
+#include "cuda/check.h"
+#include "host/io/output_file.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> split(const std::string& line) {
+  std::vector<std::string> fields;
+  std::stringstream text(line);
+  for (std::string field; std::getline(text, field, ',');) fields.push_back(field);
+  return fields;
+}
+
+}  // namespace
+
+double Curve::at(double position) const {
+  const auto right = std::lower_bound(x.begin(), x.end(), position) - x.begin();
+  if (right < static_cast<std::ptrdiff_t>(x.size()) && x[right] == position) return y[right];
+  if (right == 0 || right == static_cast<std::ptrdiff_t>(x.size()))
+    return std::numeric_limits<double>::quiet_NaN();
+  const double share = (position - x[right - 1]) / (x[right] - x[right - 1]);
+  return y[right - 1] + share * (y[right] - y[right - 1]);
+}
+
+Curve read_curve(const fs::path& path, const std::string& column) {
+  std::stringstream lines(read_file(path));
+  std::string line;
+  while (std::getline(lines, line) && line.starts_with('#')) {
+  }
+  const std::vector<std::string> header = split(line);
+  const auto index = [&](const std::string& name) {
+    const auto found = std::find(header.begin(), header.end(), name);
+    if (found == header.end())
+      throw DataError(
+          fmt::format("{} has no column {}; its columns are {}.", path.string(), name, line));
+    return static_cast<std::size_t>(found - header.begin());
+  };
+  const std::size_t x = index("env_steps"), y = index(column);
+  Curve curve;
+  while (std::getline(lines, line)) {
+    const std::vector<std::string> fields = split(line);
+    double values[2];
+    bool complete = fields.size() > std::max(x, y);
+    for (int i = 0; i < 2 && complete; ++i) {
+      const std::string& field = fields[i == 0 ? x : y];
+      complete =
+          std::from_chars(field.data(), field.data() + field.size(), values[i]).ec == std::errc();
+    }
+    if (!complete) continue;  // an empty field: not measured
+    if (!curve.x.empty() && values[0] <= curve.x.back())
+      throw DataError(fmt::format("{}: env_steps {:.0f} follows {:.0f}; expected rising steps.",
+                                  path.string(), values[0], curve.x.back()));
+    curve.x.push_back(values[0]);
+    curve.y.push_back(values[1]);
+  }
+  if (curve.x.empty())
+    throw DataError(fmt::format("{} holds no rows with {}.", path.string(), column));
+  return curve;
+}
+
+std::vector<fs::path> find_tables(const fs::path& path) {
+  if (fs::is_regular_file(path)) return {path};
+  std::vector<fs::path> found;
+  std::error_code absent;
+  for (const auto& entry : fs::recursive_directory_iterator(path, absent)) {
+    const std::string name = entry.path().filename().string();
+    if (name == "metrics.csv" || (name.starts_with("seed-") && name.ends_with(".csv")))
+      found.push_back(entry.path());
+  }
+  if (found.empty())
+    throw DataError(
+        fmt::format("{} holds no metrics.csv or seed-*.csv: expected a table, a run directory or a "
+                    "folder of runs.",
+                    path.string()));
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::pair<std::string, fs::path> name_and_path(const std::string& text) {
+  const std::size_t at = text.find('=');
+  if (at == std::string::npos) return {fs::path(text).filename().string(), text};
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+std::vector<Curve> read_curves(const fs::path& path, const std::string& column) {
+  std::vector<Curve> curves;
+  for (const fs::path& table : find_tables(path)) curves.push_back(read_curve(table, column));
+  return curves;
+}
+
+StepRange common_range(const std::vector<Curve>& curves) {
+  StepRange range{-std::numeric_limits<double>::infinity(),
+                  std::numeric_limits<double>::infinity()};
+  for (const Curve& curve : curves) {
+    range.low = std::max(range.low, curve.x.front());
+    range.high = std::min(range.high, curve.x.back());
+  }
+  return range;
+}
+
+double mean_over(const Curve& curve, StepRange range) {
+  double area = 0.0, x = range.low, y = curve.at(range.low);
+  const auto add_trapezium = [&](double next_x, double next_y) {
+    area += 0.5 * (y + next_y) * (next_x - x);
+    x = next_x;
+    y = next_y;
+  };
+  if (range.low == range.high) return y;
+  for (std::size_t i = 0; i < curve.x.size(); ++i)
+    if (curve.x[i] > range.low && curve.x[i] < range.high) add_trapezium(curve.x[i], curve.y[i]);
+  add_trapezium(range.high, curve.at(range.high));
+  return area / (range.high - range.low);
+}
+
+double last_value(const Curve& curve, double step) {
+  const auto after = std::upper_bound(curve.x.begin(), curve.x.end(), step) - curve.x.begin();
+  return after == 0 ? std::numeric_limits<double>::quiet_NaN() : curve.y[after - 1];
+}
+
+}  // namespace mbrl

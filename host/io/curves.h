@@ -1,0 +1,49 @@
+// Learning curves read back from tables that runs leave behind.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mbrl {
+
+/// A column over environment steps, in rising order of steps.
+struct Curve {
+  std::vector<double> x, y;
+
+  /// Linear between points, NaN outside.
+  double at(double position) const;
+};
+
+/// Columns env_steps and `column` of a table; rows where either is empty are left out, and lines
+/// that start with # before the header.
+///
+/// Errors   DataError if the file cannot be read, lacks a column, holds no row with both, or does
+///          not rise in steps.
+Curve read_curve(const std::filesystem::path& path, const std::string& column);
+
+/// A table, or every metrics.csv and seed-*.csv below a folder, sorted.
+///
+/// Errors   DataError if there is none.
+std::vector<std::filesystem::path> find_tables(const std::filesystem::path& path);
+
+/// The curves of the runs that "NAME=PATH" or "PATH" means; a path alone is named by its last part.
+std::pair<std::string, std::filesystem::path> name_and_path(const std::string& text);
+std::vector<Curve> read_curves(const std::filesystem::path& path, const std::string& column);
+
+/// The steps that all curves cover; low > high if there are none.
+struct StepRange {
+  double low, high;
+};
+StepRange common_range(const std::vector<Curve>& curves);
+
+/// Area under the curve between two steps over their distance: the mean of its lines between
+/// points, whatever the spacing of evaluations. The value there if low == high. The curve has to
+/// cover the range.
+double mean_over(const Curve& curve, StepRange range);
+
+/// The last value measured at or before `step`.
+double last_value(const Curve& curve, double step);
+
+}  // namespace mbrl

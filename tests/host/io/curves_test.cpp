@@ -1,0 +1,103 @@
+// Tests for host/io/curves.{h,cpp}.
+#include "host/io/curves.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+#include "cuda/check.h"
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST(CurvesTest, ACurveIsLinearBetweenPointsAndNothingOutside) {
+  const Curve curve{{10, 20, 40}, {1, 3, 7}};
+  EXPECT_EQ(curve.at(10), 1.0);
+  EXPECT_EQ(curve.at(15), 2.0);
+  EXPECT_EQ(curve.at(40), 7.0);
+  EXPECT_TRUE(std::isnan(curve.at(9)));
+  EXPECT_TRUE(std::isnan(curve.at(41)));
+}
+
+TEST(CurvesTest, ReadsAColumnWithoutCommentsAndEmptyFields) {
+  const TemporaryDirectory folder;
+  const std::string path =
+      folder.write("t.csv", "# made by hand\nenv_steps,a,b\n1,10,\n2,,5\n3,30,6\n");
+  const Curve a = read_curve(path, "a"), b = read_curve(path, "b");
+  EXPECT_THAT(a.x, ElementsAre(1, 3));
+  EXPECT_THAT(a.y, ElementsAre(10, 30));
+  EXPECT_THAT(b.x, ElementsAre(2, 3));
+}
+
+TEST(CurvesTest, MissingColumnsEmptyOnesAndFallingStepsAreErrors) {
+  const TemporaryDirectory folder;
+  const std::string path = folder.write("t.csv", "env_steps,a,b\n2,1,\n1,3,\n");
+  const auto error = [&](const std::string& column) -> std::string {
+    try {
+      read_curve(path, column);
+    } catch (const DataError& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(error("c"), path + " has no column c; its columns are env_steps,a,b.");
+  EXPECT_EQ(error("b"), path + " holds no rows with b.");
+  EXPECT_EQ(error("a"), path + ": env_steps 1 follows 2; expected rising steps.");
+}
+
+TEST(CurvesTest, FindsTablesOfRunsBelowAFolder) {
+  const TemporaryDirectory folder;
+  for (const char* run : {"x/1f/seed-1", "x/1f/seed-0", "x/other"})
+    fs::create_directories(folder.path() / run);
+  for (const char* table : {"x/1f/seed-1/metrics.csv", "x/1f/seed-0/metrics.csv", "x/seed-7.csv",
+                            "x/other/episodes.csv"})
+    folder.write(table, "env_steps,a\n1,2\n");
+  EXPECT_THAT(
+      find_tables(folder.path() / "x"),
+      ElementsAre(folder.path() / "x/1f/seed-0/metrics.csv",
+                  folder.path() / "x/1f/seed-1/metrics.csv", folder.path() / "x/seed-7.csv"));
+  EXPECT_THAT(find_tables(folder.path() / "x/seed-7.csv"),
+              ElementsAre(folder.path() / "x/seed-7.csv"));
+  EXPECT_EQ(read_curves(folder.path() / "x", "a").size(), 3u);
+  EXPECT_THROW(find_tables(folder.path() / "x/other"), DataError);
+  EXPECT_THROW(find_tables(folder.path() / "nowhere"), DataError);
+}
+
+TEST(CurvesTest, APathNamesItselfUnlessANameStandsBefore) {
+  EXPECT_EQ(name_and_path("runs/hopper").first, "hopper");
+  EXPECT_EQ(name_and_path("MBPO=runs/hopper").first, "MBPO");
+  EXPECT_EQ(name_and_path("MBPO=runs/hopper").second, "runs/hopper");
+}
+
+TEST(CurvesTest, TheCommonRangeIsWhatAllCover) {
+  const StepRange range = common_range({{{1, 5, 9}, {0, 0, 0}}, {{2, 12}, {0, 0}}});
+  EXPECT_EQ(range.low, 2.0);
+  EXPECT_EQ(range.high, 9.0);
+}
+
+TEST(CurvesTest, TheMeanOverACurveIsItsAreaByItsWidth) {
+  const Curve curve{{0, 10, 20}, {0, 10, 10}};
+  EXPECT_EQ(mean_over(curve, {0, 20}), 7.5);    // 50 + 100 over 20
+  EXPECT_EQ(mean_over(curve, {5, 15}), 8.75);   // 37.5 + 50 over 10
+  EXPECT_EQ(mean_over(curve, {10, 10}), 10.0);  // one step
+  // a point more on the same line changes nothing
+  EXPECT_EQ(mean_over({{0, 5, 10, 20}, {0, 5, 10, 10}}, {0, 20}), 7.5);
+}
+
+TEST(CurvesTest, TheLastValueIsNotAfterTheStep) {
+  const Curve curve{{10, 20}, {1, 2}};
+  EXPECT_EQ(last_value(curve, 25), 2.0);
+  EXPECT_EQ(last_value(curve, 20), 2.0);
+  EXPECT_EQ(last_value(curve, 19), 1.0);
+  EXPECT_TRUE(std::isnan(last_value(curve, 9)));
+}
+
+}  // namespace
+}  // namespace mbrl
