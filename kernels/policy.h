@@ -27,6 +27,8 @@ class PolicyWorkspace {
  private:
   friend void policy_act(Stream&, const SacState&, Matrix<const float>, Matrix<float>, bool,
                          const RandomKey&, std::uint64_t, PolicyWorkspace&);
+  friend void policy_log_prob(Stream&, const SacState&, Matrix<const float>, Matrix<const float>,
+                              Vector<float>, PolicyWorkspace&);
   int max_rows_;
   std::unique_ptr<TileMlp> actor_;
   std::shared_ptr<gpu::PolicyBuffers> gpu_;
@@ -43,6 +45,16 @@ void policy_act(Stream& stream, const SacState& policy, Matrix<const float> obse
                 Matrix<float> action, bool stochastic, const RandomKey& key, std::uint64_t step,
                 PolicyWorkspace& workspace);
 
+/// log_prob[i] = ln pi(action[i] | observation[i]).
+///
+/// Shapes   observation [N, S], action [N, A], log_prob [N], all on the host, N at most the
+///          workspace's rows.
+/// Units    nats, of the density per unit of squashed action.
+/// Cost     as policy_act.
+void policy_log_prob(Stream& stream, const SacState& policy, Matrix<const float> observation,
+                     Matrix<const float> action, Vector<float> log_prob,
+                     PolicyWorkspace& workspace);
+
 namespace gpu {
 MBRL_GPU_ONLY std::shared_ptr<PolicyBuffers> make_policy_buffers(const SacState& policy,
                                                                  int max_rows);
@@ -50,6 +62,9 @@ MBRL_GPU_ONLY void policy_act(Stream& stream, const SacState& policy,
                               Matrix<const float> observation, Matrix<float> action,
                               bool stochastic, const RandomKey& key, std::uint64_t step,
                               PolicyBuffers& buffers);
+MBRL_GPU_ONLY void policy_log_prob(Stream& stream, const SacState& policy,
+                                   Matrix<const float> observation, Matrix<const float> action,
+                                   Vector<float> log_prob, PolicyBuffers& buffers);
 }  // namespace gpu
 
 }  // namespace mbrl

@@ -31,6 +31,17 @@ MBRL_HD float squashed_gaussian_action(float mean, float raw_log_std, float nois
   return tanh_f(fma_f(exp_f(clamp_f(raw_log_std, kMinLogStd, kMaxLogStd)), noise, mean));
 }
 
+/// The log-density of an action that was chosen before, one dimension. The largest float below 1
+/// stands for actions at the end of their range, whose density is not finite.
+MBRL_HD float squashed_gaussian_log_prob(float mean, float raw_log_std, float action) {
+  const float a = clamp_f(action, -0.99999994f, 0.99999994f);
+  const float log_std = clamp_f(raw_log_std, kMinLogStd, kMaxLogStd);
+  const float u = 0.5f * (log_positive(1.0f + a) - log_positive(1.0f - a));  // atanh
+  const float noise = (u - mean) * exp_f(-log_std);
+  const float log_det = log_positive(fma_f(-a, a, 1.0f));
+  return fma_f(-0.5f * noise, noise, -log_std) - 0.91893853f - log_det;  // ln(2 pi) / 2
+}
+
 /// Gradient of a loss with respect to the network's outputs, given dL/d action and dL/d log_prob.
 /// The noise is held fixed (reparameterisation): d log_prob / du = 2 tanh(u), and the density of
 /// the noise itself leaves -1 for log_std.
