@@ -30,6 +30,9 @@ enum class Purpose : std::uint32_t {
   kEnvReset = 13,
   kExploration = 14,
   kEvalReset = 15,
+  kHyperAction = 20,       // a controller's choice
+  kHyperExploration = 21,  // a uniform choice instead of it
+  kHyperBatch = 22,        // decisions in an update of a controller
 };
 
 struct Philox4 {

@@ -12,6 +12,9 @@
 namespace mbrl {
 namespace {
 
+// real actions on which the change of the policy is measured, as many as the reference takes
+constexpr int kBehaviourRows = 5000;
+
 // metrics of the model, in the order of declaration behind the learner's own
 enum ModelMetric {
   kModelLoss,
@@ -52,11 +55,8 @@ Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t lear
        {"model_loss", "model_validation_loss", "model_epochs", "model_steps", "max_logvar",
         "min_logvar", "rollout_length", "model_replay_size", "rollout_terminated"})
     metrics_.declare(name);
-  if (static_cast<int>(config.sac.batch_size * config.loop.real_ratio) == 0)
-    hooks_.warn(
-        fmt::format("loop.real_ratio = {} of {} rows is less than one row: policy batches hold "
-                    "imagined rows only.",
-                    config.loop.real_ratio, config.sac.batch_size));
+  if (!config.controller.file.empty())
+    behaviour_ = std::make_unique<BehaviourLog>(stream_, sac_, kBehaviourRows);
 }
 
 bool Mbpo::step() {
@@ -65,19 +65,61 @@ bool Mbpo::step() {
     return true;
   }
 
-  // refit the ensemble, then branch short imagined rollouts from real states
-  const std::int64_t step_in_epoch = train_steps() % config_.loop.epoch_length;
-  if (step_in_epoch % config_.loop.model_train_interval == 0) {
-    if (!fit_model()) return false;
-    imagine();
-  }
+  // refit the ensemble, branch short imagined rollouts from real states
+  const bool fit = fit_due();
+  if (fit && !fit_model()) return false;
+  values_.fit_model.reset();  // a decision holds for one step
+  const int interval = config_.rollout.interval;
+  if (interval == 0 ? fit : train_steps() % config_.loop.epoch_length % interval == 0) imagine();
 
   // one real step
   collect();
 
   // improve the policy on a mix of real and imagined rows
-  update_policy(config_.sac.updates_per_step, imagined_.view(), config_.loop.real_ratio);
+  const double real_ratio = values_.real_ratio.value_or(config_.loop.real_ratio);
+  warn_without_real_rows(real_ratio);
+  const double critic_loss =
+      update_policy(values_.updates_per_step.value_or(config_.sac.updates_per_step),
+                    imagined_.view(), real_ratio);
+  if (!std::isnan(critic_loss)) {
+    critic_loss_sum_ += critic_loss;
+    ++critic_loss_count_;
+  }
   return true;
+}
+
+// legal, but rarely meant; once, as a schedule may stay there
+void Mbpo::warn_without_real_rows(double real_ratio) {
+  if (warned_ || static_cast<int>(config_.sac.batch_size * real_ratio) > 0) return;
+  warned_ = true;
+  hooks_.warn(fmt::format("a real ratio of {:.4g} is less than one of the {} rows of a batch: "
+                          "policy batches hold imagined rows only.",
+                          real_ratio, config_.sac.batch_size));
+}
+
+bool Mbpo::fit_due() const {
+  if (num_fits_ == 0) return true;
+  const std::int64_t step_in_epoch = train_steps() % config_.loop.epoch_length;
+  return values_.fit_model.value_or(step_in_epoch % config_.loop.model_train_interval == 0);
+}
+
+ScheduleValues Mbpo::schedule() const {
+  return {.real_ratio = values_.real_ratio.value_or(config_.loop.real_ratio),
+          .updates_per_step = values_.updates_per_step.value_or(config_.sac.updates_per_step),
+          .rollout_length =
+              values_.rollout_length.value_or(rollout_length_at(config_.rollout.schedule, epoch())),
+          .fit_model = fit_due()};
+}
+
+double Mbpo::take_critic_loss() {
+  const double mean = critic_loss_sum_ / static_cast<double>(critic_loss_count_);
+  critic_loss_sum_ = 0.0;
+  critic_loss_count_ = 0;
+  return mean;
+}
+
+void Mbpo::on_action(const float* observation, const float* action, bool random) {
+  if (behaviour_ != nullptr) behaviour_->add(stream_, sac_, observation, action, random);
 }
 
 bool Mbpo::fit_model() {
@@ -88,6 +130,7 @@ bool Mbpo::fit_model() {
   if (report.stopped) return false;
   ++num_fits_;
   hooks_.log(report.summary());
+  validation_loss_ = report.validation_loss;
   metrics_.add(first_metric_ + kModelLoss, report.train_loss);
   metrics_.add(first_metric_ + kModelValidationLoss, report.validation_loss);
   metrics_.add(first_metric_ + kModelEpochs, report.epochs);
@@ -100,7 +143,9 @@ bool Mbpo::fit_model() {
 void Mbpo::imagine() {
   hooks_.on_stage("rollout");
   const StageRange range("rollout", env_steps());
-  rollout_length_ = rollout_length_at(config_.rollout.schedule, epoch());
+  rollout_length_ =
+      values_.rollout_length.value_or(rollout_length_at(config_.rollout.schedule, epoch()));
+  ++num_rollouts_;
   imagined_.set_capacity(model_replay_capacity(rollout_length_));
   const RolloutResult result = rollout(stream_, sac_, model_, real_.view(), imagined_.ring(),
                                        {.num_rows = config_.rollout.batch_size,
@@ -109,7 +154,7 @@ void Mbpo::imagine() {
                                         .end_bounds = env_spec().end_bounds,
                                         .seed = seed(),
                                         .learner = learner_,
-                                        .rollout_index = static_cast<std::uint64_t>(num_fits_)},
+                                        .rollout_index = static_cast<std::uint64_t>(num_rollouts_)},
                                        rollout_workspace_);
   imagined_.commit(result.num_written);
   if (!result.finite)
@@ -124,8 +169,10 @@ void Mbpo::imagine() {
 
 // retain_epochs' worth of rollouts, were none to end early
 std::size_t Mbpo::model_replay_capacity(int rollout_length) const {
+  const int interval = config_.rollout.interval > 0 ? config_.rollout.interval
+                                                   : config_.loop.model_train_interval;
   const double per_epoch = static_cast<double>(rollout_length) * config_.rollout.batch_size *
-                           config_.loop.epoch_length / config_.loop.model_train_interval;
+                           config_.loop.epoch_length / interval;
   return static_cast<std::size_t>(config_.rollout.retain_epochs) *
          static_cast<std::size_t>(per_epoch);
 }
@@ -141,8 +188,21 @@ nlohmann::json Mbpo::state() {
   s["model"] = {{"num_steps", model_.num_steps},
                 {"elites", model_.elites},
                 {"num_fits", num_fits_},
+                {"num_rollouts", num_rollouts_},
                 {"rollout_length", rollout_length_}};
   s["model_replay"] = imagined_.state();
+  if (behaviour_ != nullptr) {
+    s["schedule"] = {{"validation_loss", validation_loss_},
+                     {"critic_loss_sum", critic_loss_sum_},
+                     {"critic_loss_count", critic_loss_count_},
+                     {"behaviour", behaviour_->state()}};
+    // values and what is empty among them
+    nlohmann::json& now = s["schedule"]["values"] = nlohmann::json::object();
+    if (values_.real_ratio) now["real_ratio"] = *values_.real_ratio;
+    if (values_.updates_per_step) now["updates_per_step"] = *values_.updates_per_step;
+    if (values_.rollout_length) now["rollout_length"] = *values_.rollout_length;
+    if (values_.fit_model) now["fit_model"] = *values_.fit_model;
+  }
   return s;
 }
 
@@ -152,8 +212,23 @@ void Mbpo::set_state(const nlohmann::json& s) {
   model_.num_steps = m.at("num_steps");
   model_.elites = m.at("elites").get<std::vector<int>>();
   num_fits_ = m.at("num_fits");
+  num_rollouts_ = m.at("num_rollouts");
   rollout_length_ = m.at("rollout_length");
   imagined_.set_state(s.at("model_replay"));
+  if (behaviour_ == nullptr) return;
+  const nlohmann::json& schedule = s.at("schedule");
+  // JSON has no NaN: before the first fit it is null
+  if (!schedule.at("validation_loss").is_null()) validation_loss_ = schedule.at("validation_loss");
+  critic_loss_sum_ = schedule.at("critic_loss_sum");
+  critic_loss_count_ = schedule.at("critic_loss_count");
+  behaviour_->set_state(schedule.at("behaviour"));
+  values_ = {};
+  const nlohmann::json& now = schedule.at("values");
+  if (now.contains("real_ratio")) values_.real_ratio = now.at("real_ratio").get<double>();
+  if (now.contains("updates_per_step"))
+    values_.updates_per_step = now.at("updates_per_step").get<int>();
+  if (now.contains("rollout_length")) values_.rollout_length = now.at("rollout_length").get<int>();
+  if (now.contains("fit_model")) values_.fit_model = now.at("fit_model").get<bool>();
 }
 
 std::vector<TensorRef> Mbpo::weight_tensors() {
@@ -168,6 +243,8 @@ std::vector<TensorRef> Mbpo::weight_tensors() {
 std::vector<TensorRef> Mbpo::replay_tensors() {
   std::vector<TensorRef> tensors = SacLearner::replay_tensors();
   tensors.push_back(imagined_.tensor("imagined"));
+  if (behaviour_ != nullptr)
+    for (const TensorRef& tensor : behaviour_->tensors()) tensors.push_back(tensor);
   return tensors;
 }
 

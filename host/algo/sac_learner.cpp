@@ -1,6 +1,7 @@
 #include "host/algo/sac_learner.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "profiling/nvtx.h"
@@ -56,6 +57,8 @@ void SacLearner::collect() {
                RandomKey{seed(), Purpose::kActionNoise, learner_}, step_index, act_workspace_);
   }
 
+  on_action(envs_.observation().row(0), action_.data(), exploring_);
+
   // the record, with the observation the action was chosen on
   const std::size_t at = pending_.size();
   pending_.resize(at + static_cast<std::size_t>(layout_.pitch()), 0.0f);
@@ -101,8 +104,9 @@ void SacLearner::collect() {
   }
 }
 
-void SacLearner::update_policy(int count, const TransitionsView& imagined, double real_ratio) {
-  if (real_.size() < static_cast<std::size_t>(config_.loop.min_replay_size)) return;
+double SacLearner::update_policy(int count, const TransitionsView& imagined, double real_ratio) {
+  if (count == 0 || real_.size() < static_cast<std::size_t>(config_.loop.min_replay_size))
+    return std::numeric_limits<double>::quiet_NaN();
   hooks_.on_stage("sac");
   const StageRange range("sac", env_steps_);
   const SacConfig& c = config_.sac;
@@ -125,13 +129,17 @@ void SacLearner::update_policy(int count, const TransitionsView& imagined, doubl
   losses_.resize(static_cast<std::size_t>(count));
   sac_update(stream_, losses_, sac_, source, constants, sac_workspace_, &act);
   action_chosen_for_ = env_steps_;
+  double critic_loss = 0.0;
   for (const SacLosses& losses : losses_) {
-    metrics_.add(kCriticLoss, 0.5 * (losses.critic_loss[0] + losses.critic_loss[1]));
+    const double both = 0.5 * (losses.critic_loss[0] + losses.critic_loss[1]);
+    critic_loss += both;
+    metrics_.add(kCriticLoss, both);
     metrics_.add(kActorLoss, losses.actor_loss);
     metrics_.add(kAlpha, losses.alpha);
     metrics_.add(kEntropy, losses.entropy);
     metrics_.add(kMeanQ, losses.mean_q);
   }
+  return critic_loss / count;
 }
 
 void SacLearner::act(Matrix<const float> observation, Matrix<float> action) {

@@ -34,7 +34,11 @@ class SacLearner : public Learner {
 
   /// `count` policy updates on batches of num_real real rows, the rest from `imagined`; then the
   /// action of the next step, which the same launch computes on a GPU.
-  void update_policy(int count, const TransitionsView& imagined, double real_ratio);
+  /// Returns the mean critic loss of the updates, NaN if there were none.
+  double update_policy(int count, const TransitionsView& imagined, double real_ratio);
+
+  /// An action is about to be taken; `random` while exploring.
+  virtual void on_action(const float* /*observation*/, const float* /*action*/, bool /*random*/) {}
 
   void act(Matrix<const float> observation, Matrix<float> action) override;
   void set_metrics(Metrics& metrics) override;

@@ -1,6 +1,7 @@
 #include "host/config/check.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
@@ -18,6 +19,40 @@ bool is_folder_name(const std::string& name) {
   };
   return !name.empty() && name.size() <= 100 && name[0] != '.' && name[0] != '-' &&
          std::all_of(name.begin(), name.end(), allowed);
+}
+
+// what a controller needs of the run it steers
+void check_controller(const Config& config, const auto& require) {
+  const ControllerConfig& c = config.controller;
+  const bool trained = config.algorithm == "autombpo";
+  require(c.file.empty() || trained || config.algorithm == "mbpo",
+          fmt::format("controller.file steers mbpo; algorithm {} has no hyperparameters for it.",
+                      config.algorithm));
+  if (!trained && c.file.empty()) return;
+  for (const auto& [key, interval] : {std::pair("controller.interval", c.interval),
+                                      std::pair("controller.rollout_interval", c.rollout_interval)})
+    require(config.loop.epoch_length % interval == 0,
+            fmt::format("{} is {}; expected a divisor of loop.epoch_length, which is {}.", key,
+                        interval, config.loop.epoch_length));
+  for (const std::string& head : c.apply)
+    require(std::find(c.heads.begin(), c.heads.end(), head) != c.heads.end(),
+            fmt::format("controller.apply has {}, which controller.heads = {} does not decide on.",
+                        head, fmt::join(c.heads, ", ")));
+  if (!trained) return;
+  require(config.eval.interval == config.loop.epoch_length,
+          fmt::format("eval.interval is {}, loop.epoch_length {}; a controller is paid at the end of "
+                      "each epoch, so the two must be equal.",
+                      config.eval.interval, config.loop.epoch_length));
+  require(c.init_updates_per_step <= c.max_updates_per_step,
+          fmt::format("controller.init_updates_per_step is {}, more than "
+                      "controller.max_updates_per_step, which is {}.",
+                      c.init_updates_per_step, c.max_updates_per_step));
+  const std::string& n = config.population.concurrent;
+  require(n == "auto" || (!n.empty() && n.size() <= 4 && n != "0" &&
+                          std::all_of(n.begin(), n.end(),
+                                      [](unsigned char d) { return std::isdigit(d) != 0; })),
+          fmt::format("population.concurrent is \"{}\"; expected auto or a number of learners from 1.",
+                      n));
 }
 
 }  // namespace
@@ -78,6 +113,7 @@ void check_config(const Config& config, std::string_view origin) {
               "loop.min_replay_size is {}, but loop.replay_capacity keeps only {} transitions, so "
               "training would never start.",
               config.loop.min_replay_size, config.loop.replay_capacity));
+  check_controller(config, require);
 }
 
 }  // namespace mbrl

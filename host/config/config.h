@@ -43,6 +43,7 @@ struct RolloutConfig {
   // [first epoch, last epoch, first length, last length]: rollout length over epochs
   std::vector<float> schedule = {20.0f, 150.0f, 1.0f, 15.0f};
   int retain_epochs = 1;  // epochs of imagined data the model replay holds
+  int interval = 0;       // env steps between rollouts; 0: after each fit
 };
 
 /// Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905).
@@ -95,11 +96,69 @@ struct DeviceConfig {
   bool graphs = true;  // GPU: launch recorded sequences as one graph; off: kernel by kernel
 };
 
+/// AutoMBPO's hyper-controller (Lai et al. 2021, arXiv:2111.08550, section 5), and what it sees of
+/// the MBPO instance that it steers. Scales are the values that count as 1.
+struct ControllerConfig {
+  // a trained controller's file; mbpo: it steers the run. Empty: none does
+  std::string file = "";
+  // what it decides on: real_ratio, model, updates, rollout_length
+  std::vector<std::string> heads = {"real_ratio", "model", "updates", "rollout_length"};
+  // heads whose decisions take effect; the others' hyperparameters follow the config
+  std::vector<std::string> apply = {"real_ratio", "model", "updates", "rollout_length"};
+  // its state: samples, model_loss, critic_loss, policy_change, return, values
+  std::vector<std::string> features = {"samples",       "model_loss", "critic_loss",
+                                       "policy_change", "return",     "values"};
+  int interval = 125;              // tau: env steps between decisions
+  float ratio_factor = 1.2f;       // c: the real ratio is multiplied by 1/c, 1 or c
+  float init_real_ratio = 0.05f;   // where the real ratio starts, if it is decided on
+  int init_updates_per_step = 10;  // where G starts, if it is decided on
+  int max_updates_per_step = 20;   // G stays in [1, this]
+  int rollout_interval = 125;      // env steps between rollouts of a steered run
+  int rollout_batch_size = 50000;  // start states of each
+  float training_penalty = 0.1f;   // price of a model fit, in scaled reward
+  float reward_scale = 300.0f;     // return per unit of the controller's reward
+  float return_scale = 3000.0f;
+  float model_loss_scale = 0.01f;
+  float critic_loss_scale = 100.0f;
+  float policy_change_scale = 10.0f;
+  int hidden_size = 256;          // one hidden layer, tanh
+  float learning_rate = 3e-4f;    // Adam
+  float clip = 0.2f;              // PPO's epsilon
+  float entropy_bonus = 0.0f;     // off in the paper
+  bool value_baseline = false;    // a learned value beside the baseline curve; off in the paper
+  int batch_size = 64;            // decisions per update
+  int updates_per_episode = 30;   // policy updates for each hyper-episode of a stage
+  // joint: one controller with a head per hyperparameter (the paper); staged: three, trained one
+  // after the other: real_ratio and model, updates, rollout_length (the released code)
+  std::string stack = "joint";
+  // chance of a uniform random choice, stage by stage; the last value stays. The released code has
+  // 1, 0.8, ... 0 on MuJoCo
+  std::vector<float> epsilon = {0.0f};
+};
+
+/// Learning of the controller over whole MBPO runs (hyper-episodes).
+struct AutoMbpoConfig {
+  // ppo: one controller learns over all hyper-episodes; ror: a small Q-network learns anew inside
+  // each run (Dong et al. 2019)
+  std::string scheme = "ppo";
+  int num_episodes = 100;        // hyper-episodes, for each controller of the stack
+  int episodes_per_stage = 10;   // between two updates of the controller
+  int train_epochs = 50;         // m: epochs of a hyper-episode behind exploration
+  int eval_epochs = 95;          // epochs of the evaluation's runs behind exploration
+  int num_seeds = 10;            // runs of the evaluation and of default MBPO
+  std::string baseline = "";     // a folder of default MBPO runs; empty: made and kept
+};
+
+/// Learners that run at the same time.
+struct PopulationConfig {
+  std::string concurrent = "auto";  // auto, or a number of learners
+};
+
 /// One run. Sections appear under these names in JSON: env, model, rollout, sac, loop, eval,
-/// checkpoint, device.
+/// checkpoint, device, controller, autombpo, population.
 struct Config {
   std::string name = "run";        // folder under the runs directory
-  std::string algorithm = "mbpo";  // mbpo | sac
+  std::string algorithm = "mbpo";  // mbpo | sac | autombpo
   int seed = 0;
   EnvOptions env;
   ModelConfig model;
@@ -109,6 +168,9 @@ struct Config {
   EvalConfig eval;
   CheckpointConfig checkpoint;
   DeviceConfig device;
+  ControllerConfig controller;
+  AutoMbpoConfig autombpo;
+  PopulationConfig population;
 };
 
 }  // namespace mbrl

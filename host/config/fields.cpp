@@ -11,6 +11,7 @@
 
 #include "cuda/check.h"
 #include "cuda/nearest_name.h"
+#include "host/schedule/hyper_mdp.h"
 
 namespace mbrl {
 namespace {
@@ -32,7 +33,7 @@ Range strictly_between(double low, double high) {
 std::vector<Field> make_fields() {
   return {
       {MBRL_TOP(name), "folder of the run under the runs directory", "", {}},
-      {MBRL_TOP(algorithm), "what learns", "", {}, {"mbpo", "sac"}},
+      {MBRL_TOP(algorithm), "what learns", "", {}, {"mbpo", "sac", "autombpo"}},
       {MBRL_TOP(seed), "key of all random draws of the run", "", at_least(0)},
 
       {MBRL_KEY(env, name), "environment", "", {}, env_names()},
@@ -108,6 +109,8 @@ std::vector<Field> make_fields() {
        4},
       {MBRL_KEY(rollout, retain_epochs), "epochs of imagined data the model replay holds", "epochs",
        at_least(1)},
+      {MBRL_KEY(rollout, interval), "distance between rollouts; 0: after each fit", "env steps",
+       at_least(0)},
 
       {MBRL_KEY(sac, hidden_sizes), "widths of the hidden layers of actor and critics", "units",
        at_least(1)},
@@ -176,6 +179,83 @@ std::vector<Field> make_fields() {
        {"hand", "plain", "cublaslt", "cudnn", "auto"}},
       {MBRL_KEY(device, graphs),
        "GPU: launch recorded sequences as one graph; false: kernel by kernel, to find errors", ""},
+
+      {MBRL_KEY(controller, file), "a trained controller, which then steers an mbpo run", ""},
+      {MBRL_KEY(controller, heads), "what the controller decides on", "", {}, head_names()},
+      {MBRL_KEY(controller, apply),
+       "heads whose decisions take effect; the others' hyperparameters follow the config",
+       "",
+       {},
+       head_names()},
+      {MBRL_KEY(controller, features), "what the controller sees", "", {}, feature_names()},
+      {MBRL_KEY(controller, interval), "distance between decisions", "env steps", at_least(1)},
+      {MBRL_KEY(controller, ratio_factor), "a decision multiplies the real ratio by 1/c, 1 or c",
+       "", above(1)},
+      {MBRL_KEY(controller, init_real_ratio), "start of the real ratio, if it is decided on", "",
+       between(0, 1)},
+      {MBRL_KEY(controller, init_updates_per_step),
+       "start of the updates per step, if they are decided on", "updates", at_least(1)},
+      {MBRL_KEY(controller, max_updates_per_step), "upper limit of the updates per step", "updates",
+       at_least(1)},
+      {MBRL_KEY(controller, rollout_interval), "distance between rollouts of a steered run",
+       "env steps", at_least(1)},
+      {MBRL_KEY(controller, rollout_batch_size), "start states of each rollout of a steered run",
+       "states", at_least(1)},
+      {MBRL_KEY(controller, training_penalty), "price of a model fit in scaled reward", "",
+       at_least(0)},
+      {MBRL_KEY(controller, reward_scale), "return that is one unit of the controller's reward",
+       "reward", above(0)},
+      {MBRL_KEY(controller, return_scale), "return that the controller sees as 1", "reward",
+       above(0)},
+      {MBRL_KEY(controller, model_loss_scale), "validation loss that the controller sees as 1", "",
+       above(0)},
+      {MBRL_KEY(controller, critic_loss_scale), "critic loss that the controller sees as 1", "",
+       above(0)},
+      {MBRL_KEY(controller, policy_change_scale), "policy change that the controller sees as 1", "",
+       above(0)},
+      {MBRL_KEY(controller, hidden_size), "width of the controller's hidden layer", "units",
+       at_least(1)},
+      {MBRL_KEY(controller, learning_rate), "Adam's step size for the controller", "", above(0)},
+      {MBRL_KEY(controller, clip), "PPO's limit on the change of a probability ratio", "",
+       strictly_between(0, 1)},
+      {MBRL_KEY(controller, entropy_bonus), "weight of the controller's entropy in its objective",
+       "", at_least(0)},
+      {MBRL_KEY(controller, value_baseline),
+       "subtract a learned value from the controller's advantage", ""},
+      {MBRL_KEY(controller, batch_size), "decisions in an update of the controller", "decisions",
+       at_least(1)},
+      {MBRL_KEY(controller, updates_per_episode),
+       "updates of the controller for each hyper-episode", "updates", at_least(0)},
+      {MBRL_KEY(controller, stack),
+       "joint: one controller with a head per hyperparameter; staged: three, trained one after the "
+       "other",
+       "",
+       {},
+       {"joint", "staged"}},
+      {MBRL_KEY(controller, epsilon),
+       "chance of a uniform random decision, stage by stage; the last value stays", "",
+       between(0, 1)},
+
+      {MBRL_KEY(autombpo, scheme),
+       "ppo: a controller learns over all hyper-episodes; ror: a small Q-network learns anew "
+       "inside each run",
+       "",
+       {},
+       {"ppo", "ror"}},
+      {MBRL_KEY(autombpo, num_episodes), "hyper-episodes for each controller of the stack",
+       "MBPO runs", at_least(1)},
+      {MBRL_KEY(autombpo, episodes_per_stage), "hyper-episodes between updates of the controller",
+       "MBPO runs", at_least(1)},
+      {MBRL_KEY(autombpo, train_epochs), "length of a hyper-episode behind exploration", "epochs",
+       at_least(1)},
+      {MBRL_KEY(autombpo, eval_epochs), "length of the evaluation's runs behind exploration",
+       "epochs", at_least(1)},
+      {MBRL_KEY(autombpo, num_seeds), "runs of the evaluation, and of default MBPO", "MBPO runs",
+       at_least(1)},
+      {MBRL_KEY(autombpo, baseline),
+       "folder of default MBPO runs to compare with; empty: made and kept", ""},
+
+      {MBRL_KEY(population, concurrent), "learners at the same time: auto, or a number", ""},
   };
 }
 
@@ -256,6 +336,16 @@ bool read(const Json& value, const Field& field, std::string& result) {
   result = value.get<std::string>();
   return field.choices.empty() ||
          std::find(field.choices.begin(), field.choices.end(), result) != field.choices.end();
+}
+bool read(const Json& value, const Field& field, std::vector<std::string>& result) {
+  if (!value.is_array() || (value.empty() && !may_be_empty(field))) return false;
+  result.clear();
+  for (const Json& item : value) {
+    std::string text;
+    if (!read(item, field, text)) return false;
+    result.push_back(text);
+  }
+  return true;
 }
 template <typename T>
 requires std::is_arithmetic_v<T>
@@ -338,6 +428,11 @@ bool is_text(const Field& field) {
   return std::holds_alternative<std::string*>(field.slot(config));
 }
 
+bool is_text_list(const Field& field) {
+  Config config;
+  return std::holds_alternative<std::vector<std::string>*>(field.slot(config));
+}
+
 Json field_value(const Config& config, const Field& field) {
   return visit_value(config, field, [](const auto& value) { return to_json(value); });
 }
@@ -358,7 +453,9 @@ std::string range_text(const Range& range) {
 }
 
 std::string expectation(const Field& field) {
-  if (!field.choices.empty()) return fmt::format("one of {}", fmt::join(field.choices, ", "));
+  if (!field.choices.empty())
+    return fmt::format("{} {}", is_text_list(field) ? "a list of some of" : "one of",
+                       fmt::join(field.choices, ", "));
 
   const std::string limits = range_text(field.range);
   const std::string in_limits = limits.empty()                           ? ""
@@ -377,6 +474,7 @@ std::string expectation(const Field& field) {
     if constexpr (std::is_same_v<T, std::vector<float>>) {
       return fmt::format("a list of {}numbers{}", count, in_limits);
     }
+    if constexpr (std::is_same_v<T, std::vector<std::string>>) return "a list of strings";
   });
 }
 

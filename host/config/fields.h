@@ -14,8 +14,8 @@
 namespace mbrl {
 
 /// Where the value of a field lives in one Config.
-using Slot =
-    std::variant<bool*, int*, float*, std::string*, std::vector<int>*, std::vector<float>*>;
+using Slot = std::variant<bool*, int*, float*, std::string*, std::vector<int>*, std::vector<float>*,
+                          std::vector<std::string>*>;
 
 /// Limits of a number, or of every number in a list.
 struct Range {
@@ -34,7 +34,7 @@ struct Field {
   std::string doc;                        // what it means, without a full stop
   std::string unit;                       // "" where there is none to name
   Range range = {};                       // numbers and lists of numbers
-  std::vector<std::string> choices = {};  // strings; empty: any text
+  std::vector<std::string> choices = {};  // strings and lists of them; empty: any text
   int num_items = 0;                      // length of a list; 0: one or more (see may_be_empty)
 
   /// "model.learning_rate", or "seed" outside of a section.
@@ -62,6 +62,9 @@ std::string field_text(const Config& config, const Field& field);
 
 /// True for keys that hold text.
 bool is_text(const Field& field);
+
+/// True for keys that hold a list of texts.
+bool is_text_list(const Field& field);
 
 /// What a field accepts: "a number in [0, 1]", "one of mbpo, sac", "a list of 4 numbers >= 0".
 std::string expectation(const Field& field);

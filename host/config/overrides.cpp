@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -31,6 +32,15 @@ void apply_override(Config& config, std::string_view assignment) {
     try {
       value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
     } catch (const Json::exception&) {
+    }
+  }
+  // a list of texts may be written without quotes and brackets: controller.apply=real_ratio,model
+  if (value.is_discarded() && is_text_list(*field)) {
+    value = Json::array();
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find(',', begin), text.size());
+      value.push_back(std::string(text.substr(begin, end - begin)));
+      begin = end + 1;
     }
   }
   if (value.is_discarded()) value = std::string(text);

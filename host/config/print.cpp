@@ -17,11 +17,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // name and seed are levels of the run's folder beside the hash; checkpoint.* says only how often
-// the state is saved, device.graphs only how kernels are launched: none changes what a run
-// computes. eval.* stays in, as it decides which rows metrics.csv has
+// the state is saved, device.graphs only how kernels are launched, population.concurrent only how
+// many learners share the machine: none changes what a run computes. eval.* stays in, as it decides which rows metrics.csv has
 bool is_hashed(const Field& field) {
   return field.path() != "name" && field.path() != "seed" && field.section != "checkpoint" &&
-         field.path() != "device.graphs";
+         field.path() != "device.graphs" && field.path() != "population.concurrent";
 }
 
 // FNV-1a, 32 bits
@@ -83,10 +83,14 @@ std::string config_table(const Config& config) {
 }
 
 std::string config_hash(const Config& config) {
+  // keys at their defaults leave no trace, so that a key that is new in the program does not move
+  // the runs that never set it
+  const Config defaults;
   std::string canonical;
   for (const Field& field : fields()) {
-    if (is_hashed(field))
-      canonical += field.path() + "=" + field_value(config, field).dump() + "\n";
+    const Json value = field_value(config, field);
+    if (is_hashed(field) && value != field_value(defaults, field))
+      canonical += field.path() + "=" + value.dump() + "\n";
   }
   return fmt::format("{:08x}", fnv1a(canonical));
 }

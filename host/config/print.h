@@ -18,8 +18,8 @@ std::string config_json_text(const Config& config);
 /// Aligned columns key, value, default; a '*' marks the lines that differ from the default.
 std::string config_table(const Config& config);
 
-/// 8 hex digits that two runs share exactly if they are the same experiment: all keys except name,
-/// seed and checkpoint.*.
+/// 8 hex digits that two runs share exactly if they are the same experiment: of all keys that are
+/// not at their defaults, except name, seed, checkpoint.*, device.graphs and population.concurrent.
 std::string config_hash(const Config& config);
 
 /// One text per key that differs: "sac.hidden_sizes differs ([256, 256] -> [512])".

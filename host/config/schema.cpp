@@ -45,6 +45,7 @@ Json field_schema(const Field& field) {
     void operator()(std::string*) { describe(schema, "string", field); }
     void operator()(std::vector<int>*) { describe_list(schema, "integer", field); }
     void operator()(std::vector<float>*) { describe_list(schema, "number", field); }
+    void operator()(std::vector<std::string>*) { describe_list(schema, "string", field); }
   };
   Config config;
   Json schema;

@@ -15,25 +15,38 @@ struct ProgressState {
   double last_return = 0.0;
 };
 
+/// Who wants to know how a run goes. Does nothing by itself.
+class ProgressSink {
+ public:
+  virtual ~ProgressSink() = default;
+  /// What the run does now. Long stages call it again as they go on.
+  virtual void set_stage(std::string_view) {}
+  virtual void update(const ProgressState&) {}
+  /// Something else is about to be printed.
+  virtual void clear() {}
+  /// The run is over.
+  virtual void finish() {}
+};
+
 /// Writes to standard error: on a terminal one line, rewritten at most ten times a second and cut
 /// to its width; elsewhere whole lines, at most one every `plain_interval_s`. Rates and the time
 /// left follow the last two minutes, because exploration is faster than training. Cheap enough for
 /// every step.
-class Progress {
+class Progress : public ProgressSink {
  public:
   explicit Progress(double plain_interval_s = 30.0);
   Progress(int file_descriptor, bool terminal, double interval_s);
-  ~Progress() { finish(); }
+  ~Progress() override { Progress::finish(); }
 
-  /// What the run does now. Long stages call it again as they go on, so that the line stays alive.
-  void set_stage(std::string_view stage);
-  void update(const ProgressState& state);
+  /// Keeps the line alive.
+  void set_stage(std::string_view stage) override;
+  void update(const ProgressState& state) override;
 
   /// Removes the live line so that something else can be printed; the next update shows it again.
-  void clear();
+  void clear() override;
 
   /// Shows the last state; then nothing more.
-  void finish();
+  void finish() override;
 
  private:
   using Clock = std::chrono::steady_clock;

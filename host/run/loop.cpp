@@ -4,7 +4,7 @@ namespace mbrl {
 
 bool run_loop(Learner& learner, const Config& config, const LoopHooks& hooks) {
   while (learner.env_steps() < config.loop.num_env_steps) {
-    if (hooks.stop_requested() || !learner.step()) {
+    if (hooks.stop_requested() || !hooks.before_step() || !learner.step()) {
       hooks.checkpoint();
       return false;
     }

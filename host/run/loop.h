@@ -12,6 +12,7 @@ namespace mbrl {
 /// What the loop asks of its surroundings.
 struct LoopHooks {
   std::function<bool()> stop_requested;
+  std::function<bool()> before_step = [] { return true; };  // false: as a stop
   std::function<void()> evaluate;    // an evaluation is due
   std::function<void()> checkpoint;  // a checkpoint is due
   std::function<void()> tick;        // after every step: progress

@@ -21,7 +21,7 @@ std::uint32_t seed_of(const Learner& learner) {
 
 }  // namespace
 
-std::vector<float> collect_fresh(Stream& stream, const Learner& learner, int count) {
+std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int count) {
   EnvPool envs(learner.config().env, kNumEnvs, seed_of(learner), stream.pool());
   PolicyWorkspace workspace(stream, learner.policy(), kNumEnvs);
   const TransitionLayout layout{envs.spec().observation_size, envs.spec().action_size};

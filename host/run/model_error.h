@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cuda/stream.h"
-#include "host/algo/learner.h"
+#include "host/algo/sac_learner.h"
 #include "host/algo/mbpo.h"
 
 namespace mbrl {
@@ -16,7 +16,7 @@ namespace mbrl {
 ///
 /// Shapes   [count, pitch] records, on the host: step by step, environments side by side.
 /// Cost     count / 10 calls of the policy and the pool. The learner stays as it is. Deterministic.
-std::vector<float> collect_fresh(Stream& stream, const Learner& learner, int count);
+std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int count);
 
 /// ||predicted - real||_2 of the next observation on `count` fresh transitions; each is predicted
 /// by the mean of one elite, drawn as in rollouts.

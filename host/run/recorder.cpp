@@ -1,12 +1,7 @@
 #include "host/run/recorder.h"
 
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <nlohmann/json.hpp>
 
-#include "cuda/check.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {
@@ -19,27 +14,10 @@ std::vector<std::string> metric_columns(const std::vector<std::string>& names) {
   return columns;
 }
 
-std::shared_ptr<spdlog::logger> make_logger(const std::filesystem::path& file, bool append) {
-  std::shared_ptr<spdlog::sinks::basic_file_sink_mt> to_file;
-  try {
-    to_file =
-        std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string(), /*truncate=*/!append);
-  } catch (const spdlog::spdlog_ex& error) {
-    throw DataError(std::string(error.what()) + ". Choose another place with --runs DIR.");
-  }
-  auto to_console = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  to_file->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
-  to_console->set_pattern("%H:%M:%S %v");
-  auto logger =
-      std::make_shared<spdlog::logger>("mbrl", spdlog::sinks_init_list{to_file, to_console});
-  logger->flush_on(spdlog::level::info);
-  return logger;
-}
-
 }  // namespace
 
 Recorder::Recorder(const RunDir& dir, const std::vector<std::string>& metric_names,
-                   std::int64_t resume_env_steps, Progress& progress)
+                   std::int64_t resume_env_steps, ProgressSink& progress, bool to_console)
     : folder_(dir.path()),
       metric_names_(metric_names),
       progress_(progress),
@@ -48,7 +26,7 @@ Recorder::Recorder(const RunDir& dir, const std::vector<std::string>& metric_nam
                 {"env_steps", "episode", "return", "length", "terminated", "truncated", "broken"},
                 resume_env_steps),
       events_(folder_, resume_env_steps),
-      logger_(make_logger(folder_ / "log.txt", resume_env_steps >= 0)) {
+      log_(folder_ / "log.txt", resume_env_steps >= 0, to_console) {
   // that of an earlier part of the run would be taken for this one's end
   std::error_code absent;
   std::filesystem::remove(folder_ / "summary.json", absent);
@@ -85,12 +63,12 @@ void Recorder::sync() {
 
 void Recorder::log(const std::string& text) {
   progress_.clear();
-  logger_->info(text);
+  log_.info(text);
 }
 
 void Recorder::warn(const std::string& text) {
   progress_.clear();
-  logger_->warn("warning: " + text);
+  log_.warn(text);
 }
 
 void Recorder::write_summary(const nlohmann::ordered_json& summary) {

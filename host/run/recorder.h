@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -12,10 +11,7 @@
 #include "host/io/progress.h"
 #include "host/io/tensorboard.h"
 #include "host/run/run_dir.h"
-
-namespace spdlog {
-class logger;
-}
+#include "host/run/run_log.h"
 
 namespace mbrl {
 
@@ -32,9 +28,10 @@ struct EvaluationRow {
 /// for wall_time_s the tables of two runs of one config and seed are equal, byte for byte.
 class Recorder {
  public:
-  /// resume_env_steps: the step the run goes on from, or -1 for a fresh start.
+  /// resume_env_steps: the step the run goes on from, or -1 for a fresh start. `to_console`: the log
+  /// goes to standard error as well as into its file.
   Recorder(const RunDir& dir, const std::vector<std::string>& metric_names,
-           std::int64_t resume_env_steps, Progress& progress);
+           std::int64_t resume_env_steps, ProgressSink& progress, bool to_console = true);
   ~Recorder();
 
   void record_evaluation(const EvaluationRow& row);
@@ -51,10 +48,10 @@ class Recorder {
  private:
   std::filesystem::path folder_;
   std::vector<std::string> metric_names_;
-  Progress& progress_;
+  ProgressSink& progress_;
   CsvWriter metrics_, episodes_;
   TensorboardWriter events_;
-  std::shared_ptr<spdlog::logger> logger_;
+  RunLog log_;
 };
 
 }  // namespace mbrl

@@ -2,197 +2,35 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-#include <memory>
-#include <nlohmann/json.hpp>
-
-#include "cuda/stream.h"
 #include "envs/env.h"
-#include "host/algo/learner.h"
 #include "host/config/print.h"
-#include "host/io/checkpoint.h"
-#include "host/io/progress.h"
-#include "host/run/checkpoints.h"
+#include "host/run/autombpo.h"
 #include "host/run/choose_gemm.h"
-#include "host/run/loop.h"
 #include "host/run/open_device.h"
-#include "host/run/recorder.h"
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
-#include "profiling/nvtx.h"
+#include "host/run/training.h"
+#include "host/schedule/steering.h"
 
 namespace mbrl {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// the checkpoint that --resume means; nothing for a fresh start
-std::optional<std::filesystem::path> checkpoint_to_resume(
-    const std::string& resume, const RunDir& dir,
-    const std::function<void(const std::string&)>& warn) {
-  if (resume == "never") return std::nullopt;
-  if (resume == "auto") return latest_checkpoint(dir.checkpoints(), warn);
-  return find_checkpoint(resume);
-}
-
-/// A training in progress: what the loop's hooks work on.
-class Training {
- public:
-  Training(const RunOptions& options, const RunDir& dir, OpenDevice& device);
-
-  ExitCode run();
-
- private:
-  Hooks hooks();
-  void evaluate();
-  void checkpoint();
-  void write_summary(const std::string& status);
-  double wall_time() const { return wall_time_before_ + seconds_since(start_); }
-
-  const RunOptions& options_;
-  const RunDir& dir_;
-  OpenDevice& device_;
-  Progress progress_;
-  std::string stage_;
-  std::unique_ptr<Recorder> recorder_;
-  std::unique_ptr<Learner> learner_;
-  Clock::time_point start_ = Clock::now();
-  double wall_time_before_ = 0.0;  // of the runs this one continues
-  std::int64_t updates_before_ = 0;
-  std::vector<std::string> pending_log_;  // until the recorder is open
-  double final_return_ = std::nan(""), best_return_ = std::nan("");
-};
-
-Training::Training(const RunOptions& options, const RunDir& dir, OpenDevice& device)
-    : options_(options), dir_(dir), device_(device) {
-  learner_ = make_learner(options.config, device_.stream, hooks());
-  std::int64_t resumed_at = -1;
-  if (const auto path = checkpoint_to_resume(options.resume, dir, hooks().warn)) {
-    const nlohmann::json run = load_checkpoint(*path, *learner_, options.config);
-    wall_time_before_ = run.at("wall_time_s");
-    if (!run.at("best_return").is_null()) best_return_ = run.at("best_return");
-    if (!run.at("final_return").is_null()) final_return_ = run.at("final_return");
-    resumed_at = learner_->env_steps();
-    pending_log_.push_back(
-        fmt::format("resumed from {} at env step {}", path->string(), resumed_at));
-  }
-  updates_before_ = learner_->num_updates();
-  recorder_ = std::make_unique<Recorder>(dir, learner_->metric_names(), resumed_at, progress_);
-  for (const std::string& line : pending_log_) recorder_->log(line);
-}
-
-Hooks Training::hooks() {
-  return {
-      .stop_requested =
-          [this] {
-            progress_.set_stage(stage_);  // long stages ask often: keeps the line alive
-            return stop_requested();
-          },
-      .on_stage =
-          [this](std::string_view stage) {
-            stage_ = stage;
-            progress_.set_stage(stage);
-          },
-      .on_episode = [this](const EpisodeReport& episode) { recorder_->record_episode(episode); },
-      .log = [this](const std::string& text) { recorder_->log(text); },
-      .warn =
-          [this](const std::string& text) {
-            if (recorder_ != nullptr) return recorder_->warn(text);
-            pending_log_.push_back("warning: " + text);
-          }};
-}
-
-void Training::evaluate() {
-  const Evaluation evaluation = learner_->evaluate(options_.config.eval.num_episodes);
-  final_return_ = evaluation.mean_return();
-  if (!(best_return_ >= final_return_)) best_return_ = final_return_;
-  recorder_->record_evaluation({.env_steps = learner_->env_steps(),
-                                .epoch = learner_->epoch(),
-                                .wall_time_s = wall_time(),
-                                .return_mean = final_return_,
-                                .return_std = evaluation.std_return(),
-                                .metrics = learner_->take_metrics()});
-  recorder_->log(fmt::format("env step {}: return {:.1f} +- {:.1f}, length {:.0f}",
-                             learner_->env_steps(), final_return_, evaluation.std_return(),
-                             evaluation.mean_length()));
-}
-
-void Training::checkpoint() {
-  progress_.set_stage("checkpoint");
-  const StageRange range("checkpoint", learner_->env_steps());
-  recorder_->sync();  // a checkpoint never outlives the rows before it
-  save_checkpoint(dir_.checkpoints(), *learner_, options_.config,
-                  {{"wall_time_s", wall_time()},
-                   {"best_return", best_return_},
-                   {"final_return", final_return_}});
-}
-
-void Training::write_summary(const std::string& status) {
-  const double seconds = seconds_since(start_);
-  recorder_->write_summary(
-      {{"status", status},
-       {"env_steps", learner_->env_steps()},
-       {"final_return", final_return_},
-       {"best_return", best_return_},
-       {"wall_time_s", wall_time()},
-       {"policy_updates", learner_->num_updates()},
-       {"updates_per_s", static_cast<double>(learner_->num_updates() - updates_before_) / seconds},
-       {"unstable_steps", learner_->num_broken()},
-       {"seed", options_.config.seed},
-       {"config_hash", config_hash(options_.config)},
-       {"device", device_name(device_.device)}});
-}
-
-ExitCode Training::run() {
-  const Config& config = options_.config;
-  if (learner_->env_steps() >= config.loop.num_env_steps)
-    recorder_->log(
-        fmt::format("this run is complete: {} env steps. Another loop.num_env_steps or seed is "
-                    "another run; --resume "
-                    "never starts this one over.",
-                    learner_->env_steps()));
-  const LoopHooks loop_hooks{
-      .stop_requested = [] { return stop_requested(); },
-      .evaluate = [this] { evaluate(); },
-      .checkpoint = [this] { checkpoint(); },
-      .tick =
-          [this] {
-            progress_.update({.env_steps = learner_->env_steps(),
-                              .total_steps = options_.config.loop.num_env_steps,
-                              .updates = learner_->num_updates(),
-                              .last_return = learner_->last_return()});
-          }};
-  bool finished = false;
-  try {
-    finished = run_loop(*learner_, config, loop_hooks);
-  } catch (const Error& error) {
-    // what is left of the learner helps to look at it; it is no checkpoint to resume from
-    progress_.finish();
-    recorder_->warn(error.what());
-    if (error.code() == ExitCode::kData) {
-      save_checkpoint(dir_.path() / "failed", *learner_, config, {{"error", error.what()}});
-      recorder_->warn("the state at the failure is in " + (dir_.path() / "failed").string() +
-                      "; --resume continues from the last checkpoint before it.");
-    }
-    write_summary("failed");
-    throw;
-  }
-  progress_.finish();
-  write_summary(finished ? "done" : "stopped");
-  if (finished) return ExitCode::kDone;
-  recorder_->log(fmt::format("stopped at env step {}; the same command goes on from here.",
-                             learner_->env_steps()));
-  return ExitCode::kStopped;
+// the controller that an mbpo run is to follow, or none
+std::unique_ptr<Schedule> make_schedule(const Config& config, OpenDevice& device) {
+  if (config.algorithm != "mbpo" || config.controller.file.empty()) return nullptr;
+  const auto seed = static_cast<std::uint32_t>(config.seed);
+  ControllerStack controller(device.stream, config, seed);
+  controller.load(config.controller.file);
+  return std::make_unique<Steering>(
+      config, std::make_unique<ControllerDecider>(device.stream, std::move(controller),
+                                                  RandomKey{seed, Purpose::kHyperAction, 0}));
 }
 
 }  // namespace
 
 ExitCode run_training(const RunOptions& options) {
   install_signal_handlers();
+  if (options.config.algorithm == "autombpo") return run_autombpo(options);
   const int num_threads = options.num_threads > 0 ? options.num_threads : available_cores();
   ThreadPool pool(num_threads);
   OpenDevice device(options.device, options.config.device, pool);
@@ -204,7 +42,10 @@ ExitCode run_training(const RunOptions& options) {
   fmt::print("{}\nrun      {}\ndevice   {}\n\n", config_table(options.config), dir.path().string(),
              machine);
   std::fflush(stdout);
-  return Training(options, dir, device).run();
+  Progress progress;
+  return Training({.config = options.config, .resume = options.resume}, dir, device, progress,
+                  make_schedule(options.config, device))
+      .run();
 }
 
 }  // namespace mbrl

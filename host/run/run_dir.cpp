@@ -60,7 +60,14 @@ std::string command_text(const std::vector<std::string>& words) {
 
 RunDir RunDir::open(const fs::path& runs_root, const Config& config,
                     const std::vector<std::string>& command, const std::string& device) {
-  RunDir dir(runs_root / config.name / config_hash(config) / fmt::format("seed-{}", config.seed));
+  return open_folder(
+      runs_root / config.name / config_hash(config) / fmt::format("seed-{}", config.seed), config,
+      command, device);
+}
+
+RunDir RunDir::open_folder(const fs::path& folder, const Config& config,
+                           const std::vector<std::string>& command, const std::string& device) {
+  RunDir dir(folder);
   std::error_code error;
   fs::create_directories(dir.path_, error);
   if (error)

@@ -17,6 +17,9 @@ class RunDir {
   /// Errors   DataError if the folder cannot be written, or if another process runs in it.
   static RunDir open(const std::filesystem::path& runs_root, const Config& config,
                      const std::vector<std::string>& command, const std::string& device);
+  /// The same in a folder of the caller's choice: a run that belongs to a larger one.
+  static RunDir open_folder(const std::filesystem::path& folder, const Config& config,
+                            const std::vector<std::string>& command, const std::string& device);
   RunDir(RunDir&& other) noexcept;
   RunDir& operator=(RunDir&&) = delete;
   ~RunDir();

@@ -1,0 +1,80 @@
+#include "host/algo/behaviour_log.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace mbrl {
+namespace {
+
+constexpr int kRowsAtOnce = 512;
+constexpr double kMaxChange = 100.0, kMaxLogProb = 100.0;
+
+double density(float log_prob) {
+  return std::exp(std::clamp(static_cast<double>(log_prob), -kMaxLogProb, kMaxLogProb));
+}
+
+}  // namespace
+
+BehaviourLog::BehaviourLog(Stream& stream, const SacState& policy, int capacity)
+    : capacity_(static_cast<std::size_t>(capacity)),
+      observation_size_(policy.observation_size()),
+      action_size_(policy.action_size()),
+      observations_(capacity_ * static_cast<std::size_t>(observation_size_)),
+      actions_(capacity_ * static_cast<std::size_t>(action_size_)),
+      log_probs_(capacity_),
+      now_(kRowsAtOnce),
+      workspace_(stream, policy, kRowsAtOnce) {}
+
+void BehaviourLog::add(Stream& stream, const SacState& policy, const float* observation,
+                       const float* action, bool random) {
+  float* s = observations_.data() + head_ * static_cast<std::size_t>(observation_size_);
+  float* a = actions_.data() + head_ * static_cast<std::size_t>(action_size_);
+  std::copy_n(observation, observation_size_, s);
+  std::copy_n(action, action_size_, a);
+  if (random) {
+    // the reference counts one action dimension here, whatever their number
+    log_probs_[head_] = -static_cast<float>(action_size_) * 0.69314718f;
+  } else {
+    policy_log_prob(stream, policy, {s, 1, observation_size_}, {a, 1, action_size_},
+                    {log_probs_.data() + head_, 1}, workspace_);
+  }
+  head_ = (head_ + 1) % capacity_;
+  size_ = std::min(size_ + 1, capacity_);
+}
+
+double BehaviourLog::policy_change(Stream& stream, const SacState& policy) {
+  if (size_ == 0) return 0.0;
+  double sum = 0.0;
+  for (std::size_t begin = 0; begin < size_; begin += kRowsAtOnce) {
+    const int rows = static_cast<int>(std::min<std::size_t>(kRowsAtOnce, size_ - begin));
+    policy_log_prob(
+        stream, policy,
+        {observations_.data() + begin * static_cast<std::size_t>(observation_size_), rows,
+         observation_size_},
+        {actions_.data() + begin * static_cast<std::size_t>(action_size_), rows, action_size_},
+        {now_.data(), rows}, workspace_);
+    for (int i = 0; i < rows; ++i) {
+      const double change = std::abs(density(now_[static_cast<std::size_t>(i)]) -
+                                     density(log_probs_[begin + static_cast<std::size_t>(i)]));
+      if (!std::isnan(change)) sum += std::min(change, kMaxChange);
+    }
+  }
+  return sum / static_cast<double>(size_);
+}
+
+nlohmann::json BehaviourLog::state() const { return {{"size", size_}, {"head", head_}}; }
+
+void BehaviourLog::set_state(const nlohmann::json& state) {
+  size_ = state.at("size");
+  head_ = state.at("head");
+}
+
+std::vector<TensorRef> BehaviourLog::tensors() {
+  const auto rows = static_cast<std::int64_t>(capacity_);
+  return {tensor_ref("behaviour.observation", observations_.data(), {rows, observation_size_}),
+          tensor_ref("behaviour.action", actions_.data(), {rows, action_size_}),
+          tensor_ref("behaviour.log_prob", log_probs_.data(), {rows})};
+}
+
+}  // namespace mbrl

@@ -1,0 +1,44 @@
+// The newest real actions with the density they were drawn from: how far the policy has moved.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "cuda/stream.h"
+#include "host/io/safetensors.h"
+#include "kernels/policy.h"
+
+namespace mbrl {
+
+class BehaviourLog {
+ public:
+  /// Keeps the newest `capacity` actions.
+  BehaviourLog(Stream& stream, const SacState& policy, int capacity);
+
+  /// An action drawn from `policy`, or a uniform random one, whose density is 2^-A.
+  void add(Stream& stream, const SacState& policy, const float* observation, const float* action,
+           bool random);
+
+  /// AutoMBPO's policy change: the mean over the log of |pi(a|s) - pi_D(a|s)|, where pi_D is the
+  /// policy that chose a; 0 while the log is empty. A difference counts as 100 at most, since
+  /// densities near the ends of the range have no limit.
+  ///
+  /// Cost     a forward pass of the actor on every row.
+  /// Source   Lai et al. 2021, arXiv:2111.08550, section 5.1; limits hanglai/autombpo:mbpo.py.
+  double policy_change(Stream& stream, const SacState& policy);
+
+  nlohmann::json state() const;
+  void set_state(const nlohmann::json& state);
+  std::vector<TensorRef> tensors();
+
+ private:
+  std::size_t capacity_;
+  int observation_size_, action_size_;
+  std::size_t size_ = 0, head_ = 0;
+  std::vector<float> observations_, actions_, log_probs_;  // rings
+  std::vector<float> now_;                                 // log-densities under the policy now
+  PolicyWorkspace workspace_;
+};
+
+}  // namespace mbrl

@@ -1,0 +1,85 @@
+// Many learners at once: each on a host thread and a device stream of its own, sharing nothing that
+// changes, so that the result does not depend on how many there are.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "envs/spec.h"
+#include "host/config/config.h"
+#include "host/io/progress.h"
+#include "host/run/open_device.h"
+
+namespace mbrl {
+
+/// One run of a population.
+struct Member {
+  std::string label;
+  std::function<void(OpenDevice&, ProgressSink&)> run;
+  /// Called with the text of an error that ended it; the others go on.
+  std::function<void(const std::string&)> failed;
+};
+
+/// How a population uses the machine.
+struct PopulationOptions {
+  std::string device;      // text of --device
+  DeviceConfig precision;  // of every member
+  int concurrent = 1;
+  int num_threads = 1;  // host threads in all, shared out evenly, at least one each
+  Config config;        // of a member, for what is measured once: products of matrices
+};
+
+/// Runs all members, options.concurrent at a time, in order. After a stop signal those that run end
+/// with their checkpoints and no other starts.
+///
+/// Errors   DeviceError if the device cannot be opened.
+void run_population(const std::vector<Member>& members, const PopulationOptions& options,
+                    const std::string& title);
+
+/// Learners that run at the same time for population.concurrent: auto is one per host thread on the
+/// CPU and 10 on a GPU, as far as memory goes.
+///
+/// Errors   DeviceError saying how many fit if that is fewer than were asked for, or none.
+int concurrent_learners(const Config& config, const EnvSpec& env, const Device& device,
+                        int num_threads);
+
+/// About how much memory an MBPO learner takes on the device at its largest.
+std::size_t learner_bytes(const Config& config, const EnvSpec& env, bool on_gpu);
+
+/// One line for all members that run: on a terminal rewritten in place, elsewhere every 30 s.
+class PopulationProgress {
+ public:
+  PopulationProgress(std::string title, int num_members);
+  PopulationProgress(std::string title, int num_members, int file_descriptor, bool terminal,
+                     double interval_s);
+  ~PopulationProgress();
+
+  /// Where a member reports; gone from the line once it has finished.
+  std::unique_ptr<ProgressSink> member(const std::string& label);
+  /// The line as it stands.
+  std::string text() const;
+
+ private:
+  class Sink;
+  struct Entry {
+    std::string label, stage;
+    ProgressState state;
+  };
+
+  void show(bool now);
+
+  std::string title_;
+  int num_members_, num_done_ = 0;
+  int fd_;
+  bool terminal_;
+  double interval_;
+  mutable std::mutex mutex_;
+  std::vector<Entry*> entries_;  // of running members, in the order of their start
+  std::chrono::steady_clock::time_point shown_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace mbrl

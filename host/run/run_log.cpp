@@ -1,0 +1,31 @@
+#include "host/run/run_log.h"
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "cuda/check.h"
+
+namespace mbrl {
+
+RunLog::RunLog(const std::filesystem::path& file, bool append, bool to_console) {
+  std::shared_ptr<spdlog::sinks::basic_file_sink_mt> to_file;
+  try {
+    to_file =
+        std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string(), /*truncate=*/!append);
+  } catch (const spdlog::spdlog_ex& error) {
+    throw DataError(std::string(error.what()) + ". Choose another place with --runs DIR.");
+  }
+  to_file->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
+  logger_ = std::make_shared<spdlog::logger>("mbrl", to_file);
+  if (to_console) {
+    logger_->sinks().push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    logger_->sinks().back()->set_pattern("%H:%M:%S %v");
+  }
+  logger_->flush_on(spdlog::level::info);
+}
+
+void RunLog::info(const std::string& text) { logger_->info(text); }
+void RunLog::warn(const std::string& text) { logger_->warn("warning: " + text); }
+
+}  // namespace mbrl

@@ -1,0 +1,27 @@
+// log.txt of a run, and the same lines on standard error.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace spdlog {
+class logger;
+}
+
+namespace mbrl {
+
+/// Lines with their time. Any thread may write.
+class RunLog {
+ public:
+  /// Errors   DataError if the file cannot be written.
+  RunLog(const std::filesystem::path& file, bool append, bool to_console);
+
+  void info(const std::string& text);
+  void warn(const std::string& text);
+
+ private:
+  std::shared_ptr<spdlog::logger> logger_;
+};
+
+}  // namespace mbrl

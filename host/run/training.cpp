@@ -1,0 +1,183 @@
+#include "host/run/training.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "host/config/print.h"
+#include "host/io/checkpoint.h"
+#include "host/run/checkpoints.h"
+#include "host/run/loop.h"
+#include "host/run/signals.h"
+#include "profiling/nvtx.h"
+
+namespace mbrl {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// the checkpoint that --resume means; nothing for a fresh start
+std::optional<std::filesystem::path> checkpoint_to_resume(
+    const std::string& resume, const RunDir& dir,
+    const std::function<void(const std::string&)>& warn) {
+  if (resume == "never") return std::nullopt;
+  if (resume == "auto") return latest_checkpoint(dir.checkpoints(), warn);
+  return find_checkpoint(resume);
+}
+
+}  // namespace
+
+Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& device,
+                   ProgressSink& progress, std::unique_ptr<Schedule> schedule)
+    : options_(std::move(options)),
+      dir_(dir),
+      device_(device),
+      progress_(progress),
+      schedule_(std::move(schedule)) {
+  learner_ = make_learner(options_.config, device_.stream, hooks(), options_.learner_index);
+  std::int64_t resumed_at = -1;
+  if (const auto path = checkpoint_to_resume(options_.resume, dir, hooks().warn)) {
+    const nlohmann::json run = load_checkpoint(*path, *learner_, options_.config);
+    if (schedule_ != nullptr) schedule_->set_state(run.at("schedule"));
+    wall_time_before_ = run.at("wall_time_s");
+    stage_seconds_ = run.value("stage_seconds", stage_seconds_);
+    if (!run.at("best_return").is_null()) best_return_ = run.at("best_return");
+    if (!run.at("final_return").is_null()) final_return_ = run.at("final_return");
+    resumed_at = learner_->env_steps();
+    pending_log_.push_back(
+        fmt::format("resumed from {} at env step {}", path->string(), resumed_at));
+  }
+  updates_before_ = learner_->num_updates();
+  recorder_ = std::make_unique<Recorder>(dir, learner_->metric_names(), resumed_at, progress_,
+                                         options_.to_console);
+  if (schedule_ != nullptr) schedule_->open(dir.path(), resumed_at);
+  for (const std::string& line : pending_log_) recorder_->log(line);
+}
+
+Hooks Training::hooks() {
+  return {
+      .stop_requested =
+          [this] {
+            progress_.set_stage(stage_);  // long stages ask often: keeps the line alive
+            return stop_requested();
+          },
+      .on_stage = [this](std::string_view stage) { enter_stage(stage); },
+      .on_episode = [this](const EpisodeReport& episode) { recorder_->record_episode(episode); },
+      .log = [this](const std::string& text) { recorder_->log(text); },
+      .warn =
+          [this](const std::string& text) {
+            if (recorder_ != nullptr) return recorder_->warn(text);
+            pending_log_.push_back("warning: " + text);
+          }};
+}
+
+// the seconds since the last change belong to the stage before it
+void Training::enter_stage(std::string_view stage) {
+  const Clock::time_point now = Clock::now();
+  if (!stage_.empty())
+    stage_seconds_[stage_] += std::chrono::duration<double>(now - stage_start_).count();
+  stage_start_ = now;
+  stage_ = stage;
+  progress_.set_stage(stage);
+}
+
+void Training::evaluate() {
+  const Evaluation evaluation = learner_->evaluate(options_.config.eval.num_episodes);
+  final_return_ = evaluation.mean_return();
+  if (!(best_return_ >= final_return_)) best_return_ = final_return_;
+  recorder_->record_evaluation({.env_steps = learner_->env_steps(),
+                                .epoch = learner_->epoch(),
+                                .wall_time_s = wall_time(),
+                                .return_mean = final_return_,
+                                .return_std = evaluation.std_return(),
+                                .metrics = learner_->take_metrics()});
+  recorder_->log(fmt::format("env step {}: return {:.1f} +- {:.1f}, length {:.0f}",
+                             learner_->env_steps(), final_return_, evaluation.std_return(),
+                             evaluation.mean_length()));
+  if (schedule_ != nullptr) schedule_->on_evaluation(*learner_, final_return_);
+}
+
+double Training::wall_time() const { return wall_time_before_ + seconds_since(start_); }
+
+void Training::checkpoint() {
+  enter_stage("checkpoint");
+  const StageRange range("checkpoint", learner_->env_steps());
+  // a checkpoint never outlives the rows before it
+  recorder_->sync();
+  if (schedule_ != nullptr) schedule_->sync();
+  nlohmann::json run{{"wall_time_s", wall_time()},
+                     {"stage_seconds", stage_seconds_},
+                     {"best_return", best_return_},
+                     {"final_return", final_return_}};
+  if (schedule_ != nullptr) run["schedule"] = schedule_->state();
+  save_checkpoint(dir_.checkpoints(), *learner_, options_.config, run);
+}
+
+void Training::write_summary(const std::string& status) {
+  enter_stage("");
+  const double seconds = seconds_since(start_);
+  recorder_->write_summary(
+      {{"status", status},
+       {"env_steps", learner_->env_steps()},
+       {"final_return", final_return_},
+       {"best_return", best_return_},
+       {"wall_time_s", wall_time()},
+       {"policy_updates", learner_->num_updates()},
+       {"updates_per_s", static_cast<double>(learner_->num_updates() - updates_before_) / seconds},
+       {"stage_seconds", stage_seconds_},
+       {"unstable_steps", learner_->num_broken()},
+       {"seed", options_.config.seed},
+       {"config_hash", config_hash(options_.config)},
+       {"device", device_name(device_.device)}});
+}
+
+ExitCode Training::run() {
+  const Config& config = options_.config;
+  if (learner_->env_steps() >= config.loop.num_env_steps)
+    recorder_->log(
+        fmt::format("this run is complete: {} env steps. Another loop.num_env_steps or seed is "
+                    "another run; --resume "
+                    "never starts this one over.",
+                    learner_->env_steps()));
+  const LoopHooks loop_hooks{
+      .stop_requested = [] { return stop_requested(); },
+      .before_step = [this] { return schedule_ == nullptr || schedule_->before_step(*learner_); },
+      .evaluate = [this] { evaluate(); },
+      .checkpoint = [this] { checkpoint(); },
+      .tick =
+          [this] {
+            progress_.update({.env_steps = learner_->env_steps(),
+                              .total_steps = options_.config.loop.num_env_steps,
+                              .updates = learner_->num_updates(),
+                              .last_return = learner_->last_return()});
+          }};
+  bool finished = false;
+  try {
+    finished = run_loop(*learner_, config, loop_hooks);
+  } catch (const Error& error) {
+    // what is left of the learner helps to look at it; it is no checkpoint to resume from
+    progress_.finish();
+    recorder_->warn(error.what());
+    if (error.code() == ExitCode::kData) {
+      save_checkpoint(dir_.path() / "failed", *learner_, config, {{"error", error.what()}});
+      recorder_->warn("the state at the failure is in " + (dir_.path() / "failed").string() +
+                      "; --resume continues from the last checkpoint before it.");
+    }
+    write_summary("failed");
+    throw;
+  }
+  progress_.finish();
+  if (finished && schedule_ != nullptr) schedule_->on_finished();
+  write_summary(finished ? "done" : "stopped");
+  if (finished) return ExitCode::kDone;
+  recorder_->log(fmt::format("stopped at env step {}; the same command goes on from here.",
+                             learner_->env_steps()));
+  return ExitCode::kStopped;
+}
+
+}  // namespace mbrl

@@ -1,0 +1,67 @@
+// One learner trained into one folder: what the loop's hooks work on.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuda/check.h"
+#include "host/algo/learner.h"
+#include "host/io/progress.h"
+#include "host/run/open_device.h"
+#include "host/run/recorder.h"
+#include "host/run/run_dir.h"
+#include "host/schedule/schedule.h"
+
+namespace mbrl {
+
+struct TrainingOptions {
+  Config config;
+  std::string resume = "auto";      // auto, never, or a checkpoint
+  std::uint32_t learner_index = 0;  // of the random draws: learners of one seed differ in it
+  bool to_console = true;           // the log goes to standard error as well
+};
+
+class Training {
+ public:
+  /// `schedule` may be null. Goes on from the checkpoint that options.resume means.
+  Training(TrainingOptions options, const RunDir& dir, OpenDevice& device, ProgressSink& progress,
+           std::unique_ptr<Schedule> schedule = nullptr);
+
+  /// Until all steps are done or a stop is asked for.
+  ///
+  /// Errors   those of the learner, after the state at the failure has been saved where it may help.
+  ExitCode run();
+
+  /// Return of the last evaluation, NaN before the first.
+  double final_return() const { return final_return_; }
+
+ private:
+  Hooks hooks();
+  void enter_stage(std::string_view stage);
+  void evaluate();
+  void checkpoint();
+  void write_summary(const std::string& status);
+  double wall_time() const;
+
+  TrainingOptions options_;
+  const RunDir& dir_;
+  OpenDevice& device_;
+  ProgressSink& progress_;
+  std::string stage_;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<Learner> learner_;
+  std::unique_ptr<Schedule> schedule_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point stage_start_;
+  std::map<std::string, double> stage_seconds_;  // wall time, by stage
+  double wall_time_before_ = 0.0;  // of the runs this one continues
+  std::int64_t updates_before_ = 0;
+  std::vector<std::string> pending_log_;  // until the recorder is open
+  double final_return_ = std::nan(""), best_return_ = std::nan("");
+};
+
+}  // namespace mbrl

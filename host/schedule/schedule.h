@@ -1,0 +1,32 @@
+// What may change a learner's hyperparameters between its steps.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace mbrl {
+
+class Learner;
+
+/// Sees the learner before every step and after every evaluation. Part of the run's checkpoint.
+class Schedule {
+ public:
+  virtual ~Schedule() = default;
+
+  /// Sets the values that hold from this step on. False: a stop was asked for in a long stage; the
+  /// call is repeated when the run goes on.
+  virtual bool before_step(Learner& learner) = 0;
+  virtual void on_evaluation(const Learner& learner, double mean_return) = 0;
+  /// After the last evaluation of a run that reached its end.
+  virtual void on_finished() {}
+
+  /// Where it may keep a table of its own; rows beyond resume_env_steps are dropped, -1: all.
+  virtual void open(const std::filesystem::path& folder, std::int64_t resume_env_steps) = 0;
+  /// Waits until the disk has the table.
+  virtual void sync() = 0;
+  virtual nlohmann::json state() const = 0;
+  virtual void set_state(const nlohmann::json& state) = 0;
+};
+
+}  // namespace mbrl
