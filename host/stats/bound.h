@@ -48,13 +48,19 @@ struct BestRatio {
 
 /// Minimum over the real ratio, ends included.
 ///
+/// Of the ratios that use the model the best one rises with N_real, nearly in proportion, as the
+/// paper says. But it never becomes large: for sigma from 1e-4 to 1, p of 1, 2 and 5 and |A| of 1
+/// and 100 it is below 0.0013 when a ratio of 1, which has no model term, overtakes it. So the
+/// minimum jumps to
+/// 1. Other constants of O() scale sigma against the sampling term and change nothing in that.
+///
 /// The sampling term rises with the ratio, slowly and over many decades; the model term falls
 /// slowly and then, within about delta / (K N_real) of 1, to 0. So the search runs over the logit
 /// of the ratio, which resolves both ends: a grid, golden section around each of its minima, and 1,
 /// for which ratios stand where the model term is 0.
 ///
 /// Errors   those of return_bound; ConfigError if sigma is 0.
-/// Cost     2000 evaluations, 1 ms.
+/// Cost     4000 evaluations, 1 ms.
 BestRatio best_real_ratio(const BoundConstants& constants, double num_real);
 
 }  // namespace mbrl
