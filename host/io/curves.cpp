@@ -89,7 +89,11 @@ std::vector<fs::path> find_tables(const fs::path& path) {
 
 std::pair<std::string, fs::path> name_and_path(const std::string& text) {
   const std::size_t at = text.find('=');
-  if (at == std::string::npos) return {fs::path(text).filename().string(), text};
+  if (at == std::string::npos) {
+    // "runs/hopper/" has an empty last part
+    const fs::path path(text);
+    return {(path.has_filename() ? path : path.parent_path()).filename().string(), path};
+  }
   return {text.substr(0, at), text.substr(at + 1)};
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/math/distributions/normal.hpp>
 #include <boost/math/tools/minima.hpp>
 #include <cmath>
@@ -72,20 +73,20 @@ BestRatio best_real_ratio(const BoundConstants& c, double num_real) {
   };
   const auto bound = [&](double logit) { return at_logit(logit).total(); };
 
-  // up to where the model term ends
-  const double low = std::log(1e-30), high = std::log(4.0 * c.num_iterations * num_real / c.delta);
-  constexpr int kPoints = 2000;
+  // from ratios that stand for none, which a large p asks for, up to where the model term ends
+  const double low = std::log(1e-250), high = std::log(4.0 * c.num_iterations * num_real / c.delta);
+  constexpr int kPoints = 4000;
   const auto logit_at = [&](int i) { return low + (high - low) * i / kPoints; };
   std::vector<double> value(kPoints + 1);
   for (int i = 0; i <= kPoints; ++i) value[i] = bound(logit_at(i));
 
   BestRatio best{.ratio = 1.0, .terms = terms_at(c, num_real, 1.0, 0.0), .inner_ratio = {}};
   double inner_value = std::numeric_limits<double>::infinity();
-  for (int i = 1; i < kPoints; ++i) {
-    if (!(value[i] < value[i - 1] && value[i] <= value[i + 1])) continue;
+  for (int i = 0; i < kPoints; ++i) {
+    if (!((i == 0 || value[i] < value[i - 1]) && value[i] <= value[i + 1])) continue;
     // golden section with parabolic steps; at half the digits, since a minimum is flat
     const double logit =
-        boost::math::tools::brent_find_minima(bound, logit_at(i - 1), logit_at(i + 1),
+        boost::math::tools::brent_find_minima(bound, logit_at(std::max(i - 1, 0)), logit_at(i + 1),
                                               std::numeric_limits<double>::digits / 2)
             .first;
     const BoundTerms terms = at_logit(logit);

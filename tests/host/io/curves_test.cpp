@@ -72,6 +72,7 @@ TEST(CurvesTest, FindsTablesOfRunsBelowAFolder) {
 
 TEST(CurvesTest, APathNamesItselfUnlessANameStandsBefore) {
   EXPECT_EQ(name_and_path("runs/hopper").first, "hopper");
+  EXPECT_EQ(name_and_path("runs/hopper/").first, "hopper");
   EXPECT_EQ(name_and_path("MBPO=runs/hopper").first, "MBPO");
   EXPECT_EQ(name_and_path("MBPO=runs/hopper").second, "runs/hopper");
 }

@@ -104,6 +104,17 @@ TEST(BestRatioTest, RisesWithTheNumberOfRealSamples) {
   EXPECT_EQ(last, 1.0);
 }
 
+TEST(BestRatioTest, FindsAMinimumManyDecadesBelowOne) {
+  // (beta log / N_real)^(1/10) has to come down to the size of sigma, so beta to below 1e-30
+  const BoundConstants c{.p = 5, .sigma = 1e-4};
+  const BestRatio best = best_real_ratio(c, 1e6);
+  EXPECT_LT(best.ratio, 1e-30);
+  EXPECT_GT(best.ratio, 1e-50);
+  EXPECT_LT(best.terms.total(), return_bound(c, 1e6, 10 * best.ratio).total());
+  EXPECT_LT(best.terms.total(), return_bound(c, 1e6, 0.1 * best.ratio).total());
+  EXPECT_LT(best.terms.total(), return_bound(c, 1e6, 1.0).total());
+}
+
 TEST(BestRatioTest, NoRatioOfAFineGridIsBetter) {
   for (const double sigma : {1e-4, 1e-2, 1.0}) {
     for (const double p : {1.0, 3.0}) {
