@@ -92,9 +92,10 @@ bool Mbpo::step() {
 void Mbpo::warn_without_real_rows(double real_ratio) {
   if (warned_ || static_cast<int>(config_.sac.batch_size * real_ratio) > 0) return;
   warned_ = true;
-  hooks_.warn(fmt::format("a real ratio of {:.4g} is less than one of the {} rows of a batch: "
-                          "policy batches hold imagined rows only.",
-                          real_ratio, config_.sac.batch_size));
+  hooks_.warn(
+      fmt::format("a real ratio of {:.4g} is less than one of the {} rows of a batch: "
+                  "policy batches hold imagined rows only.",
+                  real_ratio, config_.sac.batch_size));
 }
 
 bool Mbpo::fit_due() const {
@@ -169,8 +170,8 @@ void Mbpo::imagine() {
 
 // retain_epochs' worth of rollouts, were none to end early
 std::size_t Mbpo::model_replay_capacity(int rollout_length) const {
-  const int interval = config_.rollout.interval > 0 ? config_.rollout.interval
-                                                   : config_.loop.model_train_interval;
+  const int interval =
+      config_.rollout.interval > 0 ? config_.rollout.interval : config_.loop.model_train_interval;
   const double per_epoch = static_cast<double>(rollout_length) * config_.rollout.batch_size *
                            config_.loop.epoch_length / interval;
   return static_cast<std::size_t>(config_.rollout.retain_epochs) *

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "cuda/check.h"
 #include "host/cli/cli.h"
 #include "host/io/curves.h"
 #include "host/io/output_file.h"
@@ -14,15 +15,14 @@ namespace mbrl {
 namespace {
 
 struct Options {
-  std::string out, title, band = "minmax", x = "steps";
+  std::string out, title, band = "minmax", x = "steps", table = "metrics.csv";
+  int num_bins = 0, num_phases = 1;
   std::vector<std::string> columns{"eval_return_mean"};
   std::vector<std::string> runs, references;
 };
 
 // evaluations of seeds fall on slightly different steps: read all at those of the longest
-PlotSeries series_of(const std::string& run, const std::string& column, Band band) {
-  const auto [name, path] = name_and_path(run);
-  const std::vector<Curve> curves = read_curves(path, column);
+PlotSeries series_of(const std::string& name, const std::vector<Curve>& curves, Band band) {
   const Curve& longest =
       *std::max_element(curves.begin(), curves.end(),
                         [](const Curve& a, const Curve& b) { return a.x.size() < b.x.size(); });
@@ -32,8 +32,32 @@ PlotSeries series_of(const std::string& run, const std::string& column, Band ban
     for (const double x : longest.x) values.back().push_back(curve.at(x));
   }
   return series_over_runs(
-      fmt::format("{} ({} seed{})", name, curves.size(), curves.size() == 1 ? "" : "s"), longest.x,
+      fmt::format("{} ({} run{})", name, curves.size(), curves.size() == 1 ? "" : "s"), longest.x,
       values, band);
+}
+
+// the curves of one argument, whole or in phases of their order: how runs changed from one to the
+// next
+std::vector<PlotSeries> series_of(const Options& o, const std::string& run,
+                                  const std::string& column) {
+  const auto [name, path] = name_and_path(run);
+  std::vector<Curve> curves = read_curves(path, column, o.table);
+  if (o.num_bins > 0)
+    for (Curve& curve : curves) curve = binned(curve, o.num_bins);
+  const Band band = o.band == "sd" ? Band::kStd : Band::kMinMax;
+  if (o.num_phases == 1) return {series_of(name, curves, band)};
+  const auto count = static_cast<int>(curves.size());
+  if (count < o.num_phases)
+    throw DataError(
+        fmt::format("--phases {}: {} holds {} runs only.", o.num_phases, path.string(), count));
+  std::vector<PlotSeries> all;
+  for (int i = 0; i < o.num_phases; ++i)
+    all.push_back(series_of(
+        fmt::format("{} {} to {} %", name, 100 * i / o.num_phases, 100 * (i + 1) / o.num_phases),
+        {curves.begin() + i * count / o.num_phases,
+         curves.begin() + (i + 1) * count / o.num_phases},
+        band));
+  return all;
 }
 
 Plot panel_of(const Options& o, const std::string& column) {
@@ -42,7 +66,7 @@ Plot panel_of(const Options& o, const std::string& column) {
              .y_label = column,
              .series = {}};
   for (const std::string& run : o.runs)
-    panel.series.push_back(series_of(run, column, o.band == "sd" ? Band::kStd : Band::kMinMax));
+    for (PlotSeries& series : series_of(o, run, column)) panel.series.push_back(std::move(series));
   for (const std::string& reference : o.references) {
     const auto [name, path] = name_and_path(reference);
     const Curve curve = read_curve(path, column);
@@ -69,12 +93,23 @@ void add_plot(CLI::App& program) {
   plot->add_option("--reference", o->references, "[NAME=]FILE: a published curve, drawn dashed");
   plot->add_option("--title", o->title, "heading");
   plot->add_option("--columns,--column", o->columns,
-                   "columns of metrics.csv, a,b,...: one panel each")
+                   "columns of the table, a,b,...: one panel each")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();
   plot->add_option("--band", o->band, "around the mean: minmax, or sd for the sample deviation")
       ->check(CLI::IsMember({"minmax", "sd"}))
+      ->capture_default_str();
+  plot->add_option("--table", o->table,
+                   "file of a run to read: metrics.csv, episodes.csv, decisions.csv")
+      ->capture_default_str();
+  plot->add_option("--bins", o->num_bins,
+                   "means over this many spans of each run; 0: every row as it is")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  plot->add_option("--phases", o->num_phases,
+                   "cut the runs of a folder, in the order of their names, into this many groups")
+      ->check(CLI::Range(1, 100))
       ->capture_default_str();
   plot->add_option("--x", o->x, "steps, or share of each curve's last step")
       ->check(CLI::IsMember({"steps", "share"}))

@@ -1,7 +1,6 @@
 #include "host/config/check.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
@@ -34,15 +33,12 @@ void check_controller(const Config& config, const auto& require) {
     require(config.loop.epoch_length % interval == 0,
             fmt::format("{} is {}; expected a divisor of loop.epoch_length, which is {}.", key,
                         interval, config.loop.epoch_length));
-  for (const std::string& head : c.apply)
-    require(std::find(c.heads.begin(), c.heads.end(), head) != c.heads.end(),
-            fmt::format("controller.apply has {}, which controller.heads = {} does not decide on.",
-                        head, fmt::join(c.heads, ", ")));
   if (!trained) return;
-  require(config.eval.interval == config.loop.epoch_length,
-          fmt::format("eval.interval is {}, loop.epoch_length {}; a controller is paid at the end of "
-                      "each epoch, so the two must be equal.",
-                      config.eval.interval, config.loop.epoch_length));
+  require(
+      config.eval.interval == config.loop.epoch_length,
+      fmt::format("eval.interval is {}, loop.epoch_length {}; a controller is paid at the end of "
+                  "each epoch, so the two must be equal.",
+                  config.eval.interval, config.loop.epoch_length));
   require(c.init_updates_per_step <= c.max_updates_per_step,
           fmt::format("controller.init_updates_per_step is {}, more than "
                       "controller.max_updates_per_step, which is {}.",
@@ -51,8 +47,8 @@ void check_controller(const Config& config, const auto& require) {
   require(n == "auto" || (!n.empty() && n.size() <= 4 && n != "0" &&
                           std::all_of(n.begin(), n.end(),
                                       [](unsigned char d) { return std::isdigit(d) != 0; })),
-          fmt::format("population.concurrent is \"{}\"; expected auto or a number of learners from 1.",
-                      n));
+          fmt::format(
+              "population.concurrent is \"{}\"; expected auto or a number of learners from 1.", n));
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ struct ControllerConfig {
   std::string file = "";
   // what it decides on: real_ratio, model, updates, rollout_length
   std::vector<std::string> heads = {"real_ratio", "model", "updates", "rollout_length"};
-  // heads whose decisions take effect; the others' hyperparameters follow the config
+  // heads whose decisions take effect, as far as the controller has them; the hyperparameters of
+  // all others follow the config
   std::vector<std::string> apply = {"real_ratio", "model", "updates", "rollout_length"};
   // its state: samples, model_loss, critic_loss, policy_change, return, values
   std::vector<std::string> features = {"samples",       "model_loss", "critic_loss",
@@ -121,13 +122,13 @@ struct ControllerConfig {
   float model_loss_scale = 0.01f;
   float critic_loss_scale = 100.0f;
   float policy_change_scale = 10.0f;
-  int hidden_size = 256;          // one hidden layer, tanh
-  float learning_rate = 3e-4f;    // Adam
-  float clip = 0.2f;              // PPO's epsilon
-  float entropy_bonus = 0.0f;     // off in the paper
-  bool value_baseline = false;    // a learned value beside the baseline curve; off in the paper
-  int batch_size = 64;            // decisions per update
-  int updates_per_episode = 30;   // policy updates for each hyper-episode of a stage
+  int hidden_size = 256;         // one hidden layer, tanh
+  float learning_rate = 3e-4f;   // Adam
+  float clip = 0.2f;             // PPO's epsilon
+  float entropy_bonus = 0.0f;    // off in the paper
+  bool value_baseline = false;   // a learned value beside the baseline curve; off in the paper
+  int batch_size = 64;           // decisions per update
+  int updates_per_episode = 30;  // policy updates for each hyper-episode of a stage
   // joint: one controller with a head per hyperparameter (the paper); staged: three, trained one
   // after the other: real_ratio and model, updates, rollout_length (the released code)
   std::string stack = "joint";
@@ -141,12 +142,12 @@ struct AutoMbpoConfig {
   // ppo: one controller learns over all hyper-episodes; ror: a small Q-network learns anew inside
   // each run (Dong et al. 2019)
   std::string scheme = "ppo";
-  int num_episodes = 100;        // hyper-episodes, for each controller of the stack
-  int episodes_per_stage = 10;   // between two updates of the controller
-  int train_epochs = 50;         // m: epochs of a hyper-episode behind exploration
-  int eval_epochs = 95;          // epochs of the evaluation's runs behind exploration
-  int num_seeds = 10;            // runs of the evaluation and of default MBPO
-  std::string baseline = "";     // a folder of default MBPO runs; empty: made and kept
+  int num_episodes = 100;       // hyper-episodes, for each controller of the stack
+  int episodes_per_stage = 10;  // between two updates of the controller
+  int train_epochs = 50;        // m: epochs of a hyper-episode behind exploration
+  int eval_epochs = 95;         // epochs of the evaluation's runs behind exploration
+  int num_seeds = 10;           // runs of the evaluation and of default MBPO
+  std::string baseline = "";    // a folder of default MBPO runs; empty: made and kept
 };
 
 /// Learners that run at the same time.

@@ -69,20 +69,20 @@ Curve read_curve(const fs::path& path, const std::string& column) {
   return curve;
 }
 
-std::vector<fs::path> find_tables(const fs::path& path) {
+std::vector<fs::path> find_tables(const fs::path& path, const std::string& table) {
   if (fs::is_regular_file(path)) return {path};
   std::vector<fs::path> found;
   std::error_code absent;
   for (const auto& entry : fs::recursive_directory_iterator(path, absent)) {
     const std::string name = entry.path().filename().string();
-    if (name == "metrics.csv" || (name.starts_with("seed-") && name.ends_with(".csv")))
+    if (name == table || (name.starts_with("seed-") && name.ends_with(".csv")))
       found.push_back(entry.path());
   }
   if (found.empty())
-    throw DataError(
-        fmt::format("{} holds no metrics.csv or seed-*.csv: expected a table, a run directory or a "
-                    "folder of runs.",
-                    path.string()));
+    throw DataError(fmt::format(
+        "{} holds no {} or seed-*.csv: expected a table, a run directory or a folder of "
+        "runs.",
+        path.string(), table));
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -97,10 +97,37 @@ std::pair<std::string, fs::path> name_and_path(const std::string& text) {
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
-std::vector<Curve> read_curves(const fs::path& path, const std::string& column) {
+std::vector<Curve> read_curves(const fs::path& path, const std::string& column,
+                               const std::string& table) {
   std::vector<Curve> curves;
-  for (const fs::path& table : find_tables(path)) curves.push_back(read_curve(table, column));
+  for (const fs::path& file : find_tables(path, table)) curves.push_back(read_curve(file, column));
   return curves;
+}
+
+Curve binned(const Curve& curve, int num_bins) {
+  const double first = curve.x.front(), width = (curve.x.back() - first) / num_bins;
+  Curve result;
+  double sum = 0.0;
+  int count = 0, bin = 0;
+  const auto close = [&] {
+    if (count > 0) {
+      result.x.push_back(first + (bin + 1) * width);
+      result.y.push_back(sum / count);
+    }
+    sum = 0.0;
+    count = 0;
+  };
+  for (std::size_t i = 0; i < curve.x.size(); ++i) {
+    // the last row belongs to the last bin
+    const int own =
+        width > 0 ? std::min(static_cast<int>((curve.x[i] - first) / width), num_bins - 1) : 0;
+    if (own != bin) close();
+    bin = own;
+    sum += curve.y[i];
+    ++count;
+  }
+  close();
+  return result;
 }
 
 StepRange common_range(const std::vector<Curve>& curves) {

@@ -23,14 +23,20 @@ struct Curve {
 ///          not rise in steps.
 Curve read_curve(const std::filesystem::path& path, const std::string& column);
 
-/// A table, or every metrics.csv and seed-*.csv below a folder, sorted.
+/// A table, or every file called `table` and seed-*.csv below a folder, sorted.
 ///
 /// Errors   DataError if there is none.
-std::vector<std::filesystem::path> find_tables(const std::filesystem::path& path);
+std::vector<std::filesystem::path> find_tables(const std::filesystem::path& path,
+                                               const std::string& table = "metrics.csv");
 
 /// The curves of the runs that "NAME=PATH" or "PATH" means; a path alone is named by its last part.
 std::pair<std::string, std::filesystem::path> name_and_path(const std::string& text);
-std::vector<Curve> read_curves(const std::filesystem::path& path, const std::string& column);
+std::vector<Curve> read_curves(const std::filesystem::path& path, const std::string& column,
+                               const std::string& table = "metrics.csv");
+
+/// Means of y over `num_bins` spans of equal length, each at its end; spans without a row are left
+/// out. Turns choices of yes or no into shares.
+Curve binned(const Curve& curve, int num_bins);
 
 /// The steps that all curves cover; low > high if there are none.
 struct StepRange {

@@ -188,31 +188,32 @@ AutoMbpo::AutoMbpo(const RunOptions& options, const RunDir& dir, OpenDevice& dev
 Member AutoMbpo::member(const std::string& label, const fs::path& folder, const Config& config,
                         std::uint32_t learner_index,
                         std::function<std::unique_ptr<Schedule>(OpenDevice&)> schedule) {
-  return {.label = label,
-          .run =
-              [this, folder, config, learner_index, schedule = std::move(schedule)](
-                  OpenDevice& device, ProgressSink& progress) {
-                {
-                  const RunDir dir =
-                      RunDir::open_folder(folder, config, options_.command, device.description());
-                  Training training({.config = config,
-                                     .resume = "auto",
-                                     .learner_index = learner_index,
-                                     .to_console = false},
-                                    dir, device, progress, schedule(device));
-                  if (training.run() != ExitCode::kDone) return;
-                }
-                // it is complete: what it was made of is many times larger than what it found
-                fs::remove_all(folder / "checkpoints");
-              },
-          .failed =
-              [this, label, folder](const std::string& error) {
-                log_.warn(fmt::format("{} failed and is left out: {} Delete {} to try it again.",
-                                      label, error, (folder / "failed.json").string()));
-                std::error_code ignored;  // an error on the way here may be the disk's
-                fs::create_directories(folder, ignored);
-                write_file_atomically(folder / "failed.json", Json{{"error", error}}.dump(2) + "\n");
-              }};
+  return {
+      .label = label,
+      .run =
+          [this, folder, config, learner_index, schedule = std::move(schedule)](
+              OpenDevice& device, ProgressSink& progress) {
+            {
+              const RunDir dir =
+                  RunDir::open_folder(folder, config, options_.command, device.description());
+              Training training({.config = config,
+                                 .resume = "auto",
+                                 .learner_index = learner_index,
+                                 .to_console = false},
+                                dir, device, progress, schedule(device));
+              if (training.run() != ExitCode::kDone) return;
+            }
+            // it is complete: what it was made of is many times larger than what it found
+            fs::remove_all(folder / "checkpoints");
+          },
+      .failed =
+          [this, label, folder](const std::string& error) {
+            log_.warn(fmt::format("{} failed and is left out: {} Delete {} to try it again.", label,
+                                  error, (folder / "failed.json").string()));
+            std::error_code ignored;  // an error on the way here may be the disk's
+            fs::create_directories(folder, ignored);
+            write_file_atomically(folder / "failed.json", Json{{"error", error}}.dump(2) + "\n");
+          }};
 }
 
 // False after a stop signal.
@@ -221,8 +222,8 @@ bool AutoMbpo::run_members(const std::vector<Member>& members, const Config& mem
   if (members.empty()) return true;
   Config sized = member_config;
   sized.population = config_.population;
-  const int concurrent = concurrent_learners(sized, make_env(config_.env)->spec(), device_.device,
-                                             num_threads_);
+  const int concurrent =
+      concurrent_learners(sized, make_env(config_.env)->spec(), device_.device, num_threads_);
   run_population(members,
                  {.device = options_.device,
                   .precision = config_.device,
@@ -280,10 +281,11 @@ bool AutoMbpo::make_baseline() {
     length = curves.size() == 1 ? curves[0].y.size() : std::min(length, curves.back().y.size());
   }
   if (length < static_cast<std::size_t>(a.train_epochs))
-    throw DataError(fmt::format(
-        "autombpo.baseline: its shortest run has {} evaluations; hyper-episodes of {} epochs need as "
-        "many. Run default MBPO for longer, or lower autombpo.train_epochs.",
-        length, a.train_epochs));
+    throw DataError(
+        fmt::format("autombpo.baseline: its shortest run has {} evaluations; hyper-episodes of {} "
+                    "epochs need as "
+                    "many. Run default MBPO for longer, or lower autombpo.train_epochs.",
+                    length, a.train_epochs));
   std::string table = "evaluation,return_mean,num_seeds\n";
   for (std::size_t i = 0; i < length; ++i) {
     double sum = 0.0;
@@ -301,8 +303,8 @@ bool AutoMbpo::run_stage(int group, int stage) {
     return list[std::min(static_cast<std::size_t>(stage), list.size() - 1)];
   }();
   const fs::path controller = controller_file(group, stage);
-  const Config config = episode_config(config_, controller.stem().string(),
-                                       config_.autombpo.train_epochs);
+  const Config config =
+      episode_config(config_, controller.stem().string(), config_.autombpo.train_epochs);
   std::vector<Member> members;
   for (int i = 0; i < episodes_in(stage); ++i) {
     const int number = first_episode(group, stage) + i;
@@ -356,14 +358,15 @@ void AutoMbpo::learn(int group, int stage, double seconds) {
   }
   record.num_episodes = static_cast<int>(episodes.size());
   if (episodes.empty())
-    throw DataError(fmt::format(
-        "all {} hyper-episodes of stage {} failed; the log says why. Delete the failed.json files in "
-        "{} to try them again.",
-        record.num_failed, stage, (dir_.path() / "episodes").string()));
+    throw DataError(
+        fmt::format("all {} hyper-episodes of stage {} failed; the log says why. Delete the "
+                    "failed.json files in "
+                    "{} to try them again.",
+                    record.num_failed, stage, (dir_.path() / "episodes").string()));
   record.mean_return /= num_evaluations;
   record.baseline_return /= num_evaluations;
-  for (double* value : {&record.final_return, &record.real_ratio, &record.updates_per_step,
-                        &record.rollout_length})
+  for (double* value :
+       {&record.final_return, &record.real_ratio, &record.updates_per_step, &record.rollout_length})
     *value /= static_cast<double>(episodes.size());
   record.share_of_fits /= num_decisions;
 
@@ -379,15 +382,17 @@ void AutoMbpo::learn(int group, int stage, double seconds) {
   stack.save(controller_file(group, stage + 1));
   stages_.push_back(record);
   write_stages();
-  log_.info(fmt::format(
-      "stage {}: {} hyper-episodes{}, return {:.1f} over the curve (default MBPO {:.1f}), {:.1f} at "
-      "its end{}; at the end real ratio {:.3f}, {:.1f} updates, rollouts of {:.1f}; entropy {:.3f}, "
-      "{}",
-      stage, record.num_episodes,
-      record.num_failed > 0 ? fmt::format(" and {} failed", record.num_failed) : "",
-      record.mean_return, record.baseline_return, record.final_return, best ? ", the best" : "",
-      record.real_ratio, record.updates_per_step, record.rollout_length, record.losses.entropy,
-      duration_text(seconds)));
+  log_.info(
+      fmt::format("stage {}: {} hyper-episodes{}, return {:.1f} over the curve (default MBPO "
+                  "{:.1f}), {:.1f} at "
+                  "its end{}; at the end real ratio {:.3f}, {:.1f} updates, rollouts of {:.1f}; "
+                  "entropy {:.3f}, "
+                  "{}",
+                  stage, record.num_episodes,
+                  record.num_failed > 0 ? fmt::format(" and {} failed", record.num_failed) : "",
+                  record.mean_return, record.baseline_return, record.final_return,
+                  best ? ", the best" : "", record.real_ratio, record.updates_per_step,
+                  record.rollout_length, record.losses.entropy, duration_text(seconds)));
 }
 
 void AutoMbpo::write_stages() {

@@ -13,9 +13,9 @@ namespace mbrl {
 struct LoopHooks {
   std::function<bool()> stop_requested;
   std::function<bool()> before_step = [] { return true; };  // false: as a stop
-  std::function<void()> evaluate;    // an evaluation is due
-  std::function<void()> checkpoint;  // a checkpoint is due
-  std::function<void()> tick;        // after every step: progress
+  std::function<void()> evaluate;                           // an evaluation is due
+  std::function<void()> checkpoint;                         // a checkpoint is due
+  std::function<void()> tick;                               // after every step: progress
 };
 
 /// Steps the learner until num_env_steps or a stop; evaluates every eval.interval steps after

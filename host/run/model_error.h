@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "cuda/stream.h"
-#include "host/algo/sac_learner.h"
 #include "host/algo/mbpo.h"
+#include "host/algo/sac_learner.h"
 
 namespace mbrl {
 

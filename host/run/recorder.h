@@ -28,8 +28,8 @@ struct EvaluationRow {
 /// for wall_time_s the tables of two runs of one config and seed are equal, byte for byte.
 class Recorder {
  public:
-  /// resume_env_steps: the step the run goes on from, or -1 for a fresh start. `to_console`: the log
-  /// goes to standard error as well as into its file.
+  /// resume_env_steps: the step the run goes on from, or -1 for a fresh start. `to_console`: the
+  /// log goes to standard error as well as into its file.
   Recorder(const RunDir& dir, const std::vector<std::string>& metric_names,
            std::int64_t resume_env_steps, ProgressSink& progress, bool to_console = true);
   ~Recorder();

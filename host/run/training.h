@@ -33,7 +33,8 @@ class Training {
 
   /// Until all steps are done or a stop is asked for.
   ///
-  /// Errors   those of the learner, after the state at the failure has been saved where it may help.
+  /// Errors   those of the learner, after the state at the failure has been saved where it may
+  /// help.
   ExitCode run();
 
   /// Return of the last evaluation, NaN before the first.
@@ -58,7 +59,7 @@ class Training {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point stage_start_;
   std::map<std::string, double> stage_seconds_;  // wall time, by stage
-  double wall_time_before_ = 0.0;  // of the runs this one continues
+  double wall_time_before_ = 0.0;                // of the runs this one continues
   std::int64_t updates_before_ = 0;
   std::vector<std::string> pending_log_;  // until the recorder is open
   double final_return_ = std::nan(""), best_return_ = std::nan("");

@@ -24,10 +24,9 @@ bool Steering::is_applied(Head head) const {
 void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env_steps) {
   folder_ = folder;
   // what was measured, in natural units; what holds from here on; what was chosen
-  std::vector<std::string> columns{"env_steps",  "samples",          "model_loss",
-                                   "critic_loss", "policy_change",   "last_return",
-                                   "real_ratio", "fit_model",        "updates_per_step",
-                                   "rollout_length"};
+  std::vector<std::string> columns{"env_steps",        "samples",       "model_loss", "critic_loss",
+                                   "policy_change",    "last_return",   "real_ratio", "fit_model",
+                                   "updates_per_step", "rollout_length"};
   for (int g = 0; g < decider_->num_groups(); ++g)
     for (const Head head : decider_->heads(g)) {
       const std::string& name = head_names()[static_cast<std::size_t>(head)];
@@ -66,8 +65,8 @@ void Steering::decide(Mbpo& mbpo) {
   // all groups see the values as they were, then each head changes its own
   std::vector<HyperDecision> decisions;
   for (int g = 0; g < decider_->num_groups(); ++g)
-    decisions.push_back(decider_->decide(
-        g, hyper_state(m, values_, decider_->seen(g), config_), num_decisions_));
+    decisions.push_back(
+        decider_->decide(g, hyper_state(m, values_, decider_->seen(g), config_), num_decisions_));
   ScheduleValues set;
   for (int g = 0; g < decider_->num_groups(); ++g) {
     for (std::size_t h = 0; h < decider_->heads(g).size(); ++h) {
@@ -86,7 +85,8 @@ void Steering::decide(Mbpo& mbpo) {
   const bool pays = std::find(learning.begin(), learning.end(), Head::kModel) != learning.end() &&
                     is_applied(Head::kModel);
   trajectory_.decisions.push_back(decisions[learning_group_]);
-  trajectory_.rewards.push_back(pays ? training_reward(values_.fit_model, config_.controller) : 0.0);
+  trajectory_.rewards.push_back(pays ? training_reward(values_.fit_model, config_.controller)
+                                     : 0.0);
 
   const ScheduleValues now = mbpo.schedule();
   std::vector<double> row{static_cast<double>(mbpo.env_steps()),
