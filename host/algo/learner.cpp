@@ -7,6 +7,7 @@
 
 #include "cuda/check.h"
 #include "host/algo/mbpo.h"
+#include "host/algo/ppo.h"
 #include "host/algo/sac.h"
 #include "profiling/nvtx.h"
 
@@ -134,6 +135,8 @@ std::unique_ptr<Learner> make_learner(const Config& config, Stream& stream, Hook
                                       std::uint32_t learner_index) {
   if (config.algorithm == "mbpo")
     return std::make_unique<Mbpo>(config, stream, std::move(hooks), learner_index);
+  if (config.algorithm == "ppo")
+    return std::make_unique<Ppo>(config, stream, std::move(hooks), learner_index);
   return std::make_unique<Sac>(config, stream, std::move(hooks), learner_index);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 #include <string>
 
 #include "cuda/check.h"
@@ -104,6 +105,11 @@ void check_config(const Config& config, std::string_view origin) {
           fmt::format("algorithm sac has no imagined data, so all rows of a batch are real; set "
                       "loop.real_ratio=1 (found {}).",
                       config.loop.real_ratio));
+  const PpoConfig& ppo = config.ppo;
+  require(static_cast<std::int64_t>(ppo.num_envs) * ppo.steps_per_update % ppo.batch_size == 0,
+          fmt::format("ppo.batch_size is {}, which does not divide the {} x {} steps of "
+                      "ppo.num_envs and ppo.steps_per_update; an epoch takes every step once.",
+                      ppo.batch_size, ppo.num_envs, ppo.steps_per_update));
   require(config.loop.min_replay_size <= config.loop.replay_capacity,
           fmt::format(
               "loop.min_replay_size is {}, but loop.replay_capacity keeps only {} transitions, so "

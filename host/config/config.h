@@ -62,6 +62,25 @@ struct SacConfig {
   std::string update_order = "sequential";
 };
 
+/// Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347), of algorithm ppo. The
+/// defaults are the paper's for MuJoCo where it states them.
+struct PpoConfig {
+  int num_envs = 1;                // N, environments stepped at once
+  int steps_per_update = 2048;     // T, of each environment, between two updates
+  int epochs = 10;                 // times that an update goes over what was collected
+  int batch_size = 64;             // rows of a gradient step; divides num_envs * steps_per_update
+  float clip = 0.2f;               // of the ratio of probabilities
+  float discount = 0.99f;          // per environment step
+  float gae_lambda = 0.95f;        // weight of later steps in an advantage
+  float entropy_bonus = 0.0f;      // loss units per nat
+  float value_weight = 0.5f;       // of the value loss, half the mean squared error
+  float max_gradient_norm = 0.5f;  // of policy and value network together; 0: no limit
+  float learning_rate = 3e-4f;     // Adam
+  std::vector<int> hidden_sizes = {64, 64};  // tanh
+  bool normalize_observations = true;        // by running moments
+  bool normalize_rewards = true;             // by the running deviation of the discounted return
+};
+
 /// The loop around them.
 struct LoopConfig {
   int num_env_steps = 125000;  // real steps in all, exploration included
@@ -155,16 +174,17 @@ struct PopulationConfig {
   std::string concurrent = "auto";  // auto, or a number of learners
 };
 
-/// One run. Sections appear under these names in JSON: env, model, rollout, sac, loop, eval,
-/// checkpoint, device, controller, autombpo, population.
+/// One run. Sections appear under these names in JSON: env, model, rollout, sac, ppo, loop,
+/// eval, checkpoint, device, controller, autombpo, population.
 struct Config {
   std::string name = "run";        // folder under the runs directory
-  std::string algorithm = "mbpo";  // mbpo | sac | autombpo
+  std::string algorithm = "mbpo";  // mbpo | sac | ppo | autombpo
   int seed = 0;
   EnvOptions env;
   ModelConfig model;
   RolloutConfig rollout;
   SacConfig sac;
+  PpoConfig ppo;
   LoopConfig loop;
   EvalConfig eval;
   CheckpointConfig checkpoint;

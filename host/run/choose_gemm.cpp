@@ -105,6 +105,7 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
           name));
     return "";
   }
+  if (config.algorithm == "ppo") return "";  // has products of its own
   if (name != "auto") {
     const GemmProvider provider = named_provider(name);
     if (const std::string why = gpu::provider_missing(provider); !why.empty())

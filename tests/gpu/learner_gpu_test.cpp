@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/algo/mbpo.h"
+#include "host/algo/ppo.h"
 #include "host/run/checkpoints.h"
 #include "host/run/model_error.h"
 #include "tests/support/gpu.h"
@@ -138,6 +139,41 @@ TEST_F(LearnerGpuTest, ErrorsOfItsModelAreThoseOfTheSameModelOnTheCpu) {
              wanted = model_errors(streams.cpu, dynamic_cast<const Mbpo&>(*cpu), 30);
   ASSERT_EQ(got.size(), 30u);
   for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-4) << i;
+}
+
+TEST_F(LearnerGpuTest, PpoFollowsTheCpuAndGoesOnThere) {
+  const TemporaryDirectory directory;
+  TwinStreams streams;
+  Config config = small_config();
+  config.algorithm = "ppo";
+  config.ppo.num_envs = 2;
+  config.ppo.steps_per_update = 16;
+  config.ppo.epochs = 2;
+  config.ppo.batch_size = 8;
+  config.ppo.hidden_sizes = {16, 16};
+  Ppo cpu(config, streams.cpu, {}, 0), gpu(config, streams.gpu, {}, 0);
+  for (int i = 0; i < 16; ++i) {
+    cpu.step();
+    gpu.step();
+  }
+  EXPECT_EQ(gpu.num_updates(), 8);
+  EXPECT_LT(relative_error(gpu.policy().policy.value, cpu.policy().policy.value), 1e-3);
+  EXPECT_LT(relative_error(gpu.policy().value.value, cpu.policy().value.value), 1e-3);
+  const std::vector<double> a = gpu.take_metrics(), b = cpu.take_metrics();
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(b[i])) continue;
+    EXPECT_NEAR(a[i], b[i], 1e-3 * (1.0 + std::abs(b[i]))) << gpu.metric_names()[i];
+  }
+
+  save_checkpoint(directory.path(), gpu, config, {});
+  Ppo resumed(config, streams.cpu, {}, 0);
+  load_checkpoint(find_checkpoint(directory.path()), resumed, config);
+  EXPECT_EQ(to_host(resumed.policy().policy.value), to_host(gpu.policy().policy.value));
+  for (int i = 0; i < 16; ++i) {
+    resumed.step();
+    gpu.step();
+  }
+  EXPECT_LT(relative_error(gpu.policy().policy.value, resumed.policy().policy.value), 1e-3);
 }
 
 }  // namespace

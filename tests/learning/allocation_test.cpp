@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "envs/pool.h"
+#include "kernels/gae.h"
 #include "kernels/policy.h"
+#include "kernels/ppo_update.h"
 #include "kernels/rollout.h"
 
 namespace {
@@ -63,6 +65,19 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
   const MixedSource source{data, data, 5};
   const SacConstants sac_constants{.batch_size = 64};
 
+  PpoState ppo(
+      {.observation_size = 11, .hidden_sizes = {32}, .heads = {}, .action_size = 3, .value = true});
+  init_ppo(ppo, 1, 0);
+  PpoWorkspace ppo_workspace(stream, ppo, 64);
+  std::vector<float> steps(6 * 192, 0.5f), log_prob(2), value(2);
+  const Matrix<const float> step(steps.data(), 96, 2);
+  const PpoBatch ppo_batch{{records.data(), 192, 11},
+                           {steps.data(), 192, 3},
+                           {steps.data(), 192, 1},
+                           {steps.data(), 192},
+                           {steps.data(), 192}};
+  std::vector<PpoLosses> ppo_losses(3);
+
   const auto work = [&] {
     policy_act(stream, sac, envs.observation(), {actions.data(), 2, 3}, true, {}, 0,
                policy_workspace);
@@ -72,6 +87,12 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
     ensemble_holdout_mse(stream, model, data, {indices.data(), 64}, mse, model_workspace);
     rollout(stream, sac, model, data, {ring.data(), 400, 0},
             {.num_rows = 200, .length = 2, .task = TaskId::kHopper}, rollout_workspace);
+    ppo_act(stream, ppo, envs.observation(), {actions.data(), 2, 3}, {log_prob.data(), 2, 1},
+            {value.data(), 2}, true, {}, 0, ppo_workspace);
+    gae(stream, {steps.data() + 192, 96, 2}, {steps.data() + 384, 96, 2},
+        {step, step, step, step, step}, 0.99f, 0.95f);
+    ppo_update(stream, ppo_losses, ppo, ppo_batch, rows, {.max_gradient_norm = 0.5f},
+               ppo_workspace);
   };
   work();  // buffers grow to their sizes
   const long before = num_allocations;

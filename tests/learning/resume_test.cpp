@@ -39,6 +39,11 @@ Config small_config(const std::string& algorithm) {
   c.loop.model_train_interval = 20;
   c.loop.replay_capacity = 120;  // wraps
   c.loop.real_ratio = algorithm == "sac" ? 1.0f : 0.3f;
+  c.ppo.num_envs = 3;
+  c.ppo.steps_per_update = 8;  // checkpoints fall between two updates
+  c.ppo.epochs = 4;
+  c.ppo.batch_size = 6;
+  c.ppo.hidden_sizes = {16, 16};
   return c;
 }
 
@@ -130,7 +135,7 @@ TEST_P(ResumeTest, DifferentSeedsDiffer) {
   EXPECT_NE(contents(*one.learner)[1], contents(*two.learner)[1]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Algorithms, ResumeTest, testing::Values("mbpo", "sac"));
+INSTANTIATE_TEST_SUITE_P(Algorithms, ResumeTest, testing::Values("mbpo", "sac", "ppo"));
 
 TEST(StopTest, AStopInTheMiddleOfAFitUndoesItAndTheResumedRunRepeatsIt) {
   const Config config = small_config("mbpo");

@@ -68,6 +68,15 @@ TEST(CheckConfigTest, SacTrainsOnRealRowsOnly) {
             "loop.real_ratio=1 (found 0.05).");
 }
 
+TEST(CheckConfigTest, PpoBatchesTakeEveryStepOnce) {
+  EXPECT_EQ(error_after([](Config& c) {
+              c.ppo.num_envs = 3;
+              c.ppo.steps_per_update = 100;
+            }),
+            "x.json: ppo.batch_size is 64, which does not divide the 3 x 100 steps of ppo.num_envs "
+            "and ppo.steps_per_update; an epoch takes every step once.");
+}
+
 TEST(CheckConfigTest, TheReplayHoldsWhatTrainingWaitsFor) {
   EXPECT_EQ(
       error_after([](Config& c) { c.loop.replay_capacity = 500; }),

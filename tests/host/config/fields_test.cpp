@@ -42,6 +42,7 @@ TEST(FieldsTest, EveryMemberOfConfigIsInTheTable) {
   EXPECT_EQ(count_fields("model"), count_members<ModelConfig>());
   EXPECT_EQ(count_fields("rollout"), count_members<RolloutConfig>());
   EXPECT_EQ(count_fields("sac"), count_members<SacConfig>());
+  EXPECT_EQ(count_fields("ppo"), count_members<PpoConfig>());
   EXPECT_EQ(count_fields("loop"), count_members<LoopConfig>());
   EXPECT_EQ(count_fields("eval"), count_members<EvalConfig>());
   EXPECT_EQ(count_fields("checkpoint"), count_members<CheckpointConfig>());
@@ -165,7 +166,7 @@ TEST(FieldsTest, UnknownKeysNameTheNearest) {
       "config keys sac` lists all.");
   EXPECT_EQ(error("learning_rate"),
             "configs/hopper.json: learning_rate is unknown. Did you mean model.learning_rate or "
-            "sac.learning_rate? `mbrl_gpu config keys` lists all.");
+            "sac.learning_rate or ppo.learning_rate? `mbrl_gpu config keys` lists all.");
   EXPECT_EQ(
       error("real_rato"),
       "configs/hopper.json: real_rato is unknown. Did you mean loop.real_ratio? `mbrl_gpu config "

@@ -124,11 +124,11 @@ TEST_F(LoadTest, AMissingConfigNamesTheNearestAndListsAll) {
 }
 
 TEST(ShippedConfigsTest, AllLoadAndPassTheChecks) {
-  EXPECT_THAT(
-      shipped_configs(),
-      testing::IsSupersetOf({"ant", "halfcheetah", "halfcheetah_bullet", "hopper", "hopper_bullet",
-                             "humanoid", "inverted_double_pendulum", "inverted_pendulum",
-                             "sac_hopper", "smoke", "swimmer", "walker2d", "walker2d_bullet"}));
+  EXPECT_THAT(shipped_configs(),
+              testing::IsSupersetOf({"ant", "halfcheetah", "halfcheetah_bullet", "hopper",
+                                     "hopper_bullet", "humanoid", "inverted_double_pendulum",
+                                     "inverted_pendulum", "ppo_hopper", "sac_hopper", "smoke",
+                                     "swimmer", "walker2d", "walker2d_bullet"}));
   for (const std::string& name : shipped_configs()) {
     EXPECT_NO_THROW(resolve_config(name, {})) << name;
   }

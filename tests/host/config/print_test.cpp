@@ -97,7 +97,7 @@ TEST(KeysTest, AnUnknownSectionNamesTheNearest) {
   EXPECT_EQ(
       config_error([] { keys_text("modle"); }),
       "config keys: there is no section modle. Did you mean model? Sections: env, model, rollout, "
-      "sac, loop, eval, checkpoint, device.");
+      "sac, ppo, loop, eval, checkpoint, device.");
 }
 
 TEST(KeysTest, TheTableInTheReadmeIsCurrent) {

@@ -1,0 +1,314 @@
+// Schulman et al. 2017, arXiv:1707.06347, algorithm 1, with what implementations for MuJoCo add:
+// observations and rewards scaled by running moments, advantages by those of their batch.
+#include "host/algo/ppo.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "profiling/nvtx.h"
+
+namespace mbrl {
+namespace {
+
+// indices of the metrics, in the order of declaration
+enum PpoMetric {
+  kPolicyLoss,
+  kValueLoss,
+  kEntropy,
+  kApproxKl,
+  kClipFraction,
+  kExplainedVariance,
+  kActionStd,
+  kTrainReturn,
+  kNumUpdates
+};
+
+// the policy's last layer starts small, so that the first actions are the Gaussian's own
+constexpr float kOutputGain = 0.01f;
+
+PpoShape shape_of(const EnvSpec& spec, const PpoConfig& c) {
+  return {.observation_size = spec.observation_size,
+          .hidden_sizes = c.hidden_sizes,
+          .heads = {},
+          .action_size = spec.action_size,
+          .value = true};
+}
+
+struct MeanAndStd {
+  double mean, std;  // of the population
+};
+template <typename Value>
+MeanAndStd moments(int count, Value value) {
+  double sum = 0.0, squares = 0.0;
+  for (int i = 0; i < count; ++i) sum += value(i);
+  const double mean = sum / count;
+  for (int i = 0; i < count; ++i) squares += (value(i) - mean) * (value(i) - mean);
+  return {mean, std::sqrt(squares / count)};
+}
+
+}  // namespace
+
+Ppo::Steps::Steps(int rows, const EnvSpec& spec, Memory memory)
+    : observation(static_cast<std::size_t>(rows) * spec.observation_size, 0.0f, memory, "steps"),
+      action(static_cast<std::size_t>(rows) * spec.action_size, 0.0f, memory, "steps"),
+      log_prob(static_cast<std::size_t>(rows), 0.0f, memory, "steps"),
+      reward(static_cast<std::size_t>(rows), 0.0f, memory, "steps"),
+      value(static_cast<std::size_t>(rows), 0.0f, memory, "steps"),
+      next_value(static_cast<std::size_t>(rows), 0.0f, memory, "steps"),
+      terminated(static_cast<std::size_t>(rows), 0.0f, memory, "steps"),
+      truncated(static_cast<std::size_t>(rows), 0.0f, memory, "steps") {}
+
+Ppo::Ppo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index)
+    : Learner(config, stream, std::move(hooks), learner_index, config.ppo.num_envs),
+      N_(config.ppo.num_envs),
+      T_(config.ppo.steps_per_update),
+      S_(env_spec().observation_size),
+      A_(env_spec().action_size),
+      policy_(shape_of(env_spec(), config.ppo), stream.memory()),
+      workspace_(stream, policy_, std::max(config.ppo.batch_size, N_)),
+      observation_moments_(S_),
+      return_moments_(1),
+      steps_(T_ * N_, env_spec(), Memory::kHost),
+      device_steps_(T_ * N_, env_spec(), stream.memory()),
+      discounted_return_(static_cast<std::size_t>(N_), 0.0),
+      episode_return_(static_cast<std::size_t>(N_), 0.0),
+      episode_length_(static_cast<std::size_t>(N_), 0),
+      advantage_(static_cast<std::size_t>(T_ * N_), stream.memory(), "advantages"),
+      value_target_(static_cast<std::size_t>(T_ * N_), stream.memory(), "advantages"),
+      rows_(static_cast<std::size_t>(config.ppo.epochs) * static_cast<std::size_t>(T_ * N_),
+            stream.memory(), "rows of PPO batches"),
+      host_advantage_(static_cast<std::size_t>(T_ * N_)),
+      host_target_(static_cast<std::size_t>(T_ * N_)),
+      env_action_(static_cast<std::size_t>(N_ * A_)),
+      bootstrap_(static_cast<std::size_t>(N_)),
+      observation_scratch_(static_cast<std::size_t>(N_ * S_)),
+      action_scratch_(static_cast<std::size_t>(N_ * A_)),
+      losses_(static_cast<std::size_t>(config.ppo.epochs * (T_ * N_ / config.ppo.batch_size))) {
+  init_ppo(policy_, seed(), learner_, kOutputGain);
+  for (const char* name : {"policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction",
+                           "explained_variance", "action_std", "train_return", "num_updates"})
+    metrics_.declare(name);
+  train_return_metric_ = kTrainReturn;
+}
+
+bool Ppo::step() {
+  collect();
+  if (num_collected_ == T_) update();
+  return true;
+}
+
+// one step in every environment
+void Ppo::collect() {
+  hooks_.on_stage("env_step");
+  const StageRange range("env_step", env_steps_);
+  const std::size_t first = static_cast<std::size_t>(num_collected_) * N_;
+  const Matrix<float> observation(steps_.observation.data() + first * S_, N_, S_);
+  const Matrix<float> action(steps_.action.data() + first * A_, N_, A_);
+  float* value = steps_.value.data() + first;
+
+  observation_moments_.add(envs_.observation());
+  normalize_observations(envs_.observation(), observation);
+  ppo_act(stream_, policy_, observation, action, {steps_.log_prob.data() + first, N_, 1},
+          {value, N_}, /*stochastic=*/true, RandomKey{seed(), Purpose::kActionNoise, learner_},
+          static_cast<std::uint64_t>(env_steps_), workspace_);
+
+  // these are the values of the observations that the last steps led to
+  if (num_collected_ > 0)
+    for (int env = 0; env < N_; ++env) {
+      const std::size_t before = first - N_ + env;
+      const bool ended = steps_.terminated[before] != 0.0f || steps_.truncated[before] != 0.0f;
+      if (!ended) steps_.next_value[before] = value[env];
+    }
+
+  for (std::size_t i = 0; i < env_action_.size(); ++i)
+    env_action_[i] = clamp_f(action[i], -1.0f, 1.0f);
+  const PoolStep step = envs_.step({env_action_.data(), N_, A_});
+  env_steps_ += N_;
+  for (int env = 0; env < N_; ++env) record(static_cast<int>(first) + env, env, step);
+  ++num_collected_;
+  fill_next_values(step, /*last=*/num_collected_ == T_);
+}
+
+// reward, end and episode of one environment's step
+void Ppo::record(int row, int env, const PoolStep& step) {
+  const bool broken = step.broken[env] != 0;
+  const double reward = broken ? 0.0 : step.reward[env];
+  steps_.terminated[row] = step.terminated[env] && !broken ? 1.0f : 0.0f;
+  steps_.truncated[row] = step.truncated[env] ? 1.0f : 0.0f;
+
+  double scale = 1.0;
+  if (config_.ppo.normalize_rewards) {
+    double& discounted = discounted_return_[env];
+    discounted = config_.ppo.discount * discounted + reward;
+    return_moments_.add(discounted);
+    scale = 1.0 / std::sqrt(return_moments_.variance(0) + 1e-8);
+  }
+  steps_.reward[row] = static_cast<float>(
+      config_.ppo.normalize_rewards ? std::clamp(reward * scale, -10.0, 10.0) : reward);
+
+  if (broken) {
+    // the transition means nothing: with this reward its advantage is zero
+    steps_.reward[row] = (1.0f - config_.ppo.discount) * steps_.value[row];
+    steps_.next_value[row] = steps_.value[row];
+    ++num_broken_;
+    hooks_.warn("the simulator became unstable at env step " + std::to_string(env_steps_) +
+                "; the transition was dropped and the episode ended (" +
+                std::to_string(num_broken_) + " so far).");
+  } else {
+    episode_return_[env] += step.reward[env];
+    ++episode_length_[env];
+  }
+  if (!step.terminated[env] && !step.truncated[env]) return;
+  end_episode(step, env, episode_return_[env], episode_length_[env]);
+  episode_return_[env] = discounted_return_[env] = 0.0;
+  episode_length_[env] = 0;
+}
+
+// values of what episodes were cut at: by the clock, or (last) by the end of the collection
+void Ppo::fill_next_values(const PoolStep& step, bool last) {
+  const auto is_cut = [&](int env) {
+    const bool ended = step.terminated[env] || step.truncated[env];
+    return !step.broken[env] && (step.truncated[env] || (last && !ended));
+  };
+  bool any = false;
+  for (int env = 0; env < N_; ++env) any = any || is_cut(env);
+  if (!any) return;
+  const Matrix<float> observation(observation_scratch_.data(), N_, S_);
+  normalize_observations(step.next_observation, observation);
+  ppo_act(stream_, policy_, observation, {action_scratch_.data(), N_, A_}, {},
+          {bootstrap_.data(), N_}, /*stochastic=*/false, {}, 0, workspace_);
+  for (int env = 0; env < N_; ++env)
+    if (is_cut(env)) steps_.next_value[(num_collected_ - 1) * N_ + env] = bootstrap_[env];
+}
+
+void Ppo::normalize_observations(Matrix<const float> observation, Matrix<float> out) const {
+  if (config_.ppo.normalize_observations) return observation_moments_.normalize(observation, out);
+  std::copy_n(observation.data, observation.count(), out.data);
+}
+
+// advantages, then epochs over random batches of all that was collected
+void Ppo::update() {
+  hooks_.on_stage("ppo");
+  const StageRange range("ppo", env_steps_);
+  const PpoConfig& c = config_.ppo;
+  const int M = T_ * N_;
+  const auto to_device = [&](Buffer<float>& to, const Buffer<float>& from) {
+    copy(stream_, to.data(), from.data(), from.size());
+  };
+  for (const auto part : {&Steps::observation, &Steps::action, &Steps::log_prob, &Steps::reward,
+                          &Steps::value, &Steps::next_value, &Steps::terminated, &Steps::truncated})
+    to_device(device_steps_.*part, steps_.*part);
+  const auto steps = [&](Buffer<float>& of) { return Matrix<const float>(of.data(), T_, N_); };
+  Steps& d = device_steps_;
+  gae(stream_, {advantage_.data(), T_, N_}, {value_target_.data(), T_, N_},
+      {steps(d.reward), steps(d.value), steps(d.next_value), steps(d.terminated),
+       steps(d.truncated)},
+      c.discount, c.gae_lambda);
+  normalize_advantages();
+
+  // every epoch is one permutation, cut into batches
+  const RandomKey key{seed(), Purpose::kShuffle, learner_};
+  for (int epoch = 0; epoch < c.epochs; ++epoch)
+    random_permutation(stream_, {rows_.data() + static_cast<std::size_t>(epoch) * M, M}, key,
+                       static_cast<std::uint64_t>(policy_.num_updates),
+                       static_cast<std::uint32_t>(epoch), permutation_);
+  const PpoBatch batch{{d.observation.data(), M, S_},
+                       {d.action.data(), M, A_},
+                       {d.log_prob.data(), M, 1},
+                       {advantage_.data(), M},
+                       {value_target_.data(), M}};
+  ppo_update(stream_, losses_, policy_, batch, {rows_.data(), losses_.size(), c.batch_size},
+             {.clip = c.clip,
+              .entropy_bonus = c.entropy_bonus,
+              .value_weight = c.value_weight,
+              .max_gradient_norm = c.max_gradient_norm,
+              .adam = {c.learning_rate}},
+             workspace_);
+  for (const PpoLosses& losses : losses_) {
+    metrics_.add(kPolicyLoss, losses.policy_loss);
+    metrics_.add(kValueLoss, losses.value_loss);
+    metrics_.add(kEntropy, losses.entropy);
+    metrics_.add(kApproxKl, losses.approx_kl);
+    metrics_.add(kClipFraction, losses.clip_fraction);
+  }
+  num_collected_ = 0;
+}
+
+// on the host, once per collection: mean 0 and standard deviation 1
+void Ppo::normalize_advantages() {
+  const int M = T_ * N_;
+  copy(stream_, host_advantage_.data(), advantage_.data(), host_advantage_.size());
+  copy(stream_, host_target_.data(), value_target_.data(), host_target_.size());
+  stream_.synchronize();
+  const MeanAndStd advantage = moments(M, [&](int i) { return host_advantage_[i]; });
+  for (float& a : host_advantage_)
+    a = static_cast<float>((a - advantage.mean) / (advantage.std + 1e-8));
+  copy(stream_, advantage_.data(), host_advantage_.data(), host_advantage_.size());
+
+  // how much of the targets the value network knew before the update
+  const MeanAndStd target = moments(M, [&](int i) { return host_target_[i]; });
+  const MeanAndStd error = moments(M, [&](int i) { return host_target_[i] - steps_.value[i]; });
+  if (target.std > 0.0)
+    metrics_.add(kExplainedVariance, 1.0 - error.std * error.std / (target.std * target.std));
+}
+
+void Ppo::act(Matrix<const float> observation, Matrix<float> action) {
+  const int rows = observation.size(0);
+  if (eval_workspace_ == nullptr || eval_workspace_->max_rows() != rows)
+    eval_workspace_ = std::make_unique<PpoWorkspace>(stream_, policy_, rows);
+  std::vector<float> normalized(observation.count());
+  const Matrix<float> input(normalized.data(), rows, S_);
+  normalize_observations(observation, input);
+  ppo_act(stream_, policy_, input, action, {}, {}, /*stochastic=*/false, {}, 0, *eval_workspace_);
+  for (std::size_t i = 0; i < action.count(); ++i) action[i] = clamp_f(action[i], -1.0f, 1.0f);
+}
+
+void Ppo::set_metrics(Metrics& metrics) {
+  const std::vector<float> log_std = to_host(policy_.log_std.value);
+  double sum = 0.0;
+  for (const float value : log_std) sum += std::exp(value);
+  metrics.set(kActionStd, sum / A_);
+  metrics.set(kNumUpdates, static_cast<double>(policy_.num_updates));
+}
+
+nlohmann::json Ppo::state() {
+  nlohmann::json s = Learner::state();
+  s["num_updates"] = policy_.num_updates;
+  s["num_collected"] = num_collected_;
+  return s;
+}
+
+void Ppo::set_state(const nlohmann::json& s) {
+  Learner::set_state(s);
+  policy_.num_updates = s.at("num_updates");
+  num_collected_ = s.at("num_collected");
+}
+
+std::vector<TensorRef> Ppo::weight_tensors() {
+  std::vector<TensorRef> tensors;
+  append_tensors(tensors, "policy", policy_.policy);
+  append_tensors(tensors, "log_std", policy_.log_std);
+  append_tensors(tensors, "value", policy_.value);
+  tensors.push_back(observation_moments_.tensor("observation_moments"));
+  return tensors;
+}
+
+std::vector<TensorRef> Ppo::replay_tensors() {
+  std::vector<TensorRef> tensors{tensor_ref("steps.observation", steps_.observation),
+                                 tensor_ref("steps.action", steps_.action),
+                                 tensor_ref("steps.log_prob", steps_.log_prob),
+                                 tensor_ref("steps.reward", steps_.reward),
+                                 tensor_ref("steps.value", steps_.value),
+                                 tensor_ref("steps.next_value", steps_.next_value),
+                                 tensor_ref("steps.terminated", steps_.terminated),
+                                 tensor_ref("steps.truncated", steps_.truncated),
+                                 return_moments_.tensor("return_moments"),
+                                 tensor_ref("discounted_return", discounted_return_.data(), {N_}),
+                                 tensor_ref("episode_return", episode_return_.data(), {N_}),
+                                 tensor_ref("episode_length", episode_length_.data(), {N_})};
+  for (const TensorRef& tensor : Learner::replay_tensors()) tensors.push_back(tensor);
+  return tensors;
+}
+
+}  // namespace mbrl
