@@ -438,36 +438,6 @@ TEST_P(BulletEnvTest, ActionsBeyondTheRangeAreClipped) {
   EXPECT_EQ(oa, ob);
 }
 
-// Mean length and return of episodes under uniform random actions. pybullet 3.2.7 over 1000
-// episodes: hopper 11.9 steps, 3.3; walker 14.5 steps, 1.5; half-cheetah over 20: -8 +- 20.
-TEST(BulletRandomPolicyTest, EpisodesAreAsShortAndPoorAsTheOriginals) {
-  struct Expected {
-    const char* name;
-    int num_episodes;
-    double length, length_tolerance, reward, reward_tolerance;
-  };
-  // four standard errors
-  for (const Expected& e : {Expected{"hopper_bullet", 250, 11.9, 1.1, 3.3, 1.6},
-                            Expected{"walker2d_bullet", 250, 14.5, 1.4, 1.5, 1.2},
-                            Expected{"halfcheetah_bullet", 10, 1000, 0, -8, 120}}) {
-    const auto env = make(e.name);
-    std::vector<float> o(observation_size(*env));
-    RandomActions actions(*env);
-    double length = 0.0, reward = 0.0;
-    for (int episode = 0; episode < e.num_episodes; ++episode) {
-      env->reset(1, static_cast<std::uint64_t>(episode), o);
-      StepResult r;
-      for (int t = 0; t < env->spec().max_episode_steps && !r.terminated; ++t) {
-        r = env->step(actions.next(), o);
-        reward += r.reward;
-        length += 1.0;
-      }
-    }
-    EXPECT_NEAR(length / e.num_episodes, e.length, e.length_tolerance) << e.name;
-    EXPECT_NEAR(reward / e.num_episodes, e.reward, e.reward_tolerance) << e.name;
-  }
-}
-
 TEST_P(BulletEnvTest, RestoredStateContinuesBitForBit) {
   const auto a = make(GetParam()), fresh = make(GetParam()), used = make(GetParam());
   std::vector<float> oa(observation_size(*a)), ob(oa.size());
