@@ -37,8 +37,13 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
     throw ConfigError(
         "env.capsule_masses is \"" + options.capsule_masses +
         "\"; it may be old (MuJoCo 1.50, the papers' physics) or exact (MuJoCo >= 2.1.2).");
-  for (const Entry& entry : kEntries)
-    if (options.name == entry.name) return entry.make(options);
+  for (const Entry& entry : kEntries) {
+    if (options.name != entry.name) continue;
+    if (!options.model.empty())
+      throw ConfigError("env.model is " + options.model + ", but env.name is " + options.name +
+                        ", which has its own model; env.name=mjcf takes yours.");
+    return entry.make(options);
+  }
   if (options.name == kOwnRobot) return make_mjcf(options);
   const std::string nearest = nearest_name(options.name, env_names());
   throw ConfigError("env.name: there is no environment \"" + options.name + "\"." +

@@ -5,12 +5,12 @@
 // with the same forces left out and paid for. v5 withholds the reward of 1 on the step that ends
 // the episode.
 //
-//   action       8: torques at hip 4, ankle 4, hip 1, ankle 1, hip 2, ankle 2, hip 3, ankle 3; [-1,
-//                   1], gear 150 N m. Legs 1..4 start at front left and go round by the left
-//   observation 27: 0 torso height z (m), 1..4 its quaternion (w, x, y, z), 5..12 hip 1, ankle 1,
-//   hip
-//                   2, ... ankle 4 (rad), 13..15 torso velocity in the world's axes (m/s), 16..18
-//                   angular velocity in its own (rad/s), 19..26 rates of the eight joints (rad/s)
+//   action       8: torques at hip 4, ankle 4, hip 1, ankle 1, hip 2, ankle 2, hip 3, ankle 3;
+//                   [-1, 1], gear 150 N m. Legs 1..4 start at front left and go round by the left
+//   observation 27: 0 torso height z (m), 1..4 its quaternion (w, x, y, z), 5..12 hip 1, ankle
+//                   1, hip 2, ... ankle 4 (rad), 13..15 torso velocity in the world's axes (m/s),
+//                   16..18 angular velocity in its own (rad/s), 19..26 rates of the eight joints
+//                   (rad/s)
 //   reward          x' + 1 - 0.5 |u|^2 - 0.0005 |f|^2, x' the mean over the step of 0.05 s; f the
 //                   external forces (N) and torques (N m) on every body, each clipped to +-1,
 //                   absent if contact_cost = false
@@ -23,6 +23,9 @@
 // guess of the state: up to 4 mm away, 0.08 of a step's reward, over 5911 random steps. That moves
 // reward between neighbouring steps and cancels over an episode. The forces are those of the last
 // stage, as in Gymnasium; MuJoCo 1.50 left those of the last substep's start.
+//
+// MuJoCo up to 2.3.7 brings the start's quaternion back to length 1 by itself. Under 3.3.7 it stays
+// as drawn, and Gymnasium's first observation shows it so.
 #include "envs/tasks/ant.h"
 
 #include <algorithm>

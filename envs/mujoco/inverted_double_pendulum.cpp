@@ -10,9 +10,8 @@
 //                   from upright and of the angle between the poles, 5 cart velocity (m/s), 6 and 7
 //                   rates of the two angles (rad/s), 8..10 constraint forces on the three joints
 //                   (N, N m); velocities and forces clipped to +-10
-//   reward          10 - 0.01 x^2 - (y - 2)^2 - 0.001 w1^2 - 0.005 w2^2; (x, y) the upper pole's
-//   tip
-//                   (m), w1 and w2 the rates
+//   reward          10 - 0.01 x^2 - (y - 2)^2 - 0.001 w1^2 - 0.005 w2^2; (x, y) the
+//                   upper pole's tip (m), w1 and w2 the rates
 //   terminated      the tip is not above 1 m
 //   reset           upright at rest; every position + U(-0.1, 0.1), every velocity + 0.1 N(0, 1)
 //

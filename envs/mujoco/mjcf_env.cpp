@@ -4,12 +4,12 @@
 //   observation  qpos without its first env.skip_positions entries, then qvel, clipped to
 //                +-env.velocity_limit where that is not 0
 //   reward       env.reward_forward x' + env.reward_alive - env.control_cost |u|^2, x' the mean
-//   speed of
-//                qpos[0] over the step
+//                speed of qpos[0] over the step
 //   terminated   an entry of the observation outside env.end_bounds
 //   reset        qpos0 at rest; every position and velocity + U(-env.reset_noise, env.reset_noise)
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "cuda/check.h"
 #include "envs/mujoco/mujoco_env.h"
@@ -18,9 +18,31 @@
 namespace mbrl {
 namespace {
 
-std::string number(double x) { return std::to_string(x); }
+std::string number(double x) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%g", x);
+  return text;
+}
 
-EndBounds end_bounds(const EnvOptions& options, int observation_size) {
+int num_observed_positions(const mjModel& model, const EnvOptions& options) {
+  return model.nq - options.skip_positions;
+}
+
+/// "position of z": what entry `index` of the observation is. A free joint has 7 positions, a ball
+/// joint 4, in a row.
+std::string entry_name(const mjModel& model, const EnvOptions& options, int index) {
+  const int positions = num_observed_positions(model, options);
+  const bool position = index < positions;
+  const int address = position ? index + options.skip_positions : index - positions;
+  const int* first = position ? model.jnt_qposadr : model.jnt_dofadr;
+  int joint = 0;
+  while (joint + 1 < model.njnt && first[joint + 1] <= address) ++joint;
+  const std::string name = model.names + model.name_jntadr[joint];
+  return std::string(position ? "position" : "velocity") + " of " +
+         (name.empty() ? "joint " + std::to_string(joint) : name);
+}
+
+EndBounds end_bounds(const mjModel& model, const EnvOptions& options, int observation_size) {
   const std::vector<float>& numbers = options.end_bounds;
   if (numbers.size() % 3 != 0 || numbers.size() / 3 > EndBounds::kMaxEntries)
     throw ConfigError("env.end_bounds has " + std::to_string(numbers.size()) +
@@ -30,14 +52,30 @@ EndBounds end_bounds(const EnvOptions& options, int observation_size) {
   EndBounds bounds;
   for (std::size_t i = 0; i < numbers.size(); i += 3) {
     const int index = static_cast<int>(numbers[i]);
-    if (static_cast<float>(index) != numbers[i] || index < 0 || index >= observation_size)
+    const double low = numbers[i + 1], high = numbers[i + 2];
+    if (static_cast<float>(index) != numbers[i] || index < 0 || index >= observation_size) {
+      std::string entries;
+      for (int k = 0; k < observation_size; ++k)
+        entries += (k == 0 ? "" : ", ") + std::to_string(k) + " " + entry_name(model, options, k);
       throw ConfigError("env.end_bounds names entry " + number(numbers[i]) +
                         " of the observation, which has entries 0 to " +
-                        std::to_string(observation_size - 1) + " with this model.");
-    if (!(numbers[i + 1] < numbers[i + 2]))
+                        std::to_string(observation_size - 1) + " with this model: " + entries +
+                        ".");
+    }
+    if (!(low < high))
       throw ConfigError("env.end_bounds: entry " + std::to_string(index) + " has low " +
-                        number(numbers[i + 1]) + " and high " + number(numbers[i + 2]) +
-                        "; low must be below high.");
+                        number(low) + " and high " + number(high) + "; low must be below high.");
+
+    // a slide joint reads 0 where the file places its body, unless it has a ref
+    const double rest = index < num_observed_positions(model, options)
+                            ? model.qpos0[index + options.skip_positions]
+                            : 0.0;
+    if (!(rest >= low && rest <= high))
+      throw ConfigError("env.end_bounds: entry " + std::to_string(index) + " (" +
+                        entry_name(model, options, index) + ") is " + number(rest) +
+                        " at the start, outside " + number(low) + " to " + number(high) +
+                        ", so every episode would end at once. Bounds are for the joint's own "
+                        "value; its ref attribute shifts that.");
     bounds.entry[bounds.count++] = {index, numbers[i + 1], numbers[i + 2]};
   }
   return bounds;
@@ -57,13 +95,13 @@ EnvSpec spec_of(const mjModel& model, const EnvOptions& options) {
                       options.model + " has " + std::to_string(model.nq) + " positions.");
   EnvSpec spec{.name = "mjcf",
                .task = TaskId::kMjcf,
-               .observation_size = model.nq - options.skip_positions + model.nv,
+               .observation_size = num_observed_positions(model, options) + model.nv,
                .action_size = model.nu,
                .max_episode_steps = 1000,
                .dt = model.opt.timestep * options.frame_skip,
                .simulator = mujoco_name(),
                .description = "the robot of env.model"};
-  spec.end_bounds = end_bounds(options, spec.observation_size);
+  spec.end_bounds = end_bounds(model, options, spec.observation_size);
   return spec;
 }
 

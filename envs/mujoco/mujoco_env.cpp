@@ -65,12 +65,30 @@ std::shared_ptr<const mjModel> shared_model(const std::string& key,
   return model;
 }
 
+// MuJoCo's texts have several lines
+std::string one_paragraph(const char* text) {
+  std::string result;
+  for (const char* c = text; *c != '\0'; ++c)
+    if (*c != '\n')
+      result += *c;
+    else if (!result.empty() && result.back() != ' ')
+      result += std::strchr(".,:", result.back()) != nullptr ? " " : ", ";
+  while (!result.empty() && (result.back() == ' ' || result.back() == ',')) result.pop_back();
+  return result;
+}
+
 mjModel* load(const std::string& path) {
-  if (!std::filesystem::exists(path))
-    throw ConfigError("env.model " + path + " does not exist; give the path of an MJCF file.");
+  const std::filesystem::path file(path);
+  const std::string advice = std::string("; give the path of an MJCF file") +
+                             (file.is_relative() ? ", from the current folder." : ".");
+  if (!std::filesystem::exists(file))
+    throw ConfigError("env.model " + path + " does not exist" + advice);
+  if (std::filesystem::is_directory(file))
+    throw ConfigError("env.model " + path + " is a folder" + advice);
   char error[1000] = "";
   mjModel* model = mj_loadXML(path.c_str(), nullptr, error, sizeof(error));
-  if (model == nullptr) throw DataError("MuJoCo cannot compile env.model " + path + ": " + error);
+  if (model == nullptr)
+    throw DataError("MuJoCo cannot compile env.model " + path + ": " + one_paragraph(error));
   return model;
 }
 

@@ -1,5 +1,9 @@
-// mbrl_gpu bench envs: how fast each environment steps, beside its simulator alone.
+// mbrl_gpu bench envs: how fast each environment steps, beside its simulator alone, and how many
+// threads help. All of it is measured in short alternating slices: what else the machine does hits
+// all alike, and the median over slices leaves out the worst of it. One core is timed by the time
+// that the thread had on it; threads together by the clock on the wall.
 #include <fmt/format.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,83 +17,194 @@
 namespace mbrl {
 namespace {
 
-constexpr int kRepeats = 7;
+constexpr int kRounds = 5;          // at least
+constexpr double kSlice = 0.01;     // seconds at most: neighbours on the machine come and go slower
 constexpr int kEpisodeSteps = 200;  // at most, so that resets have their share everywhere
+constexpr int kPerThread = 8;       // environments: as many as keep the pool's hand-over small
+constexpr int kActionRows = 256;    // drawn once, so that drawing them costs no time
+
+/// Time that this thread had on a core, s: whoever else wants the core does not count.
+double core_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
 
 float random_action(std::uint64_t step, int i) {
   const RandomKey key{1, Purpose::kActionNoise, 0};
   return 2.0f * uniform01(key.bits(step, static_cast<std::uint32_t>(i)).x) - 1.0f;
 }
 
-/// One environment under random actions, always the same ones: every pass meets the same states.
+/// kActionRows rows of actions, round and round.
+class Actions {
+ public:
+  explicit Actions(int width) : width_(width) {
+    for (std::uint64_t row = 0; row < kActionRows; ++row)
+      for (int i = 0; i < width; ++i) values_.push_back(random_action(row, i));
+  }
+  std::span<const float> row(std::uint64_t step) const {
+    return std::span(values_).subspan(step % kActionRows * width_, width_);
+  }
+
+ private:
+  std::size_t width_;
+  std::vector<float> values_;
+};
+
+/// One environment under random actions. A slice of its way is walked three times: once to see
+/// where episodes end, then by its simulator alone and by whole steps, which so meet the same
+/// states.
 class Walk {
  public:
-  Walk(const EnvOptions& options, double seconds)
+  Walk(const EnvOptions& options, double slice)
       : env_(make_env(options)),
-        observation_(static_cast<std::size_t>(env_->spec().observation_size)),
-        action_(static_cast<std::size_t>(env_->spec().action_size)) {
-    // the first pass finds where episodes end, and how many steps fill a share of the time
-    const auto start = Clock::now();
-    do {
-      lengths_.push_back(walk_episode(lengths_.size()));
-      num_steps_ += lengths_.back();
-    } while (seconds_since(start) < seconds / (2 * kRepeats));
+        actions_(env_->spec().action_size),
+        observation_(static_cast<std::size_t>(env_->spec().observation_size)) {
+    env_->reset(1, episode_, observation_);
+    // as many steps as fill a slice, warmed up
+    for (int repeat = 0; repeat < 2; ++repeat) {
+      const double start = core_seconds();
+      ends_.clear();
+      do {
+        ends_.push_back(step_once());
+      } while (core_seconds() - start < slice);
+    }
+    end_ = here();
   }
 
   const EnvSpec& spec() const { return env_->spec(); }
 
-  /// Seconds per step of whole episodes, resets included.
+  /// Goes on to the next slice; simulate() and step() time it, in any order.
+  void look_ahead() {
+    go_to(end_);
+    start_ = here();
+    for (char& end : ends_) end = step_once();
+    end_ = here();
+  }
+
+  /// Seconds of one core per step, resets included.
   double step() {
-    const auto start = Clock::now();
-    for (std::size_t episode = 0; episode < lengths_.size(); ++episode) walk_episode(episode);
-    return seconds_since(start) / num_steps_;
+    go_to(start_);
+    const double start = core_seconds();
+    for (std::size_t i = 0; i < ends_.size(); ++i) step_once();
+    return (core_seconds() - start) / static_cast<double>(ends_.size());
   }
 
   /// The same by the simulator alone; 0 where the environment has none.
   double simulate() {
-    const auto start = Clock::now();
-    std::uint64_t step = 0;
-    for (std::size_t episode = 0; episode < lengths_.size(); ++episode) {
-      env_->reset(1, episode, observation_);
-      for (int i = 0; i < lengths_[episode]; ++i)
-        if (!env_->simulate(next_action(step++))) return 0.0;
+    go_to(start_);
+    const double start = core_seconds();
+    for (const char end : ends_) {
+      if (!env_->simulate(actions_.row(step_++))) return 0.0;
+      if (end) env_->reset(1, ++episode_, observation_);
     }
-    return seconds_since(start) / num_steps_;
+    return (core_seconds() - start) / static_cast<double>(ends_.size());
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  static double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
+  // one step, and a new episode where this one ends
+  bool step_once() {
+    const StepResult result = env_->step(actions_.row(step_++), observation_);
+    const bool end = result.terminated || result.broken || ++length_ == kEpisodeSteps;
+    if (!end) return false;
+    length_ = 0;
+    env_->reset(1, ++episode_, observation_);
+    return true;
   }
 
-  std::span<const float> next_action(std::uint64_t step) {
-    for (std::size_t i = 0; i < action_.size(); ++i)
-      action_[i] = random_action(step, static_cast<int>(i));
-    return action_;
+  struct Place {
+    std::vector<double> state;
+    std::uint64_t step, episode;
+    int length;
+  };
+  Place here() const {
+    Place place{std::vector<double>(static_cast<std::size_t>(env_->state_size())), step_, episode_,
+                length_};
+    env_->get_state(place.state);
+    return place;
   }
-
-  int walk_episode(std::size_t episode) {
-    if (episode == 0) step_ = 0;
-    env_->reset(1, episode, observation_);
-    for (int i = 1; i <= kEpisodeSteps; ++i) {
-      const StepResult result = env_->step(next_action(step_++), observation_);
-      if (result.terminated || result.broken) return i;
-    }
-    return kEpisodeSteps;
+  void go_to(const Place& place) {
+    env_->set_state(place.state);
+    step_ = place.step;
+    episode_ = place.episode;
+    length_ = place.length;
   }
 
   std::unique_ptr<Env> env_;
-  std::vector<float> observation_, action_;
-  std::vector<int> lengths_;
+  Actions actions_;
+  std::vector<float> observation_;
+  Place start_, end_;       // of the slice
+  std::vector<char> ends_;  // of its steps: whether an episode ended there
+  std::uint64_t step_ = 0, episode_ = 0;
+  int length_ = 0;
+};
+
+/// The same for a pool of kPerThread environments per thread.
+class PoolWalk {
+ public:
+  PoolWalk(const EnvOptions& options, ThreadPool& threads)
+      : pool_(options, kPerThread * threads.num_threads(), 1, threads),
+        actions_(pool_.size() * pool_.spec().action_size) {
+    pool_.reset();
+  }
+
+  /// Steps of one environment per second, over a slice of about `seconds`.
+  double rate(double seconds) {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    double elapsed = 0.0;
+    int count = 0;
+    for (; elapsed < seconds; ++count) {
+      pool_.step({actions_.row(step_++).data(), pool_.size(), pool_.spec().action_size});
+      elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+    }
+    return count * pool_.size() / elapsed;
+  }
+
+ private:
+  EnvPool pool_;
+  Actions actions_;
   std::uint64_t step_ = 0;
-  double num_steps_ = 0;
 };
 
 double median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
                    values.end());
   return values[values.size() / 2];
+}
+
+/// Medians over alternating slices; a ratio is one of neighbouring slices.
+struct EnvTimes {
+  double step, simulator, share;  // seconds, seconds, simulator / step
+  double one, all, scaling;       // env steps/s of the pool on one thread and on all; all / one
+};
+
+EnvTimes time_env(const EnvOptions& options, ThreadPool& one, ThreadPool& all, double seconds) {
+  // five walks over a slice in a round: one untimed, the simulator's, the steps', and two of pools
+  const double slice = std::min(kSlice, seconds / (5 * kRounds));
+  const int rounds = std::max(kRounds, static_cast<int>(seconds / (5 * slice)));
+  Walk walk(options, slice);
+  PoolWalk on_one(options, one), on_all(options, all);
+  on_one.rate(slice);
+  on_all.rate(slice);
+
+  std::vector<double> step, simulator, share, one_rate, all_rate, scaling;
+  for (int i = 0; i < rounds; ++i) {
+    walk.look_ahead();
+    // every other round the other way round: what drifts favours nobody
+    const auto in_turn = [&](auto&& first, auto&& second) {
+      if (i % 2 == 0) first();
+      second();
+      if (i % 2 != 0) first();
+    };
+    in_turn([&] { simulator.push_back(walk.simulate()); }, [&] { step.push_back(walk.step()); });
+    in_turn([&] { one_rate.push_back(on_one.rate(slice)); },
+            [&] { all_rate.push_back(on_all.rate(slice)); });
+    share.push_back(simulator.back() / step.back());
+    scaling.push_back(all_rate.back() / one_rate.back());
+  }
+  return {median(step),     median(simulator), median(share),
+          median(one_rate), median(all_rate),  median(scaling)};
 }
 
 }  // namespace
@@ -118,41 +233,23 @@ void bench_envs(int num_threads, double seconds, bool json) {
   for (const EnvSpec& spec : list_envs()) {
     EnvOptions options;
     options.name = spec.name;
-    Walk walk(options, seconds);
-    // alternating, so that both meet the same neighbours on the machine
-    std::vector<double> step, simulator, share;
-    for (int i = 0; i < kRepeats; ++i) {
-      simulator.push_back(walk.simulate());
-      step.push_back(walk.step());
-      share.push_back(simulator.back() / step.back());
-    }
-    // as many per thread as keep the pool's hand-over small
-    constexpr int kPerThread = 8;
-    const double single = kPerThread / time_pool(options, kPerThread, one, seconds / 4).median;
-    const int count = kPerThread * num_threads;
-    const double together = count / time_pool(options, count, all, seconds / 4).median;
-    const double rate = 1.0 / median(step), alone = median(simulator);
+    const EnvTimes t = time_env(options, one, all, seconds);
+    const double rate = 1.0 / t.step, alone = t.simulator;
     if (json) {
-      nlohmann::ordered_json j{{"operation", "env step"},
-                               {"shape", spec.name},
-                               {"device", "cpu"},
-                               {"threads", num_threads},
-                               {"time_s", median(step)},
-                               {"rate", rate},
-                               {"unit", "env steps/s"},
-                               {"rate_all_threads", together},
-                               {"scaling", together / single},
-                               {"provider", spec.simulator}};
+      nlohmann::ordered_json j{{"operation", "env step"}, {"shape", spec.name},
+                               {"device", "cpu"},         {"threads", num_threads},
+                               {"time_s", t.step},        {"rate", rate},
+                               {"unit", "env steps/s"},   {"rate_all_threads", t.all},
+                               {"scaling", t.scaling},    {"provider", spec.simulator}};
       if (alone > 0.0) {
         j["floor_s"] = alone;
-        j["share_of_floor"] = median(share);
+        j["share_of_floor"] = t.share;
       }
       fmt::print("{}\n", j.dump());
     } else {
       fmt::print("{:<26} {:<16} {:>12.0f} {:>12} {:>7} {:>14.0f} {:>8.2f}\n", spec.name,
                  spec.simulator, rate, alone > 0.0 ? fmt::format("{:.0f}", 1.0 / alone) : "",
-                 alone > 0.0 ? fmt::format("{:.0f} %", 100.0 * median(share)) : "", together,
-                 together / single);
+                 alone > 0.0 ? fmt::format("{:.0f} %", 100.0 * t.share) : "", t.all, t.scaling);
     }
     std::fflush(stdout);
   }

@@ -19,6 +19,8 @@ Timing time_pool(const EnvOptions& options, int count, ThreadPool& threads, doub
 void bench_envs(int num_threads, double seconds, bool json);
 void add_config(CLI::App& program);
 void add_envs(CLI::App& program);
+/// `envs trace`, the way in for programs that step environments from outside.
+void add_envs_trace(CLI::App& envs);
 void add_doctor(CLI::App& program);
 void add_plot(CLI::App& program);
 void add_compare(CLI::App& program);

@@ -29,7 +29,11 @@ void print_envs() {
 }  // namespace
 
 void add_envs(CLI::App& program) {
-  program.add_subcommand("envs", "List the environments")->callback(print_envs);
+  CLI::App* envs = program.add_subcommand("envs", "List the environments; trace steps one");
+  add_envs_trace(*envs);
+  envs->callback([envs] {
+    if (envs->get_subcommands().empty()) print_envs();
+  });
 }
 
 }  // namespace mbrl

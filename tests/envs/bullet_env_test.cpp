@@ -244,33 +244,16 @@ TEST(BulletMassTest, HalfcheetahCentresAreItsJointsAndItsFeetWeighTenKilograms) 
   }
 }
 
-TEST_P(BulletEnvTest, ResetTurnsJointsByAtMostATenthOfARadianAndIsAFunctionOfSeedAndEpisode) {
+TEST_P(BulletEnvTest, StartIsAFunctionOfSeedAndEpisodeAndHasNoContacts) {
   const auto env = make(GetParam());
-  const std::size_t D = num_dofs(*env);
   std::vector<float> first(observation_size(*env)), other(first.size()), again(first.size());
-  double lowest = 0.0, highest = 0.0;
-  for (std::uint64_t episode = 0; episode < 200; ++episode) {
-    env->reset(4, episode, other);
-    const std::vector<double> state = state_of(*env);
-    for (std::size_t i = 0; i < state.size(); ++i) {
-      if (i >= 3 && i < D) {
-        lowest = std::min(lowest, state[i]);
-        highest = std::max(highest, state[i]);
-      } else {
-        ASSERT_EQ(state[i], 0.0) << "root, speeds and contacts; entry " << i;
-      }
-    }
-  }
-  EXPECT_GE(lowest, -0.1);
-  EXPECT_LT(lowest, -0.098);
-  EXPECT_LE(highest, 0.1);
-  EXPECT_GT(highest, 0.098);
-
   env->reset(4, 7, first);
   RandomActions actions(*env);
   for (int t = 0; t < 20; ++t) env->step(actions.next(), other);
   env->reset(4, 7, again);
   EXPECT_EQ(first, again);
+  const std::vector<double> state = state_of(*env);
+  for (std::size_t i = 2 * num_dofs(*env); i < state.size(); ++i) EXPECT_EQ(state[i], 0.0) << i;
   env->reset(5, 7, other);
   EXPECT_NE(first, other);
 }
@@ -453,36 +436,6 @@ TEST_P(BulletEnvTest, ActionsBeyondTheRangeAreClipped) {
   clipped[1] = -1.0f;
   EXPECT_EQ(a->step(wild, oa).reward, b->step(clipped, ob).reward);
   EXPECT_EQ(oa, ob);
-}
-
-// Mean length and return of episodes under uniform random actions. pybullet 3.2.7 over 1000
-// episodes: hopper 11.9 steps, 3.3; walker 14.5 steps, 1.5; half-cheetah over 20: -8 +- 20.
-TEST(BulletRandomPolicyTest, EpisodesAreAsShortAndPoorAsTheOriginals) {
-  struct Expected {
-    const char* name;
-    int num_episodes;
-    double length, length_tolerance, reward, reward_tolerance;
-  };
-  // four standard errors
-  for (const Expected& e : {Expected{"hopper_bullet", 250, 11.9, 1.1, 3.3, 1.6},
-                            Expected{"walker2d_bullet", 250, 14.5, 1.4, 1.5, 1.2},
-                            Expected{"halfcheetah_bullet", 10, 1000, 0, -8, 120}}) {
-    const auto env = make(e.name);
-    std::vector<float> o(observation_size(*env));
-    RandomActions actions(*env);
-    double length = 0.0, reward = 0.0;
-    for (int episode = 0; episode < e.num_episodes; ++episode) {
-      env->reset(1, static_cast<std::uint64_t>(episode), o);
-      StepResult r;
-      for (int t = 0; t < env->spec().max_episode_steps && !r.terminated; ++t) {
-        r = env->step(actions.next(), o);
-        reward += r.reward;
-        length += 1.0;
-      }
-    }
-    EXPECT_NEAR(length / e.num_episodes, e.length, e.length_tolerance) << e.name;
-    EXPECT_NEAR(reward / e.num_episodes, e.reward, e.reward_tolerance) << e.name;
-  }
 }
 
 TEST_P(BulletEnvTest, RestoredStateContinuesBitForBit) {

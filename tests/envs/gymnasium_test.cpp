@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
-#include <iomanip>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -71,28 +70,6 @@ std::vector<Step> read_table(const std::string& name, int action_size, int state
   return steps;
 }
 
-// the observations, for make_gymnasium.py --compare; without a folder they go nowhere
-class ObservationTable {
- public:
-  ObservationTable(const std::string& name, int observation_size) {
-    const char* folder = std::getenv("MBRL_GYMNASIUM_OUT");
-    if (folder == nullptr) return;
-    file_.open(folder + std::string("/gymnasium_") + name + ".csv");
-    file_ << "# the same episodes in this engine\nstep";
-    for (int i = 0; i < observation_size; ++i) file_ << ",observation" << i;
-    file_ << '\n' << std::setprecision(9);
-  }
-
-  void add(int step, const std::vector<float>& observation) {
-    file_ << step;
-    for (const float x : observation) file_ << ',' << x;
-    file_ << '\n';
-  }
-
- private:
-  std::ofstream file_;
-};
-
 class GymnasiumTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
@@ -103,7 +80,6 @@ TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
   auto& env = dynamic_cast<MujocoEnv&>(*made);
   const int nq = env.model().nq, nv = env.model().nv, S = env.spec().observation_size;
   std::vector<float> observation(static_cast<std::size_t>(S));
-  ObservationTable table(GetParam(), S);
   const Allowed limit = allowed(GetParam());
 
   int num_episodes = 0;
@@ -118,7 +94,6 @@ TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
       continue;
     }
     const StepResult result = env.step(golden.action, observation);
-    table.add(golden.step, observation);
     std::vector<double> state(env.data().qpos, env.data().qpos + nq);
     state.insert(state.end(), env.data().qvel, env.data().qvel + nv);
     for (std::size_t i = 0; i < state.size(); ++i)

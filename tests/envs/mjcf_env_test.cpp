@@ -132,9 +132,20 @@ TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
   EXPECT_EQ(text_of(none),
             "env.model /no/such/robot.xml does not exist; give the path of an MJCF file.");
 
+  none.model = "no_such_robot.xml";
+  EXPECT_EQ(text_of(none),
+            "env.model no_such_robot.xml does not exist; give the path of an MJCF file, from the "
+            "current folder.");
+  none.model = directory_.path().string();
+  EXPECT_THAT(text_of(none), testing::HasSubstr(" is a folder; give the path of an MJCF file."));
+  none.name = "hopper";
+  EXPECT_THAT(text_of(none), testing::HasSubstr("but env.name is hopper, which has its own model; "
+                                                "env.name=mjcf takes yours."));
+
   const EnvOptions broken = options("<mujoco><worldbody><body></mujoco>");
   EXPECT_THAT(text_of(broken),
               testing::StartsWith("MuJoCo cannot compile env.model " + broken.model + ": "));
+  EXPECT_THAT(text_of(broken), testing::Not(testing::HasSubstr("\n")));
 
   const TemporaryDirectory elsewhere;
   const auto with = [&](const char* name, const std::string& text) {
@@ -158,9 +169,18 @@ TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
   o.end_bounds = {0.0f, 1.0f};
   EXPECT_THAT(text_of(o), testing::HasSubstr("env.end_bounds has 2 numbers; expected three for"));
   o.end_bounds = {3.0f, 0.0f, 1.0f};
-  EXPECT_THAT(text_of(o), testing::HasSubstr("which has entries 0 to 2 with this model"));
+  EXPECT_THAT(text_of(o),
+              testing::HasSubstr(
+                  "names entry 3 of the observation, which has entries 0 to 2 with "
+                  "this model: 0 position of hinge, 1 velocity of slide, 2 velocity of hinge."));
   o.end_bounds = {0.0f, 1.0f, 1.0f};
   EXPECT_THAT(text_of(o), testing::HasSubstr("low must be below high"));
+  // the rest state of every robot is inside
+  o.end_bounds = {0.0f, 0.7f, 2.0f};
+  EXPECT_THAT(text_of(o), testing::StartsWith("env.end_bounds: entry 0 (position of hinge) is 0 at "
+                                              "the start, outside 0.7 to 2, so every episode"));
+  o.end_bounds = {2.0f, 0.5f, 1.0f};
+  EXPECT_THAT(text_of(o), testing::HasSubstr("entry 2 (velocity of hinge) is 0 at the start"));
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 """Writes gymnasium_<environment>.csv: episodes of Gymnasium under random actions.
 
     python3 -m venv venv && venv/bin/pip install gymnasium[mujoco]==1.4.0 mujoco==3.3.7 packaging
-    venv/bin/python tests/golden/make_gymnasium.py [--episodes N] [--steps N] [--folder DIR] [--compare DIR]
+    venv/bin/python tests/golden/make_gymnasium.py [--episodes N] [--steps N] [--folder DIR]
 
 One line per control step; step 0 is the start of an episode, printed so that reading returns the same
 doubles. Actions are normalised to [-1, 1]; qpos and qvel are the full state after the step.
@@ -15,8 +15,7 @@ The environments are version 5, or version 4 where 5 leaves out observations, wi
     after the step. The largest difference of the two is printed: it is what one step's reward gains
     or loses; it sums to nothing over an episode.
 
---compare DIR prints, for every entry of the observation, the largest difference between these tables and
-the ones that the tests wrote into DIR (MBRL_GYMNASIUM_OUT=DIR test_envs --gtest_filter='*Gymnasium*').
+tools/compare_envs steps these environments beside ours.
 """
 import argparse
 import copy
@@ -41,88 +40,103 @@ ENVIRONMENTS = {
 }
 
 
-def settled(env):
-    """Positions of bodies and sites at the present state, in a copy: the next step starts as it would."""
-    data = copy.copy(env.unwrapped.data)
-    mujoco.mj_kinematics(env.unwrapped.model, data)
-    return data
+class Original:
+    """One environment of Gymnasium with actions in [-1, 1] and version 2's rewards."""
 
+    def __init__(self, name):
+        self.name = name
+        self.id, options, self.healthy_reward, self.longest_episode = ENVIRONMENTS[name]
+        self.env = gymnasium.make(self.id, disable_env_checker=True, max_episode_steps=-1,
+                                  **options)
+        self.data = self.env.unwrapped.data
+        # the action space has it in float32
+        self.high = self.env.unwrapped.model.actuator_ctrlrange[:, 1]
+        self.num_actions = self.env.action_space.shape[0]
+        self.observation_size = self.env.observation_space.shape[0]
+        # of the last stage's place, m, and of the reward that it makes
+        self.largest_gap = self.largest_correction = 0.0
 
-def progress(name, env, data):
-    """The coordinate that the reward measures, m."""
-    if name == "humanoid":
-        mass = env.unwrapped.model.body_mass
-        return float(mass @ data.xipos[:, 0] / mass.sum())
-    return float(data.xpos[1, 0])
+    def reset(self, seed):
+        observation, _ = self.env.reset(seed=seed)
+        self.before = self.settled()
+        return observation
 
+    def state(self):
+        """Positions, then velocities."""
+        return np.concatenate([self.data.qpos, self.data.qvel])
 
-def correction(name, env, info, before, after):
-    """Reward for the state after the step less the reward for the last stage of it."""
-    staged = env.unwrapped.data
-    if name == "inverted_double_pendulum":
-        def penalty(data):
-            x, _, y = data.site_xpos[0]
-            return 0.01 * x**2 + (y - 2) ** 2
-        return penalty(staged) - penalty(after), np.abs(staged.site_xpos - after.site_xpos).max()
-    if name in ("ant", "humanoid"):
-        weight = 1.25 if name == "humanoid" else 1.0
-        true = (progress(name, env, after) - progress(name, env, before)) / env.unwrapped.dt
-        gap = abs(progress(name, env, staged) - progress(name, env, after))
-        return weight * (true - info["x_velocity"]), gap
-    return 0.0, 0.0
+    def step(self, action):
+        """Observation, reward, terminated."""
+        observation, reward, terminated, _, info = self.env.step(self.high * action)
+        after = self.settled()
+        change, gap = self.correction(info, after)
+        self.largest_gap = max(self.largest_gap, gap)
+        self.largest_correction = max(self.largest_correction, abs(change))
+        self.before = after
+        reward += change + (self.healthy_reward if terminated else 0.0)
+        return observation, reward, terminated
+
+    def settled(self):
+        """Bodies and sites at the present state, in a copy: the next step starts as it would."""
+        data = copy.copy(self.data)
+        mujoco.mj_kinematics(self.env.unwrapped.model, data)
+        return data
+
+    def progress(self, data):
+        """The coordinate that the reward measures, m."""
+        if self.name == "humanoid":
+            mass = self.env.unwrapped.model.body_mass
+            return float(mass @ data.xipos[:, 0] / mass.sum())
+        return float(data.xpos[1, 0])
+
+    def correction(self, info, after):
+        """Reward for the state after the step less that for its last stage; their distance."""
+        if self.name == "inverted_double_pendulum":
+            def penalty(data):
+                x, _, y = data.site_xpos[0]
+                return 0.01 * x**2 + (y - 2) ** 2
+            gap = np.abs(self.data.site_xpos - after.site_xpos).max()
+            return penalty(self.data) - penalty(after), gap
+        if self.name in ("ant", "humanoid"):
+            weight = 1.25 if self.name == "humanoid" else 1.0
+            true = (self.progress(after) - self.progress(self.before)) / self.env.unwrapped.dt
+            gap = abs(self.progress(self.data) - self.progress(after))
+            return weight * (true - info["x_velocity"]), gap
+        return 0.0, 0.0
 
 
 def write(path, name, episodes, max_steps):
-    env_id, options, healthy_reward, longest_episode = ENVIRONMENTS[name]
-    max_steps = max_steps or longest_episode
-    env = gymnasium.make(env_id, **options)
-    simulator = env.unwrapped.data
-    high = env.unwrapped.model.actuator_ctrlrange[:, 1]  # the action space has it in float32
+    original = Original(name)
+    max_steps = max_steps or original.longest_episode
     rng = np.random.default_rng(0)
-    num_actions, nq, nv = env.action_space.shape[0], len(simulator.qpos), len(simulator.qvel)
+    num_actions, nq, nv = original.num_actions, len(original.data.qpos), len(original.data.qvel)
 
     def line(episode, step, action, reward, terminated, observation):
         digits = repr if step == 0 else "{:.12g}".format
-        numbers = [digits(float(x)) for x in [reward, *simulator.qpos, *simulator.qvel]]
+        numbers = [digits(float(x)) for x in [reward, *original.state()]]
         words = [f"{x:.9g}" for x in action] + numbers + [f"{x:.9g}" for x in observation]
         return ",".join([str(episode), str(step), str(int(terminated)), *words])
 
     columns = ["episode", "step", "terminated", *(f"action{i}" for i in range(num_actions)), "reward"]
     columns += [f"qpos{i}" for i in range(nq)] + [f"qvel{i}" for i in range(nv)]
-    columns += [f"observation{i}" for i in range(env.observation_space.shape[0])]
-    lines = [f"# {env_id} of Gymnasium {gymnasium.__version__}, MuJoCo {mujoco.__version__}",
+    columns += [f"observation{i}" for i in range(original.observation_size)]
+    lines = [f"# {original.id} of Gymnasium {gymnasium.__version__}, MuJoCo {mujoco.__version__}",
              ",".join(columns)]
-    largest, largest_gap, num_steps = 0.0, 0.0, 0
+    num_steps = 0
     for episode in range(episodes):
-        observation, _ = env.reset(seed=episode)
+        observation = original.reset(episode)
         lines.append(line(episode, 0, np.zeros(num_actions), 0.0, False, observation))
         terminated, step = False, 0
-        before = settled(env)
         while not terminated and step < max_steps:
             step += 1
             # float32, as the engine passes them
             action = rng.uniform(-1, 1, num_actions).astype(np.float32).astype(np.float64)
-            observation, reward, terminated, _, info = env.step(high * action)
-            after = settled(env)
-            change, gap = correction(name, env, info, before, after)
-            largest, largest_gap = max(largest, abs(change)), max(largest_gap, gap)
-            reward += change + (healthy_reward if terminated else 0.0)
+            observation, reward, terminated = original.step(action)
             lines.append(line(episode, step, action, reward, terminated, observation))
-            before = after
         num_steps += step
     path.write_text("\n".join(lines) + "\n")
-    print(f"{name}: {num_steps} steps; the last stage's place is off by {largest_gap:.1e} m, "
-          f"the reward by {largest:.1e}")
-
-
-def compare(name, golden, found):
-    """Prints the largest difference per entry of the observation, over all steps."""
-    def observations(folder):
-        table = np.genfromtxt(folder / f"gymnasium_{name}.csv", delimiter=",", names=True, skip_header=1)
-        columns = [c for c in table.dtype.names if c.startswith("observation")]
-        return np.stack([table[c] for c in columns], axis=1)[table["step"] > 0]
-    a, b = observations(golden), observations(found)
-    print(f"{name}: {len(a)} steps; " + " ".join(f"{x:.1e}" for x in np.abs(a - b).max(axis=0)))
+    print(f"{name}: {num_steps} steps; the last stage's place is off by "
+          f"{original.largest_gap:.1e} m, the reward by {original.largest_correction:.1e}")
 
 
 if __name__ == "__main__":
@@ -130,11 +144,7 @@ if __name__ == "__main__":
     parser.add_argument("--episodes", type=int, default=5)
     parser.add_argument("--steps", type=int, help="longest episode, for all environments")
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(__file__).parent)
-    parser.add_argument("--compare", type=pathlib.Path, metavar="DIR")
     arguments = parser.parse_args()
     for environment in ENVIRONMENTS:
-        if arguments.compare is not None:
-            compare(environment, arguments.folder, arguments.compare)
-        else:
-            path = arguments.folder / f"gymnasium_{environment}.csv"
-            write(path, environment, arguments.episodes, arguments.steps)
+        path = arguments.folder / f"gymnasium_{environment}.csv"
+        write(path, environment, arguments.episodes, arguments.steps)

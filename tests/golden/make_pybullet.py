@@ -14,6 +14,7 @@ Every episode runs in a new simulation: within one, the originals carry contact 
 episode into the next.
 """
 import argparse
+import importlib.metadata
 import pathlib
 import sys
 import types
@@ -38,46 +39,85 @@ def stand_in_for_gym():
         sys.modules[module.__name__] = module
 
 
-def joint_states(env):
-    """Positions, then speeds of all joints, the root's three first."""
-    body = env.robot.robot_body.bodies[0]
-    moving = [j for j in range(env._p.getNumJoints(body)) if env._p.getJointInfo(body, j)[2] in (0, 1)]
-    states = [env._p.getJointState(body, j)[:2] for j in moving]
-    return [q for q, _ in states] + [v for _, v in states]
+# name -> (class of pybullet_envs.gym_locomotion_envs, whether a fall ends the episode)
+ENVIRONMENTS = {
+    "hopper_bullet": ("HopperBulletEnv", True),
+    "walker2d_bullet": ("Walker2DBulletEnv", True),
+    "halfcheetah_bullet": ("HalfCheetahBulletEnv", False),
+}
 
 
-def write(path, make_env, has_end, episodes, steps, past_ends):
-    def line(episode, step, action, reward, terminated, env, observation):
-        numbers = [repr(float(x)) for x in [*action, reward, *joint_states(env)]]
+def version():
+    return importlib.metadata.version("pybullet")
+
+
+class Original:
+    """One environment of pybullet_envs with the rewards of AutoMBPO, a new simulation per episode."""
+
+    def __init__(self, name):
+        if "gym" not in sys.modules:
+            stand_in_for_gym()
+        from pybullet_envs import gym_locomotion_envs as originals
+
+        class_name, self.has_end = ENVIRONMENTS[name]
+        self.make_env, self.env = getattr(originals, class_name), None
+        self.num_actions = 0  # known after the first reset
+
+    def reset(self, seed):
+        if self.env is not None:
+            self.env.close()
+        self.env = self.make_env()
+        self.env.seed(seed)
+        observation = self.env.reset()
+        self.num_actions = len(self.env.robot.ordered_joints)
+        return observation
+
+    def state(self):
+        """Positions, then speeds of all joints, the root's three first."""
+        env = self.env
+        body = env.robot.robot_body.bodies[0]
+        joints = range(env._p.getNumJoints(body))
+        moving = [j for j in joints if env._p.getJointInfo(body, j)[2] in (0, 1)]
+        states = [env._p.getJointState(body, j)[:2] for j in moving]
+        return [q for q, _ in states] + [v for _, v in states]
+
+    def step(self, action):
+        """Observation, reward, terminated."""
+        observation, _, terminated, _ = self.env.step(action)
+        terminated = bool(terminated) and self.has_end
+        alive = (-1.0 if terminated else 1.0) if self.has_end else 0.0
+        reward = alive + 5.0 * float(observation[3]) - 1e-3 * float(np.sum(action**2))
+        return observation, reward, terminated
+
+
+def write(path, name, episodes, steps, past_ends):
+    original = Original(name)
+
+    def line(episode, step, action, reward, terminated, observation):
+        numbers = [repr(float(x)) for x in [*action, reward, *original.state()]]
         return ",".join([str(episode), str(step), str(int(terminated)), *numbers,
                          *(repr(float(np.float32(x))) for x in observation)])
 
     rng = np.random.default_rng(0)
     lines = []
     for episode in range(episodes):
-        env = make_env()
-        env.seed(episode)
-        observation = env.reset()
-        num_actions = len(env.robot.ordered_joints)
+        observation = original.reset(episode)
+        num_actions = original.num_actions
         if not lines:
             columns = ["episode", "step", "terminated", *(f"action{i}" for i in range(num_actions))]
             columns += ["reward", *(f"q{i}" for i in range(num_actions + 3))]
             columns += [f"v{i}" for i in range(num_actions + 3)]
             columns += [f"o{i}" for i in range(len(observation))]
-            lines += [f"# {type(env).__name__} of pybullet_envs, pybullet 3.2.7, rewards of AutoMBPO",
-                      ",".join(columns)]
-        lines.append(line(episode, 0, np.zeros(num_actions), 0.0, False, env, observation))
+            lines += [f"# {ENVIRONMENTS[name][0]} of pybullet_envs, pybullet {version()}, "
+                      "rewards of AutoMBPO", ",".join(columns)]
+        lines.append(line(episode, 0, np.zeros(num_actions), 0.0, False, observation))
         for step in range(1, steps + 1):
             # float32, as the engine passes them
             action = rng.uniform(-1, 1, num_actions).astype(np.float32).astype(np.float64)
-            observation, _, terminated, _ = env.step(action)
-            terminated = terminated and has_end
-            alive = (-1.0 if terminated else 1.0) if has_end else 0.0
-            reward = alive + 5.0 * float(observation[3]) - 1e-3 * float(np.sum(action**2))
-            lines.append(line(episode, step, action, reward, terminated, env, observation))
+            observation, reward, terminated = original.step(action)
+            lines.append(line(episode, step, action, reward, terminated, observation))
             if terminated and not past_ends:
                 break
-        env.close()
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -88,11 +128,6 @@ if __name__ == "__main__":
     parser.add_argument("--past-ends", action="store_true", help="go on after a fall")
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(__file__).parent)
     arguments = parser.parse_args()
-    stand_in_for_gym()
-    from pybullet_envs import gym_locomotion_envs as originals
-
-    for name, make_env, has_end in [("hopper_bullet", originals.HopperBulletEnv, True),
-                                    ("walker2d_bullet", originals.Walker2DBulletEnv, True),
-                                    ("halfcheetah_bullet", originals.HalfCheetahBulletEnv, False)]:
-        write(arguments.folder / f"pybullet_{name}.csv", make_env, has_end, arguments.episodes,
+    for environment in ENVIRONMENTS:
+        write(arguments.folder / f"pybullet_{environment}.csv", environment, arguments.episodes,
               arguments.steps, arguments.past_ends)

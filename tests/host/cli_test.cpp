@@ -71,6 +71,50 @@ TEST_F(CliTest, ConfigKeysAndSchemaAndEnvsAndDoctorAndHelpSucceed) {
   }
 }
 
+TEST_F(CliTest, EnvsTraceFollowsItsScript) {
+  // upright and at rest, the cart-pole falls to the side that the cart leaves
+  folder_.write("script",
+                "# twice the same start\n"
+                "start 0 0 0 0\n1\n"
+                "start\n-1\n"
+                "reset 7\nreset\n");
+  const Outcome outcome = run("envs trace cartpole --actions script --state");
+  EXPECT_EQ(outcome.error, "");
+  ASSERT_EQ(outcome.exit_code, 0);
+  std::istringstream lines(outcome.output);
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_THAT(line, StartsWith("episode,step,reward,terminated,broken,o0,o1,o2,o3,s0,s1,s2,s3"));
+  std::vector<std::string> rows;
+  while (std::getline(lines, line)) rows.push_back(line);
+  ASSERT_EQ(rows.size(), 4u) << outcome.output;
+  EXPECT_THAT(rows[0], StartsWith("0,1,1,0,0,0,0.195"));
+  EXPECT_THAT(rows[1], StartsWith("1,1,1,0,0,0,-0.195"));
+  EXPECT_THAT(rows[2], StartsWith("7,0,0,0,0,"));
+  EXPECT_THAT(rows[3], StartsWith("8,0,0,0,0,"));
+
+  // the same from standard input, and another seed
+  EXPECT_EQ(run("envs trace cartpole --state <script").output, outcome.output);
+  const Outcome other = run("envs trace cartpole seed=1 --state <script");
+  EXPECT_EQ(other.exit_code, 0);
+  EXPECT_NE(other.output, outcome.output);
+}
+
+TEST_F(CliTest, EnvsTraceNamesTheLineThatItDoesNotUnderstand) {
+  folder_.write("script", "reset\n0.5\n");
+  EXPECT_EQ(run("envs trace hopper --actions script").error,
+            "script:2: an action of hopper has 3 numbers, the line 1.\n");
+  folder_.write("script", "reset\nsit\n");
+  const Outcome outcome = run("envs trace cartpole --actions script");
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, StartsWith("script:2: \"sit\" is no number."));
+  folder_.write("script", "start 1 2 3 4 5 6 7 8 9\n");
+  EXPECT_THAT(run("envs trace cartpole --actions script").error,
+              StartsWith("script:1: a state of cartpole has "));
+  EXPECT_THAT(run("envs trace cartpole --actions none").error, StartsWith("none cannot be read;"));
+  EXPECT_THAT(run("envs trace cartpol <script").error, HasSubstr("Did you mean cartpole?"));
+}
+
 TEST_F(CliTest, UnknownKey) {
   folder_.write("x.json", "{\"model\": {\"learning_rat\": 1e-3}}");
   const Outcome outcome = run("config show x.json");

@@ -1,0 +1,160 @@
+// Tests for envs/: uniform random actions last as long and earn as much as in the originals, and
+// what they earn is progress.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "cuda/rng.h"
+#include "envs/mujoco/mujoco_env.h"
+#include "tests/support/statistics.h"
+
+namespace mbrl {
+namespace {
+
+/// Episodes under uniform random actions: one entry per episode.
+struct Episodes {
+  std::vector<double> length, reward, squared_action, distance;
+};
+
+/// The place whose speed is paid for, m.
+double forward_position(const Env& env) {
+  const std::string& name = env.spec().name;
+  if (name == "humanoid") {
+    const auto& robot = dynamic_cast<const MujocoEnv&>(env);
+    double sum = 0.0, mass = 0.0;
+    for (int i = 1; i < robot.model().nbody; ++i) {
+      sum += robot.model().body_mass[i] * robot.data().xipos[3 * i];
+      mass += robot.model().body_mass[i];
+    }
+    return sum / mass;
+  }
+  // root x, then z and angle
+  std::vector<double> state(static_cast<std::size_t>(env.state_size()));
+  env.get_state(state);
+  // Bullet's walkers turn about the world's origin, 1.25 m below the torso's centre
+  const bool leans = name == "hopper_bullet" || name == "walker2d_bullet";
+  return state[0] + (leans ? 1.25 * std::sin(state[2]) : 0.0);
+}
+
+// up to 1000 steps each
+Episodes walk(const EnvOptions& options, int count) {
+  const auto env = make_env(options);
+  const auto A = static_cast<std::size_t>(env->spec().action_size);
+  std::vector<float> observation(static_cast<std::size_t>(env->spec().observation_size)), action(A);
+  Episodes episodes;
+  std::uint64_t draw = 0;
+  for (int episode = 0; episode < count; ++episode) {
+    env->reset(1, static_cast<std::uint64_t>(episode), observation);
+    const double start = forward_position(*env);
+    double reward = 0.0, squares = 0.0;
+    StepResult result;
+    int length = 0;
+    while (length < 1000 && !result.terminated) {
+      for (std::size_t i = 0; i < A; ++i) {
+        const auto bits = RandomKey{9}.bits(draw, static_cast<std::uint32_t>(i));
+        action[i] = 2.0f * uniform01(bits.x) - 1.0f;
+        squares += action[i] * action[i];
+      }
+      ++draw;
+      result = env->step(action, observation);
+      EXPECT_FALSE(result.broken);
+      reward += result.reward;
+      ++length;
+    }
+    episodes.length.push_back(length);
+    episodes.reward.push_back(reward);
+    episodes.squared_action.push_back(squares);
+    episodes.distance.push_back(forward_position(*env) - start);
+  }
+  return episodes;
+}
+
+/// An environment and its original under uniform random actions: means of episodes, with standard
+/// errors (tests/golden/README.md says of what).
+struct Original {
+  const char* env;
+  int count;  // of our episodes
+  Mean length, reward;
+};
+void PrintTo(const Original& original, std::ostream* out) { *out << original.env; }
+
+class RandomPolicyTest : public testing::TestWithParam<Original> {};
+
+TEST_P(RandomPolicyTest, EpisodesAreAsLongAndAsGoodAsTheOriginals) {
+  const Original& original = GetParam();
+  EnvOptions options;
+  options.name = original.env;
+  options.capsule_masses = "exact";  // as Gymnasium weighs them
+  const Episodes episodes = walk(options, original.count);
+  const auto expect_like = [&](const char* what, const std::vector<double>& found,
+                               const Mean& expected) {
+    const Mean ours = mean_of(found);
+    const double error = std::hypot(ours.standard_error, expected.standard_error);
+    EXPECT_NEAR(ours.value, expected.value, 4.0 * error) << what << ", standard error " << error;
+    RecordProperty(what, testing::PrintToString(ours.value) + " +- " +
+                             testing::PrintToString(ours.standard_error));
+  };
+  expect_like("length", episodes.length, original.length);
+  expect_like("reward", episodes.reward, original.reward);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Environments, RandomPolicyTest,
+    testing::Values(Original{"ant", 60, {190.4, 24.2}, {-63.2, 8.55}},
+                    Original{"halfcheetah", 20, {1000.0, 0.0}, {-277.2, 11.4}},
+                    Original{"halfcheetah_bullet", 20, {1000.0, 0.0}, {-12.2, 8.9}},
+                    Original{"hopper", 300, {21.66, 0.37}, {17.71, 0.49}},
+                    Original{"hopper_bullet", 300, {12.03, 0.15}, {3.54, 0.20}},
+                    Original{"humanoid", 150, {24.10, 0.22}, {117.7, 1.0}},
+                    Original{"inverted_double_pendulum", 300, {6.30, 0.06}, {57.32, 0.54}},
+                    Original{"inverted_pendulum", 300, {6.06, 0.11}, {6.06, 0.11}},
+                    Original{"swimmer", 20, {1000.0, 0.0}, {1.84, 1.4}},
+                    Original{"walker2d", 300, {21.02, 0.29}, {2.79, 0.21}},
+                    Original{"walker2d_bullet", 300, {14.34, 0.16}, {1.35, 0.16}}));
+
+/// A task that pays for progress: reward = weight dx/dt + alive - cost |a|^2.
+struct Runner {
+  const char* env;
+  int count;
+  double weight, alive, cost;
+};
+void PrintTo(const Runner& runner, std::ostream* out) { *out << runner.env; }
+
+class ProgressTest : public testing::TestWithParam<Runner> {};
+
+// Where an episode's mean return is near 0 a wrong sign would hardly move it; the distance that
+// each episode went tells. Bullet's walkers are paid for the speed at the end of a step, and the
+// Humanoid for that of its centre of mass: there the two agree on average.
+TEST_P(ProgressTest, ReturnGrowsWithDistance) {
+  const Runner& runner = GetParam();
+  EnvOptions options;
+  options.name = runner.env;
+  options.contact_cost = false;
+  const Episodes episodes = walk(options, runner.count);
+  const double per_metre = runner.weight / make_env(options)->spec().dt;
+  double products = 0.0, squares = 0.0;
+  for (std::size_t i = 0; i < episodes.length.size(); ++i) {
+    const double paid_for_progress = episodes.reward[i] - runner.alive * episodes.length[i] +
+                                     runner.cost * episodes.squared_action[i];
+    products += paid_for_progress * episodes.distance[i] * per_metre;
+    squares += std::pow(episodes.distance[i] * per_metre, 2);
+  }
+  EXPECT_NEAR(products / squares, 1.0, 0.2);
+  RecordProperty("slope", testing::PrintToString(products / squares));
+}
+
+INSTANTIATE_TEST_SUITE_P(Environments, ProgressTest,
+                         testing::Values(Runner{"ant", 20, 1.0, 1.0, 0.5},
+                                         Runner{"halfcheetah", 10, 1.0, 0.0, 0.1},
+                                         Runner{"halfcheetah_bullet", 10, 1.5, 0.0, 1e-3},
+                                         Runner{"hopper", 50, 1.0, 1.0, 1e-3},
+                                         Runner{"hopper_bullet", 100, 1.5, 1.0, 1e-3},
+                                         Runner{"humanoid", 50, 1.25, 5.0, 0.1 * 0.4 * 0.4},
+                                         Runner{"swimmer", 10, 1.0, 0.0, 1e-4},
+                                         Runner{"walker2d", 50, 1.0, 1.0, 1e-3},
+                                         Runner{"walker2d_bullet", 100, 1.5, 1.0, 1e-3}));
+
+}  // namespace
+}  // namespace mbrl
