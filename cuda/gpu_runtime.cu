@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <atomic>
+#include <shared_mutex>
 #include <string>
 
 #include "cuda/gpu.h"
@@ -18,6 +19,8 @@ namespace mbrl::gpu {
 namespace {
 
 int device_in_use = -1;
+// many learners run at once: none may wait for the device while another records a graph on it
+std::shared_mutex recording;
 std::atomic<const char*> last_launched = "";  // for the text of a late error
 
 void check(cudaError_t error, const char* expression, const char* file, int line) {
@@ -125,18 +128,25 @@ void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
 }
 
 void copy_and_wait(void* to, const void* from, std::size_t bytes) {
+  const std::shared_lock<std::shared_mutex> lock(recording);
   // streams here do not wait for the default stream, so wait for them
   MBRL_CUDA(cudaDeviceSynchronize());
   MBRL_CUDA(cudaMemcpy(to, from, bytes, cudaMemcpyDefault));
 }
 
 void begin_capture(void* stream) {
-  MBRL_CUDA(cudaStreamBeginCapture(as_stream(stream), cudaStreamCaptureModeThreadLocal));
+  recording.lock();
+  const cudaError_t begun =
+      cudaStreamBeginCapture(as_stream(stream), cudaStreamCaptureModeThreadLocal);
+  if (begun != cudaSuccess) recording.unlock();
+  check(begun, "cudaStreamBeginCapture", __FILE__, __LINE__);
 }
 
 void* end_capture(void* stream, std::size_t& num_nodes) {
   cudaGraph_t graph = nullptr;
-  MBRL_CUDA(cudaStreamEndCapture(as_stream(stream), &graph));
+  const cudaError_t ended = cudaStreamEndCapture(as_stream(stream), &graph);
+  recording.unlock();
+  check(ended, "cudaStreamEndCapture", __FILE__, __LINE__);
   MBRL_CUDA(cudaGraphGetNodes(graph, nullptr, &num_nodes));
   cudaGraphExec_t executable = nullptr;
   const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
@@ -148,6 +158,7 @@ void* end_capture(void* stream, std::size_t& num_nodes) {
 void abandon_capture(void* stream) noexcept {
   cudaGraph_t graph = nullptr;
   cudaStreamEndCapture(as_stream(stream), &graph);
+  recording.unlock();
   if (graph != nullptr) cudaGraphDestroy(graph);
   cudaGetLastError();
 }

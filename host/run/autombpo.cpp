@@ -8,7 +8,6 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "envs/env.h"
 #include "host/config/load.h"
@@ -463,15 +462,6 @@ bool AutoMbpo::evaluate() {
 }
 
 void AutoMbpo::compare() {
-  const auto means = [&](const std::vector<fs::path>& folders) {
-    std::vector<double> values;
-    for (const fs::path& folder : folders) {
-      std::vector<double> y = read_curve(folder / "metrics.csv", "eval_return_mean").y;
-      y.resize(std::min(y.size(), static_cast<std::size_t>(config_.autombpo.eval_epochs)));
-      values.push_back(std::accumulate(y.begin(), y.end(), 0.0) / static_cast<double>(y.size()));
-    }
-    return values;
-  };
   std::vector<fs::path> folders;
   double seconds = 0.0;
   std::map<std::string, double> stage_seconds;
@@ -490,11 +480,20 @@ void AutoMbpo::compare() {
   if (fs::exists(dir_.path() / "episodes"))
     for (const auto& entry : fs::directory_iterator(dir_.path() / "episodes"))
       add_time(entry.path());
-  const std::vector<double> ours = means(folders), theirs = means(baseline_folders_);
+  // as `mbrl_gpu compare` does it: the area under each curve over the steps that all have
+  std::vector<Curve> all;
+  for (const auto& arm : {folders, baseline_folders_})
+    for (const fs::path& folder : arm)
+      all.push_back(read_curve(folder / "metrics.csv", "eval_return_mean"));
+  const StepRange range = common_range(all);
+  std::vector<double> ours, theirs;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    (i < folders.size() ? ours : theirs).push_back(mean_over(all[i], range));
 
   Json result{{"status", "done"},
-              {"returns", "mean over the evaluations of a run"},
-              {"epochs", config_.autombpo.eval_epochs},
+              {"returns", "mean over the curve of a run"},
+              {"from_env_steps", range.low},
+              {"to_env_steps", range.high},
               {"autombpo", ours},
               {"mbpo", theirs}};
   std::string text = "the evaluation has no complete run";
