@@ -240,21 +240,31 @@ bool AutoMbpo::make_baseline() {
   const Config base = baseline_config(config_, epochs);
   if (a.baseline.empty()) {
     std::vector<Member> missing;
+    std::string failure;  // of one of them
     for (int seed = 0; seed < a.num_seeds; ++seed) {
       Config c = base;
       c.seed = seed;
       const fs::path folder =
           options_.runs / c.name / config_hash(c) / fmt::format("seed-{}", seed);
-      if (!is_done(folder) && !fs::exists(folder / "failed.json"))
-        missing.push_back(member(fmt::format("baseline seed {}", seed), folder, c, 0,
-                                 [](OpenDevice&) { return nullptr; }));
       baseline_folders_.push_back(folder);
+      if (is_done(folder)) continue;
+      missing.push_back(member(fmt::format("seed {}", seed), folder, c, 0,
+                               [](OpenDevice&) { return nullptr; }));
+      // a curve that depends on which seeds happened to fail would be no baseline
+      missing.back().failed = [&failure, seed](const std::string& error) {
+        failure = fmt::format("default MBPO, seed {}: {}", seed, error);
+      };
     }
     log_.info(fmt::format("baseline: default MBPO, {} seeds of {} epochs, {} of them to do",
                           a.num_seeds, epochs, missing.size()));
     if (!run_members(missing, base, "baseline")) return false;
-    std::erase_if(baseline_folders_, [](const fs::path& folder) { return !is_done(folder); });
+    if (!failure.empty()) throw DataError(failure);
   } else {
+    if (!fs::is_directory(a.baseline))
+      throw DataError(fmt::format(
+          "autombpo.baseline: {} is no folder; expected one that holds runs of default MBPO, or "
+          "nothing, to have them made.",
+          a.baseline));
     for (const auto& entry : fs::recursive_directory_iterator(a.baseline)) {
       if (entry.path().filename() != "metrics.csv") continue;
       const fs::path folder = entry.path().parent_path();
@@ -270,8 +280,8 @@ bool AutoMbpo::make_baseline() {
     std::sort(baseline_folders_.begin(), baseline_folders_.end());
   }
   if (baseline_folders_.empty())
-    throw DataError(fmt::format("{} holds no complete run of default MBPO.",
-                                a.baseline.empty() ? "the baseline" : a.baseline));
+    throw DataError(
+        fmt::format("autombpo.baseline: {} holds no run of default MBPO.", a.baseline));
 
   std::vector<Curve> curves;
   std::size_t length = 0;

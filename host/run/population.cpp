@@ -96,7 +96,7 @@ void run_population(const std::vector<Member>& members, const PopulationOptions&
   const int num_slots = std::max(1, std::min(options.concurrent, static_cast<int>(members.size())));
   PopulationProgress progress(title, static_cast<int>(members.size()));
   std::atomic<std::size_t> next{0};
-  std::mutex measuring;
+  std::mutex measuring, reporting;
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(num_slots));
 
   const auto work = [&](std::size_t slot) {
@@ -116,6 +116,7 @@ void run_population(const std::vector<Member>& members, const PopulationOptions&
         try {
           members[i].run(device, *sink);
         } catch (const std::exception& error) {
+          const std::lock_guard<std::mutex> lock(reporting);
           members[i].failed(error.what());
         }
       }

@@ -20,7 +20,7 @@ namespace mbrl {
 struct Member {
   std::string label;
   std::function<void(OpenDevice&, ProgressSink&)> run;
-  /// Called with the text of an error that ended it; the others go on.
+  /// Called with the text of an error that ended it, one member at a time; the others go on.
   std::function<void(const std::string&)> failed;
 };
 
