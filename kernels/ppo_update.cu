@@ -34,6 +34,7 @@ struct alignas(16) PpoPlan {
 struct TrainedArrays {
   float *value, *m, *v;
   std::size_t size;
+  bool operator==(const TrainedArrays&) const = default;
 };
 // acting binds a constant state, and reads alone
 TrainedArrays trained_arrays(const TrainedParameters& p) {
@@ -331,10 +332,15 @@ void PpoBuffers::reserve(std::size_t num_updates) {
 
 // addresses of the state's arrays
 void PpoBuffers::bind(const PpoState& state) {
-  if (arrays_.policy_arrays.value != state.policy.value.data()) recordings_.clear();
-  arrays_.policy_arrays = trained_arrays(state.policy);
-  arrays_.log_std = trained_arrays(state.log_std);
-  arrays_.value_arrays = trained_arrays(state.value);
+  const TrainedArrays policy = trained_arrays(state.policy),
+                      log_std = trained_arrays(state.log_std), value = trained_arrays(state.value);
+  if (policy == arrays_.policy_arrays && log_std == arrays_.log_std &&
+      value == arrays_.value_arrays)
+    return;
+  recordings_.clear();
+  arrays_.policy_arrays = policy;
+  arrays_.log_std = log_std;
+  arrays_.value_arrays = value;
 }
 
 void PpoBuffers::act(Stream& stream, const PpoState& state, Matrix<const float> observation,
