@@ -1,6 +1,7 @@
 // mbrl_gpu envs trace: one environment under a script of resets and actions, step by step.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -37,7 +38,7 @@ class Tracer {
     std::string word;
     if (!(words >> word)) return;
     if (word == "reset") {
-      if (words >> word) episode_ = static_cast<std::uint64_t>(number(word, where));
+      if (words >> word) episode_ = episode_number(word, where);
       reset();
     } else if (word == "start") {
       start(numbers(words, where), where);
@@ -61,6 +62,14 @@ class Tracer {
                       "\" is no number. A line is `reset`, `reset EPISODE`, `start` with a state, "
                       "or the numbers of one action.");
     return value;
+  }
+
+  static std::uint64_t episode_number(const std::string& word, const std::string& where) {
+    const double value = number(word, where);
+    if (!(value >= 0.0 && value < 9e15) || value != std::floor(value))
+      throw DataError(where + ": `reset " + word +
+                      "` names no episode; its number is an integer from 0 on.");
+    return static_cast<std::uint64_t>(value);
   }
 
   static std::vector<double> numbers(std::istream& words, const std::string& where) {

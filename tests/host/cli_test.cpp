@@ -108,6 +108,9 @@ TEST_F(CliTest, EnvsTraceNamesTheLineThatItDoesNotUnderstand) {
   const Outcome outcome = run("envs trace cartpole --actions script");
   EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_THAT(outcome.error, StartsWith("script:2: \"sit\" is no number."));
+  folder_.write("script", "reset -1\n");
+  EXPECT_EQ(run("envs trace cartpole --actions script").error,
+            "script:1: `reset -1` names no episode; its number is an integer from 0 on.\n");
   folder_.write("script", "start 1 2 3 4 5 6 7 8 9\n");
   EXPECT_THAT(run("envs trace cartpole --actions script").error,
               StartsWith("script:1: a state of cartpole has "));
