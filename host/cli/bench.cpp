@@ -147,6 +147,7 @@ class Bench {
       ensemble(provider);
     }
     rollout();
+    ppo();
     environments();
   }
 
@@ -358,6 +359,20 @@ class Bench {
                  name_of(GemmProvider::kHand), t.time, t.units,
                  2.0 * t.units * (forward_mac(policy.actor_layout) + forward_mac(model.layout)),
                  t.units * bytes_per_row, 9.0});
+  }
+
+  void ppo() {
+    const Trial t = trials_.ppo(seconds_);
+    const PpoState& state = trials_.ppo_state();
+    double mac = 0.0;  // both networks: forward, weight gradients, input gradients behind the first
+    for (const MlpLayout* layout : {&state.policy_layout, &state.value_layout})
+      mac += 3.0 * forward_mac(*layout) - first_layer_mac(*layout);
+    const int batch = config_.ppo.batch_size;
+    report_.add({"ppo",
+                 fmt::format("S {} A {} batch {}", state.shape.observation_size,
+                             state.shape.action_size, batch),
+                 "updates/s", name_of(GemmProvider::kHand), t.time, t.units,
+                 2.0 * t.units * batch * mac, 0.0, 3.0 * t.units});
   }
 
   void environments() {

@@ -38,7 +38,13 @@ StageTrials::StageTrials(const Config& config, const EnvSpec& env, Stream& strea
       end_bounds_(env.end_bounds),
       policy_(env.observation_size, env.action_size, config.sac.hidden_sizes, stream.memory()),
       ensemble_(config.model.ensemble_size, layout_, config.model.hidden_size,
-                config.model.num_hidden_layers, stream.memory()) {
+                config.model.num_hidden_layers, stream.memory()),
+      ppo_({.observation_size = env.observation_size,
+            .hidden_sizes = config.ppo.hidden_sizes,
+            .heads = {},
+            .action_size = env.action_size,
+            .value = true},
+           stream.memory()) {
   const Buffer<float> records = random_transitions(layout_, kRecords);
   records_ = Buffer<float>(records.size(), stream_.memory(), "trial records");
   from_host(records_, to_host(records));
@@ -100,6 +106,48 @@ Trial StageTrials::rollout(double seconds) {
               },
               seconds),
           static_cast<double>(rows)};
+}
+
+Trial StageTrials::ppo(double seconds) {
+  const PpoConfig& c = config_.ppo;
+  init_ppo(ppo_, 1, 0);
+  PpoWorkspace workspace(stream_, ppo_, c.batch_size);
+  const int num_rows = std::max(c.num_envs * c.steps_per_update, c.batch_size);
+  const int S = layout_.observation_size, A = layout_.action_size;
+  // observations and actions near what an untrained policy meets and does
+  const auto on_device = [&](int columns, float mean, std::uint32_t row) {
+    std::vector<float> values(static_cast<std::size_t>(num_rows) * columns);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = mean + 0.5f * normal({1, Purpose::kInit, 0}, i, row, 0);
+    Buffer<float> buffer(values.size(), stream_.memory(), "trial rows");
+    from_host(buffer, values);
+    return buffer;
+  };
+  const Buffer<float> observation = on_device(S, 0.0f, 4), action = on_device(A, 0.0f, 5),
+                      log_prob = on_device(1, -0.92f * static_cast<float>(A), 6),
+                      advantage = on_device(1, 0.0f, 7), target = on_device(1, 0.0f, 8);
+  const int num_updates = num_rows / c.batch_size;
+  std::vector<std::uint32_t> indices(static_cast<std::size_t>(num_updates) * c.batch_size);
+  for (std::size_t i = 0; i < indices.size(); ++i)
+    indices[i] = uniform_index(RandomKey{}.bits(1, static_cast<std::uint32_t>(i)).x,
+                               static_cast<std::uint32_t>(num_rows));
+  Buffer<std::uint32_t> rows(indices.size(), stream_.memory(), "trial rows");
+  from_host(rows, indices);
+  std::vector<PpoLosses> losses(static_cast<std::size_t>(num_updates));
+  // no step: the timing of an update does not depend on where the weights are, its ratios do
+  const PpoConstants constants{.clip = c.clip, .adam = {0.0f}};
+  return {measure(
+              [&] {
+                ppo_update(stream_, losses, ppo_,
+                           {.observation = {observation.data(), num_rows, S},
+                            .action = {action.data(), num_rows, A},
+                            .log_prob = {log_prob.data(), num_rows, 1},
+                            .advantage = {advantage.data(), num_rows},
+                            .value_target = {target.data(), num_rows}},
+                           {rows.data(), num_updates, c.batch_size}, constants, workspace);
+              },
+              seconds),
+          static_cast<double>(num_updates)};
 }
 
 }  // namespace mbrl

@@ -10,6 +10,7 @@
 #include "host/config/config.h"
 #include "host/run/measure.h"
 #include "kernels/ensemble_step.h"
+#include "kernels/ppo_update.h"
 #include "kernels/rollout.h"
 #include "kernels/sac_update.h"
 
@@ -31,10 +32,13 @@ class StageTrials {
   Trial ensemble(double seconds);
   /// A call is one step of all rows.
   Trial rollout(double seconds);
+  /// A call is an epoch over what a collection of PPO holds.
+  Trial ppo(double seconds);
 
   // shapes, for floors
   const SacState& sac_state() const { return policy_; }
   const EnsembleState& ensemble_state() const { return ensemble_; }
+  const PpoState& ppo_state() const { return ppo_; }
 
  private:
   TransitionsView view() const;
@@ -47,6 +51,7 @@ class StageTrials {
   Buffer<float> records_;
   SacState policy_;
   EnsembleState ensemble_;
+  PpoState ppo_;
 };
 
 }  // namespace mbrl
