@@ -68,7 +68,8 @@ bool Mbpo::step() {
   // refit the ensemble, branch short imagined rollouts from real states
   const bool fit = fit_due();
   if (fit && !fit_model()) return false;
-  values_.fit_model.reset();  // a decision holds for one step
+  // a decision holds for one step; whoever takes it has the config's interval no longer count
+  if (values_.fit_model) values_.fit_model = false;
   const int interval = config_.rollout.interval;
   if (interval == 0 ? fit : train_steps() % config_.loop.epoch_length % interval == 0) imagine();
 
@@ -92,9 +93,10 @@ bool Mbpo::step() {
 void Mbpo::warn_without_real_rows(double real_ratio) {
   if (warned_ || static_cast<int>(config_.sac.batch_size * real_ratio) > 0) return;
   warned_ = true;
-  hooks_.warn(fmt::format("a real ratio of {:.4g} is less than one of the {} rows of a batch: "
-                          "policy batches hold imagined rows only.",
-                          real_ratio, config_.sac.batch_size));
+  hooks_.warn(
+      fmt::format("a real ratio of {:.4g} is less than one of the {} rows of a batch: "
+                  "policy batches hold imagined rows only.",
+                  real_ratio, config_.sac.batch_size));
 }
 
 bool Mbpo::fit_due() const {
@@ -169,8 +171,8 @@ void Mbpo::imagine() {
 
 // retain_epochs' worth of rollouts, were none to end early
 std::size_t Mbpo::model_replay_capacity(int rollout_length) const {
-  const int interval = config_.rollout.interval > 0 ? config_.rollout.interval
-                                                   : config_.loop.model_train_interval;
+  const int interval =
+      config_.rollout.interval > 0 ? config_.rollout.interval : config_.loop.model_train_interval;
   const double per_epoch = static_cast<double>(rollout_length) * config_.rollout.batch_size *
                            config_.loop.epoch_length / interval;
   return static_cast<std::size_t>(config_.rollout.retain_epochs) *

@@ -55,8 +55,7 @@ HyperDecision ControllerStack::decide(Stream& stream, int group, std::vector<flo
                          .options = std::vector<float>(g.heads.size()),
                          .log_probs = std::vector<float>(g.heads.size())};
   const auto act = [&](bool stochastic, std::uint64_t step) {
-    ppo_act(stream, g.state,
-            {decision.state.data(), 1, static_cast<int>(decision.state.size())},
+    ppo_act(stream, g.state, {decision.state.data(), 1, static_cast<int>(decision.state.size())},
             {decision.options.data(), 1, num_heads}, {decision.log_probs.data(), 1, num_heads},
             config_.value_baseline ? Vector<float>(&decision.value, 1) : Vector<float>(),
             stochastic, key, step, g.workspace);
@@ -109,8 +108,8 @@ PpoLosses ControllerStack::learn(Stream& stream, int group,
   // each update: the first rows of an order of its own
   const int batch = std::min(config_.batch_size, num_rows);
   Buffer<std::uint32_t> order(static_cast<std::size_t>(num_rows), stream.memory());
-  Buffer<std::uint32_t> rows(static_cast<std::size_t>(num_updates) * static_cast<std::size_t>(batch),
-                             stream.memory());
+  Buffer<std::uint32_t> rows(
+      static_cast<std::size_t>(num_updates) * static_cast<std::size_t>(batch), stream.memory());
   const RandomKey key{seed, Purpose::kHyperBatch, static_cast<std::uint32_t>(group)};
   PermutationScratch scratch;
   for (int u = 0; u < num_updates; ++u) {
@@ -200,8 +199,9 @@ void ControllerStack::save(const std::filesystem::path& file) {
   std::vector<std::string> updates;
   for (const Group& g : groups_) updates.push_back(std::to_string(g.state.num_updates));
   const std::filesystem::path temporary = file.string() + ".tmp";
-  write_safetensors(temporary, tensors(),
-                    {{"controller", description()}, {"updates", fmt::format("{}", fmt::join(updates, " "))}});
+  write_safetensors(
+      temporary, tensors(),
+      {{"controller", description()}, {"updates", fmt::format("{}", fmt::join(updates, " "))}});
   std::filesystem::rename(temporary, file);
 }
 
@@ -209,9 +209,10 @@ void ControllerStack::load(const std::filesystem::path& file) {
   const SafetensorsFile saved(file);
   const auto found = saved.metadata().find("controller");
   if (found == saved.metadata().end())
-    throw DataError(fmt::format("{} is no controller: expected a file written by an autombpo run, "
-                                "such as controller/best.safetensors in its run directory.",
-                                file.string()));
+    throw DataError(
+        fmt::format("{} is no controller: expected a file written by an autombpo run, "
+                    "such as controller/best.safetensors in its run directory.",
+                    file.string()));
   if (found->second != description())
     throw DataError(fmt::format(
         "controller {} decides on {}; this config asks for {}. Set controller.heads, "

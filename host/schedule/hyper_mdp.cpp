@@ -10,7 +10,9 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
-float in_unit(double x) { return std::isnan(x) ? 0.0f : static_cast<float>(std::clamp(x, 0.0, 1.0)); }
+float in_unit(double x) {
+  return std::isnan(x) ? 0.0f : static_cast<float>(std::clamp(x, 0.0, 1.0));
+}
 
 }  // namespace
 
@@ -35,8 +37,8 @@ const std::vector<std::string>& feature_names() {
 HyperValues start_values(const Config& config) {
   return {.real_ratio = config.controller.init_real_ratio,
           .fit_model = true,
-          .updates_per_step =
-              std::min(config.controller.init_updates_per_step, config.controller.max_updates_per_step),
+          .updates_per_step = std::min(config.controller.init_updates_per_step,
+                                       config.controller.max_updates_per_step),
           .rollout_length = static_cast<int>(config.rollout.schedule[2])};
 }
 
@@ -48,15 +50,16 @@ HyperValues decided(HyperValues values, Head head, int option, const Config& con
   const int change = option - 1;
   switch (head) {
     case Head::kRealRatio:
-      values.real_ratio = std::min(
-          1.0, values.real_ratio * std::pow(static_cast<double>(config.controller.ratio_factor), change));
+      values.real_ratio =
+          std::min(1.0, values.real_ratio *
+                            std::pow(static_cast<double>(config.controller.ratio_factor), change));
       break;
     case Head::kModel:
       values.fit_model = option == 0;
       break;
     case Head::kUpdates:
-      values.updates_per_step = std::clamp(values.updates_per_step + change, 1,
-                                           config.controller.max_updates_per_step);
+      values.updates_per_step =
+          std::clamp(values.updates_per_step + change, 1, config.controller.max_updates_per_step);
       break;
     case Head::kRolloutLength:
       values.rollout_length =
@@ -82,7 +85,8 @@ std::vector<float> hyper_state(const HyperMeasurements& m, const HyperValues& va
   for (const Head head : seen) {
     if (head == Head::kRealRatio) state.push_back(in_unit(values.real_ratio));
     if (head == Head::kUpdates)
-      state.push_back(in_unit(static_cast<double>(values.updates_per_step) / c.max_updates_per_step));
+      state.push_back(
+          in_unit(static_cast<double>(values.updates_per_step) / c.max_updates_per_step));
     if (head == Head::kRolloutLength)
       state.push_back(
           in_unit(static_cast<double>(values.rollout_length) / max_rollout_length(config)));
@@ -110,15 +114,16 @@ std::vector<float> advantages(const std::vector<double>& rewards) {
 }
 
 std::vector<std::vector<Head>> controller_groups(const ControllerConfig& config) {
-  std::vector<std::vector<Head>> all{{Head::kRealRatio, Head::kModel, Head::kUpdates,
-                                      Head::kRolloutLength}};
+  std::vector<std::vector<Head>> all{
+      {Head::kRealRatio, Head::kModel, Head::kUpdates, Head::kRolloutLength}};
   if (config.stack == "staged")
     all = {{Head::kRealRatio, Head::kModel}, {Head::kUpdates}, {Head::kRolloutLength}};
   std::vector<std::vector<Head>> groups;
   for (const auto& heads : all) {
     std::vector<Head> present;
     for (const Head head : heads)
-      if (contains(config.heads, head_names()[static_cast<std::size_t>(head)])) present.push_back(head);
+      if (contains(config.heads, head_names()[static_cast<std::size_t>(head)]))
+        present.push_back(head);
     if (!present.empty()) groups.push_back(present);
   }
   return groups;

@@ -24,36 +24,44 @@ bool Steering::is_applied(Head head) const {
 void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env_steps) {
   folder_ = folder;
   // what was measured, in natural units; what holds from here on; what was chosen
-  std::vector<std::string> columns{"env_steps",  "samples",          "model_loss",
-                                   "critic_loss", "policy_change",   "last_return",
-                                   "real_ratio", "fit_model",        "updates_per_step",
-                                   "rollout_length"};
+  std::vector<std::string> columns{"env_steps",        "samples",       "model_loss", "critic_loss",
+                                   "policy_change",    "last_return",   "real_ratio", "fit_model",
+                                   "updates_per_step", "rollout_length"};
   for (int g = 0; g < decider_->num_groups(); ++g)
     for (const Head head : decider_->heads(g)) {
       const std::string& name = head_names()[static_cast<std::size_t>(head)];
       columns.push_back("option_" + name);
       columns.push_back("log_prob_" + name);
     }
-  table_ = std::make_unique<CsvWriter>(folder / "decisions.csv", columns, resume_env_steps);
+  // a checkpoint may lie on either side of a decision at its step: the last one that counts decides
+  table_ = std::make_unique<CsvWriter>(folder / "decisions.csv", columns,
+                                       resume_env_steps < 0 ? -1 : decided_at_);
 }
 
 bool Steering::before_step(Learner& learner) {
   auto& mbpo = dynamic_cast<Mbpo&>(learner);
   if (mbpo.exploring()) return true;
-  const std::int64_t now = mbpo.train_steps();
-  if (now % config_.controller.interval != 0 || now == decided_at_) return true;
+  if (mbpo.train_steps() % config_.controller.interval != 0 || mbpo.env_steps() == decided_at_)
+    return true;
   if (num_decisions_ == 0) {
     // the first state needs a fitted model and a return
     if (!mbpo.ensure_fitted()) return false;
     last_return_ = mbpo.evaluate(config_.eval.num_episodes).mean_return();
+    decider_->on_evaluation(last_return_);
   }
   decide(mbpo);
-  decided_at_ = now;
+  decided_at_ = mbpo.env_steps();
   ++num_decisions_;
   return true;
 }
 
 void Steering::decide(Mbpo& mbpo) {
+  // heads that are not applied follow the config, which may change with time
+  const ScheduleValues before = mbpo.schedule();
+  if (!is_applied(Head::kRealRatio)) values_.real_ratio = *before.real_ratio;
+  if (!is_applied(Head::kUpdates)) values_.updates_per_step = *before.updates_per_step;
+  if (!is_applied(Head::kRolloutLength)) values_.rollout_length = *before.rollout_length;
+
   const double critic_loss = mbpo.take_critic_loss();
   const HyperMeasurements m{
       .samples = static_cast<double>(mbpo.train_steps()) /
@@ -66,8 +74,8 @@ void Steering::decide(Mbpo& mbpo) {
   // all groups see the values as they were, then each head changes its own
   std::vector<HyperDecision> decisions;
   for (int g = 0; g < decider_->num_groups(); ++g)
-    decisions.push_back(decider_->decide(
-        g, hyper_state(m, values_, decider_->seen(g), config_), num_decisions_));
+    decisions.push_back(
+        decider_->decide(g, hyper_state(m, values_, decider_->seen(g), config_), num_decisions_));
   ScheduleValues set;
   for (int g = 0; g < decider_->num_groups(); ++g) {
     for (std::size_t h = 0; h < decider_->heads(g).size(); ++h) {
@@ -86,7 +94,8 @@ void Steering::decide(Mbpo& mbpo) {
   const bool pays = std::find(learning.begin(), learning.end(), Head::kModel) != learning.end() &&
                     is_applied(Head::kModel);
   trajectory_.decisions.push_back(decisions[learning_group_]);
-  trajectory_.rewards.push_back(pays ? training_reward(values_.fit_model, config_.controller) : 0.0);
+  trajectory_.rewards.push_back(pays ? training_reward(values_.fit_model, config_.controller)
+                                     : 0.0);
 
   const ScheduleValues now = mbpo.schedule();
   std::vector<double> row{static_cast<double>(mbpo.env_steps()),
