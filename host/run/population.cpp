@@ -57,7 +57,8 @@ std::size_t learner_bytes(const Config& config, const EnvSpec& env, bool on_gpu)
   // members: value and moments, as much again to undo a fit, a snapshot; activations of a batch
   std::size_t model = make_mlp_layout(widths).size * 7;
   for (const int width : widths)
-    model += static_cast<std::size_t>(2 * config.model.batch_size) * static_cast<std::size_t>(width);
+    model +=
+        static_cast<std::size_t>(2 * config.model.batch_size) * static_cast<std::size_t>(width);
   model *= static_cast<std::size_t>(config.model.ensemble_size) * sizeof(float);
   // bootstrap and shuffled rows of each member
   model += real * static_cast<std::size_t>(config.model.ensemble_size) * 2 * sizeof(std::uint32_t);
@@ -70,7 +71,8 @@ int concurrent_learners(const Config& config, const EnvSpec& env, const Device& 
   const bool on_gpu = device.kind == Device::Kind::kCuda;
   const std::size_t each = learner_bytes(config, env, on_gpu);
   const std::size_t free = on_gpu ? gpu::info(device.index).free_bytes : available_host_memory();
-  const auto fit = static_cast<int>(std::min<std::size_t>(free / std::max<std::size_t>(each, 1), 100000));
+  const auto fit =
+      static_cast<int>(std::min<std::size_t>(free / std::max<std::size_t>(each, 1), 100000));
 
   const std::string& text = config.population.concurrent;
   int wanted = on_gpu ? kLearnersPerGpu : num_threads;
@@ -80,11 +82,14 @@ int concurrent_learners(const Config& config, const EnvSpec& env, const Device& 
     wanted = std::min(wanted, std::max(fit, 1));
   }
   if (wanted > fit)
-    throw DeviceError(fmt::format(
-        "population.concurrent = {}: {} learners of about {:.2f} GiB each do not fit into the {:.1f} "
-        "GiB that are free on {}; {} do. Set population.concurrent={}, or lower "
-        "loop.replay_capacity, rollout.batch_size or rollout.retain_epochs.",
-        text, wanted, gib(each), gib(free), device_name(device), fit, std::max(fit, 1)));
+    throw DeviceError(
+        fmt::format("population.concurrent = {}: {} learners of about {:.2f} GiB each do not fit "
+                    "into the {:.1f} "
+                    "GiB that are free on {}; {}ower loop.replay_capacity, rollout.batch_size or "
+                    "rollout.retain_epochs.",
+                    text, wanted, gib(each), gib(free), device_name(device),
+                    fit > 0 ? fmt::format("{} do. Set population.concurrent={}, or l", fit, fit)
+                            : "not even one does. L"));
   return wanted;
 }
 
@@ -183,13 +188,12 @@ std::unique_ptr<ProgressSink> PopulationProgress::member(const std::string& labe
 std::string PopulationProgress::text() const {
   std::string line = fmt::format("{} {}/{}", title_, num_done_, num_members_);
   for (const Entry* e : entries_)
-    line += fmt::format(" | {} {}: {:.0f} %, last return {}", e->label, e->stage,
-                        e->state.total_steps > 0 ? 100.0 * static_cast<double>(e->state.env_steps) /
-                                                       static_cast<double>(e->state.total_steps)
-                                                 : 0.0,
-                        std::isnan(e->state.last_return)
-                            ? "-"
-                            : fmt::format("{:.1f}", e->state.last_return));
+    line += fmt::format(
+        " | {} {}: {:.0f} %, last return {}", e->label, e->stage,
+        e->state.total_steps > 0 ? 100.0 * static_cast<double>(e->state.env_steps) /
+                                       static_cast<double>(e->state.total_steps)
+                                 : 0.0,
+        std::isnan(e->state.last_return) ? "-" : fmt::format("{:.1f}", e->state.last_return));
   return line;
 }
 
