@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cuda/check.h"
+#include "host/schedule/hyper_mdp.h"
 
 namespace mbrl {
 namespace {
@@ -38,11 +39,18 @@ void check_controller(const Config& config, const auto& require) {
     require(std::find(c.heads.begin(), c.heads.end(), head) != c.heads.end(),
             fmt::format("controller.apply has {}, which controller.heads = {} does not decide on.",
                         head, fmt::join(c.heads, ", ")));
+  for (const std::vector<Head>& seen : controller_groups(c))
+    require(hyper_state_size(seen, config) > 0,
+            fmt::format("controller.features = {} shows a controller that decides on {} nothing; "
+                        "add another of {}.",
+                        fmt::join(c.features, ", "), fmt::join(c.heads, ", "),
+                        fmt::join(feature_names(), ", ")));
   if (!trained) return;
-  require(config.eval.interval == config.loop.epoch_length,
-          fmt::format("eval.interval is {}, loop.epoch_length {}; a controller is paid at the end of "
-                      "each epoch, so the two must be equal.",
-                      config.eval.interval, config.loop.epoch_length));
+  require(
+      config.eval.interval == config.loop.epoch_length,
+      fmt::format("eval.interval is {}, loop.epoch_length {}; a controller is paid at the end of "
+                  "each epoch, so the two must be equal.",
+                  config.eval.interval, config.loop.epoch_length));
   require(c.init_updates_per_step <= c.max_updates_per_step,
           fmt::format("controller.init_updates_per_step is {}, more than "
                       "controller.max_updates_per_step, which is {}.",
@@ -51,8 +59,8 @@ void check_controller(const Config& config, const auto& require) {
   require(n == "auto" || (!n.empty() && n.size() <= 4 && n != "0" &&
                           std::all_of(n.begin(), n.end(),
                                       [](unsigned char d) { return std::isdigit(d) != 0; })),
-          fmt::format("population.concurrent is \"{}\"; expected auto or a number of learners from 1.",
-                      n));
+          fmt::format(
+              "population.concurrent is \"{}\"; expected auto or a number of learners from 1.", n));
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ using Json = nlohmann::ordered_json;
 
 // name and seed are levels of the run's folder beside the hash; checkpoint.* says only how often
 // the state is saved, device.graphs only how kernels are launched, population.concurrent only how
-// many learners share the machine: none changes what a run computes. eval.* stays in, as it decides which rows metrics.csv has
+// many learners share the machine: none changes what a run computes. eval.* stays in, as it decides
+// which rows metrics.csv has
 bool is_hashed(const Field& field) {
   return field.path() != "name" && field.path() != "seed" && field.section != "checkpoint" &&
          field.path() != "device.graphs" && field.path() != "population.concurrent";
