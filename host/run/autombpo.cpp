@@ -177,7 +177,8 @@ AutoMbpo::AutoMbpo(const RunOptions& options, const RunDir& dir, OpenDevice& dev
   if (options.resume == "never") {
     for (const char* name : {"episodes", "evaluation", "controller"})
       fs::remove_all(dir.path() / name);
-    fs::remove(dir.path() / "stages.json");
+    for (const char* name : {"stages.json", "stages.csv", "summary.json"})
+      fs::remove(dir.path() / name);
     fs::create_directories(dir.path() / "controller");
   }
   if (fs::exists(dir.path() / "stages.json"))
@@ -188,31 +189,32 @@ AutoMbpo::AutoMbpo(const RunOptions& options, const RunDir& dir, OpenDevice& dev
 Member AutoMbpo::member(const std::string& label, const fs::path& folder, const Config& config,
                         std::uint32_t learner_index,
                         std::function<std::unique_ptr<Schedule>(OpenDevice&)> schedule) {
-  return {.label = label,
-          .run =
-              [this, folder, config, learner_index, schedule = std::move(schedule)](
-                  OpenDevice& device, ProgressSink& progress) {
-                {
-                  const RunDir dir =
-                      RunDir::open_folder(folder, config, options_.command, device.description());
-                  Training training({.config = config,
-                                     .resume = "auto",
-                                     .learner_index = learner_index,
-                                     .to_console = false},
-                                    dir, device, progress, schedule(device));
-                  if (training.run() != ExitCode::kDone) return;
-                }
-                // it is complete: what it was made of is many times larger than what it found
-                fs::remove_all(folder / "checkpoints");
-              },
-          .failed =
-              [this, label, folder](const std::string& error) {
-                log_.warn(fmt::format("{} failed and is left out: {} Delete {} to try it again.",
-                                      label, error, (folder / "failed.json").string()));
-                std::error_code ignored;  // an error on the way here may be the disk's
-                fs::create_directories(folder, ignored);
-                write_file_atomically(folder / "failed.json", Json{{"error", error}}.dump(2) + "\n");
-              }};
+  return {
+      .label = label,
+      .run =
+          [this, folder, config, learner_index, schedule = std::move(schedule)](
+              OpenDevice& device, ProgressSink& progress) {
+            {
+              const RunDir dir =
+                  RunDir::open_folder(folder, config, options_.command, device.description());
+              Training training({.config = config,
+                                 .resume = "auto",
+                                 .learner_index = learner_index,
+                                 .to_console = false},
+                                dir, device, progress, schedule(device));
+              if (training.run() != ExitCode::kDone) return;
+            }
+            // it is complete: what it was made of is many times larger than what it found
+            fs::remove_all(folder / "checkpoints");
+          },
+      .failed =
+          [this, label, folder](const std::string& error) {
+            log_.warn(fmt::format("{} failed and is left out: {} Delete {} to try it again.", label,
+                                  error, (folder / "failed.json").string()));
+            std::error_code ignored;  // an error on the way here may be the disk's
+            fs::create_directories(folder, ignored);
+            write_file_atomically(folder / "failed.json", Json{{"error", error}}.dump(2) + "\n");
+          }};
 }
 
 // False after a stop signal.
@@ -221,8 +223,8 @@ bool AutoMbpo::run_members(const std::vector<Member>& members, const Config& mem
   if (members.empty()) return true;
   Config sized = member_config;
   sized.population = config_.population;
-  const int concurrent = concurrent_learners(sized, make_env(config_.env)->spec(), device_.device,
-                                             num_threads_);
+  const int concurrent =
+      concurrent_learners(sized, make_env(config_.env)->spec(), device_.device, num_threads_);
   run_population(members,
                  {.device = options_.device,
                   .precision = config_.device,
@@ -255,11 +257,16 @@ bool AutoMbpo::make_baseline() {
     if (!run_members(missing, base, "baseline")) return false;
     std::erase_if(baseline_folders_, [](const fs::path& folder) { return !is_done(folder); });
   } else {
-    for (const auto& entry : fs::recursive_directory_iterator(a.baseline)) {
+    std::error_code absent;  // such a folder holds no run
+    for (const auto& entry : fs::recursive_directory_iterator(a.baseline, absent)) {
       if (entry.path().filename() != "metrics.csv") continue;
       const fs::path folder = entry.path().parent_path();
       Config found = load_config(folder / "config.json");
       found.loop.num_env_steps = base.loop.num_env_steps;
+      found.name = base.name;
+      found.seed = base.seed;
+      found.checkpoint = base.checkpoint;
+      found.device.graphs = base.device.graphs;
       if (config_hash(found) != config_hash(base))
         throw DataError(fmt::format(
             "autombpo.baseline: {} was made by another config: {}. Run default MBPO with this "
@@ -280,10 +287,11 @@ bool AutoMbpo::make_baseline() {
     length = curves.size() == 1 ? curves[0].y.size() : std::min(length, curves.back().y.size());
   }
   if (length < static_cast<std::size_t>(a.train_epochs))
-    throw DataError(fmt::format(
-        "autombpo.baseline: its shortest run has {} evaluations; hyper-episodes of {} epochs need as "
-        "many. Run default MBPO for longer, or lower autombpo.train_epochs.",
-        length, a.train_epochs));
+    throw DataError(
+        fmt::format("autombpo.baseline: its shortest run has {} evaluations; hyper-episodes of {} "
+                    "epochs need as "
+                    "many. Run default MBPO for longer, or lower autombpo.train_epochs.",
+                    length, a.train_epochs));
   std::string table = "evaluation,return_mean,num_seeds\n";
   for (std::size_t i = 0; i < length; ++i) {
     double sum = 0.0;
@@ -301,8 +309,8 @@ bool AutoMbpo::run_stage(int group, int stage) {
     return list[std::min(static_cast<std::size_t>(stage), list.size() - 1)];
   }();
   const fs::path controller = controller_file(group, stage);
-  const Config config = episode_config(config_, controller.stem().string(),
-                                       config_.autombpo.train_epochs);
+  const Config config =
+      episode_config(config_, controller.stem().string(), config_.autombpo.train_epochs);
   std::vector<Member> members;
   for (int i = 0; i < episodes_in(stage); ++i) {
     const int number = first_episode(group, stage) + i;
@@ -356,14 +364,15 @@ void AutoMbpo::learn(int group, int stage, double seconds) {
   }
   record.num_episodes = static_cast<int>(episodes.size());
   if (episodes.empty())
-    throw DataError(fmt::format(
-        "all {} hyper-episodes of stage {} failed; the log says why. Delete the failed.json files in "
-        "{} to try them again.",
-        record.num_failed, stage, (dir_.path() / "episodes").string()));
+    throw DataError(
+        fmt::format("all {} hyper-episodes of stage {} failed; the log says why. Delete the "
+                    "failed.json files in "
+                    "{} to try them again.",
+                    record.num_failed, stage, (dir_.path() / "episodes").string()));
   record.mean_return /= num_evaluations;
   record.baseline_return /= num_evaluations;
-  for (double* value : {&record.final_return, &record.real_ratio, &record.updates_per_step,
-                        &record.rollout_length})
+  for (double* value :
+       {&record.final_return, &record.real_ratio, &record.updates_per_step, &record.rollout_length})
     *value /= static_cast<double>(episodes.size());
   record.share_of_fits /= num_decisions;
 
@@ -379,15 +388,17 @@ void AutoMbpo::learn(int group, int stage, double seconds) {
   stack.save(controller_file(group, stage + 1));
   stages_.push_back(record);
   write_stages();
-  log_.info(fmt::format(
-      "stage {}: {} hyper-episodes{}, return {:.1f} over the curve (default MBPO {:.1f}), {:.1f} at "
-      "its end{}; at the end real ratio {:.3f}, {:.1f} updates, rollouts of {:.1f}; entropy {:.3f}, "
-      "{}",
-      stage, record.num_episodes,
-      record.num_failed > 0 ? fmt::format(" and {} failed", record.num_failed) : "",
-      record.mean_return, record.baseline_return, record.final_return, best ? ", the best" : "",
-      record.real_ratio, record.updates_per_step, record.rollout_length, record.losses.entropy,
-      duration_text(seconds)));
+  log_.info(
+      fmt::format("stage {}: {} hyper-episodes{}, return {:.1f} over the curve (default MBPO "
+                  "{:.1f}), {:.1f} at "
+                  "its end{}; at the end real ratio {:.3f}, {:.1f} updates, rollouts of {:.1f}; "
+                  "entropy {:.3f}, "
+                  "{}",
+                  stage, record.num_episodes,
+                  record.num_failed > 0 ? fmt::format(" and {} failed", record.num_failed) : "",
+                  record.mean_return, record.baseline_return, record.final_return,
+                  best ? ", the best" : "", record.real_ratio, record.updates_per_step,
+                  record.rollout_length, record.losses.entropy, duration_text(seconds)));
 }
 
 void AutoMbpo::write_stages() {
@@ -458,15 +469,6 @@ bool AutoMbpo::evaluate() {
 }
 
 void AutoMbpo::compare() {
-  const auto means = [&](const std::vector<fs::path>& folders) {
-    std::vector<double> values;
-    for (const fs::path& folder : folders) {
-      std::vector<double> y = read_curve(folder / "metrics.csv", "eval_return_mean").y;
-      y.resize(std::min(y.size(), static_cast<std::size_t>(config_.autombpo.eval_epochs)));
-      values.push_back(std::accumulate(y.begin(), y.end(), 0.0) / static_cast<double>(y.size()));
-    }
-    return values;
-  };
   std::vector<fs::path> folders;
   double seconds = 0.0;
   std::map<std::string, double> stage_seconds;
@@ -485,11 +487,31 @@ void AutoMbpo::compare() {
   if (fs::exists(dir_.path() / "episodes"))
     for (const auto& entry : fs::directory_iterator(dir_.path() / "episodes"))
       add_time(entry.path());
-  const std::vector<double> ours = means(folders), theirs = means(baseline_folders_);
+
+  // the mean of each run, over as many evaluations as all have
+  auto length = static_cast<std::size_t>(config_.autombpo.eval_epochs);
+  const auto read = [&](const std::vector<fs::path>& runs) {
+    std::vector<std::vector<double>> curves;
+    for (const fs::path& folder : runs) {
+      curves.push_back(read_curve(folder / "metrics.csv", "eval_return_mean").y);
+      length = std::min(length, curves.back().size());
+    }
+    return curves;
+  };
+  const auto our_curves = read(folders), their_curves = read(baseline_folders_);
+  const auto means = [&](const std::vector<std::vector<double>>& curves) {
+    std::vector<double> values;
+    for (const std::vector<double>& y : curves)
+      values.push_back(
+          std::accumulate(y.begin(), y.begin() + static_cast<std::ptrdiff_t>(length), 0.0) /
+          static_cast<double>(length));
+    return values;
+  };
+  const std::vector<double> ours = means(our_curves), theirs = means(their_curves);
 
   Json result{{"status", "done"},
               {"returns", "mean over the evaluations of a run"},
-              {"epochs", config_.autombpo.eval_epochs},
+              {"epochs", length},
               {"autombpo", ours},
               {"mbpo", theirs}};
   std::string text = "the evaluation has no complete run";
