@@ -68,7 +68,8 @@ bool Mbpo::step() {
   // refit the ensemble, branch short imagined rollouts from real states
   const bool fit = fit_due();
   if (fit && !fit_model()) return false;
-  values_.fit_model.reset();  // a decision holds for one step
+  // a decision holds for one step; whoever takes it has the config's interval no longer count
+  if (values_.fit_model) values_.fit_model = false;
   const int interval = config_.rollout.interval;
   if (interval == 0 ? fit : train_steps() % config_.loop.epoch_length % interval == 0) imagine();
 

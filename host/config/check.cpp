@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cuda/check.h"
+#include "host/schedule/hyper_mdp.h"
 
 namespace mbrl {
 namespace {
@@ -34,6 +35,12 @@ void check_controller(const Config& config, const auto& require) {
     require(config.loop.epoch_length % interval == 0,
             fmt::format("{} is {}; expected a divisor of loop.epoch_length, which is {}.", key,
                         interval, config.loop.epoch_length));
+  for (const std::vector<Head>& seen : controller_groups(c))
+    require(hyper_state_size(seen, config) > 0,
+            fmt::format("controller.features = {} shows a controller that decides on {} nothing; "
+                        "add another of {}.",
+                        fmt::join(c.features, ", "), fmt::join(c.heads, ", "),
+                        fmt::join(feature_names(), ", ")));
   if (!trained) return;
   require(
       config.eval.interval == config.loop.epoch_length,

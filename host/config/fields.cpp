@@ -518,9 +518,18 @@ void set_field(Config& config, const Field& field, const Json& value, std::strin
   if (accepted) return;
 
   std::string hint;
-  if (value.is_string() && !field.choices.empty()) {
-    const std::string near = nearest_name(value.get<std::string>(), field.choices);
-    if (!near.empty()) hint = fmt::format(" Did you mean {}?", near);
+  // of a list, the first name that is none
+  const auto is_wrong = [&](const Json& name) {
+    return name.is_string() && std::find(field.choices.begin(), field.choices.end(),
+                                         name.get<std::string>()) == field.choices.end();
+  };
+  const auto in_list =
+      value.is_array() ? std::find_if(value.begin(), value.end(), is_wrong) : value.end();
+  const Json& name = in_list != value.end() ? *in_list : value;
+  if (name.is_string() && !field.choices.empty()) {
+    if (value.is_array()) hint = fmt::format(" There is no {}.", name.get<std::string>());
+    const std::string near = nearest_name(name.get<std::string>(), field.choices);
+    if (!near.empty()) hint += fmt::format(" Did you mean {}?", near);
   }
   throw ConfigError(fmt::format("{}: {} is {}; expected {} ({}).{}", origin, field.path(),
                                 found_text(value, field), expectation(field), field.doc, hint));

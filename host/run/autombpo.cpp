@@ -176,7 +176,8 @@ AutoMbpo::AutoMbpo(const RunOptions& options, const RunDir& dir, OpenDevice& dev
   if (options.resume == "never") {
     for (const char* name : {"episodes", "evaluation", "controller"})
       fs::remove_all(dir.path() / name);
-    fs::remove(dir.path() / "stages.json");
+    for (const char* name : {"stages.json", "stages.csv", "summary.json"})
+      fs::remove(dir.path() / name);
     fs::create_directories(dir.path() / "controller");
   }
   if (fs::exists(dir.path() / "stages.json"))
@@ -270,6 +271,10 @@ bool AutoMbpo::make_baseline() {
       const fs::path folder = entry.path().parent_path();
       Config found = load_config(folder / "config.json");
       found.loop.num_env_steps = base.loop.num_env_steps;
+      found.name = base.name;
+      found.seed = base.seed;
+      found.checkpoint = base.checkpoint;
+      found.device.graphs = base.device.graphs;
       if (config_hash(found) != config_hash(base))
         throw DataError(fmt::format(
             "autombpo.baseline: {} was made by another config: {}. Run default MBPO with this "

@@ -82,12 +82,14 @@ int concurrent_learners(const Config& config, const EnvSpec& env, const Device& 
     wanted = std::min(wanted, std::max(fit, 1));
   }
   if (wanted > fit)
-    throw DeviceError(fmt::format(
-        "population.concurrent = {}: {} learners of about {:.2f} GiB each do not fit into the "
-        "{:.1f} "
-        "GiB that are free on {}; {} do. Set population.concurrent={}, or lower "
-        "loop.replay_capacity, rollout.batch_size or rollout.retain_epochs.",
-        text, wanted, gib(each), gib(free), device_name(device), fit, std::max(fit, 1)));
+    throw DeviceError(
+        fmt::format("population.concurrent = {}: {} learners of about {:.2f} GiB each do not fit "
+                    "into the {:.1f} "
+                    "GiB that are free on {}; {}ower loop.replay_capacity, rollout.batch_size or "
+                    "rollout.retain_epochs.",
+                    text, wanted, gib(each), gib(free), device_name(device),
+                    fit > 0 ? fmt::format("{} do. Set population.concurrent={}, or l", fit, fit)
+                            : "not even one does. L"));
   return wanted;
 }
 

@@ -15,9 +15,13 @@
 namespace mbrl {
 namespace {
 
+bool is_steered(const Config& config) {
+  return config.algorithm == "mbpo" && !config.controller.file.empty();
+}
+
 // the controller that an mbpo run is to follow, or none
 std::unique_ptr<Schedule> make_schedule(const Config& config, OpenDevice& device) {
-  if (config.algorithm != "mbpo" || config.controller.file.empty()) return nullptr;
+  if (!is_steered(config)) return nullptr;
   const auto seed = static_cast<std::uint32_t>(config.seed);
   ControllerStack controller(device.stream, config, seed);
   controller.load(config.controller.file);
@@ -31,20 +35,22 @@ std::unique_ptr<Schedule> make_schedule(const Config& config, OpenDevice& device
 ExitCode run_training(const RunOptions& options) {
   install_signal_handlers();
   if (options.config.algorithm == "autombpo") return run_autombpo(options);
+  const Config config =
+      is_steered(options.config) ? steered_config(options.config) : options.config;
   const int num_threads = options.num_threads > 0 ? options.num_threads : available_cores();
   ThreadPool pool(num_threads);
-  OpenDevice device(options.device, options.config.device, pool);
+  OpenDevice device(options.device, config.device, pool);
   const std::string products =
-      choose_gemm(options.config, make_env(options.config.env)->spec(), device, gemm_cache_path());
+      choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
   const std::string machine = fmt::format("{}, {} threads{}", device.description(), num_threads,
                                           products.empty() ? "" : ", products: " + products);
-  const RunDir dir = RunDir::open(options.runs, options.config, options.command, machine);
-  fmt::print("{}\nrun      {}\ndevice   {}\n\n", config_table(options.config), dir.path().string(),
+  const RunDir dir = RunDir::open(options.runs, config, options.command, machine);
+  fmt::print("{}\nrun      {}\ndevice   {}\n\n", config_table(config), dir.path().string(),
              machine);
   std::fflush(stdout);
   Progress progress;
-  return Training({.config = options.config, .resume = options.resume}, dir, device, progress,
-                  make_schedule(options.config, device))
+  return Training({.config = config, .resume = options.resume}, dir, device, progress,
+                  make_schedule(config, device))
       .run();
 }
 

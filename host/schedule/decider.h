@@ -20,7 +20,8 @@ class Decider {
   virtual const std::vector<Head>& seen(int group) const = 0;
   /// The `draw`-th decision of the run.
   virtual HyperDecision decide(int group, const std::vector<float>& state, std::uint64_t draw) = 0;
-  /// An evaluation, after the decisions before it; nothing to learn within a run for most.
+  /// An evaluation, after the decisions before it; one comes before the first decision. Nothing to
+  /// learn within a run for most.
   virtual void on_evaluation(double /*mean_return*/) {}
   virtual nlohmann::json state() const { return nullptr; }
   virtual void set_state(const nlohmann::json&) {}

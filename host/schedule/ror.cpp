@@ -115,7 +115,7 @@ HyperDecision RorDecider::decide(int, const std::vector<float>& state, std::uint
   return decision;
 }
 
-// one pass over a few remembered steps: Q-learning, head by head
+// one pass over a few remembered steps: Q-learning, head by head, of the mean error of the heads
 void RorDecider::learn(std::uint64_t draw) {
   const RandomKey batch{key_.seed, Purpose::kHyperBatch, key_.learner};
   for (std::size_t i = 0; i < std::min(kBatch, memory_.size()); ++i) {
@@ -128,7 +128,9 @@ void RorDecider::learn(std::uint64_t draw) {
       const auto n = static_cast<std::ptrdiff_t>(num_options(heads_[h]));
       const auto begin = next.begin() + static_cast<std::ptrdiff_t>(first);
       const std::size_t chosen = first + static_cast<std::size_t>(e.options[h]);
-      errors[chosen] = now[chosen] - (e.reward + kDiscount * *std::max_element(begin, begin + n));
+      const double target =
+          (1.0 - kDiscount) * e.reward + kDiscount * *std::max_element(begin, begin + n);
+      errors[chosen] = (now[chosen] - target) / static_cast<double>(heads_.size());
       first += static_cast<std::size_t>(n);
     }
     network_.descend(e.state, errors, kRate / static_cast<double>(kBatch));

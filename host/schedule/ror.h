@@ -13,6 +13,10 @@
 namespace mbrl {
 
 /// The paper's trainer: two hidden layers of 8 ELU units, plain gradient descent.
+///
+/// Its values are discounted means of the rewards, 1 - discount times their discounted sums, which
+/// orders the options alike. Sums go up to 100, where steps of this size grow without limit: with
+/// them 76 of 80 runs of 400 decisions diverged.
 class QNetwork {
  public:
   static constexpr int kWidth = 8;
@@ -20,8 +24,8 @@ class QNetwork {
   QNetwork(int num_inputs, int num_outputs, const RandomKey& init);
 
   std::vector<double> values(const std::vector<float>& input) const;
-  /// One step that moves output `index` at `input` by `error` times the gradient: weights -= rate *
-  /// error * d output / d weights.
+  /// One step of gradient descent on half the squared errors of the outputs at `input`: weights -=
+  /// rate * sum over outputs of error * d output / d weights.
   void descend(const std::vector<float>& input, const std::vector<double>& errors, double rate);
 
   std::vector<double>& parameters() { return parameters_; }

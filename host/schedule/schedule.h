@@ -21,7 +21,8 @@ class Schedule {
   /// After the last evaluation of a run that reached its end.
   virtual void on_finished() {}
 
-  /// Where it may keep a table of its own; rows beyond resume_env_steps are dropped, -1: all.
+  /// Where it may keep a table of its own, after set_state(); rows that the state at
+  /// resume_env_steps does not know are dropped, -1: all.
   virtual void open(const std::filesystem::path& folder, std::int64_t resume_env_steps) = 0;
   /// Waits until the disk has the table.
   virtual void sync() = 0;

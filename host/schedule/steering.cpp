@@ -33,26 +33,35 @@ void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env
       columns.push_back("option_" + name);
       columns.push_back("log_prob_" + name);
     }
-  table_ = std::make_unique<CsvWriter>(folder / "decisions.csv", columns, resume_env_steps);
+  // a checkpoint may lie on either side of a decision at its step: the last one that counts decides
+  table_ = std::make_unique<CsvWriter>(folder / "decisions.csv", columns,
+                                       resume_env_steps < 0 ? -1 : decided_at_);
 }
 
 bool Steering::before_step(Learner& learner) {
   auto& mbpo = dynamic_cast<Mbpo&>(learner);
   if (mbpo.exploring()) return true;
-  const std::int64_t now = mbpo.train_steps();
-  if (now % config_.controller.interval != 0 || now == decided_at_) return true;
+  if (mbpo.train_steps() % config_.controller.interval != 0 || mbpo.env_steps() == decided_at_)
+    return true;
   if (num_decisions_ == 0) {
     // the first state needs a fitted model and a return
     if (!mbpo.ensure_fitted()) return false;
     last_return_ = mbpo.evaluate(config_.eval.num_episodes).mean_return();
+    decider_->on_evaluation(last_return_);
   }
   decide(mbpo);
-  decided_at_ = now;
+  decided_at_ = mbpo.env_steps();
   ++num_decisions_;
   return true;
 }
 
 void Steering::decide(Mbpo& mbpo) {
+  // heads that are not applied follow the config, which may change with time
+  const ScheduleValues before = mbpo.schedule();
+  if (!is_applied(Head::kRealRatio)) values_.real_ratio = *before.real_ratio;
+  if (!is_applied(Head::kUpdates)) values_.updates_per_step = *before.updates_per_step;
+  if (!is_applied(Head::kRolloutLength)) values_.rollout_length = *before.rollout_length;
+
   const double critic_loss = mbpo.take_critic_loss();
   const HyperMeasurements m{
       .samples = static_cast<double>(mbpo.train_steps()) /

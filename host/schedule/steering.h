@@ -44,7 +44,7 @@ class Steering : public Schedule {
   std::vector<double> baseline_;
   int learning_group_;
   HyperValues values_;
-  std::int64_t decided_at_ = -1;  // training step of the last decision
+  std::int64_t decided_at_ = -1;  // env step of the last decision
   std::uint64_t num_decisions_ = 0;
   std::size_t num_evaluations_ = 0;
   double last_return_ = 0.0;

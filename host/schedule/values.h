@@ -10,7 +10,8 @@ struct ScheduleValues {
   std::optional<double> real_ratio;
   std::optional<int> updates_per_step;
   std::optional<int> rollout_length;
-  std::optional<bool> fit_model;  // whether the next step refits the ensemble
+  // whether the next step refits the ensemble; the steps behind it do not until this is set again
+  std::optional<bool> fit_model;
 };
 
 }  // namespace mbrl

@@ -225,6 +225,36 @@ TEST_P(PolicyGpuTest, ActionsAreThoseOfTheCpu) {
   }
 }
 
+TEST_P(PolicyGpuTest, DensitiesAreThoseOfTheCpu) {
+  Problem p(33, 10);
+  TwinStreams streams;
+  streams.gpu.set_precision(GetParam());
+  for (const int rows : {1, 15, 17, 40}) {
+    PolicyWorkspace cpu(streams.cpu, p.cpu, 40), gpu(streams.gpu, p.gpu, 40);
+    std::vector<float> observation(static_cast<std::size_t>(rows) * kS);
+    std::vector<float> action(static_cast<std::size_t>(rows) * kA);
+    for (std::size_t i = 0; i < observation.size(); ++i)
+      observation[i] = std::sin(static_cast<float>(i));
+    for (std::size_t i = 0; i < action.size(); ++i)
+      action[i] = 0.9f * std::cos(static_cast<float>(i));
+    action[0] = -1.0f;  // an end of the range
+    // one more element each, which nobody may write
+    const auto size = static_cast<std::size_t>(rows);
+    std::vector<float> wanted(size + 1, -9.0f), got(size + 1, -9.0f);
+    policy_log_prob(streams.cpu, p.cpu, {observation.data(), rows, kS}, {action.data(), rows, kA},
+                    {wanted.data(), rows}, cpu);
+    policy_log_prob(streams.gpu, p.gpu, {observation.data(), rows, kS}, {action.data(), rows, kA},
+                    {got.data(), rows}, gpu);
+    EXPECT_EQ(got.back(), -9.0f);
+    if (GetParam() == Precision::kFp32) {
+      for (std::size_t i = 0; i < size; ++i)
+        EXPECT_NEAR(got[i], wanted[i], 2e-6 + 2e-6 * std::fabs(wanted[i])) << i;
+    } else {
+      EXPECT_LT(relative_error(got, wanted), step_tolerance(GetParam())) << rows << " rows";
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Formats, PolicyGpuTest, testing::ValuesIn(kAllPrecisions),
                          [](const auto& test) { return std::string(precision_name(test.param)); });
 

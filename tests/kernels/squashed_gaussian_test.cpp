@@ -65,6 +65,73 @@ TEST(SquashedGaussianTest, DensityIntegratesToOne) {
   EXPECT_NEAR(sum, 1.0, 1e-5);
 }
 
+TEST(SquashedGaussianLogProbTest, ValuesByHand) {
+  EXPECT_NEAR(squashed_gaussian_log_prob(0.0f, 0.0f, 0.0f), -0.918938533f, 1e-6f);
+  // atanh 0.6 = ln 2; sd 2, mean 0: noise ln 2 / 2; 1 - 0.36 = 0.64
+  EXPECT_NEAR(squashed_gaussian_log_prob(0.0f, 0.693147181f, 0.6f),
+              -0.5 * 0.346573590 * 0.346573590 - 0.693147181 - 0.918938533 + 0.446287103, 2e-6);
+}
+
+TEST(SquashedGaussianLogProbTest, OfASampledActionIsTheSamplesOwn) {
+  const auto values = random_values(900, 7);
+  int compared = 0;
+  for (std::size_t i = 0; i < 900; i += 3) {
+    const float mean = values[i], raw = 0.5f * values[i + 1], noise = values[i + 2];
+    const SquashedSample s = squashed_gaussian_sample(mean, raw, noise);
+    // closer to an end the rounded action no longer says where it came from
+    if (std::fabs(s.action) > 0.99f) continue;
+    EXPECT_NEAR(squashed_gaussian_log_prob(mean, raw, s.action), s.log_prob, 5e-5f)
+        << mean << " " << raw << " " << noise;
+    ++compared;
+  }
+  EXPECT_GT(compared, 200);
+}
+
+// the float64 density of an action, one dimension
+double exact_log_prob(double mean, double raw_log_std, double action) {
+  const double log_std = std::fmin(std::fmax(raw_log_std, -20.0), 2.0);
+  const double noise = (std::atanh(action) - mean) * std::exp(-log_std);
+  return -0.5 * noise * noise - log_std - 0.5 * std::log(2 * M_PI) - std::log1p(-action * action);
+}
+
+TEST(SquashedGaussianLogProbTest, AgreesWithDoublePrecisionUpToTheEnds) {
+  for (const float mean : {-1.5f, 0.0f, 0.3f})
+    for (const float raw : {-1.0f, 0.0f, 1.5f, 7.0f})
+      for (const float action : {-0.99999994f, -0.9999f, -0.5f, -1e-4f, 0.0f, 0.7f, 0.999999f}) {
+        const double wanted = exact_log_prob(mean, raw, action);
+        EXPECT_NEAR(squashed_gaussian_log_prob(mean, raw, action), wanted,
+                    2e-6 * std::fabs(wanted) + 2e-6)
+            << mean << " " << raw << " " << action;
+      }
+}
+
+TEST(SquashedGaussianLogProbTest, AnActionAtAnEndCountsAsTheLastOneBeforeIt) {
+  constexpr float kLast = 0.99999994f;
+  ASSERT_EQ(std::nextafter(kLast, 2.0f), 1.0f);
+  for (const float sign : {-1.0f, 1.0f}) {
+    const float at_end = squashed_gaussian_log_prob(0.2f, -0.5f, sign);
+    EXPECT_TRUE(std::isfinite(at_end));
+    EXPECT_EQ(at_end, squashed_gaussian_log_prob(0.2f, -0.5f, sign * kLast));
+  }
+}
+
+TEST(SquashedGaussianLogProbTest, ANanStaysOne) {
+  const float nan = std::nanf("");
+  EXPECT_TRUE(std::isnan(squashed_gaussian_log_prob(nan, 0.0f, 0.5f)));
+  EXPECT_TRUE(std::isnan(squashed_gaussian_log_prob(0.0f, nan, 0.5f)));
+  EXPECT_TRUE(std::isnan(squashed_gaussian_log_prob(0.0f, 0.0f, nan)));
+}
+
+TEST(SquashedGaussianLogProbTest, TheDensityOfActionsIntegratesToOne) {
+  double sum = 0.0;
+  constexpr int kSteps = 20000;
+  for (int i = 0; i < kSteps; ++i)
+    sum += std::exp(squashed_gaussian_log_prob(
+               0.4f, -0.35f, static_cast<float>(-1.0 + 2.0 * (i + 0.5) / kSteps))) *
+           2.0 / kSteps;
+  EXPECT_NEAR(sum, 1.0, 1e-5);
+}
+
 TEST(SquashedGaussianTest, AClippedLogStdHasNoGradient) {
   for (const float raw : {-20.5f, 2.5f}) {
     const SquashedSample s = squashed_gaussian_sample(0.1f, raw, 0.2f);

@@ -1,82 +1,18 @@
 // Tests of the whole program as a user runs it: it learns, it is reproducible, it survives signals
 // and bad luck, and it says so.
-#include <fcntl.h>
+#include "tests/support/program.h"
+
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <nlohmann/json.hpp>
-#include <sstream>
 #include <thread>
-
-#include "tests/support/temporary_directory.h"
 
 namespace mbrl {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-struct Outcome {
-  int exit_code;
-  std::string error;
-};
-
-/// Runs the program in a folder of its own.
-class ProgramTest : public testing::Test {
- protected:
-  pid_t start(const std::vector<std::string>& arguments) {
-    const pid_t child = fork();
-    if (child != 0) return child;
-    std::vector<std::string> words{MBRL_PROGRAM};
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const int out = open((folder_.path() / "out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    const int err = open((folder_.path() / "err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    dup2(out, STDOUT_FILENO);
-    dup2(err, STDERR_FILENO);
-    if (chdir(folder_.path().c_str()) == 0) execv(MBRL_PROGRAM, argv.data());
-    _exit(127);
-  }
-  Outcome finish(pid_t child) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, file_text(folder_.path() / "err")};
-  }
-  Outcome run(const std::vector<std::string>& arguments) { return finish(start(arguments)); }
-  std::string output() const { return file_text(folder_.path() / "out"); }
-
-  // the only run below a runs folder
-  fs::path run_folder(const std::string& runs) const {
-    for (const auto& entry : fs::recursive_directory_iterator(folder_.path() / runs))
-      if (entry.path().filename() == "config.json") return entry.path().parent_path();
-    return {};
-  }
-  nlohmann::json summary(const std::string& runs) const {
-    return nlohmann::json::parse(file_text(run_folder(runs) / "summary.json"));
-  }
-
-  // metrics.csv and episodes.csv without the column of wall time
-  std::string tables(const std::string& runs) const {
-    std::stringstream lines(file_text(run_folder(runs) / "metrics.csv"));
-    std::string line, kept;
-    while (std::getline(lines, line)) {
-      std::stringstream fields(line);
-      std::string field;
-      for (int column = 0; std::getline(fields, field, ','); ++column)
-        if (column != 2) kept += field + ",";
-      kept += "\n";
-    }
-    return kept + file_text(run_folder(runs) / "episodes.csv");
-  }
-
-  TemporaryDirectory folder_;
-};
 
 TEST_F(ProgramTest, SmokeTrainingLearnsTheSwingUp) {
   const Outcome outcome = run({"run", "smoke.json"});

@@ -148,11 +148,76 @@ TEST(MbpoTest, RatioBelowOneRowIsWarnedOfOnceAndTrains) {
   ThreadPool pool(1);
   Stream stream(pool);
   Mbpo mbpo(config, stream, hooks, 0);
-  for (int i = 0; i < 90; ++i) mbpo.step();
-  ASSERT_EQ(warnings.size(), 1u);
-  EXPECT_NE(warnings[0].find("loop.real_ratio = 0.001 of 32 rows is less than one row"),
-            std::string::npos);
+  while (mbpo.exploring()) mbpo.step();
+  EXPECT_TRUE(warnings.empty()) << "no batch was drawn yet";
+  for (int i = 0; i < 40; ++i) mbpo.step();
+  EXPECT_EQ(warnings,
+            std::vector<std::string>{"a real ratio of 0.001 is less than one of the 32 rows of a "
+                                     "batch: policy batches hold imagined rows only."});
   EXPECT_GT(mbpo.num_updates(), 0);
+}
+
+TEST(MbpoTest, ARatioThatFallsBelowOneRowLaterIsWarnedOfThen) {
+  std::vector<std::string> warnings;
+  Hooks hooks;
+  hooks.warn = [&](const std::string& text) { warnings.push_back(text); };
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(small_config(), stream, hooks, 0);
+  while (mbpo.exploring()) mbpo.step();
+  mbpo.step();
+  EXPECT_TRUE(warnings.empty());
+  for (const double ratio : {0.03, 0.5, 0.02}) {
+    mbpo.set_schedule({.real_ratio = ratio});
+    mbpo.step();
+  }
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("a real ratio of 0.03 is less than one of the 32 rows"),
+            std::string::npos);
+}
+
+TEST(MbpoTest, RolloutsFollowAnIntervalOfTheirOwn) {
+  Config config = small_config();
+  config.rollout.interval = 5;
+  Trace trace;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(config, stream, trace.hooks(), 0);
+  while (mbpo.exploring()) mbpo.step();
+  trace.stages.clear();
+  for (int i = 0; i < 20; ++i) mbpo.step();
+  EXPECT_EQ(std::count(trace.stages.begin(), trace.stages.end(), "model_fit"), 2);
+  EXPECT_EQ(std::count(trace.stages.begin(), trace.stages.end(), "rollout"), 4);
+  // an epoch of 20 steps holds four
+  EXPECT_EQ(mbpo.model_replay().capacity(), 1u * 50 * 4);
+}
+
+TEST(MbpoTest, ASchedulesValuesAreInForceUntilItSetsOthers) {
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(small_config(), stream, {}, 0);
+  while (mbpo.exploring()) mbpo.step();
+  EXPECT_EQ(*mbpo.schedule().updates_per_step, 3) << "the config's";
+  EXPECT_TRUE(*mbpo.schedule().fit_model);
+  EXPECT_TRUE(std::isnan(mbpo.take_critic_loss()));
+  EXPECT_TRUE(std::isnan(mbpo.validation_loss()));
+  mbpo.set_schedule({.updates_per_step = 1, .rollout_length = 2, .fit_model = false});
+  EXPECT_TRUE(*mbpo.schedule().fit_model) << "the first fit is needed whatever was decided";
+  mbpo.step();
+  EXPECT_EQ(mbpo.num_fits(), 1);
+  EXPECT_EQ(mbpo.rollout_length(), 2);
+  for (int i = 0; i < 14; ++i) mbpo.step();
+  EXPECT_EQ(mbpo.num_fits(), 1) << "not at the config's interval of 10 either";
+  EXPECT_EQ(mbpo.num_updates(), 15);
+  EXPECT_GT(mbpo.validation_loss(), 0.0);
+  EXPECT_GE(mbpo.take_critic_loss(), 0.0);
+  EXPECT_TRUE(std::isnan(mbpo.take_critic_loss())) << "there was no update since";
+  mbpo.set_schedule({.fit_model = true});
+  mbpo.step();
+  EXPECT_EQ(mbpo.num_fits(), 2);
+  mbpo.step();
+  EXPECT_EQ(mbpo.num_fits(), 2) << "a decision holds for one step";
+  EXPECT_EQ(mbpo.num_updates(), 15 + 2 * 3) << "what is empty follows the config";
 }
 
 TEST(MbpoTest, EvaluationCountsWholeEpisodesOfTheDeterministicPolicy) {

@@ -84,6 +84,92 @@ TEST(CheckConfigTest, TheReplayHoldsWhatTrainingWaitsFor) {
       "so training would never start.");
 }
 
+// the error of a controller's config after `change`
+template <typename Change>
+std::string controller_error(const std::string& algorithm, Change change) {
+  return error_after([&](Config& c) {
+    c.algorithm = algorithm;
+    if (algorithm == "mbpo") c.controller.file = "best.safetensors";
+    change(c);
+  });
+}
+
+TEST(CheckConfigTest, AControllersIntervalsDivideAnEpoch) {
+  for (const char* algorithm : {"mbpo", "autombpo"}) {
+    EXPECT_EQ(controller_error(algorithm, [](Config&) {}), "no error");
+    EXPECT_EQ(controller_error(algorithm, [](Config& c) { c.controller.interval = 300; }),
+              "x.json: controller.interval is 300; expected a divisor of loop.epoch_length, which "
+              "is 1000.");
+    EXPECT_EQ(controller_error(algorithm, [](Config& c) { c.controller.rollout_interval = 400; }),
+              "x.json: controller.rollout_interval is 400; expected a divisor of "
+              "loop.epoch_length, which is 1000.");
+  }
+  EXPECT_EQ(error_after([](Config& c) { c.controller.interval = 300; }), "no error")
+      << "there is no controller";
+}
+
+TEST(CheckConfigTest, OnlyWhatIsDecidedOnCanBeApplied) {
+  EXPECT_EQ(controller_error("autombpo",
+                             [](Config& c) {
+                               c.controller.heads = {"model", "updates"};
+                               c.controller.apply = {"model", "real_ratio"};
+                             }),
+            "x.json: controller.apply has real_ratio, which controller.heads = model, updates does "
+            "not decide on.");
+}
+
+TEST(CheckConfigTest, AControllerSeesSomething) {
+  const auto features = [](std::vector<std::string> list, std::vector<std::string> heads,
+                           const std::string& stack) {
+    return controller_error("autombpo", [&](Config& c) {
+      c.controller.features = list;
+      c.controller.heads = c.controller.apply = heads;
+      c.controller.stack = stack;
+    });
+  };
+  EXPECT_EQ(
+      features({"values"}, {"model"}, "joint"),
+      "x.json: controller.features = values shows a controller that decides on model nothing; "
+      "add another of samples, model_loss, critic_loss, policy_change, return, values.");
+  EXPECT_NE(features({"values"}, {"model", "updates"}, "staged"), "no error");
+  EXPECT_EQ(features({"values"}, {"model", "updates"}, "joint"), "no error");
+  EXPECT_EQ(features({"samples"}, {"model"}, "joint"), "no error");
+}
+
+TEST(CheckConfigTest, WhoeverTrainsAControllerPaysItOncePerEpoch) {
+  const auto change = [](Config& c) { c.eval.interval = 500; };
+  EXPECT_EQ(controller_error("autombpo", change),
+            "x.json: eval.interval is 500, loop.epoch_length 1000; a controller is paid at the end "
+            "of each epoch, so the two must be equal.");
+  EXPECT_EQ(controller_error("mbpo", change), "no error");
+}
+
+TEST(CheckConfigTest, UpdatesStartWithinTheirLimit) {
+  EXPECT_EQ(
+      controller_error("autombpo", [](Config& c) { c.controller.init_updates_per_step = 21; }),
+      "x.json: controller.init_updates_per_step is 21, more than "
+      "controller.max_updates_per_step, which is 20.");
+}
+
+TEST(CheckConfigTest, LearnersAtATimeAreANumberOrAuto) {
+  const auto error = [](const std::string& text) {
+    return controller_error("autombpo", [&](Config& c) { c.population.concurrent = text; });
+  };
+  for (const char* good : {"auto", "1", "12"}) EXPECT_EQ(error(good), "no error");
+  for (const char* bad : {"", "0", "-1", "two", "1.5", "99999"})
+    EXPECT_EQ(error(bad), "x.json: population.concurrent is \"" + std::string(bad) +
+                              "\"; expected auto or a number of learners from 1.");
+}
+
+TEST(CheckConfigTest, SacHasNothingForAController) {
+  EXPECT_EQ(error_after([](Config& c) {
+              c.algorithm = "sac";
+              c.loop.real_ratio = 1;
+              c.controller.file = "best.safetensors";
+            }),
+            "x.json: controller.file steers mbpo; algorithm sac has no hyperparameters for it.");
+}
+
 TEST(CheckConfigTest, TheNameIsAFolders) {
   EXPECT_EQ(
       error_after([](Config& c) { c.name = "../up"; }),

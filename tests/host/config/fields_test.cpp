@@ -47,6 +47,9 @@ TEST(FieldsTest, EveryMemberOfConfigIsInTheTable) {
   EXPECT_EQ(count_fields("eval"), count_members<EvalConfig>());
   EXPECT_EQ(count_fields("checkpoint"), count_members<CheckpointConfig>());
   EXPECT_EQ(count_fields("device"), count_members<DeviceConfig>());
+  EXPECT_EQ(count_fields("controller"), count_members<ControllerConfig>());
+  EXPECT_EQ(count_fields("autombpo"), count_members<AutoMbpoConfig>());
+  EXPECT_EQ(count_fields("population"), count_members<PopulationConfig>());
 }
 
 TEST(FieldsTest, NoTwoFieldsShareAMemberOrAPath) {
@@ -166,7 +169,8 @@ TEST(FieldsTest, UnknownKeysNameTheNearest) {
       "config keys sac` lists all.");
   EXPECT_EQ(error("learning_rate"),
             "configs/hopper.json: learning_rate is unknown. Did you mean model.learning_rate or "
-            "sac.learning_rate or ppo.learning_rate? `mbrl_gpu config keys` lists all.");
+            "sac.learning_rate or ppo.learning_rate or controller.learning_rate? `mbrl_gpu config "
+            "keys` lists all.");
   EXPECT_EQ(
       error("real_rato"),
       "configs/hopper.json: real_rato is unknown. Did you mean loop.real_ratio? `mbrl_gpu config "

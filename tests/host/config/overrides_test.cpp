@@ -34,6 +34,23 @@ TEST(OverridesTest, TextNeedsNoQuotes) {
   EXPECT_EQ(with("name=a=b").name, "a=b");
 }
 
+TEST(OverridesTest, ListsOfNamesNeedNeitherQuotesNorBrackets) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(with("controller.apply=real_ratio,model").controller.apply,
+            (Names{"real_ratio", "model"}));
+  EXPECT_EQ(with("controller.apply=updates").controller.apply, Names{"updates"});
+  EXPECT_EQ(with("controller.apply=[\"updates\", \"model\"]").controller.apply,
+            (Names{"updates", "model"}));
+  EXPECT_NE(error_of("controller.apply="), "no error");
+  EXPECT_NE(error_of("controller.apply=model,"), "no error");
+  EXPECT_EQ(
+      error_of("controller.apply=real_ratio,modle"),
+      "command line: controller.apply is [\"real_ratio\",\"modle\"], a list of 2; expected a "
+      "list of some of real_ratio, model, updates, rollout_length (heads whose decisions take "
+      "effect; the others' hyperparameters follow the config). There is no modle. Did you "
+      "mean model?");
+}
+
 TEST(OverridesTest, ErrorsNameTheKeyTheValueAndWhatIsExpected) {
   EXPECT_EQ(
       error_of("loop.real_ratio=1.5"),

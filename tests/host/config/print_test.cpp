@@ -25,7 +25,9 @@ struct Change {
   const Field& field;
   void operator()(bool* value) const { *value = !*value; }
   void operator()(int* value) const { *value += 1; }
-  void operator()(float* value) const { *value = *value * 0.7f + 0.1f; }
+  void operator()(float* value) const {
+    *value = *value > 1.0f ? *value + 1.0f : *value * 0.7f + 0.1f;
+  }
   void operator()(std::string* value) const {
     *value = field.choices.empty()            ? "other"
              : field.choices.back() == *value ? field.choices.front()
@@ -36,6 +38,8 @@ struct Change {
     if (value->empty()) return value->push_back(0.3f);
     value->back() += 0.3f;
   }
+  // lists of names hold all of them by default
+  void operator()(std::vector<std::string>* value) const { value->pop_back(); }
 };
 
 Config changed_in(const Field& field) {
@@ -68,13 +72,38 @@ TEST(ConfigHashTest, IsEightHexDigits) {
   EXPECT_THAT(config_hash(Config{}), testing::MatchesRegex("[0-9a-f]{8}"));
 }
 
-TEST(ConfigHashTest, IgnoresNameSeedCheckpointsAndGraphsAndNothingElse) {
+TEST(ConfigHashTest, DefaultsLeaveNoTraceSoThatANewKeyMovesNoRun) {
+  // FNV-1a of nothing, and of the one line that differs
+  EXPECT_EQ(config_hash(Config{}), "811c9dc5");
+  Config config;
+  config.sac.updates_per_step = 40;
+  std::uint32_t hash = 2166136261u;
+  for (const char c : std::string("sac.updates_per_step=40\n"))
+    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  char text[9];
+  std::snprintf(text, sizeof(text), "%08x", hash);
+  EXPECT_EQ(config_hash(config), text);
+  config.sac.updates_per_step = Config{}.sac.updates_per_step;
+  EXPECT_EQ(config_hash(config), "811c9dc5") << "a default that was written out is one";
+}
+
+TEST(ConfigHashTest, IgnoresWhatDoesNotChangeARunAndNothingElse) {
   const std::string usual = config_hash(Config{});
   for (const Field& field : fields()) {
     const bool ignored = field.path() == "name" || field.path() == "seed" ||
-                         field.section == "checkpoint" || field.path() == "device.graphs";
+                         field.section == "checkpoint" || field.path() == "device.graphs" ||
+                         field.path() == "population.concurrent";
     EXPECT_EQ(config_hash(changed_in(field)) == usual, ignored) << field.path();
   }
+}
+
+TEST(ConfigDifferenceTest, NamesOfListsAreWrittenAsOverridesTakeThem) {
+  Config other;
+  other.controller.apply = {"model", "updates"};
+  EXPECT_THAT(
+      config_difference(Config{}, other),
+      ElementsAre("controller.apply differs ([real_ratio, model, updates, rollout_length] -> "
+                  "[model, updates])"));
 }
 
 TEST(ConfigDifferenceTest, NamesKeyAndBothValues) {
@@ -97,7 +126,7 @@ TEST(KeysTest, AnUnknownSectionNamesTheNearest) {
   EXPECT_EQ(
       config_error([] { keys_text("modle"); }),
       "config keys: there is no section modle. Did you mean model? Sections: env, model, rollout, "
-      "sac, ppo, loop, eval, checkpoint, device.");
+      "sac, ppo, loop, eval, checkpoint, device, controller, autombpo, population.");
 }
 
 TEST(KeysTest, TheTableInTheReadmeIsCurrent) {

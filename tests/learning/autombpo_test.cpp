@@ -1,0 +1,338 @@
+// Tests of AutoMBPO as a user runs it, on an environment and networks so small that a hyper-episode
+// takes a blink: nothing depends on how many learners run at a time, nor on stops and kills.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "tests/support/program.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// exploration takes 40 steps; checkpoints fall on steps at which decisions fall too
+constexpr char kTiny[] = R"({
+  "name": "tiny", "algorithm": "autombpo",
+  "env": {"name": "pendulum", "max_episode_steps": 20},
+  "model": {"ensemble_size": 2, "num_elites": 1, "hidden_size": 8, "num_hidden_layers": 1,
+            "weight_decay": [0, 0], "max_epochs": 2},
+  "rollout": {"batch_size": 20, "schedule": [0, 1, 1, 2]},
+  "sac": {"hidden_sizes": [8], "batch_size": 16, "updates_per_step": 1},
+  "loop": {"epoch_length": 40, "num_exploration_steps": 40, "min_replay_size": 20,
+           "replay_capacity": 1000, "model_train_interval": 20},
+  "eval": {"interval": 40, "num_episodes": 2},
+  "checkpoint": {"interval": 30, "keep": 1},
+  "controller": {"interval": 10, "init_updates_per_step": 1, "max_updates_per_step": 3,
+                 "rollout_interval": 10, "rollout_batch_size": 20, "reward_scale": 10,
+                 "return_scale": 100, "model_loss_scale": 1, "hidden_size": 8, "batch_size": 8,
+                 "updates_per_episode": 2},
+  "autombpo": {"num_episodes": 4, "episodes_per_stage": 2, "train_epochs": 3, "eval_epochs": 4,
+               "num_seeds": 2}
+})";
+
+class AutoMbpoTest : public ProgramTest {
+ protected:
+  AutoMbpoTest() { folder_.write("tiny.json", kTiny); }
+
+  std::vector<std::string> command(const std::string& runs,
+                                   const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{"run", "tiny.json", "--threads", "2", "--runs", runs};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  // the only run of an experiment below a runs folder
+  fs::path folder_of(const std::string& runs, const std::string& name = "tiny") const {
+    for (const auto& hash : fs::directory_iterator(folder_.path() / runs / name))
+      return hash.path() / "seed-0";
+    return {};
+  }
+  // what a run found, by file: all that does not tell the time
+  std::map<std::string, std::string> results(const std::string& runs) const {
+    const fs::path root = folder_of(runs);
+    std::map<std::string, std::string> found;
+    for (const auto& entry : fs::recursive_directory_iterator(root)) {
+      const std::string name = entry.path().filename();
+      if (entry.path().extension() == ".safetensors" || name == "decisions.csv" ||
+          name == "trajectory.json" || name == "baseline.csv" || name == "episodes.csv")
+        found[fs::relative(entry.path(), root)] = file_text(entry.path());
+    }
+    found["stages.csv"] = stages(runs);
+    return found;
+  }
+  // stages.csv without its last column, the wall time
+  std::string stages(const std::string& runs) const {
+    std::stringstream lines(file_text(folder_of(runs) / "stages.csv"));
+    std::string kept;
+    for (std::string line; std::getline(lines, line);)
+      kept += line.substr(0, line.rfind(',')) + "\n";
+    return kept;
+  }
+  static std::vector<std::string> names(const std::map<std::string, std::string>& files) {
+    std::vector<std::string> all;
+    for (const auto& [name, text] : files) all.push_back(name);
+    return all;
+  }
+  static void expect_equal(const std::map<std::string, std::string>& got,
+                           const std::map<std::string, std::string>& wanted) {
+    ASSERT_EQ(names(got), names(wanted));
+    for (const auto& [name, text] : wanted) EXPECT_TRUE(got.at(name) == text) << name << " differs";
+  }
+  // sends a signal once a table below the folder of some experiment's config has so many lines
+  Outcome interrupt(const std::vector<std::string>& words, const fs::path& experiment,
+                    const std::string& table, int num_lines, int signal) {
+    const pid_t child = start(words);
+    const auto lines = [&] {
+      std::error_code absent;
+      for (const auto& hash : fs::directory_iterator(folder_.path() / experiment, absent)) {
+        const std::string text = file_text(hash.path() / table);
+        return std::count(text.begin(), text.end(), '\n');
+      }
+      return std::ptrdiff_t{0};
+    };
+    for (int i = 0; i < 60000 && lines() < num_lines; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    kill(child, signal);
+    return finish(child);
+  }
+};
+
+TEST_F(AutoMbpoTest, TheNumberOfLearnersAtATimeChangesNothing) {
+  const Outcome one = run(command("one", {"population.concurrent=1"}));
+  ASSERT_EQ(one.exit_code, 0) << one.error;
+  const Outcome two = run(command("two", {"population.concurrent=2"}));
+  ASSERT_EQ(two.exit_code, 0) << two.error;
+  const auto results_one = results("one");
+  expect_equal(results("two"), results_one);
+  EXPECT_THAT(names(results_one),
+              testing::IsSupersetOf({"baseline.csv", "controller/0-000.safetensors",
+                                     "controller/0-001.safetensors", "controller/0-002.safetensors",
+                                     "controller/best.safetensors", "episodes/0003/decisions.csv",
+                                     "episodes/0003/trajectory.json",
+                                     "evaluation/seed-1001/decisions.csv"}));
+  // the controller learned, and hyper-episodes are no copies of each other
+  EXPECT_NE(results_one.at("controller/0-001.safetensors"),
+            results_one.at("controller/0-000.safetensors"));
+  EXPECT_NE(results_one.at("episodes/0000/trajectory.json"),
+            results_one.at("episodes/0001/trajectory.json"));
+  const std::string table = results_one.at("stages.csv");
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3) << table;
+  EXPECT_THAT(table, HasSubstr("\n0,0,2,0,"));
+  EXPECT_THAT(table, HasSubstr("\n0,1,2,0,"));
+  EXPECT_FALSE(fs::exists(folder_of("one") / "episodes/0000/checkpoints"))
+      << "a complete episode needs none";
+
+  const auto text = file_text(folder_of("one") / "summary.json");
+  const auto summary = nlohmann::json::parse(text);
+  EXPECT_EQ(summary.at("status"), "done");
+  EXPECT_EQ(summary.at("epochs"), 4);
+  EXPECT_EQ(summary.at("autombpo").size(), 2u);
+  EXPECT_EQ(summary.at("mbpo").size(), 2u);
+
+  // the same command again finds everything done
+  const Outcome again = run(command("one", {"population.concurrent=1"}));
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.error, HasSubstr("0 of them to do"));
+  EXPECT_EQ(file_text(folder_of("one") / "summary.json"), text);
+}
+
+TEST_F(AutoMbpoTest, StoppedOrKilledAndStartedAgainEndsInTheSameController) {
+  ASSERT_EQ(run(command("whole")).exit_code, 0);
+  const auto wanted = results("whole");
+  // one at a time, so that it is known which one is interrupted
+  const Outcome stopped = interrupt(command("stopped", {"population.concurrent=1"}), "stopped/tiny",
+                                    "seed-0/episodes/0001/decisions.csv", 6, SIGTERM);
+  EXPECT_EQ(stopped.exit_code, 130) << stopped.error;
+  EXPECT_THAT(stopped.error, HasSubstr("the same command goes on from here"));
+  EXPECT_FALSE(fs::exists(folder_of("stopped") / "summary.json"));
+  const Outcome resumed = run(command("stopped"));
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.error;
+  expect_equal(results("stopped"), wanted);
+
+  // killed again and again: in the baseline, a first and a second stage, the evaluation
+  struct Place {
+    const char *experiment, *table;
+    int num_lines;
+  };
+  for (const auto& [experiment, table, num_lines] :
+       {Place{"killed/tiny-baseline", "seed-1/episodes.csv", 5},
+        Place{"killed/tiny", "seed-0/episodes/0000/decisions.csv", 9},
+        Place{"killed/tiny", "seed-0/episodes/0003/decisions.csv", 5},
+        Place{"killed/tiny", "seed-0/evaluation/seed-1000/decisions.csv", 12}}) {
+    const Outcome killed = interrupt(command("killed", {"population.concurrent=1"}), experiment,
+                                     table, num_lines, SIGKILL);
+    EXPECT_EQ(killed.exit_code, -1) << table << " came too late: " << killed.error;
+  }
+  const Outcome after = run(command("killed"));
+  EXPECT_EQ(after.exit_code, 0) << after.error;
+  expect_equal(results("killed"), wanted);
+}
+
+TEST_F(AutoMbpoTest, ASteeredRunThatIsInterruptedEqualsOneThatIsNot) {
+  ASSERT_EQ(run(command("trained")).exit_code, 0);
+  const std::string best = (folder_of("trained") / "controller/best.safetensors").string();
+  const auto steered = [&](const std::string& runs) {
+    return command(runs, {"algorithm=mbpo", "loop.num_env_steps=800", "controller.file=" + best});
+  };
+  ASSERT_EQ(run(steered("whole")).exit_code, 0);
+  const std::string weights = "checkpoints/step-000000800/weights.safetensors";
+  const auto check = [&](const std::string& runs) {
+    EXPECT_EQ(tables(runs), tables("whole"));
+    for (const std::string& name : {std::string("decisions.csv"), weights})
+      EXPECT_TRUE(file_text(run_folder(runs) / name) == file_text(run_folder("whole") / name))
+          << runs << " " << name;
+  };
+  const std::string table = file_text(run_folder("whole") / "decisions.csv");
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 1 + 76);
+  EXPECT_THAT(file_text(run_folder("whole") / "config.json"), HasSubstr("\"interval\": 10,"));
+
+  const Outcome stopped =
+      interrupt(steered("stopped"), "stopped/tiny", "seed-0/decisions.csv", 12, SIGTERM);
+  EXPECT_EQ(stopped.exit_code, 130) << stopped.error;
+  EXPECT_EQ(run(steered("stopped")).exit_code, 0);
+  check("stopped");
+  for (const int num_lines : {10, 31})
+    EXPECT_EQ(
+        interrupt(steered("killed"), "killed/tiny", "seed-0/decisions.csv", num_lines, SIGKILL)
+            .exit_code,
+        -1);
+  EXPECT_EQ(run(steered("killed")).exit_code, 0);
+  check("killed");
+}
+
+TEST_F(AutoMbpoTest, AFailedHyperEpisodeIsLeftOut) {
+  ASSERT_EQ(run(command("whole")).exit_code, 0);
+  const fs::path relative = fs::relative(folder_of("whole"), folder_.path() / "whole");
+  const auto fail = [&](const std::string& runs, const std::string& episode) {
+    const fs::path folder = folder_.path() / runs / relative / "episodes" / episode;
+    fs::create_directories(folder);
+    write_text(folder / "failed.json", "{\"error\": \"bad luck\"}");
+  };
+  fail("one", "0001");
+  ASSERT_EQ(run(command("one")).exit_code, 0);
+  EXPECT_THAT(stages("one"), HasSubstr("\n0,0,1,1,"));
+  EXPECT_THAT(stages("one"), HasSubstr("\n0,1,2,0,"));
+  EXPECT_FALSE(fs::exists(folder_of("one") / "episodes/0001/trajectory.json"));
+  EXPECT_EQ(file_text(folder_of("one") / "episodes/0000/trajectory.json"),
+            file_text(folder_of("whole") / "episodes/0000/trajectory.json"));
+  EXPECT_NE(file_text(folder_of("one") / "controller/0-001.safetensors"),
+            file_text(folder_of("whole") / "controller/0-001.safetensors"));
+
+  fail("both", "0000");
+  fail("both", "0001");
+  const Outcome outcome = run(command("both"));
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, HasSubstr("all 2 hyper-episodes of stage 0 failed; the log says why. "
+                                       "Delete the failed.json files in "));
+}
+
+TEST_F(AutoMbpoTest, LearnersThatDivergeAreNamedAndNotTriedAgain) {
+  const std::vector<std::string> words = command("runs", {"sac.learning_rate=1e18"});
+  const Outcome outcome = run(words);
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, HasSubstr("the baseline holds no complete run of default MBPO."));
+  EXPECT_THAT(outcome.error, HasSubstr("baseline seed 1 failed and is left out: "));
+  const Outcome again = run(words);
+  EXPECT_EQ(again.exit_code, 4);
+  EXPECT_THAT(again.error, HasSubstr("0 of them to do"));
+}
+
+TEST_F(AutoMbpoTest, ABaselineMayBeGivenAndMustFit) {
+  ASSERT_EQ(run(command("first")).exit_code, 0);
+  const std::string baseline = (folder_.path() / "first/tiny-baseline").string();
+  ASSERT_EQ(run(command("second", {"autombpo.baseline=" + baseline})).exit_code, 0);
+  EXPECT_FALSE(fs::exists(folder_.path() / "second/tiny-baseline"));
+  expect_equal(results("second"), results("first"));
+
+  const Outcome other = run(command("third", {"autombpo.baseline=" + baseline, "sac.tau=0.01"}));
+  EXPECT_EQ(other.exit_code, 4);
+  EXPECT_THAT(other.error, testing::ContainsRegex(
+                               "autombpo.baseline: .*/first/tiny-baseline/[0-9a-f]+/seed-[01] was "
+                               "made by another config: sac.tau differs \\(0.005 -> 0.01\\)\\. Run "
+                               "default MBPO with this config's values, or leave autombpo.baseline "
+                               "empty to have it made\\."));
+
+  const Outcome longer =
+      run(command("fourth", {"autombpo.baseline=" + baseline, "autombpo.train_epochs=9"}));
+  EXPECT_EQ(longer.exit_code, 4);
+  EXPECT_THAT(longer.error, HasSubstr("its shortest run has 4 evaluations; hyper-episodes of 9 "
+                                      "epochs need as many."));
+
+  const Outcome absent = run(command("fifth", {"autombpo.baseline=nowhere"}));
+  EXPECT_EQ(absent.exit_code, 4);
+  EXPECT_THAT(absent.error, HasSubstr("nowhere holds no complete run of default MBPO."));
+
+  // an evaluation that outlasts it is compared over what both have
+  ASSERT_EQ(
+      run(command("sixth", {"autombpo.baseline=" + baseline, "autombpo.eval_epochs=6"})).exit_code,
+      0);
+  EXPECT_EQ(nlohmann::json::parse(file_text(folder_of("sixth") / "summary.json")).at("epochs"), 4);
+}
+
+TEST_F(AutoMbpoTest, AStagedStackTrainsOneGroupAfterTheOther) {
+  const Outcome outcome = run(command("runs", {"controller.stack=staged", "autombpo.num_episodes=2",
+                                               "controller.epsilon=[1,0.5]"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  for (const char* row : {"\n0,0,2,0,", "\n1,0,2,0,", "\n2,0,2,0,"})
+    EXPECT_THAT(stages("runs"), HasSubstr(row));
+  // numbers go on from group to group, and a group starts from the best before it
+  EXPECT_TRUE(fs::exists(folder_of("runs") / "episodes/0005/trajectory.json"));
+  EXPECT_THAT(file_text(folder_of("runs") / "episodes/0004/config.json"),
+              HasSubstr("\"file\": \"2-000\""));
+  EXPECT_EQ(file_text(folder_of("runs") / "controller/1-000.safetensors"),
+            file_text(folder_of("runs") / "controller/0-000.safetensors"))
+      << "of a single stage the best is the one that it began with";
+}
+
+TEST_F(AutoMbpoTest, TheOtherSchemeLearnsInsideTheEvaluationsRuns) {
+  const Outcome outcome = run(command("runs", {"autombpo.scheme=ror"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_FALSE(fs::exists(folder_of("runs") / "stages.csv"));
+  EXPECT_TRUE(fs::exists(folder_of("runs") / "evaluation/seed-1000/decisions.csv"));
+  const auto summary = nlohmann::json::parse(file_text(folder_of("runs") / "summary.json"));
+  EXPECT_EQ(summary.at("autombpo").size(), 2u);
+
+  // its network is part of a run's checkpoint
+  const Outcome killed =
+      interrupt(command("killed", {"autombpo.scheme=ror", "population.concurrent=1"}),
+                "killed/tiny", "seed-0/evaluation/seed-1000/decisions.csv", 12, SIGKILL);
+  EXPECT_EQ(killed.exit_code, -1);
+  ASSERT_EQ(run(command("killed", {"autombpo.scheme=ror"})).exit_code, 0);
+  expect_equal(results("killed"), results("runs"));
+}
+
+TEST_F(AutoMbpoTest, AControllerGoesOnLearningOnAnotherEnvironment) {
+  ASSERT_EQ(run(command("pendulum")).exit_code, 0);
+  const fs::path best = folder_of("pendulum") / "controller/best.safetensors";
+  const Outcome outcome =
+      run(command("cartpole", {"env.name=cartpole", "controller.file=" + best.string()}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(file_text(folder_of("cartpole") / "controller/0-000.safetensors"), file_text(best));
+  EXPECT_NE(file_text(folder_of("cartpole") / "controller/0-001.safetensors"), file_text(best));
+
+  const Outcome other =
+      run(command("other", {"env.name=cartpole", "controller.file=" + best.string(),
+                            "controller.features=samples,values"}));
+  EXPECT_EQ(other.exit_code, 4);
+  EXPECT_THAT(other.error, HasSubstr("from 8 inputs; features samples model_loss"));
+}
+
+TEST_F(AutoMbpoTest, ResumeNeverStartsOver) {
+  ASSERT_EQ(run(command("runs")).exit_code, 0);
+  const auto wanted = results("runs");
+  write_text(folder_of("runs") / "controller/0-001.safetensors", "no controller any more");
+  const Outcome over = run(command("runs", {"--resume", "never"}));
+  EXPECT_EQ(over.exit_code, 0) << over.error;
+  expect_equal(results("runs"), wanted);
+  const Outcome wrong = run(command("runs", {"--resume", "somewhere"}));
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.error, HasSubstr("--resume somewhere: an autombpo run goes on from"));
+}
+
+}  // namespace
+}  // namespace mbrl
