@@ -95,7 +95,13 @@ class AutoMbpoTest : public ProgramTest {
       }
       return std::ptrdiff_t{0};
     };
-    for (int i = 0; i < 60000 && lines() < num_lines; ++i)
+    // a program that has ended will write no more
+    const auto has_ended = [&] {
+      siginfo_t info{};
+      return waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+             info.si_pid != 0;
+    };
+    for (int i = 0; i < 60000 && lines() < num_lines && !has_ended(); ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     kill(child, signal);
     return finish(child);
