@@ -7,11 +7,11 @@ namespace mbrl {
 
 /// What a schedule may set of MBPO. A value that is empty follows the config.
 struct ScheduleValues {
-  std::optional<double> real_ratio;
-  std::optional<int> updates_per_step;
-  std::optional<int> rollout_length;
+  std::optional<double> real_ratio = {};
+  std::optional<int> updates_per_step = {};
+  std::optional<int> rollout_length = {};
   // whether the next step refits the ensemble; the steps behind it do not until this is set again
-  std::optional<bool> fit_model;
+  std::optional<bool> fit_model = {};
 };
 
 }  // namespace mbrl

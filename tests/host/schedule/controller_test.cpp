@@ -204,7 +204,8 @@ TEST(ControllerLearnTest, RewardRaisesAChanceAndPunishmentLowersItForEachHeadOfE
               7, 0);
           EXPECT_GT((chance(g, h) - before) * reward, 0.02) << kind << g << h << reward;
           for (int k = 0; k < stack.size(); ++k) {
-            if (k != g) EXPECT_EQ(chance(k, 0), others[static_cast<std::size_t>(k)]);
+            if (k == g) continue;
+            EXPECT_EQ(chance(k, 0), others[static_cast<std::size_t>(k)]);
           }
         }
   }

@@ -325,7 +325,9 @@ TEST(SteeringTest, ARunThatGoesOnHasEachDecisionOnce) {
     const nlohmann::json saved = nlohmann::json::parse(s.steering.state().dump());
     const std::string table = file_text(s.folder.path() / "decisions.csv");
     // a process that was killed after it had gone on
-    if (!decided) ASSERT_TRUE(s.steering.before_step(s.learner));
+    if (!decided) {
+      ASSERT_TRUE(s.steering.before_step(s.learner));
+    }
     const std::string wanted = file_text(s.folder.path() / "decisions.csv");
 
     Script script{.options = rising, .calls = {}, .evaluations = {}};
@@ -336,7 +338,9 @@ TEST(SteeringTest, ARunThatGoesOnHasEachDecisionOnce) {
     EXPECT_EQ(resumed.state().at("trajectory"), saved.at("trajectory"));
     ASSERT_TRUE(resumed.before_step(s.learner));
     EXPECT_EQ(script.calls.size(), decided ? 0u : 1u);
-    if (!decided) EXPECT_EQ(script.calls[0].draw, 2u);
+    if (!decided) {
+      EXPECT_EQ(script.calls[0].draw, 2u);
+    }
     std::stringstream rows(file_text(s.folder.path() / "decisions.csv"));
     int count = 0;
     for (std::string line; std::getline(rows, line);) ++count;
