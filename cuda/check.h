@@ -40,4 +40,9 @@ struct DataError : Error {
   explicit DataError(const std::string& text) : Error(ExitCode::kData, text) {}
 };
 
+/// A value in training that is not finite: the learner's own failure, not that of the machine.
+struct DivergedError : DataError {
+  using DataError::DataError;
+};
+
 }  // namespace mbrl

@@ -83,7 +83,7 @@ EnsembleWorkspace::~EnsembleWorkspace() = default;
 
 void check_ensemble_loss(double loss, std::int64_t step) {
   if (std::isfinite(loss)) return;
-  throw DataError(
+  throw DivergedError(
       "ensemble: loss is " + std::to_string(loss) + " at model step " + std::to_string(step) +
       ". Lower model.learning_rate, or look at the real replay: a reward or observation "
       "may be extreme.");

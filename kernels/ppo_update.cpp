@@ -309,7 +309,7 @@ void check_batch(const PpoState& state, const PpoBatch& batch, Matrix<const std:
 void check_losses(const PpoLosses& losses, std::int64_t update) {
   const auto check = [&](float value, const char* what) {
     if (!std::isfinite(value))
-      throw DataError("ppo: " + std::string(what) + " is " +
+      throw DivergedError("ppo: " + std::string(what) + " is " +
                       (std::isnan(value) ? "nan" : std::to_string(value)) + " at policy update " +
                       std::to_string(update) +
                       ". Lower the learning rate, or look at the batch: an observation, action or "

@@ -378,7 +378,7 @@ void check_sources(const MixedSource& source, int batch_size) {
 void check_losses(const SacLosses& losses, std::int64_t update) {
   const auto check = [&](float value, const char* what) {
     if (!std::isfinite(value))
-      throw DataError(
+      throw DivergedError(
           std::string(what) + " is " + std::to_string(value) + " at policy update " +
           std::to_string(update) +
           ". Lower sac.learning_rate, or look at the replay: a reward or observation may "

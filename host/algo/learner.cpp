@@ -16,6 +16,12 @@ namespace {
 
 std::uint32_t hash32(std::uint32_t x) { return philox({x, 0, 0, 0}, 0x6d62726cu, 0).x; }
 
+// start states of learners differ from those of other seeds as well as from each other
+std::uint32_t env_seed(const Config& config, std::uint32_t learner) {
+  const auto seed = static_cast<std::uint32_t>(config.seed);
+  return learner == 0 ? seed : hash32(seed) ^ hash32(~learner);
+}
+
 }  // namespace
 
 double Evaluation::mean_return() const {
@@ -39,8 +45,7 @@ Learner::Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_
       stream_(stream),
       hooks_(std::move(hooks)),
       learner_(learner_index),
-      envs_(config.env, num_envs, static_cast<std::uint32_t>(config.seed) + learner_index,
-            stream.pool()) {
+      envs_(config.env, num_envs, env_seed(config, learner_index), stream.pool()) {
   envs_.reset();
 }
 
@@ -61,8 +66,8 @@ Evaluation Learner::evaluate(int num_episodes) {
   hooks_.on_stage("eval");
   const StageRange range("eval", env_steps_);
   if (eval_envs_ == nullptr || eval_envs_->size() != num_episodes) {
-    eval_envs_ = std::make_unique<EnvPool>(config_.env, num_episodes, hash32(seed() + learner_),
-                                           stream_.pool());
+    eval_envs_ = std::make_unique<EnvPool>(config_.env, num_episodes,
+                                           hash32(env_seed(config_, learner_)), stream_.pool());
   }
   EnvPool& envs = *eval_envs_;
   const auto N = static_cast<std::size_t>(num_episodes);

@@ -160,7 +160,7 @@ void Mbpo::imagine() {
                                        rollout_workspace_);
   imagined_.commit(result.num_written);
   if (!result.finite)
-    throw DataError(
+    throw DivergedError(
         fmt::format("rollout: the model predicted a value that is not finite at env step {}, after "
                     "fit {}. Lower "
                     "model.learning_rate or rollout.schedule's lengths.",
@@ -191,6 +191,7 @@ nlohmann::json Mbpo::state() {
                 {"elites", model_.elites},
                 {"num_fits", num_fits_},
                 {"num_rollouts", num_rollouts_},
+                {"warned", warned_},
                 {"rollout_length", rollout_length_}};
   s["model_replay"] = imagined_.state();
   if (behaviour_ != nullptr) {
@@ -215,6 +216,7 @@ void Mbpo::set_state(const nlohmann::json& s) {
   model_.elites = m.at("elites").get<std::vector<int>>();
   num_fits_ = m.at("num_fits");
   num_rollouts_ = m.at("num_rollouts");
+  warned_ = m.at("warned");
   rollout_length_ = m.at("rollout_length");
   imagined_.set_state(s.at("model_replay"));
   if (behaviour_ == nullptr) return;

@@ -42,16 +42,16 @@ void check_controller(const Config& config, const auto& require) {
                         "add another of {}.",
                         fmt::join(c.features, ", "), fmt::join(c.heads, ", "),
                         fmt::join(feature_names(), ", ")));
+  require(c.init_updates_per_step <= c.max_updates_per_step,
+          fmt::format("controller.init_updates_per_step is {}, more than "
+                      "controller.max_updates_per_step, which is {}.",
+                      c.init_updates_per_step, c.max_updates_per_step));
   if (!trained) return;
   require(
       config.eval.interval == config.loop.epoch_length,
       fmt::format("eval.interval is {}, loop.epoch_length {}; a controller is paid at the end of "
                   "each epoch, so the two must be equal.",
                   config.eval.interval, config.loop.epoch_length));
-  require(c.init_updates_per_step <= c.max_updates_per_step,
-          fmt::format("controller.init_updates_per_step is {}, more than "
-                      "controller.max_updates_per_step, which is {}.",
-                      c.init_updates_per_step, c.max_updates_per_step));
   const std::string& n = config.population.concurrent;
   require(n == "auto" || (!n.empty() && n.size() <= 4 && n != "0" &&
                           std::all_of(n.begin(), n.end(),

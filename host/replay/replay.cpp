@@ -36,6 +36,14 @@ void Replay::set_capacity(std::size_t capacity) {
   const auto pitch = static_cast<std::size_t>(layout_.pitch());
   const auto bytes = [&](std::size_t records) { return records * pitch * sizeof(float); };
   if (capacity > capacity_) {
+    // a ring that has wrapped: oldest first, so that a later shrink knows the newest
+    if (size_ == capacity_ && head_ != 0) {
+      Buffer<float> ordered(records_.size(), records_.memory(), name_);
+      const std::size_t old = size_ - head_;
+      copy_memory(ordered.data(), records_.data() + head_ * pitch, bytes(old));
+      copy_memory(ordered.data() + old * pitch, records_.data(), bytes(head_));
+      records_ = std::move(ordered);
+    }
     if (capacity * pitch > records_.size()) {
       Buffer<float> larger(capacity * pitch, records_.memory(), name_);
       copy_memory(larger.data(), records_.data(), bytes(size_));

@@ -35,9 +35,10 @@ class Replay {
   RingView ring() { return {records_.data(), capacity_, head_}; }
   void commit(std::size_t count);
 
-  /// Changes the capacity. Growing keeps the records where they lie and goes on behind them, as the
-  /// reference does (jannerm/mbpo:mbpo/algorithms/mbpo.py, where age order is lost after a wrap);
-  /// shrinking keeps the newest. Rare; waits for the device.
+  /// Changes the capacity. Growing goes on behind the records, shrinking keeps the newest; both put
+  /// them in the order of their age (the reference, jannerm/mbpo:mbpo/algorithms/mbpo.py, loses it
+  /// where a ring that has wrapped grows). Rare: takes a second buffer for the moment where records
+  /// move, and waits for the device.
   void set_capacity(std::size_t capacity);
 
   /// For checkpoints: the counters, and the valid records as one tensor [size, pitch].

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -71,7 +70,7 @@ struct StageRecord {
   double real_ratio = 0.0, updates_per_step = 0.0, rollout_length = 0.0;  // at the ends
   double share_of_fits = 0.0;                                             // of all decisions
   PpoLosses losses{};                                                     // of the last update
-  double wall_time_s = 0.0;
+  double learner_seconds = 0.0;  // wall time of the learners, one after the other
 };
 
 class AutoMbpo {
@@ -84,7 +83,7 @@ class AutoMbpo {
   bool make_baseline();
   bool train_group(int group);
   bool run_stage(int group, int stage);
-  void learn(int group, int stage, double seconds);
+  void learn(int group, int stage);
   bool evaluate();
   void compare();
   void write_stages();
@@ -144,7 +143,7 @@ Json to_json(const StageRecord& r) {
           {"entropy", r.losses.entropy},
           {"approx_kl", r.losses.approx_kl},
           {"clip_fraction", r.losses.clip_fraction},
-          {"wall_time_s", r.wall_time_s}};
+          {"learner_seconds", r.learner_seconds}};
 }
 
 StageRecord stage_from_json(const Json& j) {
@@ -161,7 +160,7 @@ StageRecord stage_from_json(const Json& j) {
           .share_of_fits = j.at("share_of_fits"),
           .losses = {j.at("policy_loss"), j.at("value_loss"), j.at("entropy"), j.at("approx_kl"),
                      j.at("clip_fraction")},
-          .wall_time_s = j.at("wall_time_s")};
+          .learner_seconds = j.at("learner_seconds")};
 }
 
 AutoMbpo::AutoMbpo(const RunOptions& options, const RunDir& dir, OpenDevice& device,
@@ -191,27 +190,27 @@ Member AutoMbpo::member(const std::string& label, const fs::path& folder, const 
   return {
       .label = label,
       .run =
-          [this, folder, config, learner_index, schedule = std::move(schedule)](
+          [this, label, folder, config, learner_index, schedule = std::move(schedule)](
               OpenDevice& device, ProgressSink& progress) {
             {
               const RunDir dir =
                   RunDir::open_folder(folder, config, options_.command, device.description());
-              Training training({.config = config,
-                                 .resume = "auto",
-                                 .learner_index = learner_index,
-                                 .to_console = false},
-                                dir, device, progress, schedule(device));
+              Training training(
+                  {.config = config,
+                   .resume = "auto",
+                   .learner_index = learner_index,
+                   .to_console = false,
+                   .on_warning =
+                       [this, label](const std::string& text) { log_.warn(label + ": " + text); }},
+                  dir, device, progress, schedule(device));
               if (training.run() != ExitCode::kDone) return;
             }
-            // it is complete: what it was made of is many times larger than what it found
-            fs::remove_all(folder / "checkpoints");
+            // all that counts of a hyper-episode is in its tables, at a small part of the size
+            if (learner_index > 0) fs::remove_all(folder / "checkpoints");
           },
       .failed =
           [this, label, folder](const std::string& error) {
-            log_.warn(fmt::format("{} failed and is left out: {} Delete {} to try it again.", label,
-                                  error, (folder / "failed.json").string()));
-            std::error_code ignored;  // an error on the way here may be the disk's
-            fs::create_directories(folder, ignored);
+            log_.warn(fmt::format("{} failed and is left out: {}", label, error));
             write_file_atomically(folder / "failed.json", Json{{"error", error}}.dump(2) + "\n");
           }};
 }
@@ -249,11 +248,15 @@ bool AutoMbpo::make_baseline() {
           options_.runs / c.name / config_hash(c) / fmt::format("seed-{}", seed);
       baseline_folders_.push_back(folder);
       if (is_done(folder)) continue;
-      missing.push_back(member(fmt::format("seed {}", seed), folder, c, 0,
-                               [](OpenDevice&) { return nullptr; }));
+      missing.push_back(
+          member(fmt::format("seed {}", seed), folder, c, 0, [](OpenDevice&) { return nullptr; }));
       // a curve that depends on which seeds happened to fail would be no baseline
       missing.back().failed = [&failure, seed](const std::string& error) {
-        failure = fmt::format("default MBPO, seed {}: {}", seed, error);
+        failure = fmt::format(
+            "default MBPO failed on seed {}: {} The other seeds are kept; or give complete runs "
+            "with "
+            "autombpo.baseline.",
+            seed, error);
       };
     }
     log_.info(fmt::format("baseline: default MBPO, {} seeds of {} epochs, {} of them to do",
@@ -285,8 +288,7 @@ bool AutoMbpo::make_baseline() {
     std::sort(baseline_folders_.begin(), baseline_folders_.end());
   }
   if (baseline_folders_.empty())
-    throw DataError(
-        fmt::format("autombpo.baseline: {} holds no run of default MBPO.", a.baseline));
+    throw DataError(fmt::format("autombpo.baseline: {} holds no run of default MBPO.", a.baseline));
 
   std::vector<Curve> curves;
   std::size_t length = 0;
@@ -317,8 +319,18 @@ bool AutoMbpo::run_stage(int group, int stage) {
     return list[std::min(static_cast<std::size_t>(stage), list.size() - 1)];
   }();
   const fs::path controller = controller_file(group, stage);
-  const Config config =
+  Config config =
       episode_config(config_, controller.stem().string(), config_.autombpo.train_epochs);
+  // groups whose turn has not come leave their hyperparameters to the config
+  const auto groups = controller_groups(config_.controller);
+  std::vector<std::string> apply;
+  for (int g = 0; g <= group; ++g)
+    for (const Head head : groups[static_cast<std::size_t>(g)]) {
+      const std::string& name = head_names()[static_cast<std::size_t>(head)];
+      const auto& chosen = config.controller.apply;
+      if (std::find(chosen.begin(), chosen.end(), name) != chosen.end()) apply.push_back(name);
+    }
+  if (!apply.empty()) config.controller.apply = apply;
   std::vector<Member> members;
   for (int i = 0; i < episodes_in(stage); ++i) {
     const int number = first_episode(group, stage) + i;
@@ -344,8 +356,8 @@ bool AutoMbpo::run_stage(int group, int stage) {
 }
 
 // Updates the controller on a stage's hyper-episodes and writes what it became.
-void AutoMbpo::learn(int group, int stage, double seconds) {
-  StageRecord record{.group = group, .stage = stage, .wall_time_s = seconds};
+void AutoMbpo::learn(int group, int stage) {
+  StageRecord record{.group = group, .stage = stage};
   std::vector<HyperTrajectory> episodes;
   double num_evaluations = 0.0, num_decisions = 0.0;
   for (int i = 0; i < episodes_in(stage); ++i) {
@@ -355,6 +367,7 @@ void AutoMbpo::learn(int group, int stage, double seconds) {
       continue;
     }
     episodes.push_back(trajectory_from_json(read_json(folder / "trajectory.json")));
+    record.learner_seconds += read_json(folder / "summary.json").at("wall_time_s").get<double>();
     const Curve returns = read_curve(folder / "metrics.csv", "eval_return_mean");
     for (std::size_t e = 0; e < returns.y.size(); ++e) {
       record.mean_return += returns.y[e];
@@ -396,17 +409,17 @@ void AutoMbpo::learn(int group, int stage, double seconds) {
   stack.save(controller_file(group, stage + 1));
   stages_.push_back(record);
   write_stages();
-  log_.info(
-      fmt::format("stage {}: {} hyper-episodes{}, return {:.1f} over the curve (default MBPO "
-                  "{:.1f}), {:.1f} at "
-                  "its end{}; at the end real ratio {:.3f}, {:.1f} updates, rollouts of {:.1f}; "
-                  "entropy {:.3f}, "
-                  "{}",
-                  stage, record.num_episodes,
-                  record.num_failed > 0 ? fmt::format(" and {} failed", record.num_failed) : "",
-                  record.mean_return, record.baseline_return, record.final_return,
-                  best ? ", the best" : "", record.real_ratio, record.updates_per_step,
-                  record.rollout_length, record.losses.entropy, duration_text(seconds)));
+  log_.info(fmt::format(
+      "stage {}: {} hyper-episodes{}, return {:.1f} over the curve (default MBPO "
+      "{:.1f}), {:.1f} at "
+      "its end{}; at the end real ratio {:.3f}, {:.1f} updates, rollouts of {:.1f}; "
+      "entropy {:.3f}, "
+      "{} of learners",
+      stage, record.num_episodes,
+      record.num_failed > 0 ? fmt::format(" and {} failed", record.num_failed) : "",
+      record.mean_return, record.baseline_return, record.final_return, best ? ", the best" : "",
+      record.real_ratio, record.updates_per_step, record.rollout_length, record.losses.entropy,
+      duration_text(record.learner_seconds)));
 }
 
 void AutoMbpo::write_stages() {
@@ -441,10 +454,8 @@ bool AutoMbpo::train_group(int group) {
       return r.group == group && r.stage == stage;
     });
     if (done) continue;
-    const auto start = std::chrono::steady_clock::now();
     if (!run_stage(group, stage)) return false;
-    learn(group, stage,
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    learn(group, stage);
   }
   return true;
 }
@@ -511,13 +522,13 @@ void AutoMbpo::compare() {
               {"to_env_steps", range.high},
               {"autombpo", ours},
               {"mbpo", theirs}};
-  std::string text = "the evaluation has no complete run";
-  if (!ours.empty()) {
-    text = fmt::format("AutoMBPO {:.1f} over {} seeds, default MBPO {:.1f} over {}", mean_of(ours),
-                       ours.size(), mean_of(theirs), theirs.size());
-    result["autombpo_mean"] = mean_of(ours);
-    result["mbpo_mean"] = mean_of(theirs);
-  }
+  if (ours.empty())
+    throw DataError(fmt::format("all runs of the evaluation failed; {} says why.",
+                                (dir_.path() / "log.txt").string()));
+  std::string text = fmt::format("AutoMBPO {:.1f} over {} seeds, default MBPO {:.1f} over {}",
+                                 mean_of(ours), ours.size(), mean_of(theirs), theirs.size());
+  result["autombpo_mean"] = mean_of(ours);
+  result["mbpo_mean"] = mean_of(theirs);
   if (ours.size() > 1 && theirs.size() > 1) {
     try {
       const WelchResult welch = welch_test("AutoMBPO", ours, "MBPO", theirs);
@@ -533,7 +544,7 @@ void AutoMbpo::compare() {
       text += fmt::format("; no test: {}", error.what());
     }
   }
-  result["hyper_episodes"] = {{"wall_time_s", seconds}, {"stage_seconds", stage_seconds}};
+  result["hyper_episodes"] = {{"learner_seconds", seconds}, {"stage_seconds", stage_seconds}};
   result["config_hash"] = config_hash(config_);
   result["seed"] = config_.seed;
   write_file_atomically(dir_.path() / "summary.json", result.dump(2) + "\n");
@@ -545,6 +556,11 @@ ExitCode AutoMbpo::run() {
     log_.info("stopped; the same command goes on from here.");
     return ExitCode::kStopped;
   };
+  if (!config_.controller.file.empty()) {
+    // before hours of work, not behind them
+    ControllerStack stack(device_.stream, config_, static_cast<std::uint32_t>(config_.seed));
+    stack.load(config_.controller.file);
+  }
   if (!make_baseline()) return stopped();
   if (config_.autombpo.scheme == "ppo")
     for (int group = 0; group < num_groups(); ++group)

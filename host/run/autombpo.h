@@ -10,7 +10,7 @@
 //   runs/<name>/<hash>/seed-<n>/
 //     controller/<group>-<stage>.safetensors, best.safetensors
 //     episodes/0007/{metrics.csv, decisions.csv, trajectory.json}   failed.json where one failed
-//     evaluation/seed-1003/...   stages.csv stages.json baseline.csv comparison.json summary.json
+//     evaluation/seed-1003/...   stages.csv stages.json baseline.csv summary.json
 //   runs/<name>-baseline/<hash>/seed-<n>/   ordinary runs of default MBPO, shared by all
 //   controllers
 #pragma once
@@ -23,8 +23,9 @@ namespace mbrl {
 /// Trains the controller, evaluates it and compares; goes on from what is there.
 ///
 /// Returns  kDone, or kStopped after a signal: every learner that ran has a checkpoint.
-/// Errors   those of the parts; DataError if all hyper-episodes of a stage failed, or if
-///          autombpo.baseline holds runs of another config.
+/// Errors   those of the parts; DataError if default MBPO diverges on a seed, if all hyper-episodes
+///          of a stage or all runs of the evaluation do, or if autombpo.baseline holds runs of
+///          another config.
 ExitCode run_autombpo(const RunOptions& options);
 
 /// Default MBPO as this config's controllers are compared with: `epochs` behind exploration.

@@ -63,7 +63,8 @@ std::size_t learner_bytes(const Config& config, const EnvSpec& env, bool on_gpu)
   // bootstrap and shuffled rows of each member
   model += real * static_cast<std::size_t>(config.model.ensemble_size) * 2 * sizeof(std::uint32_t);
   const std::size_t rollout = static_cast<std::size_t>(config.rollout.batch_size) * record * 2;
-  return real * record + static_cast<std::size_t>(imagined) * record + model + rollout;
+  // imagined records twice: while the rollout length changes they move from one buffer to another
+  return real * record + 2 * static_cast<std::size_t>(imagined) * record + model + rollout;
 }
 
 int concurrent_learners(const Config& config, const EnvSpec& env, const Device& device,
@@ -117,13 +118,15 @@ void run_population(const std::vector<Member>& members, const PopulationOptions&
         const auto sink = progress.member(members[i].label);
         try {
           members[i].run(device, *sink);
-        } catch (const std::exception& error) {
+        } catch (const DivergedError& error) {
           const std::lock_guard<std::mutex> lock(reporting);
           members[i].failed(error.what());
         }
       }
     } catch (...) {
+      // what ends one member for another reason than its own training would end the next as well
       errors[slot] = std::current_exception();
+      request_stop();
     }
   };
   {
@@ -190,7 +193,7 @@ std::string PopulationProgress::text() const {
   std::string line = fmt::format("{} {}/{}", title_, num_done_, num_members_);
   for (const Entry* e : entries_)
     line += fmt::format(
-        " | {} {}: {:.0f} %, last return {}", e->label, e->stage,
+        " | {} {} {:.0f} % {}", e->label, e->stage,
         e->state.total_steps > 0 ? 100.0 * static_cast<double>(e->state.env_steps) /
                                        static_cast<double>(e->state.total_steps)
                                  : 0.0,

@@ -20,7 +20,8 @@ namespace mbrl {
 struct Member {
   std::string label;
   std::function<void(OpenDevice&, ProgressSink&)> run;
-  /// Called with the text of an error that ended it, one member at a time; the others go on.
+  /// Called with the text where a value in its training was not finite, one member at a time; the
+  /// others go on.
   std::function<void(const std::string&)> failed;
 };
 
@@ -36,7 +37,8 @@ struct PopulationOptions {
 /// Runs all members, options.concurrent at a time, in order. After a stop signal those that run end
 /// with their checkpoints and no other starts.
 ///
-/// Errors   DeviceError if the device cannot be opened.
+/// Errors   DeviceError if the device cannot be opened. Any error of a member but DivergedError,
+///          such as a full disk or a lost device: all others stop with their checkpoints first.
 void run_population(const std::vector<Member>& members, const PopulationOptions& options,
                     const std::string& title);
 

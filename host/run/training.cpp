@@ -71,6 +71,7 @@ Hooks Training::hooks() {
       .log = [this](const std::string& text) { recorder_->log(text); },
       .warn =
           [this](const std::string& text) {
+            if (options_.on_warning) options_.on_warning(text);
             if (recorder_ != nullptr) return recorder_->warn(text);
             pending_log_.push_back("warning: " + text);
           }};

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,6 +24,7 @@ struct TrainingOptions {
   std::string resume = "auto";      // auto, never, or a checkpoint
   std::uint32_t learner_index = 0;  // of the random draws: learners of one seed differ in it
   bool to_console = true;           // the log goes to standard error as well
+  std::function<void(const std::string&)> on_warning = {};  // hears of warnings too, if given
 };
 
 class Training {

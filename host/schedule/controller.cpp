@@ -8,6 +8,7 @@
 
 #include "cuda/check.h"
 #include "host/algo/learner.h"
+#include "host/io/crc32c.h"
 #include "host/io/safetensors.h"
 #include "kernels/permutation.h"
 
@@ -193,6 +194,15 @@ std::string ControllerStack::description() const {
   return fmt::format("{}; features {}; hidden layer of {}{}", fmt::join(parts, ", then "),
                      fmt::join(config_.features, " "), config_.hidden_size,
                      config_.value_baseline ? "; with a value network" : "");
+}
+
+std::uint32_t ControllerStack::fingerprint() const {
+  std::string bytes;
+  for (const Group& g : groups_) {
+    const std::vector<float> weights = to_host(g.state.policy.value);
+    bytes.append(reinterpret_cast<const char*>(weights.data()), weights.size() * sizeof(float));
+  }
+  return crc32c(bytes);
 }
 
 void ControllerStack::save(const std::filesystem::path& file) {

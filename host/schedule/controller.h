@@ -56,6 +56,9 @@ class ControllerStack {
   PpoLosses learn(Stream& stream, int group, const std::vector<HyperTrajectory>& episodes,
                   std::uint32_t seed, int stage);
 
+  /// Checksum of all policies' weights.
+  std::uint32_t fingerprint() const;
+
   /// Writes the file under a temporary name first.
   void save(const std::filesystem::path& file);
   /// Errors   DataError saying expected and found if the file holds other heads, state or widths.

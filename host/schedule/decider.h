@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "cuda/check.h"
 #include "host/schedule/controller.h"
 
 namespace mbrl {
@@ -42,6 +43,14 @@ class ControllerDecider : public Decider {
   int num_groups() const override { return controller_.size(); }
   const std::vector<Head>& heads(int group) const override { return controller_.heads(group); }
   const std::vector<Head>& seen(int group) const override { return controller_.seen(group); }
+  /// Which controller it is: a run goes on with the one it began with.
+  nlohmann::json state() const override { return controller_.fingerprint(); }
+  void set_state(const nlohmann::json& state) override {
+    if (state != controller_.fingerprint())
+      throw DataError(
+          "the controller's file is not the one that this run began with: its weights differ. Give "
+          "that one with controller.file, or start the run over with --resume never.");
+  }
   HyperDecision decide(int group, const std::vector<float>& state, std::uint64_t draw) override {
     return controller_.decide(stream_, group, state, key_, draw,
                               group == exploring_group_ ? epsilon_ : 0.0f);

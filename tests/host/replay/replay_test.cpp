@@ -35,13 +35,13 @@ TEST(ReplayTest, KeepsTheNewest) {
   EXPECT_EQ(replay.num_written(), 6u);
 }
 
-TEST(ReplayTest, GrowingGoesOnBehindTheOldRecords) {
+TEST(ReplayTest, GrowingGoesOnBehindTheOldRecordsInTheOrderOfTheirAge) {
   for (const std::size_t reserve : {0u, 10u}) {
     Replay replay(stream, kLayout, 4, reserve, "test");
     append(replay, 0, 6);
     replay.set_capacity(6);
     append(replay, 6, 3);
-    EXPECT_EQ(contents(replay), (std::vector<float>{8, 5, 2, 3, 6, 7}));
+    EXPECT_EQ(contents(replay), (std::vector<float>{8, 3, 4, 5, 6, 7}));
   }
 }
 

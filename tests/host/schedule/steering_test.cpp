@@ -347,7 +347,9 @@ TEST(SteeringTest, ARunThatGoesOnHasEachDecisionOnce) {
     EXPECT_EQ(count, 4) << "the header and three decisions";
     EXPECT_EQ(read_curve(s.folder.path() / "decisions.csv", "env_steps").x,
               (std::vector<double>{40, 45, 50}));
-    if (decided) EXPECT_EQ(file_text(s.folder.path() / "decisions.csv"), wanted);
+    if (decided) {
+      EXPECT_EQ(file_text(s.folder.path() / "decisions.csv"), wanted);
+    }
   }
 }
 
