@@ -8,6 +8,7 @@
 #include "host/algo/ppo.h"
 #include "host/run/checkpoints.h"
 #include "host/run/model_error.h"
+#include "host/schedule/steering.h"
 #include "tests/support/gpu.h"
 #include "tests/support/temporary_directory.h"
 
@@ -139,6 +140,53 @@ TEST_F(LearnerGpuTest, ErrorsOfItsModelAreThoseOfTheSameModelOnTheCpu) {
              wanted = model_errors(streams.cpu, dynamic_cast<const Mbpo&>(*cpu), 30);
   ASSERT_EQ(got.size(), 30u);
   for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-4) << i;
+}
+
+// AutoMBPO's controller sees, decides and learns on either device
+TEST_F(LearnerGpuTest, AControllerDecidesAndLearnsAsOnTheCpu) {
+  TwinStreams streams;
+  Config config = small_config();
+  config.controller.file = "a controller";
+  config.controller.interval = 2;
+  config.controller.hidden_size = 16;
+  config.controller.batch_size = 4;
+  config.controller.updates_per_episode = 3;
+  config.rollout.interval = 2;
+  config.loop.num_env_steps = 1000;
+  std::vector<HyperTrajectory> seen[2];
+  std::vector<float> weights[2];
+  int i = 0;
+  for (Stream* stream : {&streams.cpu, &streams.gpu}) {
+    const TemporaryDirectory folder;
+    Mbpo learner(config, *stream, {}, 0);
+    Steering steering(
+        config, std::make_unique<ControllerDecider>(*stream, ControllerStack(*stream, config, 5),
+                                                    RandomKey{5, Purpose::kHyperAction, 0}));
+    steering.open(folder.path(), -1);
+    while (learner.train_steps() < 6) {
+      ASSERT_TRUE(steering.before_step(learner));
+      ASSERT_TRUE(learner.step());
+    }
+    seen[i].push_back(steering.trajectory());
+    ControllerStack controller(*stream, config, 5);
+    controller.learn(*stream, 0, {seen[0][0]}, 5, 0);
+    const auto file = folder.path() / "controller.safetensors";
+    controller.save(file);
+    ControllerStack on_cpu(streams.cpu, config, 6);
+    on_cpu.load(file);
+    for (const auto& chances : on_cpu.probabilities(streams.cpu, 0, seen[0][0].decisions[0].state))
+      for (const double chance : chances) weights[i].push_back(static_cast<float>(chance));
+    ++i;
+  }
+  const HyperTrajectory &cpu = seen[0][0], &gpu = seen[1][0];
+  ASSERT_EQ(cpu.decisions.size(), 3u);
+  ASSERT_EQ(gpu.decisions.size(), 3u);
+  for (std::size_t t = 0; t < 3; ++t) {
+    EXPECT_EQ(gpu.decisions[t].options, cpu.decisions[t].options);
+    EXPECT_LT(relative_error(gpu.decisions[t].state, cpu.decisions[t].state), 1e-2) << t;
+    EXPECT_LT(relative_error(gpu.decisions[t].log_probs, cpu.decisions[t].log_probs), 1e-2) << t;
+  }
+  EXPECT_LT(relative_error(weights[1], weights[0]), 1e-4);
 }
 
 TEST_F(LearnerGpuTest, PpoFollowsTheCpuAndGoesOnThere) {
