@@ -13,6 +13,7 @@ EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, Th
     throw ShapeError("EnvPool: " + std::to_string(num_envs) +
                      " environments; expected at least 1.");
   for (int i = 0; i < num_envs; ++i) envs_.push_back(make_env(options));
+  shares_ = std::vector<Share>(static_cast<std::size_t>(std::min(num_envs, threads.num_threads())));
   const auto n = static_cast<std::size_t>(num_envs);
   const std::size_t floats = n * static_cast<std::size_t>(spec().observation_size);
   episode_.assign(n, 0);
@@ -27,6 +28,22 @@ EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, Th
       options.max_episode_steps > 0 ? options.max_episode_steps : spec().max_episode_steps;
 }
 
+template <typename Task>
+void EnvPool::for_each(Task&& task) {
+  const int num_shares = static_cast<int>(shares_.size());
+  for (int i = 0; i < num_shares; ++i) {
+    shares_[i].next.store(size() * i / num_shares, std::memory_order_relaxed);
+    shares_[i].end = size() * (i + 1) / num_shares;
+  }
+  threads_->parallel_for(num_shares, [&](int) {
+    for (int i = 0; i < num_shares; ++i) {
+      Share& share = shares_[(ThreadPool::thread_index() + i) % num_shares];
+      for (int env; (env = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;)
+        task(env);
+    }
+  });
+}
+
 void EnvPool::start_episode(int env) {
   const auto S = static_cast<std::size_t>(spec().observation_size);
   envs_[env]->reset(seed_, (static_cast<std::uint64_t>(env) << 32) + episode_[env]++,
@@ -36,7 +53,7 @@ void EnvPool::start_episode(int env) {
 
 void EnvPool::reset(std::uint64_t episode) {
   std::fill(episode_.begin(), episode_.end(), episode);
-  threads_->parallel_for(size(), [&](int env) { start_episode(env); });
+  for_each([&](int env) { start_episode(env); });
 }
 
 void EnvPool::step_one(int env, const float* action) {
@@ -71,7 +88,7 @@ PoolStep EnvPool::step(Matrix<const float> actions, std::span<const std::uint8_t
   if (!active.empty() && active.size() != envs_.size())
     throw ShapeError("EnvPool::step: active has " + std::to_string(active.size()) +
                      " entries; expected " + std::to_string(n) + ".");
-  threads_->parallel_for(n, [&](int env) {
+  for_each([&](int env) {
     if (!active.empty() && !active[env]) {
       reward_[env] = 0.0f;
       terminated_[env] = truncated_[env] = broken_[env] = 0;

@@ -5,6 +5,7 @@
 //                                         ended)
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -48,6 +49,11 @@ class EnvPool {
   void set_state(std::span<const double> state);
 
  private:
+  /// Calls task(env) for all. Each thread takes its own share first, the same from call to call,
+  /// because a simulator's state is larger than a cache that another core would have to fill anew;
+  /// then it helps with what others have left.
+  template <typename Task>
+  void for_each(Task&& task);
   void start_episode(int env);
   void step_one(int env, const float* action);
 
@@ -59,6 +65,13 @@ class EnvPool {
   Buffer<float> observation_, next_observation_, reward_;
   Buffer<std::uint8_t> terminated_, truncated_, broken_;
   int max_episode_steps_ = 0;
+
+  /// One thread's environments, on a cache line of its own.
+  struct alignas(64) Share {
+    int end = 0;
+    std::atomic<int> next{0};
+  };
+  std::vector<Share> shares_;
 };
 
 }  // namespace mbrl

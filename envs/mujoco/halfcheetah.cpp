@@ -56,6 +56,7 @@ std::string mjcf(bool old_masses) {
   return R"(<mujoco model="halfcheetah">
   <compiler angle="radian" settotalmass="14"/>
   <option timestep="0.01"/>
+  <size njmax="100"/>
   <default>
     <joint armature="0.1" damping="0.01" stiffness="8" limited="true" solreflimit="0.02 1" solimplimit="0 0.8 0.03"/>
     <geom condim="3" contype="1" conaffinity="0" friction="0.4 0.1 0.1" solref="0.02 1" solimp="0 0.8 0.01"/>

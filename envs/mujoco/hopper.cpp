@@ -35,6 +35,7 @@ std::string mjcf(bool old_masses) {
   return R"(<mujoco model="hopper">
   <compiler angle="degree"/>
   <option timestep="0.002" integrator="RK4"/>
+  <size njmax="100"/>
   <default>
     <joint armature="1" damping="1" limited="true"/>
     <geom condim="1" contype="1" conaffinity="1" margin="0.001" solref="0.02 1" solimp="0.8 0.8 0.01"/>

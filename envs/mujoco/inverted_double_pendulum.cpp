@@ -38,6 +38,7 @@ std::string mjcf(bool old_masses) {
   };
   return R"(<mujoco model="inverted_double_pendulum">
   <option timestep="0.01" integrator="RK4" gravity="1e-5 0 -9.81"/>
+  <size njmax="20"/>
   <default>
     <joint damping="0.05"/>
     <geom contype="0" conaffinity="0"/>

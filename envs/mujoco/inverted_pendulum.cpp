@@ -26,6 +26,7 @@ std::string mjcf(bool old_masses) {
   return R"(<mujoco model="inverted_pendulum">
   <compiler angle="degree"/>
   <option timestep="0.02" integrator="RK4"/>
+  <size njmax="20"/>
   <default>
     <joint armature="0" damping="1" limited="true"/>
     <geom contype="0" conaffinity="0"/>

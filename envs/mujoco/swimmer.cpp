@@ -27,6 +27,7 @@ std::string mjcf(bool old_masses) {
   return R"(<mujoco model="swimmer">
   <compiler angle="degree"/>
   <option timestep="0.01" integrator="RK4" density="4000" viscosity="0.1"/>
+  <size njmax="20"/>
   <default>
     <joint armature="0.1"/>
     <geom contype="0" conaffinity="0"/>

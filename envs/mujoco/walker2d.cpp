@@ -47,6 +47,7 @@ std::string mjcf(bool old_masses) {
   return R"(<mujoco model="walker2d">
   <compiler angle="degree"/>
   <option timestep="0.002" integrator="RK4"/>
+  <size njmax="100"/>
   <default>
     <joint armature="0.01" damping="0.1" limited="true"/>
     <geom condim="3" contype="1" conaffinity="0" friction="0.7 0.1 0.1"/>
