@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "cuda/check.h"
+#include "host/schedule/hyper_mdp.h"
 #include "profiling/nvtx.h"
 
 namespace mbrl {
@@ -37,16 +38,23 @@ int rollout_length_at(const std::vector<float>& schedule, int epoch) {
   return static_cast<int>(share * (k1 - k0) + k0);
 }
 
+std::size_t model_replay_capacity(const Config& config, int rollout_length) {
+  const int interval =
+      config.rollout.interval > 0 ? config.rollout.interval : config.loop.model_train_interval;
+  const double per_epoch = static_cast<double>(rollout_length) * config.rollout.batch_size *
+                           config.loop.epoch_length / interval;
+  return static_cast<std::size_t>(config.rollout.retain_epochs) *
+         static_cast<std::size_t>(per_epoch);
+}
+
 Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index)
     : SacLearner(config, stream, std::move(hooks), learner_index),
       model_(config.model.ensemble_size, layout_, config.model.hidden_size,
              config.model.num_hidden_layers, stream.memory()),
       trainer_(stream, config.model, model_, seed(), learner_index),
-      imagined_(
-          stream, layout_, model_replay_capacity(rollout_length_at(config.rollout.schedule, 0)),
-          model_replay_capacity(
-              static_cast<int>(std::max(config.rollout.schedule[2], config.rollout.schedule[3]))),
-          "the model replay"),
+      imagined_(stream, layout_,
+                model_replay_capacity(config, rollout_length_at(config.rollout.schedule, 0)),
+                model_replay_capacity(config, max_rollout_length(config)), "the model replay"),
       rollout_workspace_(stream, sac_, model_, config.rollout.batch_size),
       first_metric_(static_cast<int>(metrics_.names().size())) {
   init_ensemble(model_, seed(), learner_, config.model.init_max_logvar,
@@ -148,7 +156,7 @@ void Mbpo::imagine() {
   rollout_length_ =
       values_.rollout_length.value_or(rollout_length_at(config_.rollout.schedule, epoch()));
   ++num_rollouts_;
-  imagined_.set_capacity(model_replay_capacity(rollout_length_));
+  imagined_.set_capacity(model_replay_capacity(config_, rollout_length_));
   const RolloutResult result = rollout(stream_, sac_, model_, real_.view(), imagined_.ring(),
                                        {.num_rows = config_.rollout.batch_size,
                                         .length = rollout_length_,
@@ -167,16 +175,6 @@ void Mbpo::imagine() {
                     env_steps(), num_fits_));
   metrics_.add(first_metric_ + kRolloutTerminated,
                static_cast<double>(result.num_terminated) / config_.rollout.batch_size);
-}
-
-// retain_epochs' worth of rollouts, were none to end early
-std::size_t Mbpo::model_replay_capacity(int rollout_length) const {
-  const int interval =
-      config_.rollout.interval > 0 ? config_.rollout.interval : config_.loop.model_train_interval;
-  const double per_epoch = static_cast<double>(rollout_length) * config_.rollout.batch_size *
-                           config_.loop.epoch_length / interval;
-  return static_cast<std::size_t>(config_.rollout.retain_epochs) *
-         static_cast<std::size_t>(per_epoch);
 }
 
 void Mbpo::set_metrics(Metrics& metrics) {

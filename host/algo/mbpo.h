@@ -17,6 +17,10 @@ namespace mbrl {
 /// and schedule[1], rounded down.
 int rollout_length_at(const std::vector<float>& schedule, int epoch);
 
+/// Rows of the model replay: retain_epochs' worth of rollouts of this length, were none to end
+/// early.
+std::size_t model_replay_capacity(const Config& config, int rollout_length);
+
 class Mbpo : public SacLearner {
  public:
   Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index);
@@ -56,7 +60,6 @@ class Mbpo : public SacLearner {
   bool fit_due() const;
   bool fit_model();
   void imagine();
-  std::size_t model_replay_capacity(int rollout_length) const;
 
   EnsembleState model_;
   ModelTrainer trainer_;

@@ -244,8 +244,7 @@ bool AutoMbpo::make_baseline() {
     for (int seed = 0; seed < a.num_seeds; ++seed) {
       Config c = base;
       c.seed = seed;
-      const fs::path folder =
-          options_.runs / c.name / config_hash(c) / fmt::format("seed-{}", seed);
+      const fs::path folder = RunDir::folder_of(options_.runs, c);
       baseline_folders_.push_back(folder);
       if (is_done(folder)) continue;
       missing.push_back(

@@ -15,6 +15,7 @@
 #include "cuda/check.h"
 #include "cuda/device.h"
 #include "cuda/gpu.h"
+#include "host/algo/mbpo.h"
 #include "host/run/choose_gemm.h"
 #include "host/run/signals.h"
 #include "host/schedule/hyper_mdp.h"
@@ -45,11 +46,7 @@ std::size_t learner_bytes(const Config& config, const EnvSpec& env, bool on_gpu)
   const auto real = static_cast<std::size_t>(
       on_gpu ? config.loop.replay_capacity
              : std::min(config.loop.replay_capacity, config.loop.num_env_steps));
-  const int interval =
-      config.rollout.interval > 0 ? config.rollout.interval : config.loop.model_train_interval;
-  const double imagined = static_cast<double>(max_rollout_length(config)) *
-                          config.rollout.batch_size * config.loop.epoch_length / interval *
-                          config.rollout.retain_epochs;
+  const std::size_t imagined = model_replay_capacity(config, max_rollout_length(config));
   std::vector<int> widths{env.observation_size + env.action_size};
   widths.insert(widths.end(), static_cast<std::size_t>(config.model.num_hidden_layers),
                 config.model.hidden_size);
@@ -64,7 +61,7 @@ std::size_t learner_bytes(const Config& config, const EnvSpec& env, bool on_gpu)
   model += real * static_cast<std::size_t>(config.model.ensemble_size) * 2 * sizeof(std::uint32_t);
   const std::size_t rollout = static_cast<std::size_t>(config.rollout.batch_size) * record * 2;
   // imagined records twice: while the rollout length changes they move from one buffer to another
-  return real * record + 2 * static_cast<std::size_t>(imagined) * record + model + rollout;
+  return real * record + 2 * imagined * record + model + rollout;
 }
 
 int concurrent_learners(const Config& config, const EnvSpec& env, const Device& device,

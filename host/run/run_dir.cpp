@@ -58,11 +58,13 @@ std::string command_text(const std::vector<std::string>& words) {
   return text;
 }
 
+fs::path RunDir::folder_of(const fs::path& runs_root, const Config& config) {
+  return runs_root / config.name / config_hash(config) / fmt::format("seed-{}", config.seed);
+}
+
 RunDir RunDir::open(const fs::path& runs_root, const Config& config,
                     const std::vector<std::string>& command, const std::string& device) {
-  return open_folder(
-      runs_root / config.name / config_hash(config) / fmt::format("seed-{}", config.seed), config,
-      command, device);
+  return open_folder(folder_of(runs_root, config), config, command, device);
 }
 
 RunDir RunDir::open_folder(const fs::path& folder, const Config& config,

@@ -24,6 +24,10 @@ class RunDir {
   RunDir& operator=(RunDir&&) = delete;
   ~RunDir();
 
+  /// Where open() puts the run of a config.
+  static std::filesystem::path folder_of(const std::filesystem::path& runs_root,
+                                         const Config& config);
+
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
 
