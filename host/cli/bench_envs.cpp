@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <nlohmann/json.hpp>
 
 #include "cuda/rng.h"
@@ -173,22 +174,52 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+/// Threads that each step a pool of their own and never wait for one another: as many steps as this
+/// machine's cores can do at the same time, which on a shared one is less than their number.
+class ApartWalk {
+ public:
+  ApartWalk(const EnvOptions& options, ThreadPool& threads) : threads_(&threads) {
+    for (int i = 0; i < threads.num_threads(); ++i) walks_.emplace_back(options);
+  }
+
+  double rate(double seconds) {
+    threads_->parallel_for(threads_->num_threads(),
+                           [&](int i) { walks_[i].rate = walks_[i].walk.rate(seconds); });
+    double sum = 0.0;
+    for (const One& one : walks_) sum += one.rate;
+    return sum;
+  }
+
+ private:
+  struct One {
+    explicit One(const EnvOptions& options) : walk(options, thread) {}
+    ThreadPool thread{1};
+    PoolWalk walk;
+    double rate = 0.0;
+  };
+  ThreadPool* threads_;
+  std::deque<One> walks_;
+};
+
 /// Medians over alternating slices; a ratio is one of neighbouring slices.
 struct EnvTimes {
   double step, simulator, share;  // seconds, seconds, simulator / step
   double one, all, scaling;       // env steps/s of the pool on one thread and on all; all / one
+  double apart;                   // scaling of threads that do not wait for one another
 };
 
 EnvTimes time_env(const EnvOptions& options, ThreadPool& one, ThreadPool& all, double seconds) {
-  // five walks over a slice in a round: one untimed, the simulator's, the steps', and two of pools
-  const double slice = std::min(kSlice, seconds / (5 * kRounds));
-  const int rounds = std::max(kRounds, static_cast<int>(seconds / (5 * slice)));
+  // six walks over a slice in a round: one untimed, the simulator's, the steps', and three of pools
+  const double slice = std::min(kSlice, seconds / (6 * kRounds));
+  const int rounds = std::max(kRounds, static_cast<int>(seconds / (6 * slice)));
   Walk walk(options, slice);
   PoolWalk on_one(options, one), on_all(options, all);
+  ApartWalk on_each(options, all);
   on_one.rate(slice);
   on_all.rate(slice);
+  on_each.rate(slice);
 
-  std::vector<double> step, simulator, share, one_rate, all_rate, scaling;
+  std::vector<double> step, simulator, share, one_rate, all_rate, scaling, apart;
   for (int i = 0; i < rounds; ++i) {
     walk.look_ahead();
     // every other round the other way round: what drifts favours nobody
@@ -200,11 +231,12 @@ EnvTimes time_env(const EnvOptions& options, ThreadPool& one, ThreadPool& all, d
     in_turn([&] { simulator.push_back(walk.simulate()); }, [&] { step.push_back(walk.step()); });
     in_turn([&] { one_rate.push_back(on_one.rate(slice)); },
             [&] { all_rate.push_back(on_all.rate(slice)); });
+    apart.push_back(on_each.rate(slice) / one_rate.back());
     share.push_back(simulator.back() / step.back());
     scaling.push_back(all_rate.back() / one_rate.back());
   }
-  return {median(step),     median(simulator), median(share),
-          median(one_rate), median(all_rate),  median(scaling)};
+  return {median(step),     median(simulator), median(share), median(one_rate),
+          median(all_rate), median(scaling),   median(apart)};
 }
 
 }  // namespace
@@ -228,28 +260,30 @@ Timing time_pool(const EnvOptions& options, int count, ThreadPool& threads, doub
 void bench_envs(int num_threads, double seconds, bool json) {
   ThreadPool one(1), all(num_threads);
   if (!json)
-    fmt::print("{:<26} {:<16} {:>12} {:>12} {:>7} {:>14} {:>8}\n", "environment", "simulator",
-               "steps/s", "simulator", "share", fmt::format("{} threads", num_threads), "scaling");
+    fmt::print("{:<26} {:<16} {:>12} {:>12} {:>7} {:>14} {:>8} {:>8}\n", "environment", "simulator",
+               "steps/s", "simulator", "share", fmt::format("{} threads", num_threads), "scaling",
+               "apart");
   for (const EnvSpec& spec : list_envs()) {
     EnvOptions options;
     options.name = spec.name;
     const EnvTimes t = time_env(options, one, all, seconds);
     const double rate = 1.0 / t.step, alone = t.simulator;
     if (json) {
-      nlohmann::ordered_json j{{"operation", "env step"}, {"shape", spec.name},
-                               {"device", "cpu"},         {"threads", num_threads},
-                               {"time_s", t.step},        {"rate", rate},
-                               {"unit", "env steps/s"},   {"rate_all_threads", t.all},
-                               {"scaling", t.scaling},    {"provider", spec.simulator}};
+      nlohmann::ordered_json j{
+          {"operation", "env step"},  {"shape", spec.name},        {"device", "cpu"},
+          {"threads", num_threads},   {"time_s", t.step},          {"rate", rate},
+          {"unit", "env steps/s"},    {"rate_all_threads", t.all}, {"scaling", t.scaling},
+          {"scaling_apart", t.apart}, {"provider", spec.simulator}};
       if (alone > 0.0) {
         j["floor_s"] = alone;
         j["share_of_floor"] = t.share;
       }
       fmt::print("{}\n", j.dump());
     } else {
-      fmt::print("{:<26} {:<16} {:>12.0f} {:>12} {:>7} {:>14.0f} {:>8.2f}\n", spec.name,
+      fmt::print("{:<26} {:<16} {:>12.0f} {:>12} {:>7} {:>14.0f} {:>8.2f} {:>8.2f}\n", spec.name,
                  spec.simulator, rate, alone > 0.0 ? fmt::format("{:.0f}", 1.0 / alone) : "",
-                 alone > 0.0 ? fmt::format("{:.0f} %", 100.0 * t.share) : "", t.all, t.scaling);
+                 alone > 0.0 ? fmt::format("{:.0f} %", 100.0 * t.share) : "", t.all, t.scaling,
+                 t.apart);
     }
     std::fflush(stdout);
   }
