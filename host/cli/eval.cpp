@@ -1,6 +1,9 @@
-// mbrl_gpu eval: episodes of a saved policy, or the errors of the model saved with it.
+// mbrl_gpu eval: episodes of a saved policy, or the errors of the model or the critics saved with
+// it.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "cuda/check.h"
@@ -11,6 +14,7 @@
 #include "host/run/checkpoints.h"
 #include "host/run/model_error.h"
 #include "host/run/open_device.h"
+#include "host/run/value_error.h"
 #include "host/stats/half_normal.h"
 #include "host/stats/summary.h"
 
@@ -23,6 +27,7 @@ struct Options {
   int num_episodes = 10;
   int num_threads = 0;
   int num_transitions = 10000;
+  int num_value_episodes = 10;
 };
 
 void print_episodes(Learner& learner, int num_episodes) {
@@ -87,12 +92,74 @@ void print_model_errors(Stream& stream, const Learner& learner, const Options& o
   }
 }
 
+// values over the steps of one episode
+std::string figure(const std::string& title, const EpisodeValues& episode) {
+  PlotSeries value{.name = "smaller critic", .x = {}, .y = episode.value};
+  for (std::size_t t = 0; t < episode.value.size(); ++t) value.x.push_back(static_cast<double>(t));
+  PlotSeries earned{.name = "earned from there on", .x = value.x, .y = episode.earned};
+  return svg_plot({.title = title,
+                   .x_label = "step of the episode",
+                   .y_label = "discounted return with entropy",
+                   .series = {value, earned}});
+}
+
+void print_value_errors(Stream& stream, const Learner& learner, const Options& o) {
+  const auto* sac = dynamic_cast<const SacLearner*>(&learner);
+  if (sac == nullptr)
+    throw ConfigError(
+        fmt::format("eval --value-error: {} was trained by {}, which learns no value of actions; "
+                    "expected a run of mbpo or sac.",
+                    o.run, learner.config().algorithm));
+  const std::vector<EpisodeValues> episodes = value_errors(stream, *sac, o.num_value_episodes);
+
+  // tenths of the longest episode, so that what happens before a fall stays visible
+  std::size_t longest = 0, num_terminated = 0;
+  for (const EpisodeValues& episode : episodes) {
+    longest = std::max(longest, episode.value.size());
+    num_terminated += episode.terminated;
+  }
+  if (longest == 0)
+    throw DataError("eval --value-error: the simulator broke in the first step of each episode.");
+  constexpr std::size_t kRows = 10;
+  const std::size_t steps_per_row = (longest + kRows - 1) / kRows;
+  fmt::print("\n{:>14}  {:>7}  {:>10}  {:>10}  {:>10}  {:>10}\n", "steps", "count", "value",
+             "earned", "difference", "deviation");
+  const auto print_row = [&](const std::string& name, std::size_t begin, std::size_t end) {
+    std::vector<double> value, earned, difference;
+    for (const EpisodeValues& episode : episodes)
+      for (std::size_t t = begin; t < std::min(end, episode.value.size()); ++t) {
+        value.push_back(episode.value[t]);
+        earned.push_back(episode.earned[t]);
+        difference.push_back(value.back() - earned.back());
+      }
+    const double mean = mean_of(difference), deviation = sample_std(difference);
+    fmt::print("{:>14}  {:>7}  {:>10.4g}  {:>10.4g}  {:>10.4g}  {:>10.4g}\n", name, value.size(),
+               mean_of(value), mean_of(earned), mean, deviation);
+    return std::pair(mean / std::abs(mean_of(earned)), deviation / std::abs(mean_of(earned)));
+  };
+  for (std::size_t begin = 0; begin < longest; begin += steps_per_row)
+    print_row(fmt::format("{} to {}", begin, std::min(begin + steps_per_row, longest) - 1), begin,
+              begin + steps_per_row);
+  const auto [bias, deviation] = print_row("all", 0, longest);
+  fmt::print(
+      "\n{} fresh episodes of the stochastic policy, {} of them terminated, the longest of {} "
+      "steps\n"
+      "value: the smaller critic's; earned: discounted return from there on with the policy's "
+      "entropy\nnormalised bias {:.2f} %, deviation {:.2f} %\n",
+      episodes.size(), num_terminated, longest, 100.0 * bias, 100.0 * deviation);
+  if (!o.svg.empty()) {
+    const std::string title = fmt::format("{} after {} steps, one episode",
+                                          learner.config().env.name, learner.env_steps());
+    write_file_atomically(o.svg, figure(title, episodes.front()));
+  }
+}
+
 }  // namespace
 
 void add_eval(CLI::App& program) {
   const auto o = std::make_shared<Options>();
-  CLI::App* eval =
-      program.add_subcommand("eval", "Evaluate the policy of a run or checkpoint, or its model");
+  CLI::App* eval = program.add_subcommand(
+      "eval", "Evaluate the policy of a run or checkpoint, its model or its critics");
   eval->add_option("run", o->run, "a run directory or a checkpoint folder")->required();
   eval->add_option("--episodes", o->num_episodes, "number of episodes")
       ->check(CLI::Range(1, 100000))
@@ -108,9 +175,22 @@ void add_eval(CLI::App& program) {
           ->type_name("[N]")
           ->check(CLI::Range(1, 10000000))
           ->default_str("10000");
-  eval->add_option("--svg", o->svg, "draw the histogram of these errors into this file")
-      ->needs(model_error);
-  eval->callback([o, model_error] {
+  CLI::Option* value_error =
+      eval->add_option("--value-error", o->num_value_episodes,
+                       "the critics' values beside what N fresh episodes earn, instead of episodes")
+          ->expected(0, 1)
+          ->type_name("[N]")
+          ->check(CLI::Range(1, 100000))
+          ->default_str("10")
+          ->excludes(model_error);
+  eval->add_option(
+      "--svg", o->svg,
+      "draw the histogram of the model's errors, or the values along one episode, into "
+      "this file");
+  eval->callback([o, model_error, value_error] {
+    if (!o->svg.empty() && model_error->count() + value_error->count() == 0)
+      throw ConfigError(
+          "eval --svg: there is nothing to draw; add --model-error or --value-error.");
     const std::filesystem::path path = find_checkpoint(o->run);
     const Config config = checkpoint_config(path);
     ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
@@ -123,6 +203,8 @@ void add_eval(CLI::App& program) {
     fmt::print("checkpoint {}\nenvironment {}\n", path.string(), config.env.name);
     if (model_error->count() > 0) {
       print_model_errors(device.stream, *learner, *o);
+    } else if (value_error->count() > 0) {
+      print_value_errors(device.stream, *learner, *o);
     } else {
       print_episodes(*learner, o->num_episodes);
     }

@@ -41,7 +41,14 @@ nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learn
                     config_hash(config) + ": " + differences +
                     ". Run with the saved values, or start anew with --resume never.");
   }
-  learner.set_state(reader.state().at("learner"));
+  try {
+    learner.set_state(reader.state().at("learner"));
+  } catch (const nlohmann::json::exception& error) {
+    throw DataError("checkpoint " + path.string() +
+                    " was written by another version of this program, whose state differs (" +
+                    error.what() +
+                    "). Go on with that version, or start anew with --resume never.");
+  }
   reader.read_weights(learner.weight_tensors());
   reader.read_replay(learner.replay_tensors());
   learner.finish_loading();

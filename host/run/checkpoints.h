@@ -16,10 +16,10 @@ void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
 
 /// Puts the learner into the state of a checkpoint and returns the run's own part.
 ///
-/// Errors   DataError if files are damaged, or if the checkpoint belongs to another config: the
-/// keys that
-///          differ are listed. Keys that cannot change results (name, checkpoint.*) may differ, and
-///          so may loop.num_env_steps: a run can be made longer.
+/// Errors   DataError if files are damaged, were written by another version of the program, or
+///          belong to another config: the keys that differ are listed. Keys that cannot change
+///          results (name, checkpoint.*) may differ, and so may loop.num_env_steps: a run can be
+///          made longer.
 nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,
                                const Config& config);
 

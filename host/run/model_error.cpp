@@ -6,27 +6,22 @@
 #include "cuda/check.h"
 #include "envs/pool.h"
 #include "host/model/predict.h"
+#include "host/run/fresh.h"
 #include "kernels/policy.h"
 
 namespace mbrl {
 namespace {
 
 constexpr int kNumEnvs = 10;
-// beyond every step and episode that training or evaluation counts to
-constexpr std::uint64_t kFreshStep = std::uint64_t{1} << 48, kFreshEpisode = std::uint64_t{1} << 31;
-
-std::uint32_t seed_of(const Learner& learner) {
-  return static_cast<std::uint32_t>(learner.config().seed);
-}
 
 }  // namespace
 
 std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int count) {
-  EnvPool envs(learner.config().env, kNumEnvs, seed_of(learner), stream.pool());
+  EnvPool envs(learner.config().env, kNumEnvs, fresh_seed(learner), stream.pool());
   PolicyWorkspace workspace(stream, learner.policy(), kNumEnvs);
   const TransitionLayout layout{envs.spec().observation_size, envs.spec().action_size};
   const int S = layout.observation_size, A = layout.action_size;
-  const RandomKey noise{seed_of(learner), Purpose::kActionNoise, 0};
+  const RandomKey noise{fresh_seed(learner), Purpose::kActionNoise, 0};
   std::vector<float> actions(static_cast<std::size_t>(kNumEnvs) * A);
   const Matrix<float> action(actions.data(), kNumEnvs, A);
   const auto pitch = static_cast<std::size_t>(layout.pitch());
@@ -62,7 +57,7 @@ std::vector<double> model_errors(Stream& stream, const Mbpo& learner, int count)
         "train on past loop.num_exploration_steps.");
   const std::vector<float> records = collect_fresh(stream, learner, count);
   const TransitionsView view{records.data(), model.data, static_cast<std::size_t>(count)};
-  const RandomKey choice{seed_of(learner), Purpose::kMemberChoice, 0};
+  const RandomKey choice{fresh_seed(learner), Purpose::kMemberChoice, 0};
   const std::vector<float> predicted =
       predict_next_observations(stream, model, view, choice, kFreshStep);
 

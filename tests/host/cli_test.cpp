@@ -337,7 +337,34 @@ TEST_F(CliTest, EvalPrintsAndDrawsTheErrorsOfTheModel) {
   EXPECT_THAT(read((folder_.path() / "error.svg").string()), HasSubstr("half-normal, sigma "));
   EXPECT_THAT(run("eval runs/tiny --device cpu --model-error").output,
               HasSubstr("\n10000 fresh transitions, "));
-  EXPECT_EQ(run("eval runs/tiny --svg error.svg").exit_code, 2) << "--svg needs --model-error";
+  EXPECT_EQ(run("eval runs/tiny --svg error.svg").error,
+            "eval --svg: there is nothing to draw; add --model-error or --value-error.\n");
+}
+
+TEST_F(CliTest, EvalPrintsAndDrawsTheValuesOfTheCritics) {
+  ASSERT_EQ(run(kTinyRun).exit_code, 0);
+  const Outcome outcome = run("eval runs/tiny --device cpu --value-error 3 --svg value.svg");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(outcome.output,
+              HasSubstr("\n3 fresh episodes of the stochastic policy, 0 of them terminated, the "
+                        "longest of 200 steps\n"));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("\n +180 to 199 +60 "));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("normalised bias -?[0-9.]+ %, deviation "));
+  EXPECT_THAT(read((folder_.path() / "value.svg").string()),
+              HasSubstr(">earned from there on</text>"));
+  EXPECT_EQ(run("eval runs/tiny --value-error --model-error").exit_code, 2);
+}
+
+TEST_F(CliTest, EvalOfARunWithoutCriticsHasNoValueErrors) {
+  ASSERT_EQ(run("run ppo_hopper name=tiny env.name=pendulum --device cpu --threads 1 "
+                "loop.num_env_steps=2048")
+                .exit_code,
+            0);
+  const Outcome outcome = run("eval runs/tiny --device cpu --value-error");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.error,
+            "eval --value-error: runs/tiny was trained by ppo, which learns no value of actions; "
+            "expected a run of mbpo or sac.\n");
 }
 
 TEST_F(CliTest, EvalOfARunWithoutAModelHasNoModelErrors) {

@@ -10,6 +10,8 @@
 #include "cuda/stream.h"
 #include "host/algo/learner.h"
 #include "host/config/config.h"
+#include "host/config/print.h"
+#include "host/io/checkpoint.h"
 #include "host/run/checkpoints.h"
 #include "tests/support/temporary_directory.h"
 
@@ -198,6 +200,30 @@ TEST(ForeignCheckpointTest, NamesTheKeysThatDiffer) {
     FAIL() << "a checkpoint of another config must be refused";
   } catch (const DataError& error) {
     EXPECT_NE(std::string(error.what()).find("sac.tau differs (0.005 -> 0.01)"), std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(ForeignCheckpointTest, AStateOfAnotherVersionIsNamedAsSuch) {
+  const Config config = small_config("mbpo");
+  const TemporaryDirectory folder;
+  Session session(config);
+  auto state = session.learner->state();
+  state.erase("env_steps");
+  write_checkpoint(folder.path(), 20,
+                   {{},
+                    {},
+                    {{"config", nlohmann::json(config_to_json(config))},
+                     {"config_hash", config_hash(config)},
+                     {"run", {}},
+                     {"learner", state}}},
+                   1);
+  try {
+    load_checkpoint(find_checkpoint(folder.path()), *session.learner, config);
+    FAIL() << "a state without its counters must be refused";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("was written by another version of this program"),
+              std::string::npos)
         << error.what();
   }
 }

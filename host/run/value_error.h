@@ -1,0 +1,33 @@
+// How far the critics' values are from what the policy earns (Chen et al. 2021, arXiv:2101.05982,
+// section 3).
+#pragma once
+
+#include <vector>
+
+#include "cuda/stream.h"
+#include "host/algo/sac_learner.h"
+
+namespace mbrl {
+
+/// One episode of the stochastic policy: at each step what the critics say of the action taken, and
+/// what came of it. Both include the entropy that soft values do:
+///
+///   value[t]  = min(Q1, Q2)(s_t, a_t)
+///   earned[t] = r_t + discount (earned[t + 1] - alpha ln pi(a_{t+1} | s_{t+1}))
+///
+/// Nothing is earned after the end of an episode that terminated; behind one that its time limit
+/// cut, or an unstable simulator, stands the critics' own value.
+struct EpisodeValues {
+  std::vector<double> value, earned;  // reward units
+  bool terminated = false;
+};
+
+/// `num_episodes` fresh episodes, whose start states and action noise neither training nor
+/// evaluation has.
+///
+/// Cost     an evaluation of as many episodes; policy and critics run on the host in fp32. The
+///          learner stays as it is. Deterministic.
+std::vector<EpisodeValues> value_errors(Stream& stream, const SacLearner& learner,
+                                        int num_episodes);
+
+}  // namespace mbrl
