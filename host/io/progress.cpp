@@ -1,8 +1,6 @@
 #include "host/io/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <cmath>
 
@@ -14,12 +12,10 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
-Progress::Progress(double plain_interval_s)
-    : Progress(STDERR_FILENO, isatty(STDERR_FILENO) != 0,
-               isatty(STDERR_FILENO) != 0 ? 0.1 : plain_interval_s) {}
+Progress::Progress(double plain_interval_s) : line_(0.1, plain_interval_s) {}
 
 Progress::Progress(int file_descriptor, bool terminal, double interval_s)
-    : fd_(file_descriptor), terminal_(terminal), interval_(interval_s) {}
+    : line_(file_descriptor, terminal, interval_s) {}
 
 void Progress::set_stage(std::string_view stage) {
   if (stage_ != stage) stage_ = stage;
@@ -57,36 +53,15 @@ std::string Progress::text() const {
 }
 
 void Progress::show(bool now) {
-  if (!started_ || finished_) return;
-  const auto time = Clock::now();
-  if (!now && std::chrono::duration<double>(time - shown_).count() < interval_) return;
-  shown_ = time;
-  std::string line = text();
-  if (terminal_) {
-    winsize size{};
-    if (ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && line.size() >= size.ws_col)
-      line.resize(size.ws_col - 1u);
-    line = "\r" + line + "\033[K";
-    line_shown_ = true;
-  } else {
-    line += "\n";
-  }
-  // a reader that went away must not end the run
-  [[maybe_unused]] const ssize_t written = ::write(fd_, line.data(), line.size());
+  if (started_ && !finished_ && (now || line_.is_due())) line_.show(text());
 }
 
-void Progress::clear() {
-  if (!line_shown_) return;
-  line_shown_ = false;
-  [[maybe_unused]] const ssize_t written = ::write(fd_, "\r\033[K", 4);
-}
+void Progress::clear() { line_.clear(); }
 
 void Progress::finish() {
   show(true);
   finished_ = true;
-  if (line_shown_) [[maybe_unused]]
-    const ssize_t written = ::write(fd_, "\n", 1);
-  line_shown_ = false;
+  line_.keep();
 }
 
 }  // namespace mbrl

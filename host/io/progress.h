@@ -4,15 +4,18 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <string>
 #include <string_view>
+
+#include "host/io/status_line.h"
 
 namespace mbrl {
 
 struct ProgressState {
   std::int64_t env_steps = 0, total_steps = 0;
   std::int64_t updates = 0;
-  double last_return = 0.0;
+  double last_return = std::numeric_limits<double>::quiet_NaN();  // none yet
 };
 
 /// Who wants to know how a run goes. Does nothing by itself.
@@ -28,10 +31,9 @@ class ProgressSink {
   virtual void finish() {}
 };
 
-/// Writes to standard error: on a terminal one line, rewritten at most ten times a second and cut
-/// to its width; elsewhere whole lines, at most one every `plain_interval_s`. Rates and the time
-/// left follow the last two minutes, because exploration is faster than training. Cheap enough for
-/// every step.
+/// A status line on standard error, rewritten at most ten times a second on a terminal; elsewhere
+/// one every `plain_interval_s`. Rates and the time left follow the last two minutes, because
+/// exploration is faster than training. Cheap enough for every step.
 class Progress : public ProgressSink {
  public:
   explicit Progress(double plain_interval_s = 30.0);
@@ -60,14 +62,11 @@ class Progress : public ProgressSink {
   void show(bool now);
   std::string text() const;
 
-  int fd_;
-  bool terminal_;
-  double interval_;
+  StatusLine line_;
   std::string stage_;
   ProgressState state_;
   std::deque<Sample> samples_;  // one a second, oldest first
-  bool started_ = false, line_shown_ = false, finished_ = false;
-  Clock::time_point shown_ = Clock::now();
+  bool started_ = false, finished_ = false;
 };
 
 /// "1:02:03", "4:05".

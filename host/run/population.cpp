@@ -1,8 +1,6 @@
 #include "host/run/population.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -25,6 +23,7 @@ namespace mbrl {
 namespace {
 
 constexpr int kLearnersPerGpu = 10;
+constexpr std::size_t kMembersShown = 2;  // what 80 columns hold
 
 // what the kernel would give out without swapping
 std::size_t available_host_memory() {
@@ -166,21 +165,15 @@ class PopulationProgress::Sink : public ProgressSink {
 };
 
 PopulationProgress::PopulationProgress(std::string title, int num_members)
-    : PopulationProgress(std::move(title), num_members, STDERR_FILENO, isatty(STDERR_FILENO) != 0,
-                         isatty(STDERR_FILENO) != 0 ? 0.2 : 30.0) {}
+    : title_(std::move(title)), num_members_(num_members), line_(0.2, 30.0) {}
 
 PopulationProgress::PopulationProgress(std::string title, int num_members, int file_descriptor,
                                        bool terminal, double interval_s)
     : title_(std::move(title)),
       num_members_(num_members),
-      fd_(file_descriptor),
-      terminal_(terminal),
-      interval_(interval_s) {}
+      line_(file_descriptor, terminal, interval_s) {}
 
-PopulationProgress::~PopulationProgress() {
-  if (terminal_) [[maybe_unused]]
-    const ssize_t written = ::write(fd_, "\r\033[K", 4);
-}
+PopulationProgress::~PopulationProgress() { line_.clear(); }
 
 std::unique_ptr<ProgressSink> PopulationProgress::member(const std::string& label) {
   return std::make_unique<Sink>(*this, label);
@@ -188,32 +181,34 @@ std::unique_ptr<ProgressSink> PopulationProgress::member(const std::string& labe
 
 std::string PopulationProgress::text() const {
   std::string line = fmt::format("{} {}/{}", title_, num_done_, num_members_);
-  for (const Entry* e : entries_)
-    line += fmt::format(
-        " | {} {} {:.0f} % {}", e->label, e->stage,
-        e->state.total_steps > 0 ? 100.0 * static_cast<double>(e->state.env_steps) /
-                                       static_cast<double>(e->state.total_steps)
-                                 : 0.0,
-        std::isnan(e->state.last_return) ? "-" : fmt::format("{:.1f}", e->state.last_return));
+  const auto percent = [](const ProgressState& state) {
+    return state.total_steps > 0 ? 100.0 * static_cast<double>(state.env_steps) /
+                                       static_cast<double>(state.total_steps)
+                                 : 0.0;
+  };
+  if (entries_.size() <= kMembersShown) {
+    for (const Entry* e : entries_)
+      line += fmt::format(
+          " | {} {} {:.0f} % {}", e->label, e->stage, percent(e->state),
+          std::isnan(e->state.last_return) ? "-" : fmt::format("{:.1f}", e->state.last_return));
+    return line;
+  }
+  double first = HUGE_VAL, last = 0.0, worst = HUGE_VAL, best = -HUGE_VAL;
+  for (const Entry* e : entries_) {
+    first = std::min(first, percent(e->state));
+    last = std::max(last, percent(e->state));
+    // no episode has ended yet: NaN, which these leave out
+    worst = std::fmin(worst, e->state.last_return);
+    best = std::fmax(best, e->state.last_return);
+  }
+  line += fmt::format(" | {} run at {:.0f} to {:.0f} %", entries_.size(), first, last);
+  if (worst <= best) line += fmt::format(", returns {:.1f} to {:.1f}", worst, best);
   return line;
 }
 
 // with the lock held
 void PopulationProgress::show(bool now) {
-  const auto time = std::chrono::steady_clock::now();
-  const double since = std::chrono::duration<double>(time - shown_).count();
-  if (since < interval_ && !(now && terminal_)) return;
-  shown_ = time;
-  std::string line = text();
-  if (terminal_) {
-    winsize size{};
-    if (ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && line.size() >= size.ws_col)
-      line.resize(size.ws_col - 1u);
-    line = "\r" + line + "\033[K";
-  } else {
-    line += "\n";
-  }
-  [[maybe_unused]] const ssize_t written = ::write(fd_, line.data(), line.size());
+  if (line_.is_due() || (now && line_.on_terminal())) line_.show(text());
 }
 
 }  // namespace mbrl

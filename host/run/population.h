@@ -52,7 +52,8 @@ int concurrent_learners(const Config& config, const EnvSpec& env, const Device& 
 /// About how much memory an MBPO learner takes on the device at its largest.
 std::size_t learner_bytes(const Config& config, const EnvSpec& env, bool on_gpu);
 
-/// One line for all members that run: on a terminal rewritten in place, elsewhere every 30 s.
+/// One status line for all members that run: each of them, or what they span where there are more
+/// than two. Elsewhere than on a terminal every 30 s.
 class PopulationProgress {
  public:
   PopulationProgress(std::string title, int num_members);
@@ -76,12 +77,9 @@ class PopulationProgress {
 
   std::string title_;
   int num_members_, num_done_ = 0;
-  int fd_;
-  bool terminal_;
-  double interval_;
+  StatusLine line_;
   mutable std::mutex mutex_;
   std::vector<Entry*> entries_;  // of running members, in the order of their start
-  std::chrono::steady_clock::time_point shown_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace mbrl

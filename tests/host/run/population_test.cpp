@@ -223,8 +223,12 @@ TEST(PopulationProgressTest, ShowsWhatRunsAndHowManyAreDone) {
     second->update({.env_steps = 30, .total_steps = 120, .updates = 5, .last_return = -12.34});
     first->update({.env_steps = 0, .total_steps = 120, .updates = 0, .last_return = std::nan("")});
     EXPECT_EQ(progress.text(), "stage 2 0/3 | episode 7 explore 0 % - | episode 8 sac 25 % -12.3");
+    {
+      const auto third = progress.member("episode 9");
+      EXPECT_EQ(progress.text(), "stage 2 0/3 | 3 run at 0 to 25 %, returns -12.3 to -12.3");
+    }
     second.reset();
-    EXPECT_EQ(progress.text(), "stage 2 1/3 | episode 7 explore 0 % -");
+    EXPECT_EQ(progress.text(), "stage 2 2/3 | episode 7 explore 0 % -");
   }
   close(fds[1]);
   std::string written;
@@ -232,7 +236,7 @@ TEST(PopulationProgressTest, ShowsWhatRunsAndHowManyAreDone) {
   for (ssize_t n = 0; (n = read(fds[0], buffer, sizeof(buffer))) > 0;)
     written.append(buffer, static_cast<std::size_t>(n));
   close(fds[0]);
-  EXPECT_THAT(written, testing::HasSubstr("stage 2 1/3 | episode 7 explore 0 % -\n"));
+  EXPECT_THAT(written, testing::HasSubstr("stage 2 2/3 | episode 7 explore 0 % -\n"));
   EXPECT_THAT(written, testing::Not(testing::HasSubstr("\r"))) << "no terminal";
 }
 

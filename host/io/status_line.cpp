@@ -1,0 +1,40 @@
+#include "host/io/status_line.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace mbrl {
+
+StatusLine::StatusLine(double terminal_interval_s, double plain_interval_s)
+    : StatusLine(STDERR_FILENO, isatty(STDERR_FILENO) != 0,
+                 isatty(STDERR_FILENO) != 0 ? terminal_interval_s : plain_interval_s) {}
+
+bool StatusLine::is_due() const {
+  return std::chrono::duration<double>(Clock::now() - shown_).count() >= interval_;
+}
+
+void StatusLine::show(std::string text) {
+  shown_ = Clock::now();
+  if (!terminal_) return write(text + "\n");
+  winsize size{};
+  if (ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && text.size() >= size.ws_col)
+    text.resize(size.ws_col - 1u);
+  write("\r" + text + "\033[K");
+  visible_ = true;
+}
+
+void StatusLine::clear() {
+  if (visible_) write("\r\033[K");
+  visible_ = false;
+}
+
+void StatusLine::keep() {
+  if (visible_) write("\n");
+  visible_ = false;
+}
+
+void StatusLine::write(const std::string& text) {
+  [[maybe_unused]] const ssize_t written = ::write(fd_, text.data(), text.size());
+}
+
+}  // namespace mbrl

@@ -1,0 +1,40 @@
+// One line that says how things stand.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace mbrl {
+
+/// On a terminal one line, rewritten in place and cut to the width; elsewhere whole lines. A reader
+/// that went away ends nothing.
+class StatusLine {
+ public:
+  StatusLine(int file_descriptor, bool terminal, double interval_s)
+      : fd_(file_descriptor), terminal_(terminal), interval_(interval_s) {}
+  /// Standard error; `terminal_interval_s` holds if that is a terminal.
+  StatusLine(double terminal_interval_s, double plain_interval_s);
+
+  bool on_terminal() const { return terminal_; }
+
+  /// Whether the interval since the last line has passed: making its text may cost something.
+  bool is_due() const;
+  void show(std::string text);
+
+  /// Removes the line from the terminal, so that something else can be printed.
+  void clear();
+  /// Leaves it there and goes on below.
+  void keep();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void write(const std::string& text);
+
+  int fd_;
+  bool terminal_;
+  double interval_;
+  bool visible_ = false;  // on the terminal, at the cursor
+  Clock::time_point shown_ = Clock::now();
+};
+
+}  // namespace mbrl
