@@ -126,41 +126,38 @@ class AutoMbpo {
   std::vector<StageRecord> stages_;
 };
 
-Json to_json(const StageRecord& r) {
-  return {{"group", r.group},
-          {"stage", r.stage},
-          {"num_episodes", r.num_episodes},
-          {"num_failed", r.num_failed},
-          {"mean_return", r.mean_return},
-          {"final_return", r.final_return},
-          {"baseline_return", r.baseline_return},
-          {"real_ratio", r.real_ratio},
-          {"updates_per_step", r.updates_per_step},
-          {"rollout_length", r.rollout_length},
-          {"share_of_fits", r.share_of_fits},
-          {"policy_loss", r.losses.policy_loss},
-          {"value_loss", r.losses.value_loss},
-          {"entropy", r.losses.entropy},
-          {"approx_kl", r.losses.approx_kl},
-          {"clip_fraction", r.losses.clip_fraction},
-          {"learner_seconds", r.learner_seconds}};
+/// Each entry of a record once, in the order of the table's columns.
+template <typename Record, typename Visit>
+void for_each_entry(Record& r, Visit&& visit) {
+  visit("group", r.group);
+  visit("stage", r.stage);
+  visit("num_episodes", r.num_episodes);
+  visit("num_failed", r.num_failed);
+  visit("mean_return", r.mean_return);
+  visit("final_return", r.final_return);
+  visit("baseline_return", r.baseline_return);
+  visit("real_ratio", r.real_ratio);
+  visit("updates_per_step", r.updates_per_step);
+  visit("rollout_length", r.rollout_length);
+  visit("share_of_fits", r.share_of_fits);
+  visit("policy_loss", r.losses.policy_loss);
+  visit("value_loss", r.losses.value_loss);
+  visit("entropy", r.losses.entropy);
+  visit("approx_kl", r.losses.approx_kl);
+  visit("clip_fraction", r.losses.clip_fraction);
+  visit("learner_seconds", r.learner_seconds);
 }
 
-StageRecord stage_from_json(const Json& j) {
-  return {.group = j.at("group"),
-          .stage = j.at("stage"),
-          .num_episodes = j.at("num_episodes"),
-          .num_failed = j.at("num_failed"),
-          .mean_return = j.at("mean_return"),
-          .final_return = j.at("final_return"),
-          .baseline_return = j.at("baseline_return"),
-          .real_ratio = j.at("real_ratio"),
-          .updates_per_step = j.at("updates_per_step"),
-          .rollout_length = j.at("rollout_length"),
-          .share_of_fits = j.at("share_of_fits"),
-          .losses = {j.at("policy_loss"), j.at("value_loss"), j.at("entropy"), j.at("approx_kl"),
-                     j.at("clip_fraction")},
-          .learner_seconds = j.at("learner_seconds")};
+Json to_json(const StageRecord& record) {
+  Json json;
+  for_each_entry(record, [&](const char* name, const auto& value) { json[name] = value; });
+  return json;
+}
+
+StageRecord stage_from_json(const Json& json) {
+  StageRecord record;
+  for_each_entry(record, [&](const char* name, auto& value) { json.at(name).get_to(value); });
+  return record;
 }
 
 AutoMbpo::AutoMbpo(const RunOptions& options, const RunDir& dir, OpenDevice& device,
@@ -325,7 +322,7 @@ bool AutoMbpo::run_stage(int group, int stage) {
   std::vector<std::string> apply;
   for (int g = 0; g <= group; ++g)
     for (const Head head : groups[static_cast<std::size_t>(g)]) {
-      const std::string& name = head_names()[static_cast<std::size_t>(head)];
+      const std::string& name = head_name(head);
       const auto& chosen = config.controller.apply;
       if (std::find(chosen.begin(), chosen.end(), name) != chosen.end()) apply.push_back(name);
     }

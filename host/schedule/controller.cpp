@@ -187,7 +187,7 @@ std::string ControllerStack::description() const {
   std::vector<std::string> parts;
   for (const Group& g : groups_) {
     std::vector<std::string> names;
-    for (const Head head : g.heads) names.push_back(head_names()[static_cast<std::size_t>(head)]);
+    for (const Head head : g.heads) names.push_back(head_name(head));
     parts.push_back(fmt::format("{} from {} inputs", fmt::join(names, " and "),
                                 g.state.shape.observation_size));
   }

@@ -21,6 +21,8 @@ const std::vector<std::string>& head_names() {
   return names;
 }
 
+const std::string& head_name(Head head) { return head_names()[static_cast<std::size_t>(head)]; }
+
 Head head_of(const std::string& name) {
   const auto& names = head_names();
   return static_cast<Head>(std::find(names.begin(), names.end(), name) - names.begin());
@@ -122,8 +124,7 @@ std::vector<std::vector<Head>> controller_groups(const ControllerConfig& config)
   for (const auto& heads : all) {
     std::vector<Head> present;
     for (const Head head : heads)
-      if (contains(config.heads, head_names()[static_cast<std::size_t>(head)]))
-        present.push_back(head);
+      if (contains(config.heads, head_name(head))) present.push_back(head);
     if (!present.empty()) groups.push_back(present);
   }
   return groups;

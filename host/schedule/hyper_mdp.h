@@ -17,6 +17,7 @@ enum class Head {
   kRolloutLength,  // k - 1, k, k + 1
 };
 const std::vector<std::string>& head_names();
+const std::string& head_name(Head head);
 Head head_of(const std::string& name);
 int num_options(Head head);
 

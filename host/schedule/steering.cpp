@@ -17,8 +17,7 @@ Steering::Steering(const Config& config, std::unique_ptr<Decider> decider,
 
 bool Steering::is_applied(Head head) const {
   const auto& names = config_.controller.apply;
-  return std::find(names.begin(), names.end(), head_names()[static_cast<std::size_t>(head)]) !=
-         names.end();
+  return std::find(names.begin(), names.end(), head_name(head)) != names.end();
 }
 
 void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env_steps) {
@@ -29,7 +28,7 @@ void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env
                                    "updates_per_step", "rollout_length"};
   for (int g = 0; g < decider_->num_groups(); ++g)
     for (const Head head : decider_->heads(g)) {
-      const std::string& name = head_names()[static_cast<std::size_t>(head)];
+      const std::string& name = head_name(head);
       columns.push_back("option_" + name);
       columns.push_back("log_prob_" + name);
     }
