@@ -13,6 +13,7 @@
 #include "kernels/rollout.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
+#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
@@ -25,23 +26,6 @@ class EmulatedRuntimeTest : public GpuTest {
     emulator::fail_after(-1);
   }
 };
-
-Config small_config() {
-  Config c;
-  c.env.name = "cartpole";
-  c.model.ensemble_size = 2;
-  c.model.num_elites = 1;
-  c.model.hidden_size = 8;
-  c.model.num_hidden_layers = 1;
-  c.model.weight_decay = {0, 0};
-  c.model.max_epochs = 1;
-  c.rollout.batch_size = 50;
-  c.sac.hidden_sizes = {8};
-  c.sac.batch_size = 32;
-  c.loop.num_exploration_steps = 50;
-  c.loop.min_replay_size = 10;
-  return c;
-}
 
 /// A policy, a replay of five rows and batches of 16 on the GPU.
 struct SmallSac {
@@ -73,7 +57,7 @@ TEST_F(EmulatedRuntimeTest, OutOfMemoryNamesTheBufferItsSizeAndTheWayOut) {
   emulator::set_device_memory(std::size_t{32} << 20);
   TwinStreams streams;
   const std::string text =
-      error_text<DeviceError>([&] { make_learner(small_config(), streams.gpu, {}); });
+      error_text<DeviceError>([&] { make_learner(tiny_config("cartpole"), streams.gpu, {}); });
   // 1,000,000 transitions of 16 floats
   EXPECT_THAT(text, testing::StartsWith("61.0 MiB of device memory for the real replay could not "
                                         "be had on cuda:0: "));
@@ -82,7 +66,7 @@ TEST_F(EmulatedRuntimeTest, OutOfMemoryNamesTheBufferItsSizeAndTheWayOut) {
 
 TEST_F(EmulatedRuntimeTest, AFaultInTheMiddleOfARunIsADeviceError) {
   TwinStreams streams;
-  const auto learner = make_learner(small_config(), streams.gpu, {});
+  const auto learner = make_learner(tiny_config("cartpole"), streams.gpu, {});
   while (learner->exploring()) learner->step();
   emulator::fail_after(40);
   const std::string text = error_text<DeviceError>([&] {

@@ -10,6 +10,7 @@
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
@@ -17,15 +18,8 @@ namespace {
 class ChooseGemmGpuTest : public GpuTest {
  protected:
   ChooseGemmGpuTest() {
-    config_.env.name = "pendulum";
-    config_.sac.hidden_sizes = {8};
     config_.sac.batch_size = 8;
     config_.sac.updates_per_step = 1;
-    config_.model.ensemble_size = 2;
-    config_.model.num_elites = 1;
-    config_.model.hidden_size = 8;
-    config_.model.num_hidden_layers = 1;
-    config_.model.weight_decay = {0.0f, 0.0f};
     config_.model.batch_size = 4;
   }
 
@@ -37,7 +31,7 @@ class ChooseGemmGpuTest : public GpuTest {
   ThreadPool pool_{1};
   TemporaryDirectory directory_;
   std::filesystem::path cache_ = directory_.path() / "deep" / "gemm.json";
-  Config config_;
+  Config config_ = tiny_config("pendulum");
 };
 
 TEST_F(ChooseGemmGpuTest, ANameIsTaken) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "host/algo/sac.h"
+#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
@@ -45,22 +46,10 @@ TEST(MetricsTest, AddAveragesSetKeepsTheLatest) {
 }
 
 Config small_config() {
-  Config c;
-  c.env.name = "inverted_pendulum";
-  c.model.ensemble_size = 2;
-  c.model.num_elites = 1;
-  c.model.hidden_size = 8;
-  c.model.num_hidden_layers = 1;
-  c.model.weight_decay = {0, 0};
-  c.model.max_epochs = 1;
-  c.rollout.batch_size = 50;
+  Config c = tiny_config("inverted_pendulum");
   c.rollout.schedule = {0, 2, 1, 3};
-  c.sac.hidden_sizes = {8};
-  c.sac.batch_size = 32;
   c.sac.updates_per_step = 3;
   c.loop.epoch_length = 20;
-  c.loop.num_exploration_steps = 50;
-  c.loop.min_replay_size = 10;
   c.loop.model_train_interval = 10;
   return c;
 }

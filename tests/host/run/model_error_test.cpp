@@ -8,26 +8,16 @@
 #include <string>
 
 #include "cuda/check.h"
+#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
 
 Config small_config() {
-  Config c;
-  c.env.name = "pendulum";
+  Config c = tiny_config("pendulum");
   c.env.max_episode_steps = 7;
-  c.model.ensemble_size = 2;
-  c.model.num_elites = 1;
-  c.model.hidden_size = 8;
-  c.model.num_hidden_layers = 1;
-  c.model.weight_decay = {0, 0};
-  c.model.max_epochs = 1;
-  c.rollout.batch_size = 50;
-  c.sac.hidden_sizes = {8};
-  c.sac.batch_size = 32;
   c.sac.updates_per_step = 1;
   c.loop.num_exploration_steps = 30;
-  c.loop.min_replay_size = 10;
   return c;
 }
 

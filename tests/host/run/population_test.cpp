@@ -16,25 +16,17 @@
 #include "kernels/transition.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
 
 Config small_config() {
-  Config c;
-  c.env.name = "pendulum";
-  c.model.ensemble_size = 2;
-  c.model.num_elites = 1;
-  c.model.hidden_size = 8;
-  c.model.num_hidden_layers = 1;
-  c.model.weight_decay = {0, 0};
-  c.model.max_epochs = 1;
+  Config c = tiny_config("pendulum");
   c.rollout.batch_size = 20;
-  c.sac.hidden_sizes = {8};
   c.sac.batch_size = 16;
   c.sac.updates_per_step = 2;
   c.loop.num_exploration_steps = 20;
-  c.loop.min_replay_size = 10;
   c.env.max_episode_steps = 10;
   return c;
 }

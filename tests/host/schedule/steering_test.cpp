@@ -10,31 +10,23 @@
 #include "host/io/curves.h"
 #include "host/run/loop.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
 
 // exploration ends at step 40 for sure: episodes last 10 steps
 Config small_config() {
-  Config c;
-  c.env.name = "pendulum";
+  Config c = tiny_config("pendulum");
   c.env.max_episode_steps = 10;
-  c.model.ensemble_size = 2;
-  c.model.num_elites = 1;
-  c.model.hidden_size = 8;
-  c.model.num_hidden_layers = 1;
-  c.model.weight_decay = {0, 0};
-  c.model.max_epochs = 1;
   c.rollout.schedule = {0, 1, 2, 4};
   c.rollout.batch_size = 20;
   c.rollout.interval = 5;
-  c.sac.hidden_sizes = {8};
   c.sac.batch_size = 16;
   c.sac.updates_per_step = 3;
   c.loop.num_env_steps = 100;
   c.loop.epoch_length = 20;
   c.loop.num_exploration_steps = 40;
-  c.loop.min_replay_size = 10;
   c.loop.model_train_interval = 4;  // no multiple of the interval of decisions
   c.loop.real_ratio = 0.25f;
   c.eval.interval = 20;
