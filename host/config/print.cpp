@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cuda/check.h"
 #include "cuda/nearest_name.h"
 #include "host/config/fields.h"
+#include "host/io/output_file.h"
 
 namespace mbrl {
 namespace {
@@ -30,6 +32,22 @@ std::uint32_t fnv1a(const std::string& text) {
   std::uint32_t hash = 2166136261u;
   for (const unsigned char byte : text) hash = (hash ^ byte) * 16777619u;
   return hash;
+}
+
+// what the hash sees of a key: of a file what it says, so that an edited robot or a controller
+// trained anew is another run and a moved one is not. Files that a robot's file includes do not
+// count
+Json hashed_value(const Config& config, const Field& field) {
+  Json value = field_value(config, field);
+  if (field.path() != "env.model" && field.path() != "controller.file") return value;
+  const auto path = value.get<std::string>();
+  std::error_code absent;
+  if (!std::filesystem::is_regular_file(path, absent)) return value;
+  try {
+    return fmt::format("{:08x}", fnv1a(read_file(path)));
+  } catch (const DataError&) {
+    return value;  // who opens it later says why that fails
+  }
 }
 
 // what a key may hold, without its type where the limits say enough
@@ -89,9 +107,8 @@ std::string config_hash(const Config& config) {
   const Config defaults;
   std::string canonical;
   for (const Field& field : fields()) {
-    const Json value = field_value(config, field);
-    if (is_hashed(field) && value != field_value(defaults, field))
-      canonical += field.path() + "=" + value.dump() + "\n";
+    if (is_hashed(field) && field_value(config, field) != field_value(defaults, field))
+      canonical += field.path() + "=" + hashed_value(config, field).dump() + "\n";
   }
   return fmt::format("{:08x}", fnv1a(canonical));
 }

@@ -20,6 +20,7 @@ std::string config_table(const Config& config);
 
 /// 8 hex digits that two runs share exactly if they are the same experiment: of all keys that are
 /// not at their defaults, except name, seed, checkpoint.*, device.graphs and population.concurrent.
+/// Of env.model and controller.file it reads the files.
 std::string config_hash(const Config& config);
 
 /// One text per key that differs: "sac.hidden_sizes differs ([256, 256] -> [512])".

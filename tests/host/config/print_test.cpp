@@ -97,6 +97,25 @@ TEST(ConfigHashTest, IgnoresWhatDoesNotChangeARunAndNothingElse) {
   }
 }
 
+TEST(ConfigHashTest, SeesWhatFilesSayAndNotWhereTheyLie) {
+  const TemporaryDirectory folder;
+  const auto robot = [&](const std::string& name, const std::string& text) {
+    Config config;
+    config.env.model = folder.write(name, text);
+    return config_hash(config);
+  };
+  const std::string first = robot("a.xml", "<mujoco/>");
+  EXPECT_EQ(robot("b.xml", "<mujoco/>"), first);
+  EXPECT_NE(robot("a.xml", "<mujoco><worldbody/></mujoco>"), first) << "edited";
+  Config steered, absent;
+  steered.controller.file = folder.write("c.safetensors", "weights");
+  const std::string before = config_hash(steered);
+  folder.write("c.safetensors", "other weights");
+  EXPECT_NE(config_hash(steered), before);
+  absent.env.model = (folder.path() / "absent.xml").string();
+  EXPECT_NE(config_hash(absent), config_hash(Config{}));
+}
+
 TEST(ConfigDifferenceTest, NamesOfListsAreWrittenAsOverridesTakeThem) {
   Config other;
   other.controller.apply = {"model", "updates"};
