@@ -90,7 +90,11 @@ void ThreadPool::work() {
     } catch (...) {
       if (!failed_.exchange(true)) error_ = std::current_exception();
     }
-    if (num_done_.fetch_add(1, std::memory_order_acq_rel) + 1 == num_tasks) num_done_.notify_all();
+    const bool last = num_done_.fetch_add(1, std::memory_order_acq_rel) + 1 == num_tasks;
+    // the caller, which alone waits for the end, is no worker. A notice that nobody needs still
+    // costs a system call where a thread sleeps on any word that the library counts together with
+    // this one
+    if (last && this_thread_index != 0) num_done_.notify_all();
     ticket = ticket_.load(std::memory_order_acquire);
   }
 }

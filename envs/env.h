@@ -32,11 +32,24 @@ struct EnvOptions {
   std::vector<float> end_bounds = {};
 };
 
+/// Why a step means nothing. As a condition: whether it does not.
+enum Fault : std::uint8_t {
+  kNoFault,
+  kBadAction,    // an action is not finite
+  kEngineFault,  // the simulator itself gave up
+  kClockFault,   // its time did not advance by dt
+  kNotFinite,    // a value of the state, the observation or the reward
+  kTooFast,      // a speed beyond what any robot reaches
+  kNumFaults
+};
+/// "an action is not finite"
+const char* fault_text(Fault fault);
+
 /// Outcome of one environment step.
 struct StepResult {
   float reward = 0.0f;
   bool terminated = false;  // the task ended; the value of the next state is 0
-  bool broken = false;      // the simulator became unstable: drop this transition, end the episode
+  Fault broken = kNoFault;  // else drop this transition and end the episode
 };
 
 /// One environment instance, used by one thread at a time. Time limits are counted by the pool.

@@ -21,7 +21,7 @@ namespace mbrl {
 struct PoolStep {
   Matrix<const float> next_observation;                      // [N, S] before any reset
   Vector<const float> reward;                                // [N]
-  Vector<const std::uint8_t> terminated, truncated, broken;  // [N]; broken implies truncated
+  Vector<const std::uint8_t> terminated, truncated, broken;  // [N]; broken: a Fault, truncated
 };
 
 /// Steps environments in parallel. Environment i of a pool draws its resets from

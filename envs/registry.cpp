@@ -30,7 +30,51 @@ constexpr Entry kEntries[] = {{"ant", make_ant},
 
 constexpr const char* kOwnRobot = "mjcf";
 
+// keys that only some environments read: set elsewhere they would look as if they did something
+void refuse_keys_without_effect(const EnvOptions& options) {
+  const EnvOptions usual;
+  const auto refuse = [&](bool differs, const char* key, const char* who) {
+    if (differs)
+      throw ConfigError(std::string(key) + " is set, but env.name is " + options.name + "; only " +
+                        who + " reads it.");
+  };
+  if (options.name != kOwnRobot) {
+    const char* own = "env.name=mjcf";
+    refuse(options.frame_skip != usual.frame_skip, "env.frame_skip", own);
+    refuse(options.skip_positions != usual.skip_positions, "env.skip_positions", own);
+    refuse(options.velocity_limit != usual.velocity_limit, "env.velocity_limit", own);
+    refuse(options.reward_forward != usual.reward_forward, "env.reward_forward", own);
+    refuse(options.reward_alive != usual.reward_alive, "env.reward_alive", own);
+    refuse(options.control_cost != usual.control_cost, "env.control_cost", own);
+    refuse(options.reset_noise != usual.reset_noise, "env.reset_noise", own);
+    refuse(options.end_bounds != usual.end_bounds, "env.end_bounds", own);
+  }
+  if (options.name != "ant" && options.name != "humanoid")
+    refuse(options.contact_cost != usual.contact_cost, "env.contact_cost",
+           "env.name=ant or humanoid");
+}
+
 }  // namespace
+
+const char* fault_text(Fault fault) {
+  switch (fault) {
+    case kNoFault:
+      return "no fault";
+    case kBadAction:
+      return "an action is not finite";
+    case kEngineFault:
+      return "the simulator gave up on its state";
+    case kClockFault:
+      return "the simulator's time did not advance by one step";
+    case kNotFinite:
+      return "a value is not finite";
+    case kTooFast:
+      return "a speed is beyond 1000";
+    case kNumFaults:
+      break;
+  }
+  return "an unknown fault";
+}
 
 std::unique_ptr<Env> make_env(const EnvOptions& options) {
   if (options.capsule_masses != "old" && options.capsule_masses != "exact")
@@ -42,9 +86,13 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
     if (!options.model.empty())
       throw ConfigError("env.model is " + options.model + ", but env.name is " + options.name +
                         ", which has its own model; env.name=mjcf takes yours.");
+    refuse_keys_without_effect(options);
     return entry.make(options);
   }
-  if (options.name == kOwnRobot) return make_mjcf(options);
+  if (options.name == kOwnRobot) {
+    refuse_keys_without_effect(options);
+    return make_mjcf(options);
+  }
   const std::string nearest = nearest_name(options.name, env_names());
   throw ConfigError("env.name: there is no environment \"" + options.name + "\"." +
                     (nearest.empty() ? "" : " Did you mean " + nearest + "?") +

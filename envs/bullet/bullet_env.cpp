@@ -333,9 +333,8 @@ bool BulletEnv::simulate(std::span<const float> action) {
 }
 
 StepResult BulletEnv::step(std::span<const float> action, std::span<float> observation) {
-  const StepResult broken{.reward = 0.0f, .terminated = false, .broken = true};
   for (const float a : action)
-    if (!std::isfinite(a)) return broken;
+    if (!std::isfinite(a)) return {.broken = kBadAction};
 
   // what the original's observation shows: flags that it writes after building one
   for (std::size_t k = 0; k < robot_.feet.size(); ++k) {
@@ -346,7 +345,7 @@ StepResult BulletEnv::step(std::span<const float> action, std::span<float> obser
   }
 
   simulate(action);
-  if (!finite()) return broken;
+  if (!finite()) return {.broken = kNotFinite};
   double control = 0.0;
   for (const double a : action) control += std::clamp(a, -1.0, 1.0) * std::clamp(a, -1.0, 1.0);
 

@@ -56,7 +56,8 @@ class Cartpole : public Env {
     observe(observation);
     return {.reward = static_cast<float>(cartpole_reward()),
             .terminated = cartpole_terminated(state_),
-            .broken = !std::isfinite(state_[0] + state_[1] + state_[2] + state_[3])};
+            .broken = std::isfinite(state_[0] + state_[1] + state_[2] + state_[3]) ? kNoFault
+                                                                                   : kNotFinite};
   }
 
   int state_size() const override { return 4; }

@@ -49,7 +49,8 @@ class Pendulum : public Env {
     rate_ = std::clamp(rate_, -kMaxRate, kMaxRate);
     angle_ += kDt * rate_;
     observe(observation);
-    return {.reward = static_cast<float>(reward), .broken = !std::isfinite(angle_ + rate_)};
+    return {.reward = static_cast<float>(reward),
+            .broken = std::isfinite(angle_ + rate_) ? kNoFault : kNotFinite};
   }
 
   int state_size() const override { return 2; }

@@ -66,6 +66,14 @@ EndBounds end_bounds(const mjModel& model, const EnvOptions& options, int observ
       throw ConfigError("env.end_bounds: entry " + std::to_string(index) + " has low " +
                         number(low) + " and high " + number(high) + "; low must be below high.");
 
+    const bool velocity = index >= num_observed_positions(model, options);
+    if (velocity && options.velocity_limit > 0 && low <= -options.velocity_limit &&
+        high >= options.velocity_limit)
+      throw ConfigError("env.end_bounds: entry " + std::to_string(index) + " (" +
+                        entry_name(model, options, index) + ") never leaves " + number(low) +
+                        " to " + number(high) + ", as env.velocity_limit clips it to +-" +
+                        number(options.velocity_limit) + ".");
+
     // a slide joint reads 0 where the file places its body, unless it has a ref
     const double rest = index < num_observed_positions(model, options)
                             ? model.qpos0[index + options.skip_positions]
@@ -90,6 +98,10 @@ EnvSpec spec_of(const mjModel& model, const EnvOptions& options) {
       throw ConfigError("env.model " + options.model + ": actuator " + std::to_string(i) +
                         " has no control range; give it ctrllimited=\"true\" and ctrlrange, which "
                         "actions in [-1, 1] are mapped to.");
+  if (!(model.opt.timestep > 0.0 && std::isfinite(model.opt.timestep)))
+    throw ConfigError("env.model " + options.model + " has the timestep " +
+                      number(model.opt.timestep) +
+                      "; expected a positive number of seconds in its <option>.");
   if (options.skip_positions < 0 || options.skip_positions > model.nq)
     throw ConfigError("env.skip_positions is " + std::to_string(options.skip_positions) + ", but " +
                       options.model + " has " + std::to_string(model.nq) + " positions.");
@@ -100,7 +112,7 @@ EnvSpec spec_of(const mjModel& model, const EnvOptions& options) {
                .max_episode_steps = 1000,
                .dt = model.opt.timestep * options.frame_skip,
                .simulator = mujoco_name(),
-               .description = "the robot of env.model"};
+               .description = "the robot of " + options.model};
   spec.end_bounds = end_bounds(model, options, spec.observation_size);
   return spec;
 }
@@ -141,7 +153,24 @@ std::unique_ptr<Env> make_mjcf(const EnvOptions& options) {
     throw ConfigError(
         "env.name is mjcf, but env.model is empty; give the path of an MJCF file, such as "
         "env.model=robot.xml.");
-  return std::make_unique<MjcfEnv>(load_model(options.model), options);
+  auto env = std::make_unique<MjcfEnv>(load_model(options.model), options);
+
+  // a robot that cannot even stand still says so here and not after hours of exploration
+  std::vector<float> observation(static_cast<std::size_t>(env->spec().observation_size));
+  const std::vector<float> middle(static_cast<std::size_t>(env->spec().action_size), 0.0f);
+  env->reset(0, 0, observation);
+  for (const float x : observation)
+    if (!std::isfinite(x))
+      throw DataError("env.model " + options.model +
+                      ": its rest state is not finite; look at the joints' ref and the bodies' "
+                      "places.");
+  if (const Fault fault = env->step(middle, observation).broken)
+    throw DataError("env.model " + options.model +
+                    ": its first step, at the middle of all "
+                    "control ranges, is unstable: " +
+                    fault_text(fault) +
+                    ". A smaller timestep, joint armature or damping may help.");
+  return env;
 }
 
 }  // namespace mbrl

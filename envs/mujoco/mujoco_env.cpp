@@ -17,6 +17,10 @@ namespace {
 // joint speeds beyond this are an explosion, whatever the engine says (rad/s or m/s)
 constexpr double kMaxSpeed = 1e3;
 
+constexpr const char* kMemoryAdvice =
+    ". <size> in the robot's file gives it more: njmax, nconmax and nstack, from MuJoCo 2.3 on "
+    "memory.";
+
 // The engine's handlers are process-wide. Its own ones wait for a key on standard input and write a
 // log file into the working directory.
 void throw_error(const char* text) { throw DataError(std::string("MuJoCo: ") + text); }
@@ -24,7 +28,7 @@ void ignore_warning(const char*) {}
 void install_handlers() {
   static const bool installed = [] {
     mju_user_error = throw_error;
-    mju_user_warning = ignore_warning;  // instability is found by unstable() below
+    mju_user_warning = ignore_warning;  // instability is found by fault() below
     return true;
   }();
   (void)installed;
@@ -221,9 +225,18 @@ void MujocoEnv::set_controls(std::span<const float> action) {
   }
 }
 
+// one control step of the engine
+void MujocoEnv::advance() {
+  try {
+    for (int i = 0; i < frame_skip_; ++i) mj_step(model_.get(), data_);
+  } catch (const DataError& error) {
+    throw DataError(spec_.name + ", " + spec_.description + ": " + error.what() + kMemoryAdvice);
+  }
+}
+
 bool MujocoEnv::simulate(std::span<const float> action) {
   set_controls(action);
-  for (int i = 0; i < frame_skip_; ++i) mj_step(model_.get(), data_);
+  advance();
   return true;
 }
 
@@ -233,8 +246,12 @@ StepResult MujocoEnv::step(std::span<const float> action, std::span<float> obser
   // the engine resets an exploded simulation silently and goes on: its counters and clock tell
   for (int i = 0; i < mjNWARNING; ++i) data_->warning[i].number = 0;
   const double x_before = forward_position(*data_), time_before = data_->time;
-  for (int i = 0; i < frame_skip_; ++i) mj_step(model_.get(), data_);
-  if (unstable(time_before)) return {.reward = 0.0f, .terminated = false, .broken = true};
+  advance();
+  // without room for a contact the engine leaves it out, and bodies fall through each other
+  if (data_->warning[mjWARN_CONTACTFULL].number > 0 || data_->warning[mjWARN_CNSTRFULL].number > 0)
+    throw DataError(spec_.name + ", " + spec_.description +
+                    ": MuJoCo has no room for all contacts and limits" + kMemoryAdvice);
+  if (const Fault broken = fault(time_before)) return {.broken = broken};
 
   // version 2.0 stopped computing forces that no sensor reads
   if (contact_forces_) mj_rnePostConstraint(model_.get(), data_);
@@ -263,17 +280,19 @@ double MujocoEnv::squared_control() const {
   return sum;
 }
 
-bool MujocoEnv::unstable(double time_before) const {
+Fault MujocoEnv::fault(double time_before) const {
   const mjWarningStat* warning = data_->warning;
+  if (warning[mjWARN_BADCTRL].number > 0) return kBadAction;
   if (warning[mjWARN_BADQPOS].number > 0 || warning[mjWARN_BADQVEL].number > 0 ||
-      warning[mjWARN_BADQACC].number > 0 || warning[mjWARN_BADCTRL].number > 0)
-    return true;
-  if (std::abs(data_->time - time_before - spec_.dt) > 1e-6 * (1.0 + data_->time)) return true;
+      warning[mjWARN_BADQACC].number > 0)
+    return kEngineFault;
+  if (!(std::abs(data_->time - time_before - spec_.dt) <= 1e-6 * (1.0 + data_->time)))
+    return kClockFault;
   for (int i = 0; i < model_->nq; ++i)
-    if (!std::isfinite(data_->qpos[i])) return true;
+    if (!std::isfinite(data_->qpos[i])) return kNotFinite;
   for (int i = 0; i < model_->nv; ++i)
-    if (!(std::abs(data_->qvel[i]) <= kMaxSpeed)) return true;
-  return false;
+    if (!(std::abs(data_->qvel[i]) <= kMaxSpeed)) return kTooFast;
+  return kNoFault;
 }
 
 int MujocoEnv::state_size() const { return model_->nq + 2 * model_->nv + model_->na + 1; }

@@ -89,7 +89,8 @@ class MujocoEnv : public Env {
 
  private:
   void set_controls(std::span<const float> action);
-  bool unstable(double time_before) const;
+  void advance();
+  Fault fault(double time_before) const;
 
   EnvSpec spec_;
   std::shared_ptr<const mjModel> model_;

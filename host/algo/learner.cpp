@@ -1,5 +1,7 @@
 #include "host/algo/learner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -49,7 +51,30 @@ Learner::Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_
   envs_.reset();
 }
 
+std::int64_t Learner::num_broken() const {
+  return std::accumulate(num_broken_.begin(), num_broken_.end(), std::int64_t{0});
+}
+
+void Learner::count_broken(Fault fault) {
+  ++num_broken_[fault];
+  const std::int64_t count = num_broken();
+  std::int64_t power = 1;
+  while (power < count) power *= 10;
+  if (count != power) return;
+  hooks_.warn(fmt::format(
+      "{}: the simulator became unstable at env step {}: {}. The transition was dropped and the "
+      "episode ended ({} so far; the next notice comes at {}).",
+      env_spec().name, env_steps_, fault_text(fault), count, 10 * power));
+}
+
 void Learner::end_episode(const PoolStep& step, int env, double episode_return, int length) {
+  constexpr int kDead = 3;
+  num_dead_ = step.broken[env] && length == 0 ? num_dead_ + 1 : 0;
+  if (num_dead_ == kDead)
+    throw DataError(fmt::format(
+        "{}: the simulator was unstable in the first step of {} episodes in a row: {}. `mbrl_gpu "
+        "envs trace` steps the robot by hand.",
+        env_spec().name, kDead, fault_text(static_cast<Fault>(step.broken[env]))));
   last_return_ = episode_return;
   metrics_.add(train_return_metric_, episode_return);
   hooks_.on_episode({env_steps_, num_episodes_, episode_return, length, step.terminated[env] != 0,
@@ -84,7 +109,9 @@ Evaluation Learner::evaluate(int num_episodes) {
     const PoolStep step = envs.step(action, active);
     for (std::size_t i = 0; i < N; ++i) {
       if (!active[i]) continue;
-      if (!step.broken[i]) {
+      if (step.broken[i]) {
+        ++result.num_broken;
+      } else {
         result.returns[i] += step.reward[i];
         ++result.lengths[i];
       }
@@ -105,6 +132,7 @@ nlohmann::json Learner::state() {
           {"num_episodes", num_episodes_},
           {"num_evaluations", num_evaluations_},
           {"num_broken", num_broken_},
+          {"num_dead", num_dead_},
           {"last_return", last_return_},
           {"env_state_size", env_state_.size()},
           {"metrics", metrics_.state()}};
@@ -117,6 +145,7 @@ void Learner::set_state(const nlohmann::json& s) {
   num_episodes_ = s.at("num_episodes");
   num_evaluations_ = s.at("num_evaluations");
   num_broken_ = s.at("num_broken");
+  num_dead_ = s.at("num_dead");
   last_return_ = s.at("last_return");
   env_state_.resize(s.at("env_state_size"));
   metrics_.set_state(s.at("metrics"));

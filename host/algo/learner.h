@@ -1,6 +1,7 @@
 // A learner: one complete training and everything it needs. It shares nothing mutable with others.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -21,6 +22,7 @@ namespace mbrl {
 struct Evaluation {
   std::vector<double> returns;
   std::vector<int> lengths;
+  int num_broken = 0;  // of them ended by an unstable simulator, and so too early
   double mean_return() const;
   double std_return() const;  // population
   double mean_length() const;
@@ -42,7 +44,9 @@ class Learner {
   const EnvSpec& env_spec() const { return envs_.spec(); }
   std::int64_t env_steps() const { return env_steps_; }
   virtual std::int64_t num_updates() const = 0;
-  std::int64_t num_broken() const { return num_broken_; }
+  /// Steps at which the simulator became unstable, by what was wrong.
+  std::int64_t num_broken() const;
+  std::int64_t num_broken(Fault fault) const { return num_broken_[fault]; }
   double last_return() const { return last_return_; }
 
   /// Steps after exploration; epochs are counted in these.
@@ -71,7 +75,13 @@ class Learner {
   /// the host.
   virtual void act(Matrix<const float> observation, Matrix<float> action) = 0;
 
+  /// Counts a step that means nothing and warns of the 1st, 10th, 100th ... one.
+  void count_broken(Fault fault);
+
   /// Counts the episode that ended in environment `env`, and tells the hooks.
+  ///
+  /// Errors   DataError if the simulator was unstable in the first step of three in a row: such a
+  ///          robot never moves.
   void end_episode(const PoolStep& step, int env, double episode_return, int length);
 
   /// Adds the algorithm's own current values to a row of metrics.
@@ -90,9 +100,10 @@ class Learner {
   std::int64_t env_steps_ = 0;
   bool exploring_ = false;
   std::int64_t exploration_end_ = 0;
-  std::int64_t num_broken_ = 0;
 
  private:
+  std::array<std::int64_t, kNumFaults> num_broken_{};
+  int num_dead_ = 0;  // episodes in a row that ended in their first step
   std::unique_ptr<EnvPool> eval_envs_;
   std::int64_t num_episodes_ = 0, num_evaluations_ = 0;
   double last_return_ = 0.0;

@@ -151,10 +151,7 @@ void Ppo::record(int row, int env, const PoolStep& step) {
     // the transition means nothing: with this reward its advantage is zero
     steps_.reward[row] = (1.0f - config_.ppo.discount) * steps_.value[row];
     steps_.next_value[row] = steps_.value[row];
-    ++num_broken_;
-    hooks_.warn("the simulator became unstable at env step " + std::to_string(env_steps_) +
-                "; the transition was dropped and the episode ended (" +
-                std::to_string(num_broken_) + " so far).");
+    count_broken(static_cast<Fault>(step.broken[env]));
   } else {
     episode_return_[env] += step.reward[env];
     ++episode_length_[env];

@@ -74,10 +74,7 @@ void SacLearner::collect() {
   if (step.broken[0]) {
     // an unstable simulator: the transition means nothing
     pending_.resize(at);
-    ++num_broken_;
-    hooks_.warn("the simulator became unstable at env step " + std::to_string(env_steps_) +
-                "; the transition was dropped and the episode ended (" +
-                std::to_string(num_broken_) + " so far).");
+    count_broken(static_cast<Fault>(step.broken[0]));
   } else {
     episode_return_ += step.reward[0];
     ++episode_length_;

@@ -35,6 +35,9 @@ void print_episodes(Learner& learner, int num_episodes) {
   for (std::size_t i = 0; i < evaluation.returns.size(); ++i)
     fmt::print("episode {:3}: return {:10.2f}, length {:5}\n", i, evaluation.returns[i],
                evaluation.lengths[i]);
+  if (evaluation.num_broken > 0)
+    fmt::print("{} of them ended early because the simulator became unstable\n",
+               evaluation.num_broken);
   fmt::print("mean return {:.2f}, standard deviation {:.2f}, mean length {:.1f}, {} episodes\n",
              evaluation.mean_return(), evaluation.std_return(), evaluation.mean_length(),
              evaluation.returns.size());

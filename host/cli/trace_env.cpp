@@ -112,7 +112,7 @@ class Tracer {
 
   void print_row(const StepResult& result) {
     fmt::print("{},{},{:.9g},{:d},{:d}", episode_ - 1, step_, result.reward, result.terminated,
-               result.broken);
+               result.broken != kNoFault);
     for (const float x : observation_) fmt::print(",{:.9g}", x);
     if (with_state_) {
       env_->get_state(state_);

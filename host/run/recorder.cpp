@@ -8,8 +8,8 @@ namespace mbrl {
 namespace {
 
 std::vector<std::string> metric_columns(const std::vector<std::string>& names) {
-  std::vector<std::string> columns{"env_steps", "epoch", "wall_time_s", "eval_return_mean",
-                                   "eval_return_std"};
+  std::vector<std::string> columns{"env_steps",        "epoch",           "wall_time_s",
+                                   "eval_return_mean", "eval_return_std", "eval_broken"};
   columns.insert(columns.end(), names.begin(), names.end());
   return columns;
 }
@@ -35,8 +35,12 @@ Recorder::Recorder(const RunDir& dir, const std::vector<std::string>& metric_nam
 Recorder::~Recorder() = default;
 
 void Recorder::record_evaluation(const EvaluationRow& row) {
-  std::vector<double> values{static_cast<double>(row.env_steps), static_cast<double>(row.epoch),
-                             row.wall_time_s, row.return_mean, row.return_std};
+  std::vector<double> values{static_cast<double>(row.env_steps),
+                             static_cast<double>(row.epoch),
+                             row.wall_time_s,
+                             row.return_mean,
+                             row.return_std,
+                             static_cast<double>(row.num_broken)};
   values.insert(values.end(), row.metrics.begin(), row.metrics.end());
   metrics_.append(values);
   events_.scalar("eval/return_mean", row.env_steps, row.return_mean);

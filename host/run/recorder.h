@@ -21,6 +21,7 @@ struct EvaluationRow {
   int epoch;
   double wall_time_s;
   double return_mean, return_std;
+  int num_broken;               // of its episodes ended by an unstable simulator
   std::vector<double> metrics;  // in the order of the recorder's names
 };
 

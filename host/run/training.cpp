@@ -30,6 +30,16 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
   return find_checkpoint(resume);
 }
 
+// by what was wrong
+nlohmann::ordered_json unstable_steps(const Learner& learner) {
+  nlohmann::ordered_json json{{"total", learner.num_broken()}};
+  for (int i = kNoFault + 1; i < kNumFaults; ++i) {
+    const auto fault = static_cast<Fault>(i);
+    if (learner.num_broken(fault) > 0) json[fault_text(fault)] = learner.num_broken(fault);
+  }
+  return json;
+}
+
 }  // namespace
 
 Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& device,
@@ -96,10 +106,15 @@ void Training::evaluate() {
                                 .wall_time_s = wall_time(),
                                 .return_mean = final_return_,
                                 .return_std = evaluation.std_return(),
+                                .num_broken = evaluation.num_broken,
                                 .metrics = learner_->take_metrics()});
   recorder_->log(fmt::format("env step {}: return {:.1f} +- {:.1f}, length {:.0f}",
                              learner_->env_steps(), final_return_, evaluation.std_return(),
                              evaluation.mean_length()));
+  if (evaluation.num_broken > 0)
+    recorder_->warn(fmt::format(
+        "{} of the {} evaluation episodes ended early because the simulator became unstable.",
+        evaluation.num_broken, evaluation.returns.size()));
   if (schedule_ != nullptr) schedule_->on_evaluation(*learner_, final_return_);
 }
 
@@ -131,7 +146,7 @@ void Training::write_summary(const std::string& status) {
        {"policy_updates", learner_->num_updates()},
        {"updates_per_s", static_cast<double>(learner_->num_updates() - updates_before_) / seconds},
        {"stage_seconds", stage_seconds_},
-       {"unstable_steps", learner_->num_broken()},
+       {"unstable_steps", unstable_steps(*learner_)},
        {"seed", options_.config.seed},
        {"config_hash", config_hash(options_.config)},
        {"device", device_name(device_.device)}});

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 
 #include "cuda/check.h"
@@ -162,6 +163,18 @@ TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
   const EnvOptions free = with("free.xml", replaced(R"(ctrllimited="true" ctrlrange="-3 5")", ""));
   EXPECT_THAT(text_of(free), testing::HasSubstr("actuator 0 has no control range; give it"));
 
+  const EnvOptions timeless =
+      with("timeless.xml", replaced(R"(timestep="0.01")", R"(timestep="0")"));
+  EXPECT_THAT(text_of(timeless), testing::HasSubstr(" has the timestep 0; expected a positive "));
+  const EnvOptions sunk =
+      with("sunk.xml", replaced(R"(<joint name="hinge")", R"(<joint name="hinge" ref="nan")"));
+  EXPECT_THAT(text_of(sunk), testing::HasSubstr(": its rest state is not finite; look at "));
+  const EnvOptions torn =
+      with("torn.xml", replaced(R"(timestep="0.01")", R"(timestep="0.01" gravity="0 0 -1e14")"));
+  EXPECT_THAT(
+      text_of(torn),
+      testing::HasSubstr(": its first step, at the middle of all control ranges, is unstable: "));
+
   EnvOptions o = options();
   o.skip_positions = 3;
   EXPECT_THAT(text_of(o), testing::HasSubstr("env.skip_positions is 3, but"));
@@ -179,8 +192,98 @@ TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
   o.end_bounds = {0.0f, 0.7f, 2.0f};
   EXPECT_THAT(text_of(o), testing::StartsWith("env.end_bounds: entry 0 (position of hinge) is 0 at "
                                               "the start, outside 0.7 to 2, so every episode"));
+  EnvOptions clipped = o;
+  clipped.velocity_limit = 1.0f;
+  clipped.end_bounds = {2.0f, -2.0f, 2.0f};
+  EXPECT_THAT(text_of(clipped),
+              testing::HasSubstr("entry 2 (velocity of hinge) never leaves -2 to 2, as "
+                                 "env.velocity_limit clips it to +-1."));
+  clipped.end_bounds = {2.0f, -2.0f, 0.5f};
+  EXPECT_NO_THROW(make_env(clipped)) << "one side may stay open";
   o.end_bounds = {2.0f, 0.5f, 1.0f};
   EXPECT_THAT(text_of(o), testing::HasSubstr("entry 2 (velocity of hinge) is 0 at the start"));
+}
+
+// from 2.3 on the engine makes room by itself
+#if mjVERSION_HEADER < 230
+TEST_F(MjcfEnvTest, TooLittleRoomIsAnErrorAndNotAnotherWorld) {
+  // a box that drops onto a floor, where its four corners touch
+  const std::string box = R"(<mujoco>
+    <size SIZE/>
+    <worldbody>
+      <geom type="plane" size="5 5 1"/>
+      <body pos="0 0 0.2">
+        <joint name="lift" type="slide" axis="0 0 1"/>
+        <geom type="box" size="0.1 0.1 0.1" mass="1"/>
+      </body>
+    </worldbody>
+    <actuator><motor joint="lift" ctrllimited="true" ctrlrange="-1 1"/></actuator>
+  </mujoco>)";
+  const auto text_of_drop = [&](const std::string& size) {
+    std::string text = box;
+    const EnvOptions o = options(text.replace(text.find("SIZE"), 4, size));
+    return error_text<DataError>([&] {
+      const auto env = make_env(o);
+      std::vector<float> observation(1);
+      env->reset(0, 0, observation);
+      const float action = 0.0f;
+      for (int t = 0; t < 100; ++t) env->step({&action, 1}, observation);
+      throw DataError("nothing");
+    });
+  };
+  EXPECT_EQ(text_of_drop(R"(njmax="100")"), "nothing");
+  EXPECT_THAT(
+      text_of_drop(R"(nconmax="1")"),
+      testing::MatchesRegex("mjcf, the robot of .*: MuJoCo has no room for all contacts and "
+                            "limits\\. <size> in the robot's file gives it more: njmax.*"));
+  EXPECT_THAT(text_of_drop(R"(nstack="60")"),
+              testing::MatchesRegex("mjcf, the robot of .*: MuJoCo: .*overflow.*<size> in .*"));
+}
+#endif
+
+TEST_F(MjcfEnvTest, AnUnstableRobotEndsItsEpisodeWithAReason) {
+  const auto env = make_env(options());
+  std::vector<float> observation(3);
+  std::vector<double> state(static_cast<std::size_t>(env->state_size()));
+  const float action = 0.0f;
+  const auto fault_at = [&](double speed) {
+    env->reset(0, 0, observation);
+    env->get_state(state);
+    state[2] = speed;  // of the slide, behind two positions
+    env->set_state(state);
+    return env->step({&action, 1}, observation).broken;
+  };
+  EXPECT_EQ(fault_at(900.0), kNoFault);
+  EXPECT_EQ(fault_at(1100.0), kTooFast);
+  EXPECT_EQ(fault_at(std::nan("")), kEngineFault);
+  env->reset(0, 0, observation);
+  const float nothing = std::nanf("");
+  EXPECT_EQ(env->step({&nothing, 1}, observation).broken, kBadAction);
+  env->reset(0, 0, observation);
+  EXPECT_EQ(env->step({&action, 1}, observation).broken, kNoFault);
+}
+
+TEST(EnvKeysTest, WhatAnEnvironmentDoesNotReadIsRefused) {
+  const auto text_of = [](const EnvOptions& o) {
+    return error_text<ConfigError>([&] { make_env(o); });
+  };
+  EnvOptions o;
+  o.name = "hopper";
+  o.reward_alive = 5;
+  EXPECT_EQ(text_of(o),
+            "env.reward_alive is set, but env.name is hopper; only env.name=mjcf reads it.");
+  o = {};
+  o.name = "hopper_bullet";
+  o.frame_skip = 1;
+  EXPECT_THAT(text_of(o), testing::StartsWith("env.frame_skip is set"));
+  o = {};
+  o.name = "swimmer";
+  o.contact_cost = false;
+  EXPECT_EQ(text_of(o),
+            "env.contact_cost is set, but env.name is swimmer; only env.name=ant or humanoid reads "
+            "it.");
+  o.name = "ant";
+  EXPECT_NO_THROW(make_env(o));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Tests for host/algo/{learner,mbpo,sac,metrics}: schedule, step order, insertion, exploration.
 #include "host/algo/mbpo.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -241,9 +242,10 @@ TEST(LearnerTest, AnUnstableSimulatorDropsTheTransitionEndsTheEpisodeAndTheRunGo
   Hooks hooks = trace.hooks();
   hooks.warn = [&](const std::string& text) {
     ++warnings;
-    EXPECT_NE(text.find("the simulator became unstable at env step 4; the transition was dropped"),
-              std::string::npos)
-        << text;
+    EXPECT_EQ(text,
+              "hopper: the simulator became unstable at env step 4: the simulator gave up on its "
+              "state. The transition was dropped and the episode ended (1 so far; the next notice "
+              "comes at 10).");
   };
   ThreadPool pool(1);
   Stream stream(pool);
@@ -254,6 +256,7 @@ TEST(LearnerTest, AnUnstableSimulatorDropsTheTransitionEndsTheEpisodeAndTheRunGo
   learner.step();
   EXPECT_EQ(warnings, 1);
   EXPECT_EQ(learner.num_broken(), 1);
+  EXPECT_EQ(learner.num_broken(kEngineFault), 1);
   EXPECT_EQ(learner.real_replay().size(), 3u) << "the broken transition is not stored";
   ASSERT_EQ(trace.episodes.size(), 1u);
   EXPECT_TRUE(trace.episodes[0].broken);
@@ -262,6 +265,47 @@ TEST(LearnerTest, AnUnstableSimulatorDropsTheTransitionEndsTheEpisodeAndTheRunGo
   EXPECT_EQ(trace.episodes[0].length, 3);
   for (int i = 0; i < 30; ++i) EXPECT_TRUE(learner.step());
   EXPECT_EQ(learner.real_replay().size(), 33u);
+}
+
+TEST(LearnerTest, UnstableStepsAreToldAtPowersOfTenAndARobotThatNeverMovesEndsTheRun) {
+  Config config = small_config();
+  config.env.name = "hopper";
+  config.loop.num_exploration_steps = 100000;
+  std::vector<std::string> warnings;
+  Hooks hooks;
+  hooks.warn = [&](const std::string& text) { warnings.push_back(text); };
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Breakable learner(config, stream, hooks, 0);
+  // a step that works lies between two that do not
+  for (int i = 0; i < 12; ++i) {
+    learner.step();
+    learner.explode();
+    learner.step();
+  }
+  EXPECT_EQ(learner.num_broken(), 12);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_THAT(warnings[1], testing::HasSubstr("(10 so far; the next notice comes at 100)"));
+
+  // two in a row may happen
+  for (int i = 0; i < 2; ++i) {
+    learner.explode();
+    learner.step();
+  }
+  learner.step();
+  for (int i = 0; i < 2; ++i) {
+    learner.explode();
+    learner.step();
+  }
+  learner.explode();
+  try {
+    learner.step();
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_STREQ(error.what(),
+                 "hopper: the simulator was unstable in the first step of 3 episodes in a row: the "
+                 "simulator gave up on its state. `mbrl_gpu envs trace` steps the robot by hand.");
+  }
 }
 
 TEST(SacTest, UpdatesOnRealRowsAfterEachStep) {

@@ -139,7 +139,7 @@ TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
   const TemporaryDirectory folder;
   const auto evaluation = [](std::int64_t step) {
     return EvaluationRow{
-        step, static_cast<int>(step / 10), 0.5, 1.5 * static_cast<double>(step), 2.0, {0.25}};
+        step, static_cast<int>(step / 10), 0.5, 1.5 * static_cast<double>(step), 2.0, 1, {0.25}};
   };
   const auto episode = [](std::int64_t step) {
     return EpisodeReport{step, step / 5, 3.5, 5, true, false, false};
@@ -172,9 +172,10 @@ TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
     whole[interrupted] = text;
   }
   EXPECT_EQ(whole[0], whole[1]);
-  EXPECT_THAT(whole[0], testing::StartsWith(
-                            "env_steps,epoch,wall_time_s,eval_return_mean,eval_return_std,loss\n"
-                            "10,1,0.5,15,2,0.25\n"));
+  EXPECT_THAT(whole[0],
+              testing::StartsWith(
+                  "env_steps,epoch,wall_time_s,eval_return_mean,eval_return_std,eval_broken,loss\n"
+                  "10,1,0.5,15,2,1,0.25\n"));
   EXPECT_THAT(
       whole[0],
       HasSubstr("env_steps,episode,return,length,terminated,truncated,broken\n10,2,3.5,5,1,0,0\n"));
