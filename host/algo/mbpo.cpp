@@ -169,10 +169,9 @@ void Mbpo::imagine() {
   imagined_.commit(result.num_written);
   if (!result.finite)
     throw DivergedError(
-        fmt::format("rollout: the model predicted a value that is not finite at env step {}, after "
-                    "fit {}. Lower "
+        fmt::format("rollout: the model predicted a value that is not finite, after fit {}. Lower "
                     "model.learning_rate or rollout.schedule's lengths.",
-                    env_steps(), num_fits_));
+                    num_fits_));
   metrics_.add(first_metric_ + kRolloutTerminated,
                static_cast<double>(result.num_terminated) / config_.rollout.batch_size);
 }

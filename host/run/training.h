@@ -47,6 +47,8 @@ class Training {
   void enter_stage(std::string_view stage);
   void evaluate();
   void checkpoint();
+  std::string keep_diverged(const std::string& error);
+  void record_failure(const std::string& error);
   void write_summary(const std::string& status);
   double wall_time() const;
 
