@@ -27,8 +27,22 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
     const std::string& resume, const RunDir& dir,
     const std::function<void(const std::string&)>& warn) {
   if (resume == "never") return std::nullopt;
-  if (resume == "auto") return latest_checkpoint(dir.checkpoints(), warn);
-  return find_checkpoint(resume);
+  if (resume != "auto") return find_checkpoint(resume);
+  std::vector<std::string> passed_over;
+  const auto latest = latest_checkpoint(
+      dir.checkpoints(), [&](const std::string& text) { passed_over.push_back(text); });
+  // starting over would replace the tables of hours of training
+  if (!latest && !passed_over.empty())
+    throw DataError(
+        fmt::format("{} holds {}, and none can be used: {}. Restore the files, go on from a copy "
+                    "with --resume PATH, or start over with --resume never, which replaces this "
+                    "run's tables and log.",
+                    dir.checkpoints().string(),
+                    passed_over.size() == 1 ? "1 checkpoint"
+                                            : fmt::format("{} checkpoints", passed_over.size()),
+                    fmt::join(passed_over, "; ")));
+  for (const std::string& text : passed_over) warn(text);
+  return latest;
 }
 
 }  // namespace

@@ -167,6 +167,30 @@ TEST_F(ProgramTest, ADamagedCheckpointIsPassedOverOrNamed) {
   EXPECT_THAT(passed.error, HasSubstr("step-000000300 at env step 300"));
 }
 
+TEST_F(ProgramTest, ARunWhoseCheckpointsAreAllDamagedIsNotStartedOver) {
+  const std::vector<std::string> command{"run", "smoke", "loop.num_env_steps=600",
+                                         "checkpoint.interval=300"};
+  ASSERT_EQ(run(command).exit_code, 0);
+  const fs::path folder = run_folder("runs");
+  fs::remove(folder / "checkpoints/step-000000300/DONE");
+  fs::remove(folder / "checkpoints/step-000000600/replay.safetensors");
+  const std::string before = tables("runs"), log = file_text(folder / "log.txt");
+  const Outcome refused = run(command);
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_THAT(refused.error,
+              testing::ContainsRegex("checkpoints holds 2 checkpoints, and none can be used: "
+                                     ".*step-000000600 is passed over: replay.safetensors is "
+                                     "missing; .*step-000000300 is passed over: DONE is missing"));
+  EXPECT_THAT(refused.error, HasSubstr("--resume never"));
+  EXPECT_EQ(tables("runs"), before);
+  EXPECT_EQ(file_text(folder / "log.txt"), log);
+
+  auto anew = command;
+  anew.insert(anew.end(), {"--resume", "never"});
+  EXPECT_EQ(run(anew).exit_code, 0);
+  EXPECT_EQ(tables("runs"), before) << "the same run again";
+}
+
 TEST_F(ProgramTest, ACheckpointOfAnotherConfigIsExitCode4AndListsTheKeys) {
   ASSERT_EQ(run({"run", "smoke", "loop.num_env_steps=500"}).exit_code, 0);
   const Outcome outcome = run({"run", "smoke", "loop.num_env_steps=500", "sac.tau=0.01", "--resume",
