@@ -34,9 +34,9 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
   // starting over would replace the tables of hours of training
   if (!latest && !passed_over.empty())
     throw DataError(
-        fmt::format("{} holds {}, and none can be used: {}. Restore the files, go on from a copy "
-                    "with --resume PATH, or start over with --resume never, which replaces this "
-                    "run's tables and log.",
+        fmt::format("{} holds {}, and none can be used: {}. Restore the files, or go on from a "
+                    "copy with --resume PATH. Moving the folder away starts the run over, as "
+                    "--resume never does, and replaces its tables and log.",
                     dir.checkpoints().string(),
                     passed_over.size() == 1 ? "1 checkpoint"
                                             : fmt::format("{} checkpoints", passed_over.size()),
