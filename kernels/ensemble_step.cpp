@@ -8,6 +8,7 @@
 #include "kernels/gaussian_nll.h"
 #include "kernels/initialize.h"
 #include "kernels/normalizer.h"
+#include "kernels/not_finite.h"
 #include "kernels/tile_mlp.h"
 
 namespace mbrl {
@@ -81,10 +82,11 @@ EnsembleWorkspace::EnsembleWorkspace(Stream& stream, const EnsembleState& state,
 
 EnsembleWorkspace::~EnsembleWorkspace() = default;
 
-void check_ensemble_loss(double loss, std::int64_t step) {
+void check_ensemble_loss(double loss, std::int64_t step, int member) {
   if (std::isfinite(loss)) return;
   throw DivergedError(
-      "ensemble: loss is " + std::to_string(loss) + " at model step " + std::to_string(step) +
+      "ensemble: loss " + (member < 0 ? "" : "of member " + std::to_string(member) + " ") + "is " +
+      not_finite_text(loss) + " at model step " + std::to_string(step) +
       ". Lower model.learning_rate, or look at the real replay: a reward or observation "
       "may be extreme.");
 }
@@ -164,9 +166,11 @@ float ensemble_step(Stream& stream, EnsembleState& state, const TransitionsView&
   });
 
   double loss = 0.0;
-  for (int task = 0; task < E * tiles; ++task) loss += w.partial_[task];
+  for (int task = 0; task < E * tiles; ++task) {
+    check_ensemble_loss(w.partial_[task], state.num_steps, task / tiles);
+    loss += w.partial_[task];
+  }
   loss *= scale;
-  check_ensemble_loss(loss, state.num_steps);
 
   // weights
   const AdamStep adam = adam_step_constants(constants.adam, ++state.num_steps);

@@ -99,7 +99,7 @@ struct EnsembleEpoch {
 /// ...),
 ///          the last step on what is left. In the stream's memory, as data and state.
 /// Units    loss: sum over members of the mean over rows and outputs of (mu - y)^2 / var + ln var.
-/// Errors   DataError naming the step if a loss is not finite.
+/// Errors   DivergedError naming the step, and on the CPU the member, if a loss is not finite.
 /// Cost     1.36 GFLOP per step at Hopper sizes (7 members, 4 x 200, batch 256). Deterministic for
 ///          any number of threads. No allocation. should_stop() is asked before each step, on a GPU
 ///          before each graph of 16 steps; once it says yes the epoch ends there.
@@ -134,7 +134,8 @@ MBRL_GPU_ONLY void ensemble_holdout_mse(Stream& stream, const EnsembleState& sta
                                         EnsembleBuffers& buffers);
 }  // namespace gpu
 
-/// Throws the DataError of a loss that is not finite before step `step`.
-void check_ensemble_loss(double loss, std::int64_t step);
+/// Throws the DivergedError of a loss that is not finite before step `step`: that of one member, or
+/// of all where only their sum is known, as on a GPU.
+void check_ensemble_loss(double loss, std::int64_t step, int member = -1);
 
 }  // namespace mbrl

@@ -7,6 +7,7 @@
 
 #include "cuda/check.h"
 #include "kernels/initialize.h"
+#include "kernels/not_finite.h"
 #include "kernels/parallel.h"
 #include "kernels/shapes.h"
 #include "kernels/tile_mlp.h"
@@ -309,11 +310,11 @@ void check_batch(const PpoState& state, const PpoBatch& batch, Matrix<const std:
 void check_losses(const PpoLosses& losses, std::int64_t update) {
   const auto check = [&](float value, const char* what) {
     if (!std::isfinite(value))
-      throw DivergedError("ppo: " + std::string(what) + " is " +
-                      (std::isnan(value) ? "nan" : std::to_string(value)) + " at policy update " +
-                      std::to_string(update) +
-                      ". Lower the learning rate, or look at the batch: an observation, action or "
-                      "advantage may be extreme.");
+      throw DivergedError(
+          "ppo: " + std::string(what) + " is " + not_finite_text(value) + " at policy update " +
+          std::to_string(update) +
+          ". Lower the learning rate, or look at the batch: an observation, action or "
+          "advantage may be extreme.");
   };
   check(losses.policy_loss, "policy loss");
   check(losses.value_loss, "value loss");

@@ -55,6 +55,10 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
   const auto num_elites = static_cast<std::uint32_t>(model.elites.size());
   if (real.size == 0)
     throw ShapeError("rollout: the real replay is empty; there is no start state.");
+  if (num_elites > kMaxRolloutElites)
+    throw ShapeError("rollout: the ensemble has " + std::to_string(num_elites) +
+                     " elites; expected at most " + std::to_string(kMaxRolloutElites) +
+                     ". Lower model.num_elites.");
   if (ring.capacity < static_cast<std::size_t>(c.num_rows))
     throw ShapeError("rollout: the model replay holds " + std::to_string(ring.capacity) +
                      " transitions, one step writes up to " + std::to_string(c.num_rows) +
@@ -116,14 +120,14 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
     });
 
     // rows of one member side by side, each group in row order
-    std::uint32_t begin_of[257] = {};
+    std::uint32_t begin_of[kMaxRolloutElites + 1] = {};
     for (int row = 0; row < live; ++row) ++begin_of[w.chosen_[row] + 1];
     for (std::uint32_t e = 0; e < num_elites; ++e) begin_of[e + 1] += begin_of[e];
-    std::uint32_t next[256];
+    std::uint32_t next[kMaxRolloutElites];
     std::copy_n(begin_of, num_elites, next);
     for (int row = 0; row < live; ++row)
       w.order_[next[w.chosen_[row]]++] = static_cast<std::uint32_t>(row);
-    int first_tile[257] = {};
+    int first_tile[kMaxRolloutElites + 1] = {};
     for (std::uint32_t e = 0; e < num_elites; ++e)
       first_tile[e + 1] =
           first_tile[e] + num_tiles(static_cast<int>(begin_of[e + 1] - begin_of[e]));

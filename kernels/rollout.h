@@ -26,6 +26,9 @@ struct RingView {
   std::size_t capacity, head;
 };
 
+/// Elites that a rollout can choose from: each row keeps its elite's position in one byte.
+inline constexpr int kMaxRolloutElites = 256;
+
 struct RolloutConstants {
   int num_rows = 100000;      // start states
   int length = 1;             // steps of each branch
@@ -71,7 +74,8 @@ class RolloutWorkspace {
 ///
 /// Shapes   start states: uniform with replacement from `real`. Records as in TransitionLayout.
 /// Units    reward and observation units of the environment; both are sampled, mean + sd * noise.
-/// Errors   ShapeError if `real` is empty or the ring is smaller than one step's rows.
+/// Errors   ShapeError if `real` is empty, the ring is smaller than one step's rows, or there are
+///          more than kMaxRolloutElites elites.
 /// Cost     0.40 MFLOP per row and step at Hopper sizes: only the chosen elite is evaluated. The
 ///          elite is one uniform draw per row and step, so the distribution is that of evaluating
 ///          all. Deterministic for any number of threads. No allocation.

@@ -6,6 +6,7 @@
 
 #include "cuda/check.h"
 #include "kernels/initialize.h"
+#include "kernels/not_finite.h"
 #include "kernels/policy.h"
 #include "kernels/squashed_gaussian.h"
 #include "kernels/td_target.h"
@@ -379,7 +380,7 @@ void check_losses(const SacLosses& losses, std::int64_t update) {
   const auto check = [&](float value, const char* what) {
     if (!std::isfinite(value))
       throw DivergedError(
-          std::string(what) + " is " + std::to_string(value) + " at policy update " +
+          std::string(what) + " is " + not_finite_text(value) + " at policy update " +
           std::to_string(update) +
           ". Lower sac.learning_rate, or look at the replay: a reward or observation may "
           "be extreme.");

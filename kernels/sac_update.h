@@ -100,7 +100,8 @@ class SacWorkspace {
 ///
 /// Shapes   batch rows from `source`; all parameters in `state`; losses on the host.
 /// Units    losses in reward units; temperature in reward units per nat.
-/// Errors   DataError naming the loss and the update if one is not finite; ShapeError if a source
+/// Errors   DivergedError naming the loss and the update if one is not finite; ShapeError if a
+/// source
 ///          that must give rows is empty.
 /// Cost     0.56 GFLOP per update at Hopper sizes (S 11, A 3, 256 x 256, batch 256). Deterministic
 ///          for any number of threads. No allocation. GPU: four kernels per update (simultaneous:

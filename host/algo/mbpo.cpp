@@ -8,6 +8,7 @@
 
 #include "cuda/check.h"
 #include "host/schedule/hyper_mdp.h"
+#include "host/schedule/rollout_schedule.h"
 #include "profiling/nvtx.h"
 
 namespace mbrl {
@@ -30,22 +31,6 @@ enum ModelMetric {
 };
 
 }  // namespace
-
-int rollout_length_at(const std::vector<float>& schedule, int epoch) {
-  const double e0 = schedule[0], e1 = schedule[1], k0 = schedule[2], k1 = schedule[3];
-  if (epoch <= e0) return static_cast<int>(k0);
-  const double share = std::min((epoch - e0) / (e1 - e0), 1.0);
-  return static_cast<int>(share * (k1 - k0) + k0);
-}
-
-std::size_t model_replay_capacity(const Config& config, int rollout_length) {
-  const int interval =
-      config.rollout.interval > 0 ? config.rollout.interval : config.loop.model_train_interval;
-  const double per_epoch = static_cast<double>(rollout_length) * config.rollout.batch_size *
-                           config.loop.epoch_length / interval;
-  return static_cast<std::size_t>(config.rollout.retain_epochs) *
-         static_cast<std::size_t>(per_epoch);
-}
 
 Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index)
     : SacLearner(config, stream, std::move(hooks), learner_index),
@@ -169,10 +154,9 @@ void Mbpo::imagine() {
   imagined_.commit(result.num_written);
   if (!result.finite)
     throw DivergedError(
-        fmt::format("rollout: the model predicted a value that is not finite at env step {}, after "
-                    "fit {}. Lower "
+        fmt::format("rollout: the model predicted a value that is not finite, after fit {}. Lower "
                     "model.learning_rate or rollout.schedule's lengths.",
-                    env_steps(), num_fits_));
+                    num_fits_));
   metrics_.add(first_metric_ + kRolloutTerminated,
                static_cast<double>(result.num_terminated) / config_.rollout.batch_size);
 }

@@ -13,14 +13,6 @@
 
 namespace mbrl {
 
-/// Rollout length at an epoch: linear from schedule[2] to schedule[3] between epochs schedule[0]
-/// and schedule[1], rounded down.
-int rollout_length_at(const std::vector<float>& schedule, int epoch);
-
-/// Rows of the model replay: retain_epochs' worth of rollouts of this length, were none to end
-/// early.
-std::size_t model_replay_capacity(const Config& config, int rollout_length);
-
 class Mbpo : public SacLearner {
  public:
   Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index);

@@ -10,6 +10,7 @@
 
 #include "cuda/check.h"
 #include "host/schedule/hyper_mdp.h"
+#include "host/schedule/rollout_schedule.h"
 
 namespace mbrl {
 namespace {
@@ -21,6 +22,35 @@ bool is_folder_name(const std::string& name) {
   };
   return !name.empty() && name.size() <= 100 && name[0] != '.' && name[0] != '-' &&
          std::all_of(name.begin(), name.end(), allowed);
+}
+
+// what a run would otherwise find out behind exploration and its first fit
+void check_mbpo(const Config& config, const auto& require) {
+  const bool trains_controller = config.algorithm == "autombpo";
+  if (config.algorithm != "mbpo" && !trains_controller) return;
+
+  // exploration goes on to the end of an episode, where that is when transitions arrive
+  const int needed = config.loop.pool_insertion == "step" ? 2 : 1;
+  require(config.loop.num_exploration_steps >= needed,
+          fmt::format("loop.num_exploration_steps is {}; {} needs at least {}, as it begins with a "
+                      "fit of the ensemble to what exploration has found.",
+                      config.loop.num_exploration_steps, config.algorithm, needed));
+
+  // a controller's own rollouts divide an epoch (check_controller), so there is always room for one
+  const bool steered =
+      trains_controller ? !config.autombpo.baseline.empty() : !config.controller.file.empty();
+  if (steered) return;
+  const std::vector<float>& schedule = config.rollout.schedule;
+  const int shortest = static_cast<int>(std::min(schedule[2], schedule[3]));
+  const std::size_t capacity = model_replay_capacity(config, shortest);
+  require(
+      capacity >= static_cast<std::size_t>(config.rollout.batch_size),
+      fmt::format("the model replay would hold {} transitions at rollout length {}, fewer than the "
+                  "{} of rollout.batch_size that one step writes: loop.epoch_length = {} is less "
+                  "than {} = {}. Raise loop.epoch_length or rollout.retain_epochs, which is {}.",
+                  capacity, shortest, config.rollout.batch_size, config.loop.epoch_length,
+                  config.rollout.interval > 0 ? "rollout.interval" : "loop.model_train_interval",
+                  rollout_interval(config), config.rollout.retain_epochs));
 }
 
 // what a controller needs of the run it steers
@@ -124,6 +154,7 @@ void check_config(const Config& config, std::string_view origin) {
               "training would never start.",
               config.loop.min_replay_size, config.loop.replay_capacity));
   check_controller(config, require);
+  check_mbpo(config, require);
 }
 
 }  // namespace mbrl

@@ -12,6 +12,7 @@
 #include "cuda/check.h"
 #include "cuda/nearest_name.h"
 #include "host/schedule/hyper_mdp.h"
+#include "kernels/rollout.h"
 
 namespace mbrl {
 namespace {
@@ -66,8 +67,10 @@ std::vector<Field> make_fields() {
 
       {MBRL_KEY(model, ensemble_size),
        "members of the ensemble; each trains on its own bootstrap of the data", "", at_least(1)},
-      {MBRL_KEY(model, num_elites), "members used for rollouts, ranked by holdout error", "",
-       at_least(1)},
+      // a row of a rollout keeps its elite's position in one byte
+      {MBRL_KEY(model, num_elites),
+       "members used for rollouts, ranked by holdout error; on a GPU up to 32", "",
+       between(1, kMaxRolloutElites)},
       {MBRL_KEY(model, hidden_size), "width of the hidden layers", "units", at_least(1)},
       {MBRL_KEY(model, num_hidden_layers), "hidden layers of each member", "", at_least(1)},
       {MBRL_KEY(model, learning_rate), "Adam's step size for the ensemble", "", above(0)},

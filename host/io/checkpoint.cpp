@@ -144,8 +144,8 @@ fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
   fs::create_directories(temporary, error);
   if (error)
     throw DataError(
-        fmt::format("checkpoint folder {} cannot be made: {}. The last checkpoint is intact; "
-                    "choose another place with --runs DIR.",
+        fmt::format("checkpoint folder {} cannot be made: {}. Checkpoints that were complete "
+                    "stay so; choose another place with --runs DIR.",
                     temporary.string(), error.message()));
   try {
     write_safetensors(temporary / "weights.safetensors", contents.weights);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
 
 #include "cuda/check.h"
@@ -117,7 +118,9 @@ FitReport ModelTrainer::fit(Stream& stream, EnsembleState& state, const Transiti
                  {state.input_inv_std.data(), state.num_inputs()}, config_.min_input_std,
                  normalizer_scratch_);
 
+  std::vector<bool> saved(static_cast<std::size_t>(E), false);
   const auto save_snapshot = [&](int e) {
+    saved[static_cast<std::size_t>(e)] = true;
     copy(stream, snapshot_.data() + e * state.layout.size, state.member(e), state.layout.size);
   };
   EarlyStopping stopping(E, config_.min_improvement, config_.patience);
@@ -140,6 +143,18 @@ FitReport ModelTrainer::fit(Stream& stream, EnsembleState& state, const Transiti
     done = stopping.update(mse, save_snapshot) ||
            (config_.max_epochs > 0 && report.epochs >= config_.max_epochs);
   }
+
+  // a member without a snapshot has no weights that are worth anything
+  for (int e = 0; e < E; ++e)
+    if (!saved[static_cast<std::size_t>(e)])
+      throw DivergedError(fmt::format(
+          "model fit {}: none of {} epochs gave member {} a holdout error below {:.3g}; the last "
+          "is "
+          "{:.3g}. Lower model.learning_rate, or look at the real replay: a reward or observation "
+          "may be extreme.",
+          fit_index + 1, report.epochs, e,
+          EarlyStopping::kWorst * (1.0 - static_cast<double>(config_.min_improvement)),
+          std::abs(mse[static_cast<std::size_t>(e)])));
 
   // every member's own best weights; bounds and moments stay where training left them
   copy(stream, state.members.value.data(), snapshot_.data(), snapshot_.size());

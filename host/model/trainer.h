@@ -38,8 +38,12 @@ struct FitReport {
 /// improved.
 class EarlyStopping {
  public:
+  /// What the first error of a member is measured against, as in the reference; one that is NaN is
+  /// no improvement.
+  static constexpr double kWorst = 1e10;
+
   EarlyStopping(int num_members, float min_improvement, int patience)
-      : best_(num_members, 1e10), min_improvement_(min_improvement), patience_(patience) {}
+      : best_(num_members, kWorst), min_improvement_(min_improvement), patience_(patience) {}
 
   /// Takes the errors of an epoch; save(member) is called for each that improved. True: stop.
   bool update(const std::vector<double>& mse, const std::function<void(int)>& save);
@@ -63,7 +67,8 @@ class ModelTrainer {
   /// before each gradient step; once it says yes the ensemble is put back as it was, so that a
   /// resumed run repeats the fit.
   ///
-  /// Errors   DataError if the loss is not finite, or if there are fewer than 2 rows.
+  /// Errors   DivergedError if the loss is not finite, or naming a member that no epoch improved;
+  ///          DataError if there are fewer than 2 rows.
   /// Source   jannerm/mbpo:mbpo/models/bnn.py.
   FitReport fit(Stream& stream, EnsembleState& state, const TransitionsView& data,
                 std::uint64_t fit_index, const std::function<bool()>& should_stop);

@@ -17,6 +17,7 @@
 #include "host/run/choose_gemm.h"
 #include "host/run/signals.h"
 #include "host/schedule/hyper_mdp.h"
+#include "host/schedule/rollout_schedule.h"
 #include "kernels/ensemble_step.h"
 
 namespace mbrl {

@@ -75,6 +75,8 @@ void Recorder::warn(const std::string& text) {
   log_.warn(text);
 }
 
+void Recorder::record_error(const std::string& text) { log_.record_error(text); }
+
 void Recorder::write_summary(const nlohmann::ordered_json& summary) {
   write_file_atomically(folder_ / "summary.json", summary.dump(2) + "\n");
 }

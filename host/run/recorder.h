@@ -40,6 +40,7 @@ class Recorder {
   void record_scalar(const std::string& tag, std::int64_t step, double value);  // events only
   void log(const std::string& text);
   void warn(const std::string& text);
+  void record_error(const std::string& text);  // log.txt only: who catches the error prints it
   void write_summary(const nlohmann::ordered_json& summary);
 
   /// Waits until the disk has the tables. Before a checkpoint: what it was made after is then there

@@ -18,14 +18,16 @@ RunLog::RunLog(const std::filesystem::path& file, bool append, bool to_console) 
   }
   to_file->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
   logger_ = std::make_shared<spdlog::logger>("mbrl", to_file);
+  file_only_ = std::make_shared<spdlog::logger>("mbrl", to_file);
   if (to_console) {
     logger_->sinks().push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
     logger_->sinks().back()->set_pattern("%H:%M:%S %v");
   }
-  logger_->flush_on(spdlog::level::info);
+  for (const auto& logger : {logger_, file_only_}) logger->flush_on(spdlog::level::info);
 }
 
 void RunLog::info(const std::string& text) { logger_->info(text); }
 void RunLog::warn(const std::string& text) { logger_->warn("warning: " + text); }
+void RunLog::record_error(const std::string& text) { file_only_->error(text); }
 
 }  // namespace mbrl

@@ -19,9 +19,11 @@ class RunLog {
 
   void info(const std::string& text);
   void warn(const std::string& text);
+  /// Into the file alone.
+  void record_error(const std::string& text);
 
  private:
-  std::shared_ptr<spdlog::logger> logger_;
+  std::shared_ptr<spdlog::logger> logger_, file_only_;
 };
 
 }  // namespace mbrl

@@ -1,6 +1,7 @@
 #include "host/run/training.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -26,8 +27,22 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
     const std::string& resume, const RunDir& dir,
     const std::function<void(const std::string&)>& warn) {
   if (resume == "never") return std::nullopt;
-  if (resume == "auto") return latest_checkpoint(dir.checkpoints(), warn);
-  return find_checkpoint(resume);
+  if (resume != "auto") return find_checkpoint(resume);
+  std::vector<std::string> passed_over;
+  const auto latest = latest_checkpoint(
+      dir.checkpoints(), [&](const std::string& text) { passed_over.push_back(text); });
+  // starting over would replace the tables of hours of training
+  if (!latest && !passed_over.empty())
+    throw DataError(
+        fmt::format("{} holds {}, and none can be used: {}. Restore the files, or go on from a "
+                    "copy with --resume PATH. Moving the folder away starts the run over, as "
+                    "--resume never does, and replaces its tables and log.",
+                    dir.checkpoints().string(),
+                    passed_over.size() == 1 ? "1 checkpoint"
+                                            : fmt::format("{} checkpoints", passed_over.size()),
+                    fmt::join(passed_over, "; ")));
+  for (const std::string& text : passed_over) warn(text);
+  return latest;
 }
 
 // by what was wrong
@@ -152,6 +167,38 @@ void Training::write_summary(const std::string& status) {
        {"device", device_name(device_.device)}});
 }
 
+// Saves what is left of a learner whose values are not finite, to be looked at; it is no checkpoint
+// to resume from. Returns the error's text with what only the run knows: where it stands and what
+// can be done from here.
+std::string Training::keep_diverged(const std::string& error) {
+  const std::filesystem::path folder = dir_.path() / "failed";
+  std::string text = fmt::format("env step {}: {}", learner_->env_steps(), error);
+  try {
+    save_checkpoint(folder, *learner_, options_.config, {{"error", error}});
+    text += fmt::format(" The state at the failure is in {}.", folder.string());
+  } catch (const Error& second) {
+    recorder_->warn(fmt::format("the state at the failure is lost: {}", second.what()));
+  }
+  const auto checkpoint = latest_checkpoint(dir_.checkpoints(), [](const std::string&) {});
+  text += checkpoint ? fmt::format(" The last checkpoint before it is {}.", checkpoint->string())
+                     : " There is no checkpoint before it.";
+  return text +
+         " A run with another value of a key starts anew in a folder of its own: a checkpoint of "
+         "this one would be refused.";
+}
+
+// The run's last words in its own folder. Whoever catches the error prints it.
+void Training::record_failure(const std::string& error) {
+  progress_.finish();
+  recorder_->record_error(error);
+  try {
+    write_summary("failed");
+  } catch (const std::exception& second) {
+    // on a full disk this fails as well; the first error is the one to tell
+    recorder_->warn(second.what());
+  }
+}
+
 ExitCode Training::run() {
   const Config& config = options_.config;
   if (learner_->env_steps() >= config.loop.num_env_steps)
@@ -175,16 +222,12 @@ ExitCode Training::run() {
   bool finished = false;
   try {
     finished = run_loop(*learner_, config, loop_hooks);
-  } catch (const Error& error) {
-    // what is left of the learner helps to look at it; it is no checkpoint to resume from
-    progress_.finish();
-    recorder_->warn(error.what());
-    if (error.code() == ExitCode::kData) {
-      save_checkpoint(dir_.path() / "failed", *learner_, config, {{"error", error.what()}});
-      recorder_->warn("the state at the failure is in " + (dir_.path() / "failed").string() +
-                      "; --resume continues from the last checkpoint before it.");
-    }
-    write_summary("failed");
+  } catch (const DivergedError& error) {
+    const DivergedError told(keep_diverged(error.what()));
+    record_failure(told.what());
+    throw told;
+  } catch (const std::exception& error) {
+    record_failure(error.what());
     throw;
   }
   progress_.finish();

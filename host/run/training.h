@@ -30,13 +30,16 @@ struct TrainingOptions {
 class Training {
  public:
   /// `schedule` may be null. Goes on from the checkpoint that options.resume means.
+  ///
+  /// Errors   DataError if there are checkpoints to go on from but none is whole: only "never"
+  ///          starts such a run over.
   Training(TrainingOptions options, const RunDir& dir, OpenDevice& device, ProgressSink& progress,
            std::unique_ptr<Schedule> schedule = nullptr);
 
   /// Until all steps are done or a stop is asked for.
   ///
-  /// Errors   those of the learner, after the state at the failure has been saved where it may
-  /// help.
+  /// Errors   those of the learner, after the folder has been told. A DivergedError says the env
+  /// step too, and where the state at the failure has been saved.
   ExitCode run();
 
   /// Return of the last evaluation, NaN before the first.
@@ -47,6 +50,8 @@ class Training {
   void enter_stage(std::string_view stage);
   void evaluate();
   void checkpoint();
+  std::string keep_diverged(const std::string& error);
+  void record_failure(const std::string& error);
   void write_summary(const std::string& status);
   double wall_time() const;
 

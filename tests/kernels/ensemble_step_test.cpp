@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "cuda/check.h"
 #include "cuda/rng.h"
@@ -212,21 +213,33 @@ TEST(EnsembleInitTest, MembersDiffer) {
   EXPECT_NE(state.member(1)[0], state.member(2)[0]);
 }
 
-TEST(EnsembleErrorTest, NanInTheReplayStopsWithTheStep) {
+TEST(EnsembleErrorTest, ALossThatIsNotFiniteNamesMemberAndStep) {
   Problem p(2, 33);
-  for (int row = 0; row < kRecords; ++row)
-    p.records[static_cast<std::size_t>(row) * kLayout.pitch() + kLayout.reward()] =
-        std::numeric_limits<float>::infinity();
   ThreadPool pool(1);
   Stream stream(pool);
   EnsembleWorkspace workspace(stream, p.state, 33);
-  try {
-    ensemble_epoch(stream, p.state, p.view(), p.rows, 33, p.constants, workspace).loss;
-    FAIL() << "an infinite loss must stop the run";
-  } catch (const DataError& error) {
-    EXPECT_EQ(std::string(error.what()).rfind("ensemble: loss is inf at model step 0.", 0), 0u)
-        << error.what();
-  }
+  const auto text = [&] {
+    try {
+      ensemble_epoch(stream, p.state, p.view(), p.rows, 33, p.constants, workspace);
+      return std::string("no error");
+    } catch (const DivergedError& error) {
+      return std::string(error.what());
+    }
+  };
+  // a negative NaN prints like any other
+  p.state.num_steps = 7;
+  float& weight = p.state.member(1)[0];
+  const float before = std::exchange(weight, -std::numeric_limits<float>::quiet_NaN());
+  EXPECT_EQ(text(),
+            "ensemble: loss of member 1 is nan at model step 7. Lower model.learning_rate, or look "
+            "at the real replay: a reward or observation may be extreme.");
+
+  p.state.num_steps = 0;
+  weight = before;
+  for (int row = 0; row < kRecords; ++row)
+    p.records[static_cast<std::size_t>(row) * kLayout.pitch() + kLayout.reward()] =
+        std::numeric_limits<float>::infinity();
+  EXPECT_TRUE(text().starts_with("ensemble: loss of member 0 is inf at model step 0. ")) << text();
 }
 
 }  // namespace

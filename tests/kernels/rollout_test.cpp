@@ -219,6 +219,26 @@ TEST(RolloutTest, ReportsPredictionsThatAreNotFinite) {
   EXPECT_FALSE(imagine(p).result.finite);
 }
 
+TEST(RolloutTest, ChoosesAmongUpTo256Elites) {
+  Problem one, many;
+  one.model.elites = {2};
+  many.model.elites.assign(256, 2);
+  const Imagined a = imagine(one, 2), b = imagine(many, 2);
+  EXPECT_EQ(a.result.num_written, b.result.num_written);
+  EXPECT_TRUE(std::equal(a.ring.begin(), a.ring.end(), b.ring.begin(), b.ring.end()))
+      << "256 times the same member is that member";
+
+  many.model.elites.assign(257, 2);
+  try {
+    imagine(many);
+    FAIL();
+  } catch (const ShapeError& error) {
+    EXPECT_STREQ(error.what(),
+                 "rollout: the ensemble has 257 elites; expected at most 256. Lower "
+                 "model.num_elites.");
+  }
+}
+
 TEST(RolloutTest, EmptyReplayAndSmallRingAreErrors) {
   Problem p;
   try {

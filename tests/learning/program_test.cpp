@@ -14,6 +14,12 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
+int count(const std::string& text, const std::string& part) {
+  int number = 0;
+  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at) ++number;
+  return number;
+}
+
 TEST_F(ProgramTest, SmokeTrainingLearnsTheSwingUp) {
   const Outcome outcome = run({"run", "smoke.json"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
@@ -84,11 +90,60 @@ TEST_F(ProgramTest, ADivergingRunNamesStepAndTensorAndKeepsItsState) {
   const Outcome outcome =
       run({"run", "smoke", "sac.learning_rate=1e18", "checkpoint.interval=400"});
   EXPECT_EQ(outcome.exit_code, 4);
-  EXPECT_THAT(outcome.error,
-              testing::ContainsRegex("sac: .* is (-?inf|-?nan) at policy update [0-9]+"));
+  EXPECT_THAT(
+      outcome.error,
+      testing::ContainsRegex("\nenv step [0-9]+: sac: .* is (-?inf|nan) at policy update [0-9]+"));
+  EXPECT_THAT(
+      outcome.error,
+      testing::EndsWith("/checkpoints/step-000000400. A run with another value of a key "
+                        "starts anew in a folder of its own: a checkpoint of this one would "
+                        "be refused.\n"));
+  EXPECT_EQ(count(outcome.error, "at policy update"), 1) << outcome.error;
+  EXPECT_EQ(count(file_text(run_folder("runs") / "log.txt"), "at policy update"), 1);
   EXPECT_EQ(summary("runs").at("status"), "failed");
   EXPECT_TRUE(fs::exists(run_folder("runs") / "failed"));
   EXPECT_TRUE(fs::exists(run_folder("runs") / "checkpoints/step-000000400/DONE"));
+}
+
+TEST_F(ProgramTest, AFitThatNoEpochImprovedIsExitCode4AndNamesTheMember) {
+  const Outcome outcome = run({"run", "smoke", "model.learning_rate=30"});
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error,
+              testing::ContainsRegex("\nenv step [0-9]+: model fit 1: none of [0-9]+ epochs gave "
+                                     "member [0-2] a holdout error below 9.9e\\+09"));
+  EXPECT_THAT(outcome.error, HasSubstr("Lower model.learning_rate"));
+  EXPECT_THAT(outcome.error, HasSubstr("There is no checkpoint before it."));
+  EXPECT_EQ(count(outcome.error, "model fit 1: none"), 1) << outcome.error;
+
+  // further off the loss itself overflows
+  const Outcome overflow = run({"run", "smoke", "model.learning_rate=1e30"});
+  EXPECT_EQ(overflow.exit_code, 4);
+  EXPECT_THAT(overflow.error,
+              testing::ContainsRegex("\nenv step [0-9]+: ensemble: loss of member [0-2] is "
+                                     "(inf|nan) at model step [0-9]+\\. Lower "
+                                     "model.learning_rate"));
+}
+
+// more than any table, less than a tensor file
+constexpr rlim_t kFullDisk = 50000;
+
+TEST_F(ProgramTest, AFullDiskIsOneErrorAndASummary) {
+  const Outcome outcome = run({"run", "smoke", "loop.num_env_steps=300"}, kFullDisk);
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_EQ(count(outcome.error, "cannot be written"), 1) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr("checkpoints that were complete stay so.\n"));
+  EXPECT_FALSE(fs::exists(run_folder("runs") / "failed"));
+  EXPECT_EQ(summary("runs").at("status"), "failed");
+}
+
+TEST_F(ProgramTest, ADivergingRunOnAFullDiskTellsOfTheDivergence) {
+  const Outcome outcome =
+      run({"run", "smoke", "sac.learning_rate=1e18", "checkpoint.interval=0"}, kFullDisk);
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, HasSubstr("warning: the state at the failure is lost: "));
+  EXPECT_THAT(outcome.error, testing::ContainsRegex("\nenv step [0-9]+: sac: "));
+  EXPECT_THAT(outcome.error, testing::Not(HasSubstr("The state at the failure is in")));
+  EXPECT_EQ(summary("runs").at("status"), "failed");
 }
 
 TEST_F(ProgramTest, ARunFolderThatCannotBeWrittenIsExitCode4) {
@@ -110,6 +165,30 @@ TEST_F(ProgramTest, ADamagedCheckpointIsPassedOverOrNamed) {
   const Outcome passed = run({"run", "smoke", "loop.num_env_steps=600"});
   EXPECT_EQ(passed.exit_code, 0);
   EXPECT_THAT(passed.error, HasSubstr("step-000000300 at env step 300"));
+}
+
+TEST_F(ProgramTest, ARunWhoseCheckpointsAreAllDamagedIsNotStartedOver) {
+  const std::vector<std::string> command{"run", "smoke", "loop.num_env_steps=600",
+                                         "checkpoint.interval=300"};
+  ASSERT_EQ(run(command).exit_code, 0);
+  const fs::path folder = run_folder("runs");
+  fs::remove(folder / "checkpoints/step-000000300/DONE");
+  fs::remove(folder / "checkpoints/step-000000600/replay.safetensors");
+  const std::string before = tables("runs"), log = file_text(folder / "log.txt");
+  const Outcome refused = run(command);
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_THAT(refused.error,
+              testing::ContainsRegex("checkpoints holds 2 checkpoints, and none can be used: "
+                                     ".*step-000000600 is passed over: replay.safetensors is "
+                                     "missing; .*step-000000300 is passed over: DONE is missing"));
+  EXPECT_THAT(refused.error, HasSubstr("--resume never"));
+  EXPECT_EQ(tables("runs"), before);
+  EXPECT_EQ(file_text(folder / "log.txt"), log);
+
+  auto anew = command;
+  anew.insert(anew.end(), {"--resume", "never"});
+  EXPECT_EQ(run(anew).exit_code, 0);
+  EXPECT_EQ(tables("runs"), before) << "the same run again";
 }
 
 TEST_F(ProgramTest, ACheckpointOfAnotherConfigIsExitCode4AndListsTheKeys) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@ struct Outcome {
 
 class ProgramTest : public testing::Test {
  protected:
-  pid_t start(const std::vector<std::string>& arguments) {
+  // `file_limit`: bytes that a file may have, which stands in for a full disk
+  pid_t start(const std::vector<std::string>& arguments, rlim_t file_limit = RLIM_INFINITY) {
     const pid_t child = fork();
     if (child != 0) return child;
     std::vector<std::string> words{MBRL_PROGRAM};
@@ -34,6 +36,8 @@ class ProgramTest : public testing::Test {
     const int err = open((folder_.path() / "err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
+    const rlimit limit{file_limit, file_limit};
+    if (file_limit != RLIM_INFINITY) setrlimit(RLIMIT_FSIZE, &limit);
     if (chdir(folder_.path().c_str()) == 0) execv(MBRL_PROGRAM, argv.data());
     _exit(127);
   }
@@ -42,7 +46,9 @@ class ProgramTest : public testing::Test {
     waitpid(child, &status, 0);
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, file_text(folder_.path() / "err")};
   }
-  Outcome run(const std::vector<std::string>& arguments) { return finish(start(arguments)); }
+  Outcome run(const std::vector<std::string>& arguments, rlim_t file_limit = RLIM_INFINITY) {
+    return finish(start(arguments, file_limit));
+  }
   std::string output() const { return file_text(folder_.path() / "out"); }
 
   // the only run below a runs folder

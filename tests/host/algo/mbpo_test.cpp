@@ -12,23 +12,6 @@
 namespace mbrl {
 namespace {
 
-TEST(RolloutLengthTest, FollowsTheReferenceSchedule) {
-  // Hopper: [20, 150, 1, 15], rounded down
-  const std::vector<float> hopper{20, 150, 1, 15};
-  const std::pair<int, int> first_epoch_of[] = {
-      {0, 1},  {20, 1}, {29, 1}, {30, 2},   {39, 3},   {48, 4},   {58, 5},   {67, 6},
-      {76, 7}, {85, 8}, {95, 9}, {104, 10}, {113, 11}, {123, 12}, {150, 15}, {400, 15}};
-  for (const auto& [epoch, length] : first_epoch_of)
-    EXPECT_EQ(rollout_length_at(hopper, epoch), length) << epoch;
-  EXPECT_EQ(rollout_length_at(hopper, 38), 2);
-  // Ant: [20, 100, 1, 25]
-  EXPECT_EQ(rollout_length_at({20, 100, 1, 25}, 23), 1);
-  EXPECT_EQ(rollout_length_at({20, 100, 1, 25}, 24), 2);
-  EXPECT_EQ(rollout_length_at({20, 100, 1, 25}, 100), 25);
-  // constant
-  EXPECT_EQ(rollout_length_at({1, 15, 1, 1}, 7), 1);
-}
-
 TEST(MetricsTest, AddAveragesSetKeepsTheLatest) {
   Metrics m;
   const int mean = m.declare("mean"), latest = m.declare("latest");

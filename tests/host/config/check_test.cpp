@@ -84,6 +84,87 @@ TEST(CheckConfigTest, TheReplayHoldsWhatTrainingWaitsFor) {
       "so training would never start.");
 }
 
+TEST(CheckConfigTest, TheModelReplayHoldsARolloutOfTheShortestLength) {
+  const auto change = [](Config& c) {
+    c.rollout.batch_size = 1000;
+    c.rollout.retain_epochs = 1;
+    c.rollout.schedule = {1, 10, 1, 1};
+    c.loop.model_train_interval = 200;
+    c.loop.epoch_length = 200;
+  };
+  const auto error = [&](auto further) {
+    return error_after([&](Config& c) {
+      change(c);
+      further(c);
+    });
+  };
+  EXPECT_EQ(error([](Config&) {}), "no error");
+  EXPECT_EQ(error([](Config& c) { c.loop.epoch_length = 150; }),
+            "x.json: the model replay would hold 750 transitions at rollout length 1, fewer than "
+            "the 1000 of rollout.batch_size that one step writes: loop.epoch_length = 150 is less "
+            "than loop.model_train_interval = 200. Raise loop.epoch_length or "
+            "rollout.retain_epochs, which is 1.");
+  EXPECT_EQ(error([](Config& c) { c.rollout.interval = 300; }),
+            "x.json: the model replay would hold 666 transitions at rollout length 1, fewer than "
+            "the 1000 of rollout.batch_size that one step writes: loop.epoch_length = 200 is less "
+            "than rollout.interval = 300. Raise loop.epoch_length or rollout.retain_epochs, which "
+            "is 1.");
+  // epochs that are kept make room, and so does length; the shortest counts
+  const auto long_interval = [](Config& c) { c.rollout.interval = 300; };
+  EXPECT_EQ(error([&](Config& c) {
+              long_interval(c);
+              c.rollout.retain_epochs = 2;
+            }),
+            "no error");
+  EXPECT_EQ(error([&](Config& c) {
+              long_interval(c);
+              c.rollout.schedule = {1, 10, 2, 5};
+            }),
+            "no error");
+  EXPECT_NE(error([&](Config& c) {
+              long_interval(c);
+              c.rollout.schedule = {1, 10, 5, 1};
+            }),
+            "no error");
+  // who else has rollouts: default MBPO beside a controller's runs, unless it is there already
+  const auto autombpo = [&](Config& c) {
+    long_interval(c);
+    c.algorithm = "autombpo";
+    c.controller.interval = c.controller.rollout_interval = 50;
+    c.eval.interval = c.loop.epoch_length;
+  };
+  EXPECT_NE(error(autombpo), "no error");
+  EXPECT_EQ(error([&](Config& c) {
+              autombpo(c);
+              c.autombpo.baseline = "runs/mbpo";
+            }),
+            "no error");
+  EXPECT_EQ(error([&](Config& c) {
+              long_interval(c);
+              c.algorithm = "ppo";
+            }),
+            "no error");
+}
+
+TEST(CheckConfigTest, MbpoBeginsWithAFitToWhatExplorationFound) {
+  const auto error = [](int steps, const char* insertion, const char* algorithm = "mbpo") {
+    return error_after([&](Config& c) {
+      c.algorithm = algorithm;
+      c.loop.num_exploration_steps = steps;
+      c.loop.pool_insertion = insertion;
+    });
+  };
+  EXPECT_EQ(error(0, "episode"),
+            "x.json: loop.num_exploration_steps is 0; mbpo needs at least 1, as it begins with a "
+            "fit of the ensemble to what exploration has found.");
+  EXPECT_EQ(error(1, "episode"), "no error");
+  EXPECT_EQ(error(1, "step"),
+            "x.json: loop.num_exploration_steps is 1; mbpo needs at least 2, as it begins with a "
+            "fit of the ensemble to what exploration has found.");
+  EXPECT_EQ(error(2, "step"), "no error");
+  EXPECT_EQ(error(0, "episode", "ppo"), "no error");
+}
+
 // the error of a controller's config after `change`
 template <typename Change>
 std::string controller_error(const std::string& algorithm, Change change) {

@@ -132,6 +132,8 @@ TEST(FieldsTest, RangesAreEnforcedAtBothEnds) {
   EXPECT_FALSE(accepts("sac.learning_rate", "0"));
   EXPECT_FALSE(accepts("model.holdout_ratio", "1"));
   EXPECT_FALSE(accepts("model.ensemble_size", "0"));
+  EXPECT_TRUE(accepts("model.num_elites", "256"));
+  EXPECT_FALSE(accepts("model.num_elites", "257"));
   EXPECT_FALSE(accepts("seed", "-1"));
   EXPECT_FALSE(accepts("rollout.schedule", "[1, 2, 3]"));
   EXPECT_FALSE(accepts("rollout.schedule", "[-1, 2, 1, 1]"));

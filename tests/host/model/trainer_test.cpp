@@ -196,6 +196,51 @@ TEST(ModelTrainerTest, AStoppedFitLeavesTheEnsembleAsItWas) {
   EXPECT_EQ(f.state.input_mean[0], 0.0f);
 }
 
+// the loss stays finite: log variances grow with the errors
+TEST(ModelTrainerTest, AMemberThatNoEpochImprovedEndsTheFit) {
+  ModelConfig config = small_config();
+  config.learning_rate = 30.0f;
+  config.max_epochs = 2;
+  try {
+    fit(config, make_records(200));
+    FAIL() << "there is no snapshot to put back";
+  } catch (const DivergedError& error) {
+    const std::string text = error.what();
+    EXPECT_TRUE(
+        text.starts_with("model fit 1: none of 2 epochs gave member 0 a holdout error "
+                         "below 9.9e+09; the last is "))
+        << text;
+    EXPECT_TRUE(
+        text.ends_with(". Lower model.learning_rate, or look at the real replay: a reward "
+                       "or observation may be extreme."))
+        << text;
+  }
+}
+
+// one member of several, and errors that are finite but of no use
+TEST(ModelTrainerTest, TheMemberWithoutASnapshotIsNamed) {
+  ModelConfig config = small_config();
+  config.max_epochs = 1;
+  config.learning_rate = 1e-6f;
+  const Buffer<float> records = make_records(200);
+  ThreadPool pool(1);
+  Stream stream(pool);
+  EnsembleState state(config.ensemble_size, kLayout, config.hidden_size, config.num_hidden_layers);
+  init_ensemble(state, 1, 0, 60.0f, 50.0f);  // variances wide enough for what follows
+  const LayerLayout& last = state.layout.layers.back();
+  state.member(1)[last.bias] = 1e9f;
+  ModelTrainer trainer(stream, config, state, 1, 0);
+  try {
+    trainer.fit(stream, state, {records.data(), kLayout, 200}, 4, [] { return false; });
+    FAIL() << "member 1 is off by 1e9";
+  } catch (const DivergedError& error) {
+    EXPECT_TRUE(std::string(error.what())
+                    .starts_with("model fit 5: none of 1 epochs gave member 1 a holdout error "
+                                 "below 9.9e+09; the last is 2.5e+17. "))
+        << error.what();
+  }
+}
+
 TEST(ModelTrainerTest, OneRowIsTooFew) {
   try {
     fit(small_config(), make_records(1));

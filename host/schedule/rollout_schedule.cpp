@@ -1,0 +1,25 @@
+#include "host/schedule/rollout_schedule.h"
+
+#include <algorithm>
+
+namespace mbrl {
+
+int rollout_length_at(const std::vector<float>& schedule, int epoch) {
+  const double e0 = schedule[0], e1 = schedule[1], k0 = schedule[2], k1 = schedule[3];
+  if (epoch <= e0) return static_cast<int>(k0);
+  const double share = std::min((epoch - e0) / (e1 - e0), 1.0);
+  return static_cast<int>(share * (k1 - k0) + k0);
+}
+
+int rollout_interval(const Config& config) {
+  return config.rollout.interval > 0 ? config.rollout.interval : config.loop.model_train_interval;
+}
+
+std::size_t model_replay_capacity(const Config& config, int rollout_length) {
+  const double per_epoch = static_cast<double>(rollout_length) * config.rollout.batch_size *
+                           config.loop.epoch_length / rollout_interval(config);
+  return static_cast<std::size_t>(config.rollout.retain_epochs) *
+         static_cast<std::size_t>(per_epoch);
+}
+
+}  // namespace mbrl
