@@ -28,7 +28,8 @@ DeviceError out_of_memory(const std::string& name, std::size_t bytes, std::size_
 DeviceError call_failed(const std::string& expression, const std::string& error,
                         const std::string& running, const std::string& file, int line) {
   return DeviceError(fmt::format(
-      "{} failed: {}{} ({}:{}). The last checkpoint is intact: the same command goes on from it. "
+      "{} failed: {}{} ({}:{}). Complete checkpoints stay so: the same command goes on from the "
+      "last. "
       "If "
       "it happens again, CUDA_LAUNCH_BLOCKING=1 with device.graphs=false names the kernel.",
       expression, error, running.empty() ? "" : " after " + running, file, line));

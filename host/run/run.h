@@ -27,7 +27,7 @@ struct RunOptions {
 /// Trains until config.loop.num_env_steps or a stop signal.
 ///
 /// Returns  kDone, or kStopped after a signal (a checkpoint was written).
-/// Errors   those of the parts; after any of them the last checkpoint is intact.
+/// Errors   those of the parts; after any of them complete checkpoints stay so.
 ExitCode run_training(const RunOptions& options);
 
 }  // namespace mbrl

@@ -73,7 +73,7 @@ TEST_F(EmulatedRuntimeTest, AFaultInTheMiddleOfARunIsADeviceError) {
     for (int i = 0; i < 100; ++i) learner->step();
   });
   EXPECT_THAT(text, testing::HasSubstr("failed: cudaErrorLaunchFailure"));
-  EXPECT_THAT(text, testing::HasSubstr("The last checkpoint is intact"));
+  EXPECT_THAT(text, testing::HasSubstr("Complete checkpoints stay so"));
 }
 
 TEST_F(EmulatedRuntimeTest, AFaultDuringCaptureLeavesTheStreamUsable) {

@@ -112,7 +112,7 @@ TEST(SignalsTest, ASecondInterruptEndsAtOnceAndSaysWhatIsLeft) {
   });
   EXPECT_EQ(code, 130);
   EXPECT_THAT(text, testing::AllOf(HasSubstr("stopping after this step, with a checkpoint"),
-                                   HasSubstr("stopped at once; the last checkpoint is intact")));
+                                   HasSubstr("stopped at once; complete checkpoints stay so")));
 }
 
 TEST(SignalsTest, ASecondTermWaitsForTheCheckpoint) {
