@@ -142,7 +142,8 @@ class BulletEnv : public Env {
   BulletRobot robot_;
   std::unique_ptr<World> world_;
   double height_at_reset_ = 0.0;
-  std::vector<float> contact_;  // flags of the feet after the previous step
+  std::vector<double> start_positions_, start_speeds_;  // scratch of reset()
+  std::vector<float> contact_;                          // flags of the feet after the previous step
 };
 
 /// "3.24": the library the program is built with.
