@@ -89,6 +89,26 @@ std::string bullet_version() {
   return std::to_string(BT_BULLET_VERSION / 100) + "." + std::to_string(BT_BULLET_VERSION % 100);
 }
 
+namespace {
+
+// The original's world has m_deterministicOverlappingPairs: detection goes through pairs in a
+// sorted order, and so does the solver through their contacts. The first detection makes all pairs
+// and their manifolds; later ones, one in every substep, come out the same in any order and would
+// allocate to sort.
+struct MultiBodyWorld : btMultiBodyDynamicsWorld {
+  using btMultiBodyDynamicsWorld::btMultiBodyDynamicsWorld;
+
+  void performDiscreteCollisionDetection() override {
+    getDispatchInfo().m_deterministicOverlappingPairs = !pairs_are_sorted;
+    btMultiBodyDynamicsWorld::performDiscreteCollisionDetection();
+    getDispatchInfo().m_deterministicOverlappingPairs = true;
+  }
+
+  bool pairs_are_sorted = false;
+};
+
+}  // namespace
+
 // Everything of one simulation. Members are destroyed from the last to the first: the world goes
 // before what it points to.
 struct BulletEnv::World {
@@ -99,6 +119,7 @@ struct BulletEnv::World {
   void add_joint(int link, int parent, btMultibodyLink::eFeatherstoneJointType type,
                  const btVector3& axis, const btTransform& parent_to_joint);
   void add_body(int link, const BulletBody& body, const btTransform& joint_to_body);
+  void update_poses();
   void find_manifolds();
 
   template <typename Shape, typename... Args>
@@ -117,12 +138,14 @@ struct BulletEnv::World {
   btCollisionDispatcher dispatcher;
   btDbvtBroadphase broadphase;
   btMultiBodyConstraintSolver solver;
-  btMultiBodyDynamicsWorld world;
+  MultiBodyWorld world;
 
   // one per capsule: its contacts with the ground; body 0 is the capsule's link
   std::vector<btPersistentManifold*> manifolds;
   std::vector<int> dof_links;              // links of root and joints, in the state's order
   std::vector<btVector3> omega, velocity;  // scratch of link velocities
+  btAlignedObjectArray<btQuaternion> link_rotations;  // scratch of link poses
+  btAlignedObjectArray<btVector3> link_origins;
 };
 
 namespace {
@@ -146,7 +169,6 @@ BulletEnv::World::World(const BulletRobot& model)
       dispatcher(&configuration),
       world(&dispatcher, &broadphase, &solver, &configuration) {
   world.setGravity(btVector3(0, 0, -kGravity));
-  world.getDispatchInfo().m_deterministicOverlappingPairs = true;
   btContactSolverInfo& info = world.getSolverInfo();
   info.m_numIterations = 5;
   info.m_erp2 = 0.9;  // contacts; joint limits use the default m_erp, 0.2
@@ -257,16 +279,20 @@ void BulletEnv::World::add_body(int link, const BulletBody& body,
   add_collider(*robot, link, compound, kRobotGroup, kGroundGroup)->setFriction(kFriction);
 }
 
+// Brings links and their colliders to where the joints say.
+void BulletEnv::World::update_poses() {
+  robot->forwardKinematics(link_rotations, link_origins);
+  robot->updateCollisionObjectWorldTransforms(link_rotations, link_origins);
+}
+
 // One detection at the rest pose makes a manifold for each capsule and the ground. The plane's
 // bounding box is infinite, so these pairs stay for good, and their order is the same in every
 // world.
 void BulletEnv::World::find_manifolds() {
-  btAlignedObjectArray<btQuaternion> rotations;
-  btAlignedObjectArray<btVector3> origins;
-  ground->updateCollisionObjectWorldTransforms(rotations, origins);
-  robot->forwardKinematics(rotations, origins);
-  robot->updateCollisionObjectWorldTransforms(rotations, origins);
+  ground->updateCollisionObjectWorldTransforms(link_rotations, link_origins);
+  update_poses();
   world.performDiscreteCollisionDetection();
+  world.pairs_are_sorted = true;
   for (int i = 0; i < dispatcher.getNumManifolds(); ++i)
     manifolds.push_back(dispatcher.getManifoldByIndexInternal(i));
   const auto link = [](const btPersistentManifold* manifold) {
@@ -280,6 +306,8 @@ BulletEnv::BulletEnv(EnvSpec spec, BulletRobot robot)
     : spec_(std::move(spec)),
       robot_(std::move(robot)),
       world_(std::make_unique<World>(robot_)),
+      start_positions_(world_->dof_links.size(), 0.0),
+      start_speeds_(world_->dof_links.size(), 0.0),
       contact_(robot_.feet.size(), 0.0f) {
   height_at_reset_ = torso().height;
   std::size_t num_capsules = 0;
@@ -302,20 +330,16 @@ void BulletEnv::place(std::span<const double> positions, std::span<const double>
     robot.setJointPos(world_->dof_links[i], positions[i]);
     robot.setJointVel(world_->dof_links[i], speeds[i]);
   }
-  btAlignedObjectArray<btQuaternion> rotations;
-  btAlignedObjectArray<btVector3> origins;
-  robot.forwardKinematics(rotations, origins);
-  robot.updateCollisionObjectWorldTransforms(rotations, origins);
+  world_->update_poses();
   for (btPersistentManifold* manifold : world_->manifolds) manifold->clearManifold();
 }
 
 void BulletEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) {
   const RandomKey key{seed, Purpose::kEnvReset, 0};
-  std::vector<double> positions(world_->dof_links.size(), 0.0), speeds(positions.size(), 0.0);
   for (int i = 0; i < num_joints(); ++i)
-    positions[static_cast<std::size_t>(kRootJoints + i)] =
+    start_positions_[static_cast<std::size_t>(kRootJoints + i)] =
         kResetNoise * (2.0 * uniform01(key.bits(episode, static_cast<std::uint32_t>(i)).x) - 1.0);
-  place(positions, speeds);
+  place(start_positions_, start_speeds_);
   std::fill(contact_.begin(), contact_.end(), 0.0f);
   observe(torso(), observation);
 }

@@ -32,6 +32,7 @@ MBRL_HD bool bullet_walker_fallen(T height, T pitch) {
 template <typename T>
 MBRL_HD bool hopper_bullet_terminated(T height, T pitch, const float* observation) {
   bool finite = true;
+  // reference (hanglai/autombpo:static/hopperbulletenv.py) looks at height and pitch alone
   for (int i = 0; i < 15; ++i) finite = finite && observation[i] - observation[i] == 0.0f;
   return !finite || bullet_walker_fallen(height, pitch);
 }

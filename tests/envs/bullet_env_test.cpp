@@ -134,10 +134,12 @@ TEST_P(BulletEnvTest, FollowsRecordedEpisodesOfPybullet) {
   RecordProperty("largest_reward_difference", testing::PrintToString(largest_reward));
 }
 
-// from all joints at 0 under a_i(t) = 0.5 sin(0.3 t + i)
-std::vector<float> after_waves(const std::string& name, int steps) {
+// from all joints at one angle (rad) under a_i(t) = 0.5 sin(0.3 t + i)
+std::vector<float> after_waves(const std::string& name, int steps, double angle = 0.0) {
   const auto env = make(name);
-  start_at(*env, {});
+  std::vector<double> start(2 * num_dofs(*env), 0.0);
+  for (std::size_t i = 0; i < action_size(*env); ++i) start[3 + i] = angle;
+  start_at(*env, start);
   std::vector<float> action(action_size(*env)), observation(observation_size(*env));
   for (int t = 0; t < steps; ++t) {
     for (std::size_t i = 0; i < action.size(); ++i)
@@ -147,7 +149,7 @@ std::vector<float> after_waves(const std::string& name, int steps) {
   return observation;
 }
 
-// 4 digits, of pybullet 3.2.7
+// 4 digits, of pybullet 3.2.7 under the same actions in float32
 constexpr Tolerance kDigits{0.0, 5.1e-5};
 
 TEST(BulletGoldenTest, Hopper) {
@@ -172,6 +174,22 @@ TEST(BulletGoldenTest, Walker2d) {
                   {-.0522, 0,     1,     -.1228, 0,      -.1135, 0,     -.35,  .7386, -.2742, .9517,
                    -.3455, .0779, .3813, .8082,  -.5416, .7336,  .1471, .2853, .2093, 1,      0},
                   kDigits));
+}
+
+// four of the walker's joints start at their upper limit, 0, and the last digit decides on which
+// side of it they are a substep later
+TEST(BulletGoldenTest, RoundingAtALimitDecidesTheWalkersFirstStep) {
+  const auto walker = [](double angle) { return after_waves("walker2d_bullet", 1, angle); };
+  // the original's numbers; these are its for 0 under actions in float64, too
+  EXPECT_THAT(walker(1e-12),
+              ElementsNearMatcher(
+                  {-.0010, 0,      1,     -.0250, 0, -.0487, 0,      -.0029, .9961,  -.0501, 1,
+                   0,      0.0144, .1096, 1,      0, .9915,  -.1083, -.0068, -.0517, 0,      0},
+                  kDigits));
+  const std::vector<float> within = walker(-1e-12);
+  EXPECT_NEAR(within[3], -.0260, 5.1e-5);
+  EXPECT_NEAR(within[9], -.0503, 5.1e-5);
+  EXPECT_NEAR(within[13], .1127, 5.1e-5);
 }
 
 TEST(BulletGoldenTest, Halfcheetah) {

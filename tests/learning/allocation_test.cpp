@@ -1,17 +1,21 @@
-// Tests that the hot stages allocate nothing once they run: every operator new of this program is
-// counted.
+// Tests that the hot stages allocate nothing once they run: every operator new of this program and
+// every allocation of Bullet are counted.
+#include <LinearMath/btAlignedAllocator.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <string>
 #include <vector>
 
+#include "cuda/rng.h"
 #include "envs/pool.h"
 #include "kernels/gae.h"
 #include "kernels/policy.h"
 #include "kernels/ppo_update.h"
 #include "kernels/rollout.h"
+#include "tests/support/temporary_directory.h"
 
 namespace {
 std::atomic<long> num_allocations{0};
@@ -24,10 +28,20 @@ void* operator new(std::size_t size) {
   return p;
 }
 void* operator new[](std::size_t size) { return operator new(size); }
-void operator delete(void* p) noexcept { std::free(p); }
+// not inlined, else the compiler believes that free() gets what a foreign operator new made
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+
+namespace {
+std::atomic<long> num_bullet_allocations{0};
+
+void* bullet_alloc(std::size_t size) {
+  ++num_bullet_allocations;
+  return std::malloc(size);
+}
+}  // namespace
 
 namespace mbrl {
 namespace {
@@ -98,6 +112,56 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
   const long before = num_allocations;
   for (int i = 0; i < 5; ++i) work();
   EXPECT_EQ(num_allocations - before, 0);
+}
+
+// a mass on a rail, pushed
+constexpr const char* kSlider = R"(<mujoco>
+  <worldbody><body><joint name="rail" type="slide" axis="1 0 0"/><geom size="0.1"/></body></worldbody>
+  <actuator><motor joint="rail" ctrllimited="true" ctrlrange="-1 1"/></actuator>
+</mujoco>)";
+
+class EnvAllocationTest : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Environments, EnvAllocationTest, testing::ValuesIn(env_names()),
+                         [](const auto& robot) { return robot.param; });
+
+TEST_P(EnvAllocationTest, EpisodesThatRunAgainAllocateNothing) {
+  btAlignedAllocSetCustom(bullet_alloc, std::free);
+  TemporaryDirectory folder;
+  EnvOptions options;
+  options.name = GetParam();
+  options.max_episode_steps = 50;
+  if (options.name == "mjcf") options.model = folder.write("slider.xml", kSlider);
+  ThreadPool pool(2);
+  EnvPool envs(options, 2, 1, pool);
+  const auto A = static_cast<std::size_t>(envs.spec().action_size);
+  std::vector<float> actions(2 * A);
+
+  const auto run_episodes = [&] {
+    int num_ends = 0;
+    envs.reset();
+    for (std::uint32_t t = 0; t < 200; ++t) {
+      for (std::uint32_t i = 0; i < actions.size(); ++i)
+        actions[i] = 2.0f * uniform01(RandomKey{9}.bits(t, i).x) - 1.0f;
+      const PoolStep step = envs.step({actions.data(), 2, static_cast<int>(A)});
+      for (int env = 0; env < 2; ++env) num_ends += step.terminated[env] || step.truncated[env];
+    }
+    return num_ends;
+  };
+  // Bullet's buffers grow to the most limits and contacts that were ever active at once
+  EXPECT_GE(run_episodes(), 8);
+  const long before = num_allocations, bullet_before = num_bullet_allocations;
+  run_episodes();
+  EXPECT_EQ(num_allocations - before, 0);
+  EXPECT_EQ(num_bullet_allocations - bullet_before, 0);
+}
+
+TEST(AllocationTest, TheCounterOfBulletCounts) {
+  btAlignedAllocSetCustom(bullet_alloc, std::free);
+  const long before = num_bullet_allocations;
+  EnvOptions options;
+  options.name = "hopper_bullet";
+  make_env(options);
+  EXPECT_GT(num_bullet_allocations, before);
 }
 
 }  // namespace

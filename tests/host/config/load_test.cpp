@@ -180,6 +180,43 @@ TEST(ShippedConfigsTest, TheOtherRobotsHaveTheReferencesSettings) {
   }
 }
 
+TEST(ShippedConfigsTest, ThePendulumsHaveTheReferencesShortEpochs) {
+  for (const auto& [name, steps, updates, target_entropy] :
+       {std::tuple("inverted_pendulum", 5000, 10, -0.05f),
+        std::tuple("inverted_double_pendulum", 20500, 20, -0.5f)}) {
+    const Config config = resolve_config(name, {});
+    EXPECT_EQ(config.env.name, name);
+    EXPECT_EQ(config.loop.num_env_steps, steps) << name;
+    EXPECT_EQ(config.loop.epoch_length, 250) << name;
+    EXPECT_EQ(config.loop.num_exploration_steps, 500) << name;
+    EXPECT_EQ(config.loop.model_train_interval, 250) << name;
+    EXPECT_EQ(config.eval.interval, 250) << name;
+    EXPECT_EQ(config.rollout.schedule, (std::vector<float>{1, 15, 1, 1})) << name;
+    EXPECT_EQ(config.rollout.batch_size, 100000) << name;
+    EXPECT_EQ(config.rollout.retain_epochs, 1) << name;
+    EXPECT_EQ(config.sac.updates_per_step, updates) << name;
+    EXPECT_FALSE(config.sac.auto_target_entropy) << name;
+    EXPECT_EQ(config.sac.target_entropy, target_entropy) << name;
+    EXPECT_EQ(config.model.hidden_size, 200) << name;
+  }
+}
+
+TEST(ShippedConfigsTest, SwimmerHasTheSettingsOfAmpo) {
+  const Config config = resolve_config("swimmer", {});
+  EXPECT_EQ(config.env.name, "swimmer");
+  EXPECT_EQ(config.loop.num_env_steps, 50000);
+  EXPECT_EQ(config.loop.epoch_length, 1000);
+  EXPECT_EQ(config.loop.num_exploration_steps, 2000);
+  EXPECT_EQ(config.loop.model_train_interval, 250);
+  EXPECT_EQ(config.rollout.schedule, (std::vector<float>{1, 20, 1, 1}));
+  EXPECT_EQ(config.rollout.batch_size, 100000);
+  EXPECT_EQ(config.rollout.retain_epochs, 1);
+  EXPECT_EQ(config.sac.updates_per_step, 20);
+  EXPECT_FALSE(config.sac.auto_target_entropy);
+  EXPECT_EQ(config.sac.target_entropy, -1.0f);
+  EXPECT_EQ(config.model.hidden_size, 200);
+}
+
 TEST(ResolveConfigTest, OverridesComeAfterTheFileAndBeforeTheChecks) {
   // each of the two alone would fail the check of their lengths
   const Config config =
