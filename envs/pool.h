@@ -26,7 +26,9 @@ struct PoolStep {
 
 /// Steps environments in parallel. Environment i of a pool draws its resets from
 /// (seed, i * 2^32 + its own episode number), so results do not depend on the number of threads.
-/// No allocation after construction.
+/// No allocation after construction, but on Bullet: its buffers grow when more limits and contacts
+/// are active at once than ever before, and a reset after an exploded simulation builds a new
+/// world.
 class EnvPool {
  public:
   EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, ThreadPool& threads);

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "cuda/check.h"
 #include "host/algo/sac.h"
 #include "tests/support/tiny_config.h"
 
