@@ -140,6 +140,7 @@ void print_value_errors(Stream& stream, const Learner& learner, const Options& o
                mean_of(value), mean_of(earned), mean, deviation);
     return std::pair(mean / std::abs(mean_of(earned)), deviation / std::abs(mean_of(earned)));
   };
+  print_row("first", 0, 1);
   for (std::size_t begin = 0; begin < longest; begin += steps_per_row)
     print_row(fmt::format("{} to {}", begin, std::min(begin + steps_per_row, longest) - 1), begin,
               begin + steps_per_row);

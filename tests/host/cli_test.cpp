@@ -348,6 +348,7 @@ TEST_F(CliTest, EvalPrintsAndDrawsTheValuesOfTheCritics) {
   EXPECT_THAT(outcome.output,
               HasSubstr("\n3 fresh episodes of the stochastic policy, 0 of them terminated, the "
                         "longest of 200 steps\n"));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("\n +first +3 "));
   EXPECT_THAT(outcome.output, testing::ContainsRegex("\n +180 to 199 +60 "));
   EXPECT_THAT(outcome.output, testing::ContainsRegex("normalised bias -?[0-9.]+ %, deviation "));
   EXPECT_THAT(read((folder_.path() / "value.svg").string()),
