@@ -8,6 +8,7 @@
 
 #include "cuda/check.h"
 #include "host/algo/sac.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/tiny_config.h"
 
 namespace mbrl {
@@ -251,6 +252,36 @@ TEST(LearnerTest, AnUnstableSimulatorDropsTheTransitionEndsTheEpisodeAndTheRunGo
   EXPECT_EQ(learner.real_replay().size(), 33u);
 }
 
+TEST(LearnerTest, ARewardThatIsNotFiniteBreaksEpisodesInTrainingAndEvaluation) {
+  const TemporaryDirectory folder;
+  Config config = small_config();
+  config.env.name = "mjcf";
+  config.env.model = folder.write("cart.xml", R"(<mujoco>
+    <worldbody>
+      <body>
+        <joint name="slide" type="slide" axis="1 0 0"/>
+        <geom type="box" size="0.1 0.1 0.1" mass="1"/>
+      </body>
+    </worldbody>
+    <actuator><motor joint="slide" ctrllimited="true" ctrlrange="1 2"/></actuator>
+  </mujoco>)");
+  // together beyond the largest float
+  config.env.reward_alive = 3e38f;
+  config.env.control_cost = -3e38f;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Sac learner(config, stream, {}, 0);
+  const Evaluation evaluation = learner.evaluate(2);
+  EXPECT_EQ(evaluation.num_broken, 2);
+  EXPECT_EQ(evaluation.lengths, (std::vector<int>{0, 0}));
+  EXPECT_EQ(evaluation.returns, (std::vector<double>{0.0, 0.0}));
+
+  for (int i = 0; i < 2; ++i) learner.step();
+  EXPECT_EQ(learner.num_broken(kNotFinite), 2);
+  EXPECT_EQ(learner.real_replay().size(), 0u);
+  EXPECT_THROW(learner.step(), DataError) << "the third dead episode in a row";
+}
+
 TEST(LearnerTest, UnstableStepsAreToldAtPowersOfTenAndARobotThatNeverMovesEndsTheRun) {
   Config config = small_config();
   config.env.name = "hopper";
@@ -276,8 +307,9 @@ TEST(LearnerTest, UnstableStepsAreToldAtPowersOfTenAndARobotThatNeverMovesEndsTh
     learner.explode();
     learner.step();
   }
+  // one that lived for a step ends, two more do not live, and the next is the third
   learner.step();
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 3; ++i) {
     learner.explode();
     learner.step();
   }
