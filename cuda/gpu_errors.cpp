@@ -29,9 +29,8 @@ DeviceError call_failed(const std::string& expression, const std::string& error,
                         const std::string& running, const std::string& file, int line) {
   return DeviceError(fmt::format(
       "{} failed: {}{} ({}:{}). Complete checkpoints stay so: the same command goes on from the "
-      "last. "
-      "If "
-      "it happens again, CUDA_LAUNCH_BLOCKING=1 with device.graphs=false names the kernel.",
+      "last. If it happens again, CUDA_LAUNCH_BLOCKING=1 with device.graphs=false names the "
+      "kernel.",
       expression, error, running.empty() ? "" : " after " + running, file, line));
 }
 

@@ -149,8 +149,8 @@ FitReport ModelTrainer::fit(Stream& stream, EnsembleState& state, const Transiti
     if (!saved[static_cast<std::size_t>(e)])
       throw DivergedError(fmt::format(
           "model fit {}: none of {} epochs gave member {} a holdout error below {:.3g}; the last "
-          "is "
-          "{:.3g}. Lower model.learning_rate, or look at the real replay: a reward or observation "
+          "is {:.3g}. Lower model.learning_rate, or look at the real replay: a reward or "
+          "observation "
           "may be extreme.",
           fit_index + 1, report.epochs, e,
           EarlyStopping::kWorst * (1.0 - static_cast<double>(config_.min_improvement)),
