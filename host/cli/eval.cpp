@@ -61,14 +61,19 @@ std::string figure(const std::string& title, const Histogram& h, const HalfNorma
        .series = {histogram_series(fmt::format("{} transitions", n), h.edges, heights), curve}});
 }
 
+// the learner as the algorithm that learns what an option looks at
+template <typename T>
+const T& learner_as(const Learner& learner, const Options& o, const char* option,
+                    const char* learned, const char* algorithms) {
+  if (const auto* found = dynamic_cast<const T*>(&learner)) return *found;
+  throw ConfigError(
+      fmt::format("eval {}: {} was trained by {}, which learns no {}; expected a run of {}.",
+                  option, o.run, learner.config().algorithm, learned, algorithms));
+}
+
 void print_model_errors(Stream& stream, const Learner& learner, const Options& o) {
-  const auto* mbpo = dynamic_cast<const Mbpo*>(&learner);
-  if (mbpo == nullptr)
-    throw ConfigError(
-        fmt::format("eval --model-error: {} was trained by {}, which learns no model; expected a "
-                    "run of mbpo.",
-                    o.run, learner.config().algorithm));
-  const std::vector<double> errors = model_errors(stream, *mbpo, o.num_transitions);
+  const auto& mbpo = learner_as<Mbpo>(learner, o, "--model-error", "model", "mbpo");
+  const std::vector<double> errors = model_errors(stream, mbpo, o.num_transitions);
   const HalfNormalFit fit = fit_half_normal(errors);
   // a few large errors would squeeze the bins: the largest twentieth is counted, not drawn
   const Histogram h = histogram(errors, quantile(errors, 0.95), 30);
@@ -107,13 +112,9 @@ std::string figure(const std::string& title, const EpisodeValues& episode) {
 }
 
 void print_value_errors(Stream& stream, const Learner& learner, const Options& o) {
-  const auto* sac = dynamic_cast<const SacLearner*>(&learner);
-  if (sac == nullptr)
-    throw ConfigError(
-        fmt::format("eval --value-error: {} was trained by {}, which learns no value of actions; "
-                    "expected a run of mbpo or sac.",
-                    o.run, learner.config().algorithm));
-  const std::vector<EpisodeValues> episodes = value_errors(stream, *sac, o.num_value_episodes);
+  const auto& sac =
+      learner_as<SacLearner>(learner, o, "--value-error", "value of actions", "mbpo or sac");
+  const std::vector<EpisodeValues> episodes = value_errors(stream, sac, o.num_value_episodes);
 
   // tenths of the longest episode, so that what happens before a fall stays visible
   std::size_t longest = 0, num_terminated = 0;
