@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -47,7 +48,10 @@ class Learner {
   /// Steps at which the simulator became unstable, by what was wrong.
   std::int64_t num_broken() const;
   std::int64_t num_broken(Fault fault) const { return num_broken_[fault]; }
-  double last_return() const { return last_return_; }
+  /// Of the last finished episode of training; NaN before the first.
+  double last_return() const {
+    return num_episodes_ > 0 ? last_return_ : std::numeric_limits<double>::quiet_NaN();
+  }
 
   /// Steps after exploration; epochs are counted in these.
   std::int64_t train_steps() const { return exploring_ ? 0 : env_steps_ - exploration_end_; }

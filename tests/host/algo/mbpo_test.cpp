@@ -54,7 +54,9 @@ TEST(MbpoTest, ExplorationLastsToTheEndOfAnEpisode) {
   ThreadPool pool(1);
   Stream stream(pool);
   Mbpo mbpo(small_config(), stream, trace.hooks(), 0);
+  EXPECT_TRUE(std::isnan(mbpo.last_return())) << "no episode has ended";
   while (mbpo.exploring()) mbpo.step();
+  EXPECT_EQ(mbpo.last_return(), trace.episodes.back().episode_return);
   EXPECT_GE(mbpo.env_steps(), 50);
   EXPECT_EQ(trace.episodes.back().env_steps, mbpo.env_steps());
   EXPECT_EQ(mbpo.real_replay().size(), static_cast<std::size_t>(mbpo.env_steps()));
