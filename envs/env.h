@@ -35,7 +35,7 @@ struct EnvOptions {
 /// Why a step means nothing. As a condition: whether it does not.
 enum Fault : std::uint8_t {
   kNoFault,
-  kBadAction,    // an action is not finite
+  kBadAction,    // an action is not finite: nothing was simulated
   kEngineFault,  // the simulator itself gave up
   kClockFault,   // its time did not advance by dt
   kNotFinite,    // a value of the state, the observation or the reward
@@ -62,8 +62,10 @@ class Env {
   /// Starts an episode. The start state is a pure function of (seed, episode).
   virtual void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) = 0;
 
-  /// Advances one control step with a normalised action [A] in [-1, 1]; values outside are clipped.
-  virtual StepResult step(std::span<const float> action, std::span<float> observation) = 0;
+  /// Advances one control step with a normalised action [A] in [-1, 1]; finite values outside are
+  /// clipped. Whatever a simulator thinks of itself: an action, reward or observation that is not
+  /// finite makes the step a broken one. The observation of a broken step means nothing.
+  StepResult step(std::span<const float> action, std::span<float> observation);
 
   /// The simulator's part of step() alone: controls and time, no observation, reward or checks.
   /// What step() is timed against; false where there is no separate simulator.
@@ -76,6 +78,9 @@ class Env {
   virtual int state_size() const = 0;
   virtual void get_state(std::span<double> state) const = 0;
   virtual void set_state(std::span<const double> state) = 0;
+
+ private:
+  virtual StepResult do_step(std::span<const float> action, std::span<float> observation) = 0;
 };
 
 /// Makes an environment. Throws ConfigError with the nearest name if options.name is unknown.

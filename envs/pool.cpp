@@ -1,7 +1,6 @@
 #include "envs/pool.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "cuda/check.h"
@@ -61,13 +60,9 @@ void EnvPool::step_one(int env, const float* action) {
   const auto S = static_cast<std::size_t>(spec().observation_size);
   float* observation = observation_.data() + env * S;
   float* next = next_observation_.data() + env * S;
-  StepResult result =
+  const StepResult result =
       envs_[env]->step({action, static_cast<std::size_t>(spec().action_size)}, {next, S});
   ++episode_steps_[env];
-  // whatever a simulator thinks of itself: nothing that is not finite gets any further
-  if (!result.broken && !(std::isfinite(result.reward) &&
-                          std::all_of(next, next + S, [](float x) { return std::isfinite(x); })))
-    result.broken = kNotFinite;
 
   // an unstable simulator says nothing about the next state: the last finite one stands in its
   // place

@@ -1,4 +1,4 @@
-// Names of environments. To add one: a file under envs/<simulator>/, a line here, a task header.
+// Names of environments. README.md beside this file says what to do to add one.
 #include "cuda/check.h"
 #include "cuda/nearest_name.h"
 #include "envs/bullet/bullet_env.h"
@@ -55,26 +55,6 @@ void refuse_keys_without_effect(const EnvOptions& options) {
 }
 
 }  // namespace
-
-const char* fault_text(Fault fault) {
-  switch (fault) {
-    case kNoFault:
-      return "no fault";
-    case kBadAction:
-      return "an action is not finite";
-    case kEngineFault:
-      return "the simulator gave up on its state";
-    case kClockFault:
-      return "the simulator's time did not advance by one step";
-    case kNotFinite:
-      return "a value is not finite";
-    case kTooFast:
-      return "a speed is beyond 1000";
-    case kNumFaults:
-      break;
-  }
-  return "an unknown fault";
-}
 
 std::unique_ptr<Env> make_env(const EnvOptions& options) {
   if (options.capsule_masses != "old" && options.capsule_masses != "exact")

@@ -309,6 +309,12 @@ BulletEnv::BulletEnv(EnvSpec spec, BulletRobot robot)
       start_positions_(world_->dof_links.size(), 0.0),
       start_speeds_(world_->dof_links.size(), 0.0),
       contact_(robot_.feet.size(), 0.0f) {
+  const int entries = 8 + 2 * num_joints() + static_cast<int>(robot_.feet.size());
+  if (num_joints() != spec_.action_size || entries != spec_.observation_size)
+    throw DataError(spec_.name + ": the robot has " + std::to_string(num_joints()) +
+                    " joints and " + std::to_string(entries) + " entries to observe, the task " +
+                    std::to_string(spec_.action_size) + " actions and an observation of " +
+                    std::to_string(spec_.observation_size) + ".");
   height_at_reset_ = torso().height;
   std::size_t num_capsules = 0;
   for (const BulletBody& body : robot_.bodies) num_capsules += body.capsules.size();
@@ -356,10 +362,7 @@ bool BulletEnv::simulate(std::span<const float> action) {
   return true;
 }
 
-StepResult BulletEnv::step(std::span<const float> action, std::span<float> observation) {
-  for (const float a : action)
-    if (!std::isfinite(a)) return {.broken = kBadAction};
-
+StepResult BulletEnv::do_step(std::span<const float> action, std::span<float> observation) {
   // what the original's observation shows: flags that it writes after building one
   for (std::size_t k = 0; k < robot_.feet.size(); ++k) {
     const btCollisionObject* foot = world_->robot->getLink(body_link(robot_.feet[k])).m_collider;

@@ -100,7 +100,6 @@ class BulletEnv : public Env {
   BulletEnv& operator=(const BulletEnv&) = delete;
   const EnvSpec& spec() const override { return spec_; }
   void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) override;
-  StepResult step(std::span<const float> action, std::span<float> observation) override;
   bool simulate(std::span<const float> action) override;
 
   /// Positions and speeds of root x, z, angle and of every joint [3 + n each], then for each
@@ -119,6 +118,7 @@ class BulletEnv : public Env {
   Inertia inertia(int body) const;
 
  protected:
+  /// Throws DataError if the sizes of the spec are not the robot's.
   BulletEnv(EnvSpec spec, BulletRobot robot);
 
   /// Reward and end of a step. height: of the torso's centre (m), pitch (rad), control: sum of
@@ -127,6 +127,7 @@ class BulletEnv : public Env {
                              double control) const = 0;
 
  private:
+  StepResult do_step(std::span<const float> action, std::span<float> observation) override;
   struct World;
   struct Torso {
     double height, roll, pitch, yaw;

@@ -41,7 +41,12 @@ class Cartpole : public Env {
     observe(observation);
   }
 
-  StepResult step(std::span<const float> action, std::span<float> observation) override {
+  int state_size() const override { return 4; }
+  void get_state(std::span<double> state) const override { std::copy_n(state_, 4, state.begin()); }
+  void set_state(std::span<const double> state) override { std::copy_n(state.begin(), 4, state_); }
+
+ private:
+  StepResult do_step(std::span<const float> action, std::span<float> observation) override {
     const double force = kForce * std::clamp(static_cast<double>(action[0]), -1.0, 1.0);
     const double total = kCartMass + kPoleMass, moment = kPoleMass * kHalfLength;
     const double sine = std::sin(state_[2]), cosine = std::cos(state_[2]);
@@ -55,16 +60,9 @@ class Cartpole : public Env {
     state_[3] += kDt * angular;
     observe(observation);
     return {.reward = static_cast<float>(cartpole_reward()),
-            .terminated = cartpole_terminated(state_),
-            .broken = std::isfinite(state_[0] + state_[1] + state_[2] + state_[3]) ? kNoFault
-                                                                                   : kNotFinite};
+            .terminated = cartpole_terminated(state_)};
   }
 
-  int state_size() const override { return 4; }
-  void get_state(std::span<double> state) const override { std::copy_n(state_, 4, state.begin()); }
-  void set_state(std::span<const double> state) override { std::copy_n(state.begin(), 4, state_); }
-
- private:
   void observe(std::span<float> o) const {
     for (int i = 0; i < 4; ++i) o[i] = static_cast<float>(state_[i]);
   }

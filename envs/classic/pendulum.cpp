@@ -40,19 +40,6 @@ class Pendulum : public Env {
     observe(observation);
   }
 
-  StepResult step(std::span<const float> action, std::span<float> observation) override {
-    const double torque = std::clamp(kMaxTorque * action[0], -kMaxTorque, kMaxTorque);
-    const double wrapped = angle_ - 2.0 * M_PI * std::floor((angle_ + M_PI) / (2.0 * M_PI));
-    const double reward = pendulum_reward(wrapped, rate_, torque);
-    rate_ += kDt * (1.5 * kGravity / kLength * std::sin(angle_) +
-                    3.0 / (kMass * kLength * kLength) * torque);
-    rate_ = std::clamp(rate_, -kMaxRate, kMaxRate);
-    angle_ += kDt * rate_;
-    observe(observation);
-    return {.reward = static_cast<float>(reward),
-            .broken = std::isfinite(angle_ + rate_) ? kNoFault : kNotFinite};
-  }
-
   int state_size() const override { return 2; }
   void get_state(std::span<double> state) const override {
     state[0] = angle_;
@@ -64,6 +51,18 @@ class Pendulum : public Env {
   }
 
  private:
+  StepResult do_step(std::span<const float> action, std::span<float> observation) override {
+    const double torque = std::clamp(kMaxTorque * action[0], -kMaxTorque, kMaxTorque);
+    const double wrapped = angle_ - 2.0 * M_PI * std::floor((angle_ + M_PI) / (2.0 * M_PI));
+    const double reward = pendulum_reward(wrapped, rate_, torque);
+    rate_ += kDt * (1.5 * kGravity / kLength * std::sin(angle_) +
+                    3.0 / (kMass * kLength * kLength) * torque);
+    rate_ = std::clamp(rate_, -kMaxRate, kMaxRate);
+    angle_ += kDt * rate_;
+    observe(observation);
+    return {.reward = static_cast<float>(reward)};
+  }
+
   void observe(std::span<float> o) const {
     o[0] = static_cast<float>(std::cos(angle_));
     o[1] = static_cast<float>(std::sin(angle_));

@@ -63,13 +63,9 @@ class InvertedPendulum : public MujocoEnv {
                   mjcf(options.capsule_masses == "old"), /*frame_skip=*/2) {}
 
  private:
-  void perturb(mjData& d, const ResetNoise& noise) override {
-    add_noise(d, noise, kResetNoise);
-  }
+  void perturb(mjData& d, const ResetNoise& noise) override { add_noise(d, noise, kResetNoise); }
 
-  void observe(const mjData& d, std::span<float> o) const override {
-    observe_state(d, o, 0);
-  }
+  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 0); }
 
   StepResult outcome(const mjData& d, double) const override {
     const double state[4] = {d.qpos[0], d.qpos[1], d.qvel[0], d.qvel[1]};

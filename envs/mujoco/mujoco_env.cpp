@@ -202,6 +202,9 @@ MujocoEnv::MujocoEnv(EnvSpec spec, std::shared_ptr<const mjModel> model, int fra
       model_(std::move(model)),
       frame_skip_(frame_skip),
       contact_forces_(contact_forces) {
+  if (model_->nu != spec_.action_size)
+    throw DataError(spec_.name + ": the model has " + std::to_string(model_->nu) +
+                    " actuators, the task " + std::to_string(spec_.action_size) + " actions.");
   data_ = mj_makeData(model_.get());
   if (data_ == nullptr) throw std::bad_alloc();
 }
@@ -240,7 +243,7 @@ bool MujocoEnv::simulate(std::span<const float> action) {
   return true;
 }
 
-StepResult MujocoEnv::step(std::span<const float> action, std::span<float> observation) {
+StepResult MujocoEnv::do_step(std::span<const float> action, std::span<float> observation) {
   set_controls(action);
 
   // the engine resets an exploded simulation silently and goes on: its counters and clock tell
@@ -269,6 +272,10 @@ void MujocoEnv::add_noise(mjData& d, const ResetNoise& noise, double width,
 
 void MujocoEnv::observe_state(const mjData& d, std::span<float> o, int skip, double limit) const {
   const int positions = model_->nq - skip;
+  if (static_cast<int>(o.size()) != positions + model_->nv)
+    throw DataError(spec_.name + ": the model has " + std::to_string(positions + model_->nv) +
+                    " positions and velocities to observe, the task's observation " +
+                    std::to_string(o.size()) + " entries.");
   for (int i = 0; i < positions; ++i) o[i] = static_cast<float>(d.qpos[skip + i]);
   for (int i = 0; i < model_->nv; ++i)
     o[positions + i] = static_cast<float>(std::clamp(d.qvel[i], -limit, limit));
@@ -282,9 +289,8 @@ double MujocoEnv::squared_control() const {
 
 Fault MujocoEnv::fault(double time_before) const {
   const mjWarningStat* warning = data_->warning;
-  if (warning[mjWARN_BADCTRL].number > 0) return kBadAction;
-  if (warning[mjWARN_BADQPOS].number > 0 || warning[mjWARN_BADQVEL].number > 0 ||
-      warning[mjWARN_BADQACC].number > 0)
+  if (warning[mjWARN_BADCTRL].number > 0 || warning[mjWARN_BADQPOS].number > 0 ||
+      warning[mjWARN_BADQVEL].number > 0 || warning[mjWARN_BADQACC].number > 0)
     return kEngineFault;
   if (!(std::abs(data_->time - time_before - spec_.dt) <= 1e-6 * (1.0 + data_->time)))
     return kClockFault;

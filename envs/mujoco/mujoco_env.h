@@ -50,7 +50,6 @@ class MujocoEnv : public Env {
   MujocoEnv& operator=(const MujocoEnv&) = delete;
   const EnvSpec& spec() const override { return spec_; }
   void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) override;
-  StepResult step(std::span<const float> action, std::span<float> observation) override;
   bool simulate(std::span<const float> action) override;
 
   /// qpos, qvel, act, qacc_warmstart, time: without the warm start a restored simulation drifts
@@ -63,7 +62,8 @@ class MujocoEnv : public Env {
   const mjData& data() const { return *data_; }
 
  protected:
-  /// contact_forces: compute data.cfrc_ext after each step, for outcome().
+  /// contact_forces: compute data.cfrc_ext after each step, for outcome(). Throws DataError if the
+  /// model has not as many actuators as the task has actions.
   MujocoEnv(EnvSpec spec, const std::string& mjcf, int frame_skip, bool contact_forces = false);
   MujocoEnv(EnvSpec spec, std::shared_ptr<const mjModel> model, int frame_skip,
             bool contact_forces = false);
@@ -81,13 +81,15 @@ class MujocoEnv : public Env {
   /// the velocities.
   void add_noise(mjData& data, const ResetNoise& noise, double width,
                  bool gaussian_velocities = false) const;
-  /// The positions but the first `skip`, then the velocities clipped to +-limit.
+  /// The positions but the first `skip`, then the velocities clipped to +-limit. Throws DataError
+  /// if the model's are not as many as the task's observation has entries.
   void observe_state(const mjData& data, std::span<float> observation, int skip,
                      double limit = std::numeric_limits<double>::infinity()) const;
   /// Sum of squares of the actuator controls that acted during the step.
   double squared_control() const;
 
  private:
+  StepResult do_step(std::span<const float> action, std::span<float> observation) override;
   void set_controls(std::span<const float> action);
   void advance();
   Fault fault(double time_before) const;

@@ -780,11 +780,39 @@ TEST(MujocoEnvTest, UnstableSimulationIsBrokenAndSilent) {
   EXPECT_FALSE(env->step(action, o).broken);
 }
 
-TEST(MujocoEnvTest, AnActionOfNanIsBroken) {
-  const auto env = make("hopper", "old");
-  std::vector<float> o(11);
-  env->reset(1, 0, o);
-  EXPECT_TRUE(env->step(std::vector<float>{0.0f, std::nanf(""), 0.0f}, o).broken);
+/// A cart under a task that may be of other sizes.
+class Misfit : public MujocoEnv {
+ public:
+  Misfit(int observation_size, int action_size)
+      : MujocoEnv({.name = "misfit",
+                   .task = TaskId::kInvertedPendulum,
+                   .observation_size = observation_size,
+                   .action_size = action_size,
+                   .max_episode_steps = 10,
+                   .dt = 0.002,
+                   .simulator = mujoco_name(),
+                   .description = "a cart"},
+                  R"(<mujoco><worldbody><body><inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
+                     <joint name="slide" type="slide"/></body></worldbody>
+                     <actuator><motor joint="slide" ctrlrange="-1 1" ctrllimited="true"/></actuator>
+                     </mujoco>)",
+                  /*frame_skip=*/1) {}
+
+ private:
+  void perturb(mjData&, const ResetNoise&) override {}
+  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 0); }
+  StepResult outcome(const mjData&, double) const override { return {}; }
+};
+
+TEST(MujocoEnvTest, AModelWhoseSizesAreNotTheTasksIsRefused) {
+  std::vector<float> o(3);
+  Misfit fits(2, 1);
+  fits.reset(1, 0, {o.data(), 2});
+  EXPECT_EQ(error_text<DataError>([] { Misfit(2, 2); }),
+            "misfit: the model has 1 actuators, the task 2 actions.");
+  EXPECT_EQ(error_text<DataError>([&] { Misfit(3, 1).reset(1, 0, o); }),
+            "misfit: the model has 2 positions and velocities to observe, the task's observation 3 "
+            "entries.");
 }
 
 TEST(MujocoEnvTest, EngineErrorsAreExceptions) {

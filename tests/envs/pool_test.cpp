@@ -100,26 +100,56 @@ TEST_P(PoolTest, AnEpisodeNumberGivesTheSameStartsWhateverCameBefore) {
   EXPECT_EQ(observations(a), zeroth);
 }
 
-TEST_P(PoolTest, NanActionsBreakTheEpisodeAndNothingElse) {
-  ThreadPool pool(1);
-  EnvPool envs(options(GetParam()), 2, 3, pool);
-  envs.reset();
-  const int S = envs.spec().observation_size, A = envs.spec().action_size;
-  const std::vector<float> before = observations(envs);
-  std::vector<float> actions(static_cast<std::size_t>(2 * A), 0.0f);
-  actions[0] = std::nanf("");
-  PoolStep step = envs.step({actions.data(), 2, A});
-  EXPECT_NE(step.broken[0], kNoFault);
-  EXPECT_EQ(step.truncated[0], 1);
-  EXPECT_EQ(step.terminated[0], 0);
-  EXPECT_EQ(step.reward[0], 0.0f);
-  for (int j = 0; j < S; ++j)
-    EXPECT_EQ(step.next_observation.row(0)[j], before[static_cast<std::size_t>(j)]);
-  EXPECT_EQ(step.broken[1], 0);
-  for (const float x : observations(envs)) EXPECT_TRUE(std::isfinite(x));
-  actions[0] = 0.0f;
-  step = envs.step({actions.data(), 2, A});
-  EXPECT_EQ(step.broken[0], 0);
+TEST_P(PoolTest, AnActionThatIsNotFiniteBreaksTheEpisodeAndNothingElse) {
+  for (const float bad : {std::nanf(""), INFINITY, -INFINITY}) {
+    ThreadPool pool(1);
+    EnvPool envs(options(GetParam()), 2, 3, pool);
+    envs.reset();
+    const int S = envs.spec().observation_size, A = envs.spec().action_size;
+    const std::vector<float> before = observations(envs);
+    std::vector<float> actions(static_cast<std::size_t>(2 * A), 0.0f);
+    actions[static_cast<std::size_t>(A - 1)] = bad;
+    PoolStep step = envs.step({actions.data(), 2, A});
+    EXPECT_EQ(step.broken[0], kBadAction) << bad;
+    EXPECT_EQ(step.truncated[0], 1);
+    EXPECT_EQ(step.terminated[0], 0);
+    EXPECT_EQ(step.reward[0], 0.0f);
+    for (int j = 0; j < S; ++j)
+      EXPECT_EQ(step.next_observation.row(0)[j], before[static_cast<std::size_t>(j)]);
+    EXPECT_EQ(step.broken[1], kNoFault);
+    for (const float x : observations(envs)) EXPECT_TRUE(std::isfinite(x));
+    actions.assign(actions.size(), 0.0f);
+    step = envs.step({actions.data(), 2, A});
+    EXPECT_EQ(step.broken[0], kNoFault);
+  }
+}
+
+TEST_P(PoolTest, FiniteActionsBeyondTheirRangeAreClipped) {
+  const auto clipped = make_env(options(GetParam())), wide = make_env(options(GetParam()));
+  const auto S = static_cast<std::size_t>(clipped->spec().observation_size);
+  const auto A = static_cast<std::size_t>(clipped->spec().action_size);
+  std::vector<float> a(S), b(S), inside(A), outside(A);
+  for (std::size_t i = 0; i < A; ++i) {
+    inside[i] = i % 2 == 0 ? 1.0f : -1.0f;
+    outside[i] = i % 2 == 0 ? 3e38f : -1.5f;
+  }
+  clipped->reset(1, 0, a);
+  wide->reset(1, 0, b);
+  const StepResult ra = clipped->step(inside, a), rb = wide->step(outside, b);
+  EXPECT_EQ(ra.broken, kNoFault);
+  EXPECT_EQ(rb.broken, kNoFault);
+  EXPECT_EQ(ra.reward, rb.reward);
+  EXPECT_EQ(a, b);
+}
+
+TEST_P(PoolTest, NothingIsWrittenBehindTheObservation) {
+  const auto env = make_env(options(GetParam()));
+  const auto S = static_cast<std::size_t>(env->spec().observation_size);
+  std::vector<float> o(S + 50, 1234.5f);
+  const std::vector<float> behind(50, 1234.5f), action(env->spec().action_size, 0.0f);
+  env->reset(1, 0, {o.data(), S});
+  env->step(action, {o.data(), S});
+  EXPECT_EQ(std::vector<float>(o.begin() + static_cast<std::ptrdiff_t>(S), o.end()), behind);
 }
 
 INSTANTIATE_TEST_SUITE_P(Environments, PoolTest,

@@ -1,0 +1,43 @@
+#include "envs/env.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mbrl {
+namespace {
+
+bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+}
+
+}  // namespace
+
+const char* fault_text(Fault fault) {
+  switch (fault) {
+    case kNoFault:
+      return "no fault";
+    case kBadAction:
+      return "an action is not finite";
+    case kEngineFault:
+      return "the simulator gave up on its state";
+    case kClockFault:
+      return "the simulator's time did not advance by one step";
+    case kNotFinite:
+      return "a value is not finite";
+    case kTooFast:
+      return "a speed is beyond 1000";
+    case kNumFaults:
+      break;
+  }
+  return "an unknown fault";
+}
+
+StepResult Env::step(std::span<const float> action, std::span<float> observation) {
+  if (!all_finite(action)) return {.broken = kBadAction};
+  StepResult result = do_step(action, observation);
+  if (!result.broken && !(std::isfinite(result.reward) && all_finite(observation)))
+    result.broken = kNotFinite;
+  return result;
+}
+
+}  // namespace mbrl
