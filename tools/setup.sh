@@ -30,12 +30,15 @@ install_packages() {
 # the CUDA compiler, in the PATH or where the toolkit installs it; empty if there is none
 find_nvcc() { command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true; }
 
-# build_target PRESET NAME...
+# build_target PRESET NAME...: tests, which need more packages, are part of `all` alone
 build_target() {
-  local preset=$1
+  local preset=$1 tests=OFF
   shift
-  [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >build-configure.log 2>&1 ||
-    { cat build-configure.log >&2; rm -f build-configure.log; exit 2; }
-  rm -f build-configure.log
+  if [ "$1" = all ]; then tests=ON; fi
+  if [ "$tests" = ON ] || [ ! -f "build/$preset/build.ninja" ]; then
+    cmake --preset "$preset" -DMBRL_TESTS="$tests" >build-configure.log 2>&1 ||
+      { cat build-configure.log >&2; rm -f build-configure.log; exit 2; }
+    rm -f build-configure.log
+  fi
   cmake --build "build/$preset" --target "$@" >&2 || exit 2
 }
