@@ -46,6 +46,9 @@ endif()
 # ptxas tells registers, spills and shared memory of every kernel; the launcher keeps what it says
 set(CMAKE_CUDA_COMPILER_LAUNCHER ${PROJECT_SOURCE_DIR}/profiling/keep_ptxas_output)
 enable_language(CUDA)
+if("${CMAKE_CUDA_ARCHITECTURES_NATIVE}" MATCHES "^[0-9]" AND CMAKE_CUDA_ARCHITECTURES STREQUAL "native")
+  set(CMAKE_CUDA_ARCHITECTURES ${CMAKE_CUDA_ARCHITECTURES_NATIVE})  # by number, such as 90-real
+endif()
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 12 has C++20
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
@@ -79,6 +82,7 @@ target_compile_options(mbrl_cuda PRIVATE
 target_include_directories(mbrl_cuda PRIVATE ${PROJECT_SOURCE_DIR})
 target_include_directories(mbrl_cuda SYSTEM PRIVATE ${MBRL_LIBRARY_INCLUDES})
 list(JOIN CMAKE_CUDA_ARCHITECTURES " " built_for)
+string(REGEX REPLACE "-(real|virtual)" "" built_for "${built_for}")
 set_source_files_properties(${PROJECT_SOURCE_DIR}/cuda/gpu_runtime.cu PROPERTIES
   COMPILE_DEFINITIONS MBRL_CUDA_ARCHITECTURES="${built_for}")
 target_link_libraries(mbrl_cuda PUBLIC CUDA::cudart_static ${CMAKE_DL_LIBS})
@@ -88,5 +92,5 @@ add_executable(mbrl_probe ${PROJECT_SOURCE_DIR}/profiling/probe.cu)
 target_compile_options(mbrl_probe PRIVATE --expt-relaxed-constexpr)
 target_include_directories(mbrl_probe PRIVATE ${PROJECT_SOURCE_DIR})
 # 9.0's own instructions (wgmma) are in 90a alone
-string(REGEX REPLACE "(^|;)90(;|$)" "\\190a\\2" probe_architectures "${CMAKE_CUDA_ARCHITECTURES}")
+string(REGEX REPLACE "(^|;)90(-real|;|$)" "\\190a\\2" probe_architectures "${CMAKE_CUDA_ARCHITECTURES}")
 set_target_properties(mbrl_probe PROPERTIES CUDA_ARCHITECTURES "${probe_architectures}")

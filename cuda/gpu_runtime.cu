@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <shared_mutex>
 #include <string>
 
@@ -18,7 +19,7 @@
 namespace mbrl::gpu {
 namespace {
 
-int device_in_use = -1;
+std::atomic<int> device_in_use = -1;
 // many learners run at once: none may wait for the device while another records a graph on it
 std::shared_mutex recording;
 std::atomic<const char*> last_launched = "";  // for the text of a late error
@@ -37,9 +38,23 @@ cudaStream_t as_stream(void* stream) { return static_cast<cudaStream_t>(stream);
 
 __global__ void probe_kernel() {}
 
+// What CUDA reads once, at its first call; the user's own settings stay.
+void prepare_environment() {
+  static const bool prepared = [] {
+    // a kernel may be launched for the first time while it is recorded, and drivers before 12.3
+    // cannot load it then
+    setenv("CUDA_MODULE_LOADING", "EAGER", /*overwrite=*/0);
+    // a stream for each of many learners: with the usual 8 queues they would wait for each other
+    setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0);
+    return true;
+  }();
+  (void)prepared;
+}
+
 }  // namespace
 
 int device_count(std::string& why) {
+  prepare_environment();
   int driver = 0, runtime = 0, count = 0;
   cudaDriverGetVersion(&driver);
   cudaRuntimeGetVersion(&runtime);
@@ -129,9 +144,11 @@ void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
 
 void copy_and_wait(void* to, const void* from, std::size_t bytes) {
   const std::shared_lock<std::shared_mutex> lock(recording);
-  // streams here do not wait for the default stream, so wait for them
+  // streams here and the default stream do not wait for each other; and cudaMemcpy itself may
+  // return before bytes from pageable memory, or from the device to itself, have arrived
   MBRL_CUDA(cudaDeviceSynchronize());
   MBRL_CUDA(cudaMemcpy(to, from, bytes, cudaMemcpyDefault));
+  MBRL_CUDA(cudaStreamSynchronize(cudaStreamLegacy));
 }
 
 void begin_capture(void* stream) {
@@ -172,9 +189,11 @@ void destroy_graph(void* graph) noexcept {
   cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
 }
 
-void check_launch(const char* name) {
+void check_launch(const char* name) { check_result(name, cudaGetLastError()); }
+
+void check_result(const char* name, int error) {
   last_launched = name;
-  check(cudaGetLastError(), name, __FILE__, __LINE__);
+  check(static_cast<cudaError_t>(error), name, __FILE__, __LINE__);
 }
 
 void* open_library(const char* name, std::string& why) {
@@ -190,10 +209,12 @@ std::size_t shared_memory_limit() {
 }
 
 void allow_shared_memory(const void* kernel, const char* name, std::size_t bytes) {
-  if (bytes > shared_memory_limit())
-    throw too_little_shared_memory(name, bytes, shared_memory_limit());
+  const std::size_t limit = shared_memory_limit();
+  if (bytes > limit) throw too_little_shared_memory(name, bytes, limit);
+  // the limit belongs to the kernel, not to the launch: learners of other sizes may be about to
+  // launch it too
   MBRL_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                 static_cast<int>(bytes)));
+                                 static_cast<int>(limit)));
 }
 
 }  // namespace mbrl::gpu

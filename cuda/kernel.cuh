@@ -29,6 +29,8 @@ struct LaunchShape {
 
 /// Throws DeviceError naming the kernel if the launch failed.
 void check_launch(const char* name);
+/// The same for a call that returned `error`, a cudaError_t.
+void check_result(const char* name, int error);
 /// Allows `kernel` more than 48 KiB of dynamic shared memory; DeviceError if the device has less.
 void allow_shared_memory(const void* kernel, const char* name, std::size_t bytes);
 

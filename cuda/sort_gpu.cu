@@ -9,17 +9,18 @@ namespace mbrl::gpu {
 
 std::size_t sort_scratch_bytes(std::size_t count) {
   std::size_t bytes = 0;
-  cub::DeviceRadixSort::SortKeys(nullptr, bytes, static_cast<const std::uint64_t*>(nullptr),
-                                 static_cast<std::uint64_t*>(nullptr), static_cast<int>(count));
+  check_result("sort_u64", cub::DeviceRadixSort::SortKeys(
+                               nullptr, bytes, static_cast<const std::uint64_t*>(nullptr),
+                               static_cast<std::uint64_t*>(nullptr), static_cast<int>(count)));
   return bytes;
 }
 
 void sort_u64(Stream& stream, Vector<std::uint64_t> out, Vector<const std::uint64_t> keys,
               int begin_bit, Buffer<std::byte>& scratch) {
   std::size_t bytes = scratch.size();
-  cub::DeviceRadixSort::SortKeys(scratch.data(), bytes, keys.data, out.data, keys.size(), begin_bit,
-                                 64, static_cast<cudaStream_t>(stream.handle()));
-  check_launch("sort_u64");
+  check_result("sort_u64", cub::DeviceRadixSort::SortKeys(
+                               scratch.data(), bytes, keys.data, out.data, keys.size(), begin_bit,
+                               64, static_cast<cudaStream_t>(stream.handle())));
 }
 
 }  // namespace mbrl::gpu

@@ -32,6 +32,7 @@ struct NetworkArrays {
   float* target;
   std::uint16_t* narrow = nullptr;
   std::uint16_t* narrow_target = nullptr;
+  bool operator==(const NetworkArrays&) const = default;
 };
 
 /// Floats between rows of an activation tile in shared memory: 16 more than a multiple of 32, so

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 
 #include "cuda/kernel.cuh"
 #include "kernels/device_mlp.h"
@@ -40,6 +41,10 @@ struct EnsembleArrays {
   int E, S, A, D, bound_pitch, pitch, num_tiles;
   float logvar_penalty;
 
+  /// What belongs to the caller: a recording holds these addresses.
+  auto borrowed() const {
+    return std::tuple(value, m, v, bounds, bounds_m, bounds_v, input_mean, input_inv_std);
+  }
   __device__ NetworkArrays member(int e) const {
     return {value + e * size, m + e * size, v + e * size, nullptr,
             narrow == nullptr ? nullptr : narrow + e * size};

@@ -189,7 +189,7 @@ void EnsembleBuffers::bind(const EnsembleState& state) {
   const auto pointer = [](const Buffer<float>& buffer) {
     return const_cast<float*>(buffer.data());
   };
-  if (a.value != state.members.value.data()) graph_ = Graph();
+  const EnsembleArrays before = a;
   a.value = pointer(state.members.value);
   a.m = pointer(state.members.m);
   a.v = pointer(state.members.v);
@@ -198,6 +198,7 @@ void EnsembleBuffers::bind(const EnsembleState& state) {
   a.bounds_v = pointer(state.logvar_bounds.v);
   a.input_mean = state.input_mean.data();
   a.input_inv_std = state.input_inv_std.data();
+  if (a.borrowed() != before.borrowed()) graph_ = Graph();
 }
 
 // room for the steps of the longest epoch seen, and half as many again

@@ -74,6 +74,11 @@ struct RolloutArrays {
   std::uint32_t seed, learner;
 
   MBRL_HD RandomKey key(Purpose purpose) const { return {seed, purpose, learner}; }
+  /// What belongs to the caller: a recording holds these values.
+  auto borrowed() const {
+    return std::tuple(policy_value, member_value, bounds, input_mean, input_inv_std, task,
+                      end_bounds, seed, learner);
+  }
 };
 
 __device__ int global_thread() { return static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); }
@@ -467,12 +472,7 @@ RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
     throw ConfigError("model.num_elites is " + std::to_string(model.elites.size()) +
                       "; on the GPU up to " + std::to_string(kMaxElites) + " are possible.");
   RolloutArrays& a = arrays_;
-  const bool same = a.policy_value == policy.actor.value.data() &&
-                    a.member_value == model.members.value.data() && a.task == c.task &&
-                    a.end_bounds == c.end_bounds && a.seed == c.seed && a.learner == c.learner &&
-                    recorded_length_ == c.length;
-  if (!same) graph_ = Graph();
-  recorded_length_ = c.length;
+  const RolloutArrays before = a;
   a.policy_value = policy.actor.value.data();
   a.member_value = model.members.value.data();
   a.bounds = model.logvar_bounds.value.data();
@@ -482,6 +482,8 @@ RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
   a.end_bounds = c.end_bounds;
   a.seed = c.seed;
   a.learner = c.learner;
+  if (a.borrowed() != before.borrowed() || recorded_length_ != c.length) graph_ = Graph();
+  recorded_length_ = c.length;
 
   RolloutPlan& plan = plan_[0];
   plan = {};

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 
 #include "cuda/kernel.cuh"
 #include "kernels/device_mlp.h"
@@ -44,6 +45,11 @@ struct SacArrays {
   int pitch;  // of an activation tile in shared memory
   TransitionLayout layout;
 
+  /// What belongs to the caller: a recording holds these addresses.
+  auto borrowed() const {
+    return std::tuple(actor_arrays, critic_arrays[0], critic_arrays[1], log_alpha, log_alpha_m,
+                      log_alpha_v);
+  }
   __device__ const float* record(int update, int row) const {
     return batch + (static_cast<std::size_t>(update) * batch_size + row) * layout.pitch();
   }

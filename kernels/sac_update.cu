@@ -502,12 +502,13 @@ void SacBuffers::bind(SacState& state) {
     }
     return a;
   };
-  if (arrays_.actor_arrays.value != state.actor.value.data()) recordings_.clear();
+  const SacArrays before = arrays_;
   arrays_.actor_arrays = arrays(state.actor, nullptr);
   for (int i = 0; i < 2; ++i) arrays_.critic_arrays[i] = arrays(state.critic[i], &state.target[i]);
   arrays_.log_alpha = state.log_alpha.value.data();
   arrays_.log_alpha_m = state.log_alpha.m.data();
   arrays_.log_alpha_v = state.log_alpha.v.data();
+  if (arrays_.borrowed() != before.borrowed()) recordings_.clear();
 }
 
 template <Precision kPrecision>

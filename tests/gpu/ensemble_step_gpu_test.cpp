@@ -83,8 +83,7 @@ class EnsembleGpuTest : public GpuTest,
 
 TEST_P(EnsembleGpuTest, OneStepIsThatOfTheCpu) {
   const auto [batch, products] = GetParam();
-  if (const std::string why = gpu::provider_missing(products.provider); !why.empty())
-    GTEST_SKIP() << why;
+  if (const std::string why = products.missing(); !why.empty()) GTEST_SKIP() << why;
   for (const int members : {1, 3}) {
     Problem p(members, batch);
     TwinStreams streams;
@@ -111,8 +110,7 @@ class EnsembleProviderGpuTest : public GpuTest, public testing::WithParamInterfa
  protected:
   void SetUp() override {
     GpuTest::SetUp();
-    if (const std::string why = gpu::provider_missing(GetParam().provider); !why.empty())
-      GTEST_SKIP() << why;
+    if (const std::string why = GetParam().missing(); !why.empty()) GTEST_SKIP() << why;
   }
 };
 
@@ -163,6 +161,20 @@ TEST_F(EnsembleEpochGpuTest, AStopEndsTheEpochBetweenGraphs) {
   EXPECT_EQ(p.gpu.num_steps, 32);
 }
 
+TEST_F(EnsembleEpochGpuTest, AnyArrayOfTheStateMayMoveBetweenCalls) {
+  Problem p(2, 24);
+  TwinStreams streams;
+  EnsembleWorkspace cpu(streams.cpu, p.cpu, 8), gpu(streams.gpu, p.gpu, 8);
+  EnsembleState& state = p.gpu;
+  for (Buffer<float>* moved : {&state.members.value, &state.members.m, &state.logvar_bounds.value,
+                               &state.logvar_bounds.v, &state.input_mean, &state.input_inv_std}) {
+    p.run_cpu(streams.cpu, cpu, 8);
+    p.run_gpu(streams.gpu, gpu, 8);
+    *moved = on_device(*moved);
+  }
+  EXPECT_LT(state_error(p.gpu, p.cpu), 1e-3);
+}
+
 TEST_F(EnsembleEpochGpuTest, NanStopsAndNamesTheStep) {
   Problem p(1, 24);
   p.records[p.rows[17] * static_cast<std::size_t>(kLayout.pitch()) + kLayout.reward()] =
@@ -178,7 +190,13 @@ TEST_F(EnsembleEpochGpuTest, NanStopsAndNamesTheStep) {
       testing::HasSubstr("ensemble: loss is nan at model step " + std::to_string(first / 8)));
 }
 
-class HoldoutGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {};
+class HoldoutGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {
+ protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    if (const std::string why = format_missing(GetParam()); !why.empty()) GTEST_SKIP() << why;
+  }
+};
 
 TEST_P(HoldoutGpuTest, ErrorIsThatOfTheCpu) {
   Problem p(3, 16, 40, 3);

@@ -222,7 +222,7 @@ class ProductGpuTest : public GpuTest, public testing::WithParamInterface<Produc
   void SetUp() override {
     GpuTest::SetUp();
     if (IsSkipped()) return;
-    const std::string missing = gpu::provider_missing(GetParam().provider);
+    const std::string missing = GetParam().missing();
     if (!missing.empty()) GTEST_SKIP() << missing;
     GetParam().set(streams().gpu);
   }

@@ -72,8 +72,7 @@ class SacUpdateGpuTest : public GpuTest,
 
 TEST_P(SacUpdateGpuTest, OneUpdateIsThatOfTheCpu) {
   const auto [batch, products] = GetParam();
-  if (const std::string why = gpu::provider_missing(products.provider); !why.empty())
-    GTEST_SKIP() << why;
+  if (const std::string why = products.missing(); !why.empty()) GTEST_SKIP() << why;
   for (const bool simultaneous : {false, true}) {
     Problem p(batch, batch / 3);
     p.constants.simultaneous = simultaneous;
@@ -135,8 +134,7 @@ class SacGraphGpuTest : public GpuTest,
 
 TEST_P(SacGraphGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
   const auto [products, simultaneous] = GetParam();
-  if (const std::string why = gpu::provider_missing(products.provider); !why.empty())
-    GTEST_SKIP() << why;
+  if (const std::string why = products.missing(); !why.empty()) GTEST_SKIP() << why;
   Problem graph(33, 10), eager(33, 10);
   graph.constants.simultaneous = eager.constants.simultaneous = simultaneous;
   TwinStreams with, without;
@@ -183,6 +181,22 @@ TEST_F(SacGpuTest, ReplaysMayGrowAndMoveBetweenCalls) {
   EXPECT_LT(state_error(p.gpu, p.cpu), 1e-3);
 }
 
+TEST_F(SacGpuTest, AnyArrayOfTheStateMayMoveBetweenCalls) {
+  Problem p(33, 10);
+  TwinStreams streams;
+  SacWorkspace cpu(streams.cpu, p.cpu, 33), gpu(streams.gpu, p.gpu, 33);
+  SacState& state = p.gpu;
+  for (Buffer<float>* moved : {&state.actor.value, &state.actor.m, &state.critic[0].v,
+                               &state.critic[1].value, &state.target[1], &state.log_alpha.m}) {
+    for (int call = 0; call < 2; ++call) {
+      sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
+      sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
+    }
+    *moved = on_device(*moved);
+  }
+  EXPECT_LT(state_error(p.gpu, p.cpu), 1e-3);
+}
+
 TEST_F(SacGpuTest, PaddingOfTheArenaStaysZero) {
   Problem p(33, 10);
   TwinStreams streams;
@@ -198,7 +212,13 @@ TEST_F(SacGpuTest, PaddingOfTheArenaStaysZero) {
   }
 }
 
-class PolicyGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {};
+class PolicyGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {
+ protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    if (const std::string why = format_missing(GetParam()); !why.empty()) GTEST_SKIP() << why;
+  }
+};
 
 TEST_P(PolicyGpuTest, ActionsAreThoseOfTheCpu) {
   Problem p(33, 10);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/buffer.h"
+#include "cuda/check.h"
 #include "cuda/device.h"
 #include "cuda/gpu.h"
 #include "cuda/stream.h"
@@ -37,6 +38,16 @@ inline Buffer<float> on_device(const Buffer<float>& host) {
   Buffer<float> device(host.size(), Memory::kDevice);
   from_host(device, to_host(host));
   return device;
+}
+
+/// Why the GPU cannot compute in this format; "" if it can.
+inline std::string format_missing(Precision precision) {
+  try {
+    select_precision(precision_name(precision), {Device::Kind::kCuda, 0});
+    return "";
+  } catch (const DeviceError& error) {
+    return error.what();
+  }
 }
 
 /// ||got - wanted|| / ||wanted||; NaN if any element is.
@@ -74,6 +85,11 @@ struct Products {
   void set(Stream& stream) const {
     stream.set_precision(precision);
     stream.set_gemm(provider);
+  }
+  /// Why they cannot be had here; "" if they can.
+  std::string missing() const {
+    const std::string why = gpu::provider_missing(provider);
+    return why.empty() ? format_missing(precision) : why;
   }
   std::string name() const {
     return std::string(precision_name(precision)) + "_" + gpu::provider_name(provider);
