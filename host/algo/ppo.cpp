@@ -36,18 +36,32 @@ PpoShape shape_of(const EnvSpec& spec, const PpoConfig& c) {
 }
 
 struct MeanAndStd {
-  double mean, std;  // of the population
+  double mean = 0.0, std = 0.0;  // of the population
 };
+// of value(i) for all steps i that are not broken
 template <typename Value>
-MeanAndStd moments(int count, Value value) {
-  double sum = 0.0, squares = 0.0;
-  for (int i = 0; i < count; ++i) sum += value(i);
-  const double mean = sum / count;
-  for (int i = 0; i < count; ++i) squares += (value(i) - mean) * (value(i) - mean);
+MeanAndStd moments(std::span<const float> broken, Value value) {
+  const auto sum = [&](auto term) {
+    double total = 0.0;
+    for (std::size_t i = 0; i < broken.size(); ++i)
+      if (broken[i] == 0.0f) total += term(i);
+    return total;
+  };
+  const double count = sum([](std::size_t) { return 1.0; });
+  if (count == 0.0) return {};
+  const double mean = sum(value) / count;
+  const double squares = sum([&](std::size_t i) { return (value(i) - mean) * (value(i) - mean); });
   return {mean, std::sqrt(squares / count)};
 }
 
 }  // namespace
+
+void normalize_advantages(std::span<float> advantage, std::span<const float> broken) {
+  const MeanAndStd m = moments(broken, [&](std::size_t i) { return advantage[i]; });
+  for (std::size_t i = 0; i < advantage.size(); ++i)
+    advantage[i] =
+        broken[i] != 0.0f ? 0.0f : static_cast<float>((advantage[i] - m.mean) / (m.std + 1e-8));
+}
 
 Ppo::Steps::Steps(int rows, const EnvSpec& spec, Memory memory)
     : observation(static_cast<std::size_t>(rows) * spec.observation_size, 0.0f, memory, "steps"),
@@ -71,6 +85,7 @@ Ppo::Ppo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learne
       return_moments_(1),
       steps_(T_ * N_, env_spec(), Memory::kHost),
       device_steps_(T_ * N_, env_spec(), stream.memory()),
+      broken_(static_cast<std::size_t>(T_ * N_), 0.0f),
       discounted_return_(static_cast<std::size_t>(N_), 0.0),
       episode_return_(static_cast<std::size_t>(N_), 0.0),
       episode_length_(static_cast<std::size_t>(N_), 0),
@@ -130,29 +145,30 @@ void Ppo::collect() {
   fill_next_values(step, /*last=*/num_collected_ == T_);
 }
 
+// reward / standard deviation of the discounted returns so far
+float Ppo::scaled_reward(int env, double reward) {
+  if (!config_.ppo.normalize_rewards) return static_cast<float>(reward);
+  double& discounted = discounted_return_[env];
+  discounted = config_.ppo.discount * discounted + reward;
+  return_moments_.add(discounted);
+  const double scale = 1.0 / std::sqrt(return_moments_.variance(0) + 1e-8);
+  return static_cast<float>(std::clamp(reward * scale, -10.0, 10.0));
+}
+
 // reward, end and episode of one environment's step
 void Ppo::record(int row, int env, const PoolStep& step) {
   const bool broken = step.broken[env] != 0;
-  const double reward = broken ? 0.0 : step.reward[env];
-  steps_.terminated[row] = step.terminated[env] && !broken ? 1.0f : 0.0f;
+  broken_[row] = broken ? 1.0f : 0.0f;
+  steps_.terminated[row] = step.terminated[env] ? 1.0f : 0.0f;
   steps_.truncated[row] = step.truncated[env] ? 1.0f : 0.0f;
-
-  double scale = 1.0;
-  if (config_.ppo.normalize_rewards) {
-    double& discounted = discounted_return_[env];
-    discounted = config_.ppo.discount * discounted + reward;
-    return_moments_.add(discounted);
-    scale = 1.0 / std::sqrt(return_moments_.variance(0) + 1e-8);
-  }
-  steps_.reward[row] = static_cast<float>(
-      config_.ppo.normalize_rewards ? std::clamp(reward * scale, -10.0, 10.0) : reward);
-
   if (broken) {
-    // the transition means nothing: with this reward its advantage is zero
+    // the transition means nothing. Its row stays, with a reward that makes the advantage 0 and the
+    // value's target the value itself: nothing is learned from it
     steps_.reward[row] = (1.0f - config_.ppo.discount) * steps_.value[row];
     steps_.next_value[row] = steps_.value[row];
     count_broken(static_cast<Fault>(step.broken[env]));
   } else {
+    steps_.reward[row] = scaled_reward(env, step.reward[env]);
     episode_return_[env] += step.reward[env];
     ++episode_length_[env];
   }
@@ -202,7 +218,7 @@ void Ppo::update() {
       {steps(d.reward), steps(d.value), steps(d.next_value), steps(d.terminated),
        steps(d.truncated)},
       c.discount, c.gae_lambda);
-  normalize_advantages();
+  finish_advantages();
 
   // every epoch is one permutation, cut into batches
   const RandomKey key{seed(), Purpose::kShuffle, learner_};
@@ -232,20 +248,19 @@ void Ppo::update() {
   num_collected_ = 0;
 }
 
-// on the host, once per collection: mean 0 and standard deviation 1
-void Ppo::normalize_advantages() {
-  const int M = T_ * N_;
+// on the host, once per collection
+void Ppo::finish_advantages() {
   copy(stream_, host_advantage_.data(), advantage_.data(), host_advantage_.size());
   copy(stream_, host_target_.data(), value_target_.data(), host_target_.size());
   stream_.synchronize();
-  const MeanAndStd advantage = moments(M, [&](int i) { return host_advantage_[i]; });
-  for (float& a : host_advantage_)
-    a = static_cast<float>((a - advantage.mean) / (advantage.std + 1e-8));
+  const std::span<const float> broken(broken_.data(), broken_.size());
+  normalize_advantages(host_advantage_, broken);
   copy(stream_, advantage_.data(), host_advantage_.data(), host_advantage_.size());
 
   // how much of the targets the value network knew before the update
-  const MeanAndStd target = moments(M, [&](int i) { return host_target_[i]; });
-  const MeanAndStd error = moments(M, [&](int i) { return host_target_[i] - steps_.value[i]; });
+  const MeanAndStd target = moments(broken, [&](std::size_t i) { return host_target_[i]; });
+  const MeanAndStd error =
+      moments(broken, [&](std::size_t i) { return host_target_[i] - steps_.value[i]; });
   if (target.std > 0.0)
     metrics_.add(kExplainedVariance, 1.0 - error.std * error.std / (target.std * target.std));
 }
@@ -300,6 +315,7 @@ std::vector<TensorRef> Ppo::replay_tensors() {
                                  tensor_ref("steps.next_value", steps_.next_value),
                                  tensor_ref("steps.terminated", steps_.terminated),
                                  tensor_ref("steps.truncated", steps_.truncated),
+                                 tensor_ref("steps.broken", broken_),
                                  return_moments_.tensor("return_moments"),
                                  tensor_ref("discounted_return", discounted_return_.data(), {N_}),
                                  tensor_ref("episode_return", episode_return_.data(), {N_}),

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "host/algo/learner.h"
@@ -13,6 +14,10 @@
 #include "kernels/ppo_update.h"
 
 namespace mbrl {
+
+/// Shifts and scales advantages to mean 0 and standard deviation 1, in place. Those of broken steps
+/// (where `broken` is not 0) are left out of both and become 0.
+void normalize_advantages(std::span<float> advantage, std::span<const float> broken);
 
 /// Collects ppo.steps_per_update steps in ppo.num_envs environments with a Gaussian policy, then
 /// goes over them ppo.epochs times in random batches. Actions are clipped to [-1, 1] on their way
@@ -49,9 +54,10 @@ class Ppo : public Learner {
   void collect();
   void update();
   void record(int row, int env, const PoolStep& step);
+  float scaled_reward(int env, double reward);
   void normalize_observations(Matrix<const float> observation, Matrix<float> out) const;
   void fill_next_values(const PoolStep& step, bool last);
-  void normalize_advantages();
+  void finish_advantages();
 
   const int N_, T_, S_, A_;
   PpoState policy_;
@@ -60,6 +66,7 @@ class Ppo : public Learner {
   RunningMoments observation_moments_, return_moments_;
 
   Steps steps_, device_steps_;
+  Buffer<float> broken_;                   // [T, N], 1 where the simulator became unstable
   int num_collected_ = 0;                  // steps since the last update
   std::vector<double> discounted_return_;  // [N], in reward units, for the reward's scale
   std::vector<double> episode_return_;     // [N]

@@ -423,6 +423,8 @@ TEST(BulletRewardTest, TheEndRuleReadsHeightAndPitch) {
   };
   // the torso turns about the world's origin: at angle t its centre lies at 1.25 cos t
   EXPECT_FALSE(ends(1.25, 0.0));
+  EXPECT_FALSE(ends(1.25, 0.8));
+  EXPECT_TRUE(ends(1.25, 0.93)) << "low, though not beyond 1 rad";
   EXPECT_FALSE(ends(3.0, 0.98));
   EXPECT_TRUE(ends(3.0, 1.02));
   EXPECT_FALSE(ends(3.0, -0.98));

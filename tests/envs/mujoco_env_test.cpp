@@ -781,10 +781,10 @@ TEST(MujocoEnvTest, UnstableSimulationIsBrokenAndSilent) {
 }
 
 /// A cart under a task that may be of other sizes.
-class Misfit : public MujocoEnv {
+class Cart : public MujocoEnv {
  public:
-  Misfit(int observation_size, int action_size)
-      : MujocoEnv({.name = "misfit",
+  Cart(int observation_size, int action_size)
+      : MujocoEnv({.name = "cart",
                    .task = TaskId::kInvertedPendulum,
                    .observation_size = observation_size,
                    .action_size = action_size,
@@ -804,14 +804,35 @@ class Misfit : public MujocoEnv {
   StepResult outcome(const mjData&, double) const override { return {}; }
 };
 
+TEST(MujocoEnvTest, EveryFaultHasItsReason) {
+  struct Case {
+    int entry;  // of the state: position, speed, warm start, time
+    double value;
+    Fault fault;
+  };
+  Cart env(2, 1);
+  std::vector<float> o(2), action{0.0f};
+  std::vector<double> state(static_cast<std::size_t>(env.state_size()));
+  for (const Case& c : {Case{1, 900.0, kNoFault}, Case{1, 1100.0, kTooFast},
+                        Case{0, NAN, kEngineFault}, Case{1, 1e11, kEngineFault},
+                        // as far as a double can tell, 1e15 s and a step of 2 ms are 1e15 s
+                        Case{3, 1e15, kNoFault}, Case{3, INFINITY, kClockFault}}) {
+    env.reset(1, 0, o);
+    env.get_state(state);
+    state[static_cast<std::size_t>(c.entry)] = c.value;
+    env.set_state(state);
+    EXPECT_EQ(env.step(action, o).broken, c.fault) << c.entry << " " << c.value;
+  }
+}
+
 TEST(MujocoEnvTest, AModelWhoseSizesAreNotTheTasksIsRefused) {
   std::vector<float> o(3);
-  Misfit fits(2, 1);
+  Cart fits(2, 1);
   fits.reset(1, 0, {o.data(), 2});
-  EXPECT_EQ(error_text<DataError>([] { Misfit(2, 2); }),
-            "misfit: the model has 1 actuators, the task 2 actions.");
-  EXPECT_EQ(error_text<DataError>([&] { Misfit(3, 1).reset(1, 0, o); }),
-            "misfit: the model has 2 positions and velocities to observe, the task's observation 3 "
+  EXPECT_EQ(error_text<DataError>([] { Cart(2, 2); }),
+            "cart: the model has 1 actuators, the task 2 actions.");
+  EXPECT_EQ(error_text<DataError>([&] { Cart(3, 1).reset(1, 0, o); }),
+            "cart: the model has 2 positions and velocities to observe, the task's observation 3 "
             "entries.");
 }
 

@@ -167,6 +167,9 @@ def compare_steps(original, ours, episodes, max_steps, largest):
                       for (what, found), most in zip(differences.items(), largest))
           + ", terminated "
           + ("at the same steps" if elsewhere == 0 else f"DIFFERS at {elsewhere} steps"))
+    if getattr(original, "largest_correction", 0.0) > 0.0:
+        print("          their rewards follow the state after the step here, where the original reads "
+              f"the integrator's last stage: up to {original.largest_correction:.1e} of a step's")
     if observations.entries.any():
         print("          by entry " + " ".join(f"{x:.0e}" for x in observations.entries))
     return elsewhere == 0 and all(found.within(most)

@@ -8,12 +8,12 @@ One line per control step; step 0 is the start of an episode, printed so that re
 doubles. Actions are normalised to [-1, 1]; qpos and qvel are the full state after the step.
 
 The environments are version 5, or version 4 where 5 leaves out observations, with the models of version
-4. Rewards are brought to version 2's definition:
+4. Rewards are brought to our definition:
   - the reward for being healthy is paid on the last step too, as before version 5;
-  - where the reference measures progress on bodies (ant, humanoid) or a site (double pendulum), whose
-    places Gymnasium takes from the last stage of the Runge-Kutta step, they are taken from the state
-    after the step. The largest difference of the two is printed: it is what one step's reward gains
-    or loses; it sums to nothing over an episode.
+  - where a reward measures bodies (ant, humanoid) or a site (double pendulum), Gymnasium takes their
+    places from the last stage of the Runge-Kutta step, as version 2 did, and we from the state after
+    the step (the environments' headers say so). The largest correction of a reward is printed; for
+    progress it cancels over an episode.
 
 tools/compare_envs steps these environments beside ours.
 """
@@ -41,7 +41,7 @@ ENVIRONMENTS = {
 
 
 class Original:
-    """One environment of Gymnasium with actions in [-1, 1] and version 2's rewards."""
+    """One environment of Gymnasium with actions in [-1, 1] and rewards of the state after a step."""
 
     def __init__(self, name):
         self.name = name

@@ -265,11 +265,12 @@ TEST(LearnerTest, ARewardThatIsNotFiniteBreaksEpisodesInTrainingAndEvaluation) {
         <geom type="box" size="0.1 0.1 0.1" mass="1"/>
       </body>
     </worldbody>
-    <actuator><motor joint="slide" ctrllimited="true" ctrlrange="1 2"/></actuator>
+    <actuator><motor joint="slide" ctrllimited="true" ctrlrange="-1000 1000"/></actuator>
   </mujoco>)");
-  // together beyond the largest float
+  // together beyond the largest float, but for a control of 0, under which robots are tried first
   config.env.reward_alive = 3e38f;
   config.env.control_cost = -3e38f;
+  config.env.reset_noise = 0.5f;
   ThreadPool pool(1);
   Stream stream(pool);
   Sac learner(config, stream, {}, 0);

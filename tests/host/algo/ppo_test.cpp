@@ -27,6 +27,18 @@ Config small_config() {
   return c;
 }
 
+// one of the arrays a checkpoint keeps
+template <typename T = float>
+std::vector<T> array_of(Ppo& ppo, const std::string& name) {
+  for (const TensorRef& t : ppo.replay_tensors())
+    if (t.name == name) {
+      const auto* data = static_cast<const T*>(t.data);
+      return std::vector<T>(data, data + num_bytes(t) / sizeof(T));
+    }
+  ADD_FAILURE() << name;
+  return {};
+}
+
 struct Session {
   ThreadPool pool{1};
   Stream stream{pool};
@@ -40,17 +52,23 @@ struct Session {
              .on_episode = [this](const EpisodeReport& e) { episodes.push_back(e); }},
             0) {}
 
-  // one of the arrays a checkpoint keeps
-  std::vector<float> array(const std::string& name) {
-    for (const TensorRef& t : ppo.replay_tensors())
-      if (t.name == name) {
-        const auto* data = static_cast<const float*>(t.data);
-        return std::vector<float>(data, data + num_bytes(t) / sizeof(float));
-      }
-    ADD_FAILURE() << name;
-    return {};
-  }
+  std::vector<float> array(const std::string& name) { return array_of(ppo, name); }
 };
+
+TEST(NormalizeAdvantagesTest, BrokenStepsCountForNothing) {
+  std::vector<float> advantage{1.0f, 99.0f, 3.0f, 5.0f, -99.0f};
+  normalize_advantages(advantage, std::vector<float>{0, 1, 0, 0, 1});
+  const float one = std::sqrt(1.5f);  // 2 / sqrt(8 / 3)
+  EXPECT_NEAR(advantage[0], -one, 1e-6);
+  EXPECT_EQ(advantage[1], 0.0f);
+  EXPECT_NEAR(advantage[2], 0.0f, 1e-6);
+  EXPECT_NEAR(advantage[3], one, 1e-6);
+  EXPECT_EQ(advantage[4], 0.0f);
+
+  std::vector<float> nothing{7.0f, 8.0f};
+  normalize_advantages(nothing, std::vector<float>{1, 1});
+  EXPECT_EQ(nothing, (std::vector<float>{0.0f, 0.0f}));
+}
 
 TEST(PpoTest, CollectsInEveryEnvironmentThenUpdates) {
   Session s(small_config());
@@ -147,8 +165,13 @@ TEST(PpoTest, AnUnstableSimulatorEndsTheEpisodeAndTheRunGoesOn) {
                 0);
   for (int i = 0; i < 3; ++i) ppo.step();
   ASSERT_TRUE(episodes.empty());
+  const std::vector<double> moments = array_of<double>(ppo, "return_moments");
   ppo.explode();
   ppo.step();
+  EXPECT_EQ(array_of<double>(ppo, "return_moments"), moments) << "no reward is made up";
+  const std::vector<float> broken = array_of(ppo, "steps.broken");
+  EXPECT_EQ(std::vector<float>(broken.begin(), broken.begin() + 4),
+            (std::vector<float>{0, 0, 0, 1}));
   EXPECT_EQ(warnings, 1);
   EXPECT_EQ(ppo.num_broken(), 1);
   ASSERT_EQ(episodes.size(), 1u);
