@@ -3,7 +3,6 @@
 #pragma once
 
 #include "cuda/hd.h"
-#include "cuda/scalar.h"
 
 namespace mbrl {
 
@@ -17,8 +16,8 @@ MBRL_HD double hopper_reward(double dx, double dt, double control) {
 /// torso in rad; others: all further entries of the state.
 template <typename T>
 MBRL_HD bool hopper_terminated(T z, T angle, const T* others, int num_others) {
+  // a comparison with NaN is false, so NaN ends the episode, and so does an infinite height
   bool healthy = z > T(0.7) && z < T(1e30) && angle < T(0.2) && angle > T(-0.2);
-  // a comparison with NaN is false, so NaN ends the episode.
   // reference (jannerm/mbpo:mbpo/static/hopper.py) bounds the state from above only
   for (int i = 0; i < num_others; ++i)
     healthy = healthy && others[i] < T(100) && others[i] > T(-100);
