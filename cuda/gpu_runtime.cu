@@ -38,12 +38,10 @@ cudaStream_t as_stream(void* stream) { return static_cast<cudaStream_t>(stream);
 
 __global__ void probe_kernel() {}
 
-// What CUDA reads once, at its first call; the user's own settings stay.
+// What CUDA reads once, at its first call; the user's own setting stays. The first device is opened
+// before learners have threads, so nobody reads the environment meanwhile.
 void prepare_environment() {
   static const bool prepared = [] {
-    // a kernel may be launched for the first time while it is recorded, and drivers before 12.3
-    // cannot load it then
-    setenv("CUDA_MODULE_LOADING", "EAGER", /*overwrite=*/0);
     // a stream for each of many learners: with the usual 8 queues they would wait for each other
     setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0);
     return true;

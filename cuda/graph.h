@@ -9,16 +9,19 @@
 namespace mbrl {
 
 /// A sequence of device work whose arguments never change: what varies from run to run is read from
-/// memory. The first run() records it, later ones launch the recording; on the CPU, or where the
-/// stream does not use graphs, the sequence is issued each time.
+/// memory. The first run() issues it, the second records it, and from then on the recording is
+/// launched; on the CPU, or where the stream does not use graphs, the sequence is issued each time.
 class Graph {
  public:
   Graph() = default;
   Graph(Graph&& other) noexcept
-      : graph_(std::exchange(other.graph_, nullptr)), num_nodes_(other.num_nodes_) {}
+      : graph_(std::exchange(other.graph_, nullptr)),
+        num_nodes_(other.num_nodes_),
+        issued_(other.issued_) {}
   Graph& operator=(Graph&& other) noexcept {
     std::swap(graph_, other.graph_);
     std::swap(num_nodes_, other.num_nodes_);
+    std::swap(issued_, other.issued_);
     return *this;
   }
   ~Graph() {
@@ -27,7 +30,9 @@ class Graph {
 
   template <typename Issue>
   void run(Stream& stream, Issue&& issue) {
-    if (!stream.on_gpu() || !stream.use_graphs()) return issue();
+    // kernels and libraries load code at their first use, which may not happen while recording
+    const bool first = !std::exchange(issued_, true);
+    if (first || !stream.on_gpu() || !stream.use_graphs()) return issue();
     if (graph_ == nullptr) {
       gpu::begin_capture(stream.handle());
       try {
@@ -48,6 +53,7 @@ class Graph {
  private:
   void* graph_ = nullptr;
   std::size_t num_nodes_ = 0;
+  bool issued_ = false;
 };
 
 }  // namespace mbrl

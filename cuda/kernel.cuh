@@ -31,7 +31,8 @@ struct LaunchShape {
 void check_launch(const char* name);
 /// The same for a call that returned `error`, a cudaError_t.
 void check_result(const char* name, int error);
-/// Allows `kernel` more than 48 KiB of dynamic shared memory; DeviceError if the device has less.
+/// Allows `kernel`, which needs more than 48 KiB of dynamic shared memory, all that a block may have
+/// (it must have no static shared memory); DeviceError if that is less than `bytes`.
 void allow_shared_memory(const void* kernel, const char* name, std::size_t bytes);
 
 /// Issues `kernel` on the stream. `name` appears in errors.

@@ -34,10 +34,9 @@ const char* fault_text(Fault fault) {
 
 StepResult Env::step(std::span<const float> action, std::span<float> observation) {
   if (!all_finite(action)) return {.broken = kBadAction};
-  StepResult result = do_step(action, observation);
-  if (!result.broken && !(std::isfinite(result.reward) && all_finite(observation)))
-    result.broken = kNotFinite;
-  return result;
+  const StepResult result = do_step(action, observation);
+  if (result.broken || (std::isfinite(result.reward) && all_finite(observation))) return result;
+  return {.broken = kNotFinite};
 }
 
 }  // namespace mbrl

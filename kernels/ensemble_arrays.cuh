@@ -24,7 +24,7 @@ struct alignas(16) EpochPlan {
   int first_step;  // of the running graph; advanced on the device
 };
 
-/// What the kernels read; fixed for the life of the buffers.
+/// What the kernels read.
 struct EnsembleArrays {
   MlpTable mlp;
   float *value, *m, *v;   // [E, size]

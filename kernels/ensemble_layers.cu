@@ -103,14 +103,6 @@ EnsembleLayers::EnsembleLayers(const EnsembleState& state, int batch_size, GemmP
     : parts_(std::make_unique<Parts>(state, batch_size, provider)) {}
 EnsembleLayers::~EnsembleLayers() = default;
 
-void EnsembleLayers::warm_up(Stream& stream, const EnsembleArrays& a) {
-  Parts& p = *parts_;
-  p.members.forward(stream, a.value, a.size);
-  p.members.backward(stream, a.value, a.size, p.batch);
-  p.members.parameter_gradient(stream, p.gradient.data(), a.size, p.batch);
-  stream.synchronize();
-}
-
 void EnsembleLayers::issue(Stream& stream, const EnsembleArrays& a, const float* decay,
                            int step_in_graph, float* losses) {
   Parts& p = *parts_;

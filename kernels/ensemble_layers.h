@@ -18,8 +18,6 @@ class EnsembleLayers {
   EnsembleLayers(const EnsembleState& state, int batch_size, GemmProvider provider);
   ~EnsembleLayers();
 
-  /// Runs every product once on memory of its own, as libraries need before recording.
-  void warm_up(Stream& stream, const EnsembleArrays& arrays);
   /// One step; past the end of the epoch its arithmetic is done for nothing. decay: per layer.
   void issue(Stream& stream, const EnsembleArrays& arrays, const float* decay, int step_in_graph,
              float* losses);

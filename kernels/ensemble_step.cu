@@ -152,7 +152,6 @@ class EnsembleBuffers {
   Buffer<double> holdout_sums_;  // pinned
   Graph graph_;
   std::unique_ptr<EnsembleLayers> layers_;  // where a library multiplies
-  bool warm_ = false;
 };
 
 EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& state, int batch_size)
@@ -222,8 +221,6 @@ EnsembleEpoch EnsembleBuffers::epoch(Stream& stream, EnsembleState& state,
   const int num_steps = (rows.size(1) + batch_size - 1) / batch_size;
   reserve(static_cast<std::size_t>(num_steps));
   bind(state);
-  if (layers_ != nullptr && !warm_) layers_->warm_up(stream, arrays_);
-  warm_ = true;
   bool same = arrays_.logvar_penalty == constants.logvar_penalty;
   for (int i = 0; i < table_.mlp.num_layers; ++i) {
     same = same && table_.decay[i] == constants.weight_decay[static_cast<std::size_t>(i)];

@@ -10,6 +10,7 @@
 // live ones return at once. Nothing depends on the order in which blocks run.
 #include <algorithm>
 #include <cstddef>
+#include <tuple>
 
 #include "cuda/check.h"
 #include "cuda/graph.h"

@@ -22,8 +22,7 @@ struct alignas(16) SacPlan {
   std::uint64_t act_step;
 };
 
-/// What every kernel of the stage reads; fixed for the life of the buffers. Arrays without a shape
-/// are [batch].
+/// What every kernel of the stage reads. Arrays without a shape are [batch].
 struct SacArrays {
   MlpTable actor, critic;
   NetworkArrays actor_arrays, critic_arrays[2];

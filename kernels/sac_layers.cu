@@ -179,19 +179,6 @@ SacLayers::SacLayers(const SacState& state, int batch_size, GemmProvider provide
     : parts_(std::make_unique<Parts>(state, batch_size, provider)) {}
 SacLayers::~SacLayers() = default;
 
-void SacLayers::warm_up(Stream& stream, const SacArrays& a) {
-  Parts& p = *parts_;
-  p.actor.forward(stream, a.actor_arrays.value);
-  p.actor.backward(stream, a.actor_arrays.value, 0, p.batch);
-  p.actor.parameter_gradient(stream, p.actor_gradient.data(), 0, p.batch);
-  const float* critic = a.critic_arrays[0].value;
-  p.critic[0].forward(stream, critic);
-  p.critic[0].backward(stream, critic, 0, p.batch);
-  p.critic[0].parameter_gradient(stream, p.critic_gradient[0].data(), 0, p.batch);
-  p.critic[0].input_gradient(stream, p.d_pi_input[0].data(), critic, p.batch);
-  stream.synchronize();
-}
-
 void SacLayers::issue(Stream& stream, const SacArrays& a, const SacRule& rule, int update,
                       bool simultaneous, SacLosses* losses) {
   Parts& p = *parts_;

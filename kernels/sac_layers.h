@@ -17,9 +17,6 @@ class SacLayers {
   SacLayers(const SacState& state, int batch_size, GemmProvider provider);
   ~SacLayers();
 
-  /// Runs every product once on memory of its own: libraries load code at their first product,
-  /// which recording forbids.
-  void warm_up(Stream& stream, const SacArrays& arrays);
   /// One update, from the gathered batch to the losses.
   void issue(Stream& stream, const SacArrays& arrays, const SacRule& rule, int update,
              bool simultaneous, SacLosses* losses);

@@ -411,7 +411,6 @@ class SacBuffers {
   Buffer<float> observation_, action_;  // pinned
   std::vector<Recording> recordings_;
   std::unique_ptr<SacLayers> layers_;  // where a library multiplies
-  bool warm_ = false;
 };
 
 SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_size)
@@ -570,8 +569,6 @@ void SacBuffers::run(Stream& stream, std::span<SacLosses> losses, SacState& stat
   const int act_rows = act == nullptr ? 0 : act->observation.size(0);
   reserve(losses.size(), act_rows, state);
   bind(state);
-  if (layers_ != nullptr && !warm_) layers_->warm_up(stream, arrays_);
-  warm_ = true;
 
   // the plan of this call
   auto& plan = *reinterpret_cast<SacPlan*>(plan_.data());

@@ -35,7 +35,9 @@ build_target() {
   local preset=$1 tests=OFF
   shift
   if [ "$1" = all ]; then tests=ON; fi
-  if [ "$tests" = ON ] || [ ! -f "build/$preset/build.ninja" ]; then
+  # configured, and with the tests if they are asked for
+  if [ ! -f "build/$preset/build.ninja" ] ||
+    { [ "$tests" = ON ] && ! grep -qi '^MBRL_TESTS:.*=ON$' "build/$preset/CMakeCache.txt"; }; then
     cmake --preset "$preset" -DMBRL_TESTS="$tests" >build-configure.log 2>&1 ||
       { cat build-configure.log >&2; rm -f build-configure.log; exit 2; }
     rm -f build-configure.log

@@ -236,7 +236,7 @@ class Bench {
     constexpr std::size_t kFloats = std::size_t{64} << 20;
     const Buffer<float> from(kFloats, 0.0f, Memory::kDevice, "benchmark copy");
     Buffer<float> to(kFloats, 0.0f, Memory::kDevice, "benchmark copy");
-    constexpr int kCopies = 16;  // so that the wait for their end does not count
+    constexpr int kCopies = 16;  // the wait for their end counts a sixteenth
     const Timing copy_time =
         time_in_graph(kCopies, [&] { copy(stream_, to.data(), from.data(), kFloats); });
     const double bytes = 2.0 * kCopies * kFloats * sizeof(float);

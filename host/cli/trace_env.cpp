@@ -1,6 +1,7 @@
 // mbrl_gpu envs trace: one environment under a script of resets and actions, step by step.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <iostream>
@@ -107,6 +108,11 @@ class Tracer {
     const std::vector<float> action(values.begin(), values.end());
     const StepResult result = env_->step(action, observation_);
     ++step_;
+    if (result.broken) {
+      fmt::print(stderr, "{}: step {} of episode {} means nothing: {}.\n", where, step_,
+                 episode_ - 1, fault_text(result.broken));
+      std::fill(observation_.begin(), observation_.end(), std::nanf(""));
+    }
     print_row(result);
   }
 
@@ -154,7 +160,8 @@ void add_envs_trace(CLI::App& envs) {
       ->add_option("--actions", o->actions,
                    "the script, - for standard input. A line is an action in [-1, 1], or `reset "
                    "[EPISODE]`, or `start` and a state whose missing numbers are 0. Nothing else "
-                   "ends an episode")
+                   "ends an episode. After a broken step, whose reason standard error tells, the "
+                   "observation is nan")
       ->capture_default_str();
   trace->add_flag("--state", o->state, "the simulator's state too, after the observation");
   trace->callback([o] {

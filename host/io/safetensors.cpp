@@ -239,8 +239,10 @@ const std::vector<std::int64_t>& SafetensorsFile::shape(const std::string& name)
 const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
-    throw DataError(fmt::format("{} has no tensor {}, which this run expects. It holds {}.",
-                                path_.string(), name, fmt::join(names(), ", ")));
+    throw DataError(fmt::format(
+        "{} has no tensor {}, which this run expects: was it written by another version of "
+        "this program? It holds {}.",
+        path_.string(), name, fmt::join(names(), ", ")));
   }
   return found->second;
 }

@@ -60,8 +60,9 @@ void set_schedule(Schedule schedule, std::uint32_t seed = 1);
 void set_shared_limit(std::size_t bytes);
 std::size_t shared_limit();
 
-/// Work of a stream: done now, or recorded while the stream is being captured (runtime.cpp).
-void issue(Stream& stream, std::function<void()> work);
+/// A launch: done now, or recorded while the stream is being captured (runtime.cpp). The first one
+/// of a kernel, which loads it on a GPU, may not be recorded.
+void issue(Stream& stream, const char* name, const void* kernel, std::function<void()> work);
 
 // the engine below the CUDA names; kernels do not call it
 namespace engine {
@@ -132,7 +133,7 @@ void launch(Stream& stream, const char* name, void (*kernel)(Parameters...),
     std::tuple<Parameters...> arguments;
   };
   const Call call{kernel, std::tuple<Parameters...>(Parameters(arguments)...)};
-  emulator::issue(stream, [=] {
+  emulator::issue(stream, name, reinterpret_cast<const void*>(kernel), [=] {
     emulator::engine::run_grid(
         name, shape.grid, shape.threads, shape.shared_bytes,
         [](const void* data) {

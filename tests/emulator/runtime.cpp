@@ -12,6 +12,9 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <set>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -137,8 +140,17 @@ void set_device_memory(std::size_t bytes) { device_limit = bytes; }
 void fail_after(long count) { calls_left = count; }
 long num_issued() { return issued; }
 
-void issue(Stream& stream, std::function<void()> work) {
+void issue(Stream& stream, const char* name, const void* kernel, std::function<void()> work) {
   count_call("launch");
+  static std::mutex mutex;
+  static std::set<const void*> loaded;
+  {
+    const std::lock_guard lock(mutex);
+    const bool first = loaded.insert(kernel).second;
+    const auto* handle = static_cast<const EmulatedStream*>(stream.handle());
+    if (first && handle != nullptr && handle->recording)
+      throw std::logic_error(std::string(name) + " is launched for the first time in a recording");
+  }
   issue_on(stream.handle(), std::move(work));
 }
 
@@ -241,7 +253,7 @@ std::size_t sort_scratch_bytes(std::size_t count) { return count; }
 
 void sort_u64(Stream& stream, Vector<std::uint64_t> out, Vector<const std::uint64_t> keys,
               int begin_bit, Buffer<std::byte>&) {
-  emulator::issue(stream, [=] {
+  emulator::issue(stream, "sort_u64", reinterpret_cast<const void*>(&sort_u64), [=] {
     std::copy_n(keys.data, keys.size(), out.data);
     std::stable_sort(out.data, out.data + out.size(), [=](std::uint64_t a, std::uint64_t b) {
       return a >> begin_bit < b >> begin_bit;

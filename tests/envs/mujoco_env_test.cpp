@@ -804,7 +804,7 @@ class Cart : public MujocoEnv {
   StepResult outcome(const mjData&, double) const override { return {}; }
 };
 
-TEST(MujocoEnvTest, EveryFaultHasItsReason) {
+TEST(MujocoEnvTest, AFaultOfTheEngineHasItsReason) {
   struct Case {
     int entry;  // of the state: position, speed, warm start, time
     double value;

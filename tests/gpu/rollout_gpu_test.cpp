@@ -49,7 +49,7 @@ struct Imagined {
   RolloutResult result;
 };
 
-Imagined run(Stream& stream, Problem& p, std::size_t capacity, std::size_t head) {
+Imagined run(Stream& stream, Problem& p, std::size_t capacity, std::size_t head, int calls = 1) {
   const bool gpu = stream.on_gpu();
   const SacState& policy = gpu ? p.gpu_policy : p.cpu_policy;
   const EnsembleState& model = gpu ? p.gpu_model : p.cpu_model;
@@ -57,8 +57,9 @@ Imagined run(Stream& stream, Problem& p, std::size_t capacity, std::size_t head)
   RolloutWorkspace workspace(stream, policy, model, p.constants.num_rows);
   Buffer<float> ring(capacity * kLayout.pitch(), -7.0f, stream.memory());
   Imagined imagined;
-  imagined.result = rollout(stream, policy, model, {records, kLayout, kRecords},
-                            {ring.data(), capacity, head}, p.constants, workspace);
+  for (int call = 0; call < calls; ++call)
+    imagined.result = rollout(stream, policy, model, {records, kLayout, kRecords},
+                              {ring.data(), capacity, head}, p.constants, workspace);
   imagined.records = to_host(ring);
   return imagined;
 }
@@ -154,7 +155,7 @@ TEST_F(RolloutLengthGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
   Problem p(300, 3);
   TwinStreams with, without;
   without.gpu.set_use_graphs(false);
-  EXPECT_EQ(run(with.gpu, p, 1000, 0).records, run(without.gpu, p, 1000, 0).records);
+  EXPECT_EQ(run(with.gpu, p, 1000, 0, 3).records, run(without.gpu, p, 1000, 0).records);
 }
 
 TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
@@ -165,11 +166,11 @@ TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
   Buffer<float> ring(400 * kLayout.pitch(), -7.0f);
   Buffer<float> device_ring = on_device(ring);
   std::size_t head = 0;
-  for (const std::uint64_t index : {std::uint64_t{1}, std::uint64_t{2}}) {
+  const auto call = [&](std::uint64_t index) {
     p.constants.rollout_index = index;
     // elites change with every fit
     for (EnsembleState* model : {&p.cpu_model, &p.gpu_model})
-      model->elites = index == 1 ? std::vector<int>{1} : std::vector<int>{3, 2, 1, 0};
+      model->elites = index % 2 == 1 ? std::vector<int>{1} : std::vector<int>{3, 2, 1, 0};
     const RolloutResult wanted =
         rollout(streams.cpu, p.cpu_policy, p.cpu_model, {p.records.data(), kLayout, kRecords},
                 {ring.data(), 400, head}, p.constants, cpu);
@@ -178,10 +179,15 @@ TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
                                       {device_ring.data(), 400, head}, p.constants, gpu);
     EXPECT_EQ(got.num_written, wanted.num_written);
     head = (head + wanted.num_written) % 400;
-    // and so may the place of any array
-    EnsembleState& model = p.gpu_model;
-    for (Buffer<float>* moved : {&model.logvar_bounds.value, &model.input_mean})
-      *moved = on_device(*moved);
+  };
+  std::uint64_t index = 0;
+  for (int i = 0; i < 3; ++i) call(++index);
+  EnsembleState& model = p.gpu_model;
+  for (Buffer<float>* moved :
+       {&p.gpu_policy.actor.value, &model.members.value, &model.logvar_bounds.value,
+        &model.input_mean, &model.input_inv_std}) {
+    *moved = on_device(*moved);
+    for (int i = 0; i < 3; ++i) call(++index);
   }
   EXPECT_LT(relative_error(device_ring, ring), 1e-5);
 }

@@ -186,13 +186,21 @@ TEST_F(SacGpuTest, AnyArrayOfTheStateMayMoveBetweenCalls) {
   TwinStreams streams;
   SacWorkspace cpu(streams.cpu, p.cpu, 33), gpu(streams.gpu, p.gpu, 33);
   SacState& state = p.gpu;
-  for (Buffer<float>* moved : {&state.actor.value, &state.actor.m, &state.critic[0].v,
-                               &state.critic[1].value, &state.target[1], &state.log_alpha.m}) {
-    for (int call = 0; call < 2; ++call) {
+  const auto record_and_repeat = [&] {
+    for (int call = 0; call < 3; ++call) {
       sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
       sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
     }
+  };
+  record_and_repeat();
+  std::vector<Buffer<float>*> arrays{&state.target[0], &state.target[1]};
+  for (TrainedParameters* trained :
+       {&state.actor, &state.critic[0], &state.critic[1], &state.log_alpha})
+    for (Buffer<float>* array : {&trained->value, &trained->m, &trained->v})
+      arrays.push_back(array);
+  for (Buffer<float>* moved : arrays) {
     *moved = on_device(*moved);
+    record_and_repeat();
   }
   EXPECT_LT(state_error(p.gpu, p.cpu), 1e-3);
 }

@@ -93,6 +93,13 @@ TEST_F(CliTest, EnvsTraceFollowsItsScript) {
   EXPECT_THAT(rows[2], StartsWith("7,0,0,0,0,"));
   EXPECT_THAT(rows[3], StartsWith("8,0,0,0,0,"));
 
+  // a step that means nothing
+  folder_.write("broken", "reset 7\nnan\n");
+  const Outcome broken = run("envs trace cartpole --actions broken");
+  EXPECT_EQ(broken.error,
+            "broken:2: step 1 of episode 7 means nothing: an action is not finite.\n");
+  EXPECT_THAT(broken.output, testing::HasSubstr("\n7,1,0,0,1,nan,nan,nan,nan\n"));
+
   // the same from standard input, and another seed
   EXPECT_EQ(run("envs trace cartpole --state <script").output, outcome.output);
   const Outcome other = run("envs trace cartpole seed=1 --state <script");
