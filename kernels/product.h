@@ -46,8 +46,9 @@ struct Product {
 ///
 /// Errors   DeviceError naming the library, the shape and what it said.
 /// Cost     2 rows columns depth count operations. A library's first product of a shape looks up
-///          an algorithm for it and loads code, which must not happen while work is recorded: run
-///          it once before. Repeats bitwise on the same GPU model with the same library.
+///          an algorithm for it and loads code, which must not happen while work is recorded:
+///          Graph's first run sees to that. Repeats bitwise on the same GPU model with the same
+///          library.
 MBRL_GPU_ONLY void multiply(Stream& stream, GemmProvider provider, const Product& product);
 /// By the stream's provider.
 inline void multiply(Stream& stream, const Product& product) {
