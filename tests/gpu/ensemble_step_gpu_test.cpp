@@ -166,19 +166,13 @@ TEST_F(EnsembleEpochGpuTest, AnyArrayOfTheStateMayMoveBetweenCalls) {
   TwinStreams streams;
   EnsembleWorkspace cpu(streams.cpu, p.cpu, 8), gpu(streams.gpu, p.gpu, 8);
   EnsembleState& state = p.gpu;
-  const auto record_and_repeat = [&] {
-    for (int call = 0; call < 3; ++call) {
-      p.run_cpu(streams.cpu, cpu, 8);
-      p.run_gpu(streams.gpu, gpu, 8);
-    }
-  };
-  record_and_repeat();
-  for (Buffer<float>* moved :
-       {&state.members.value, &state.members.m, &state.members.v, &state.logvar_bounds.value,
-        &state.logvar_bounds.m, &state.logvar_bounds.v, &state.input_mean, &state.input_inv_std}) {
-    *moved = on_device(*moved);
-    record_and_repeat();
-  }
+  move_each(
+      {&state.members.value, &state.members.m, &state.members.v, &state.logvar_bounds.value,
+       &state.logvar_bounds.m, &state.logvar_bounds.v, &state.input_mean, &state.input_inv_std},
+      [&] {
+        p.run_cpu(streams.cpu, cpu, 8);
+        p.run_gpu(streams.gpu, gpu, 8);
+      });
   EXPECT_LT(state_error(p.gpu, p.cpu), 1e-3);
 }
 
@@ -197,13 +191,7 @@ TEST_F(EnsembleEpochGpuTest, NanStopsAndNamesTheStep) {
       testing::HasSubstr("ensemble: loss is nan at model step " + std::to_string(first / 8)));
 }
 
-class HoldoutGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {
- protected:
-  void SetUp() override {
-    GpuTest::SetUp();
-    if (const std::string why = format_missing(GetParam()); !why.empty()) GTEST_SKIP() << why;
-  }
-};
+class HoldoutGpuTest : public FormatGpuTest {};
 
 TEST_P(HoldoutGpuTest, ErrorIsThatOfTheCpu) {
   Problem p(3, 16, 40, 3);

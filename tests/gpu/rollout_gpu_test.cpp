@@ -91,13 +91,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, RolloutGpuTest,
                                   precision_name(std::get<1>(test.param));
                          });
 
-class WideRolloutGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {
- protected:
-  void SetUp() override {
-    GpuTest::SetUp();
-    if (const std::string why = format_missing(GetParam()); !why.empty()) GTEST_SKIP() << why;
-  }
-};
+class WideRolloutGpuTest : public FormatGpuTest {};
 
 // so wide that only the small tile of rows fits in shared memory
 TEST_P(WideRolloutGpuTest, WritesTheTransitionsOfTheCpu) {
@@ -166,8 +160,9 @@ TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
   Buffer<float> ring(400 * kLayout.pitch(), -7.0f);
   Buffer<float> device_ring = on_device(ring);
   std::size_t head = 0;
-  const auto call = [&](std::uint64_t index) {
-    p.constants.rollout_index = index;
+  std::uint64_t index = 0;
+  const auto call = [&] {
+    p.constants.rollout_index = ++index;
     // elites change with every fit
     for (EnsembleState* model : {&p.cpu_model, &p.gpu_model})
       model->elites = index % 2 == 1 ? std::vector<int>{1} : std::vector<int>{3, 2, 1, 0};
@@ -180,15 +175,10 @@ TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
     EXPECT_EQ(got.num_written, wanted.num_written);
     head = (head + wanted.num_written) % 400;
   };
-  std::uint64_t index = 0;
-  for (int i = 0; i < 3; ++i) call(++index);
-  EnsembleState& model = p.gpu_model;
-  for (Buffer<float>* moved :
-       {&p.gpu_policy.actor.value, &model.members.value, &model.logvar_bounds.value,
-        &model.input_mean, &model.input_inv_std}) {
-    *moved = on_device(*moved);
-    for (int i = 0; i < 3; ++i) call(++index);
-  }
+  EnsembleState& on_gpu = p.gpu_model;
+  move_each({&p.gpu_policy.actor.value, &on_gpu.members.value, &on_gpu.logvar_bounds.value,
+             &on_gpu.input_mean, &on_gpu.input_inv_std},
+            call);
   EXPECT_LT(relative_error(device_ring, ring), 1e-5);
 }
 

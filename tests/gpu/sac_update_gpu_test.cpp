@@ -185,23 +185,15 @@ TEST_F(SacGpuTest, AnyArrayOfTheStateMayMoveBetweenCalls) {
   Problem p(33, 10);
   TwinStreams streams;
   SacWorkspace cpu(streams.cpu, p.cpu, 33), gpu(streams.gpu, p.gpu, 33);
-  SacState& state = p.gpu;
-  const auto record_and_repeat = [&] {
-    for (int call = 0; call < 3; ++call) {
-      sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
-      sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
-    }
-  };
-  record_and_repeat();
-  std::vector<Buffer<float>*> arrays{&state.target[0], &state.target[1]};
+  std::vector<Buffer<float>*> arrays{&p.gpu.target[0], &p.gpu.target[1]};
   for (TrainedParameters* trained :
-       {&state.actor, &state.critic[0], &state.critic[1], &state.log_alpha})
+       {&p.gpu.actor, &p.gpu.critic[0], &p.gpu.critic[1], &p.gpu.log_alpha})
     for (Buffer<float>* array : {&trained->value, &trained->m, &trained->v})
       arrays.push_back(array);
-  for (Buffer<float>* moved : arrays) {
-    *moved = on_device(*moved);
-    record_and_repeat();
-  }
+  move_each(arrays, [&] {
+    sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
+    sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
+  });
   EXPECT_LT(state_error(p.gpu, p.cpu), 1e-3);
 }
 
@@ -220,13 +212,7 @@ TEST_F(SacGpuTest, PaddingOfTheArenaStaysZero) {
   }
 }
 
-class PolicyGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {
- protected:
-  void SetUp() override {
-    GpuTest::SetUp();
-    if (const std::string why = format_missing(GetParam()); !why.empty()) GTEST_SKIP() << why;
-  }
-};
+class PolicyGpuTest : public FormatGpuTest {};
 
 TEST_P(PolicyGpuTest, ActionsAreThoseOfTheCpu) {
   Problem p(33, 10);

@@ -50,6 +50,29 @@ inline std::string format_missing(Precision precision) {
   }
 }
 
+/// Base of tests in one operand format: skips where the GPU lacks it.
+class FormatGpuTest : public GpuTest, public testing::WithParamInterface<Precision> {
+ protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    if (const std::string why = format_missing(GetParam()); !why.empty()) GTEST_SKIP() << why;
+  }
+};
+
+/// Calls until a recording repeats, at first and after each array has moved to another place: a
+/// recording that still reads the old one ends the emulated program.
+template <typename Call>
+void move_each(const std::vector<Buffer<float>*>& arrays, Call&& call) {
+  const auto record_and_repeat = [&] {
+    for (int i = 0; i < 3; ++i) call();  // issued, recorded, repeated
+  };
+  record_and_repeat();
+  for (Buffer<float>* moved : arrays) {
+    *moved = on_device(*moved);
+    record_and_repeat();
+  }
+}
+
 /// ||got - wanted|| / ||wanted||; NaN if any element is.
 inline double relative_error(const std::vector<float>& got, const std::vector<float>& wanted) {
   double difference = 0.0, norm = 0.0;
