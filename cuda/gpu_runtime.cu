@@ -41,12 +41,9 @@ __global__ void probe_kernel() {}
 // What CUDA reads once, at its first call; the user's own setting stays. The first device is opened
 // before learners have threads, so nobody reads the environment meanwhile.
 void prepare_environment() {
-  static const bool prepared = [] {
-    // a stream for each of many learners: with the usual 8 queues they would wait for each other
-    setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0);
-    return true;
-  }();
-  (void)prepared;
+  // a stream for each of many learners: with the usual 8 queues they would wait for each other
+  static const int done = setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0);
+  (void)done;
 }
 
 }  // namespace
