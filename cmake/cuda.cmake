@@ -8,7 +8,7 @@ set(MBRL_WITH_CUDA OFF)
 
 # Wrappers of the libraries whose headers are found below, and what tests link in their place. The
 # libraries are loaded at run time; a wrapper that is left out leaves its functions null.
-set(MBRL_LIBRARY_WRAPPERS ${PROJECT_SOURCE_DIR}/kernels/libraries/library.cpp)
+set(MBRL_LIBRARY_WRAPPERS ${PROJECT_SOURCE_DIR}/kernels/gpu/libraries/library.cpp)
 set(MBRL_LIBRARY_FAKES ${PROJECT_SOURCE_DIR}/tests/emulator/libraries/fakes.cpp)
 set(MBRL_LIBRARY_INCLUDES)
 
@@ -65,7 +65,7 @@ foreach(library IN ITEMS cublaslt:cublasLt.h cudnn:cudnn_graph.h)
   find_path(MBRL_${name}_INCLUDE ${header} HINTS ${CUDAToolkit_INCLUDE_DIRS})
   mark_as_advanced(MBRL_${name}_INCLUDE)
   if(MBRL_${name}_INCLUDE)
-    list(APPEND MBRL_LIBRARY_WRAPPERS ${PROJECT_SOURCE_DIR}/kernels/libraries/${name}.cpp)
+    list(APPEND MBRL_LIBRARY_WRAPPERS ${PROJECT_SOURCE_DIR}/kernels/gpu/libraries/${name}.cpp)
     list(APPEND MBRL_LIBRARY_INCLUDES ${MBRL_${name}_INCLUDE})
     list(APPEND MBRL_LIBRARY_FAKES ${PROJECT_SOURCE_DIR}/tests/emulator/libraries/fake_${name}.cpp)
   else()
@@ -74,7 +74,7 @@ foreach(library IN ITEMS cublaslt:cublasLt.h cudnn:cudnn_graph.h)
 endforeach()
 list(REMOVE_DUPLICATES MBRL_LIBRARY_INCLUDES)
 
-file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cuda/*.cu ${PROJECT_SOURCE_DIR}/kernels/*.cu)
+file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cuda/*.cu ${PROJECT_SOURCE_DIR}/kernels/*.cu)
 add_library(mbrl_cuda OBJECT ${cuda_sources} ${MBRL_LIBRARY_WRAPPERS})
 # no contraction: formulas shared with the CPU give the same floats; products say fma where they mean it
 target_compile_options(mbrl_cuda PRIVATE

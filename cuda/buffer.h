@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 #include "cuda/memory.h"
 
 namespace mbrl {

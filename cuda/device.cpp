@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "cuda/gpu_errors.h"
-#include "cuda/thread_pool.h"
+#include "base/thread_pool.h"
 
 namespace mbrl {
 namespace {

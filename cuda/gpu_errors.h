@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl::gpu {
 

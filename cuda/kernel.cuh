@@ -2,12 +2,12 @@
 // instructions and the launch.
 //
 // Kernel sources include this header and none of the toolkit's, so that the same sources also
-// compile with the host compiler: tests/emulator/emulator.h defines the same names and runs every
+// compile with the host compiler: cuda/emulator/emulator.h defines the same names and runs every
 // thread of a block as a fiber. Matrix instructions are warp-wide; all 32 lanes take part.
 #pragma once
 
 #if !defined(__CUDACC__)
-#include "tests/emulator/emulator.h"
+#include "cuda/emulator/emulator.h"
 #else
 
 #include <cuda_bf16.h>

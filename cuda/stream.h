@@ -7,7 +7,7 @@
 
 #include "cuda/buffer.h"
 #include "cuda/gpu.h"
-#include "cuda/thread_pool.h"
+#include "base/thread_pool.h"
 
 namespace mbrl {
 

@@ -7,9 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "base/rng.h"
 #include "envs/spec.h"
 
 namespace mbrl {
+
+namespace purpose {
+inline constexpr Purpose kEnvReset{13};  // start states
+}  // namespace purpose
 
 /// Switches that change what an environment computes; part of the run's config.
 struct EnvOptions {

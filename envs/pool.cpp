@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cuda/buffer.h"
-#include "cuda/thread_pool.h"
+#include "base/thread_pool.h"
 #include "envs/env.h"
 
 namespace mbrl {

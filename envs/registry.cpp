@@ -1,6 +1,6 @@
 // Names of environments. README.md beside this file says what to do to add one.
-#include "cuda/check.h"
-#include "cuda/nearest_name.h"
+#include "base/error.h"
+#include "base/nearest_name.h"
 #include "envs/bullet/bullet_env.h"
 #include "envs/classic/classic.h"
 #include "envs/env.h"

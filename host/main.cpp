@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cuda/check.h"
-#include "cuda/nearest_name.h"
+#include "base/error.h"
+#include "base/nearest_name.h"
 #include "host/cli/cli.h"
 #include "host/config/version.h"
 

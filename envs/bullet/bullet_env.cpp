@@ -11,8 +11,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/check.h"
-#include "cuda/rng.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "envs/env.h"
 
 namespace mbrl {
 namespace {
@@ -341,7 +342,7 @@ void BulletEnv::place(std::span<const double> positions, std::span<const double>
 }
 
 void BulletEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) {
-  const RandomKey key{seed, Purpose::kEnvReset, 0};
+  const RandomKey key{seed, purpose::kEnvReset, 0};
   for (int i = 0; i < num_joints(); ++i)
     start_positions_[static_cast<std::size_t>(kRootJoints + i)] =
         kResetNoise * (2.0 * uniform01(key.bits(episode, static_cast<std::uint32_t>(i)).x) - 1.0);

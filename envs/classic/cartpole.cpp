@@ -11,8 +11,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/rng.h"
+#include "base/rng.h"
 #include "envs/classic/classic.h"
+#include "envs/env.h"
 
 namespace mbrl {
 namespace {
@@ -35,7 +36,7 @@ class Cartpole : public Env {
   }
 
   void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) override {
-    const Philox4 bits = RandomKey{seed, Purpose::kEnvReset, 0}.bits(episode, 0);
+    const Philox4 bits = RandomKey{seed, purpose::kEnvReset, 0}.bits(episode, 0);
     const std::uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
     for (int i = 0; i < 4; ++i) state_[i] = 0.05 * (2.0 * uniform01(words[i]) - 1.0);
     observe(observation);

@@ -10,8 +10,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/rng.h"
+#include "base/rng.h"
 #include "envs/classic/classic.h"
+#include "envs/env.h"
 
 namespace mbrl {
 namespace {
@@ -34,7 +35,7 @@ class Pendulum : public Env {
   }
 
   void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) override {
-    const Philox4 bits = RandomKey{seed, Purpose::kEnvReset, 0}.bits(episode, 0);
+    const Philox4 bits = RandomKey{seed, purpose::kEnvReset, 0}.bits(episode, 0);
     angle_ = M_PI * (2.0 * uniform01(bits.x) - 1.0);
     rate_ = 2.0 * uniform01(bits.y) - 1.0;
     observe(observation);

@@ -11,7 +11,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "envs/mujoco/mujoco_env.h"
 #include "envs/tasks/mjcf.h"
 

@@ -9,7 +9,8 @@
 #include <mutex>
 #include <new>
 
-#include "cuda/check.h"
+#include "base/error.h"
+#include "envs/env.h"
 
 namespace mbrl {
 namespace {
@@ -213,7 +214,7 @@ MujocoEnv::~MujocoEnv() { mj_deleteData(data_); }
 
 void MujocoEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) {
   mj_resetData(model_.get(), data_);
-  perturb(*data_, {{seed, Purpose::kEnvReset, 0}, episode});
+  perturb(*data_, {{seed, purpose::kEnvReset, 0}, episode});
   mj_forward(model_.get(), data_);
   observe(*data_, observation);
 }

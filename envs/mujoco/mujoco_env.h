@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/rng.h"
+#include "base/rng.h"
 #include "envs/env.h"
 
 namespace mbrl {

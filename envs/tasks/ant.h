@@ -2,7 +2,7 @@
 // jannerm/mbpo:mbpo/env/ant.py).
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

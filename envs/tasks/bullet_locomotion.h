@@ -3,7 +3,7 @@
 // hanglai/autombpo:env/gym_locomotion_envs.py).
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

@@ -2,7 +2,7 @@
 // CartPole-v1).
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

@@ -1,7 +1,7 @@
 // HalfCheetah: reward (OpenAI Gym 0.12.0, HalfCheetah-v2). Episodes end by their time limit alone.
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

@@ -2,7 +2,7 @@
 // Hopper-v2).
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

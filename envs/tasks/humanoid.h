@@ -2,7 +2,7 @@
 // observation of jannerm/mbpo:mbpo/env/humanoid.py).
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

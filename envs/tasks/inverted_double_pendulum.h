@@ -2,8 +2,8 @@
 // InvertedDoublePendulum-v2).
 #pragma once
 
-#include "cuda/hd.h"
-#include "cuda/scalar.h"
+#include "base/hd.h"
+#include "base/scalar.h"
 
 namespace mbrl {
 

@@ -1,7 +1,7 @@
 // Inverted pendulum: reward and end of an episode (OpenAI Gym 0.12.0, InvertedPendulum-v2).
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

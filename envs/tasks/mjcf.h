@@ -2,7 +2,7 @@
 // with numbers from the config.
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 #include "envs/spec.h"
 
 namespace mbrl {

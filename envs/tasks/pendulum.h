@@ -1,7 +1,7 @@
 // Pendulum swing-up: reward (OpenAI Gym, Pendulum-v1). Episodes end by their time limit alone.
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

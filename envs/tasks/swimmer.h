@@ -1,7 +1,7 @@
 // Swimmer: reward (OpenAI Gym 0.12.0, Swimmer-v2). Episodes end by their time limit alone.
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

@@ -1,7 +1,7 @@
 // The end rule of every task on observations: what imagined rollouts ask.
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 #include "envs/spec.h"
 #include "envs/tasks/ant.h"
 #include "envs/tasks/bullet_locomotion.h"

@@ -1,7 +1,7 @@
 // Walker2d: reward and end of an episode (OpenAI Gym 0.12.0, Walker2d-v2).
 #pragma once
 
-#include "cuda/hd.h"
+#include "base/hd.h"
 
 namespace mbrl {
 

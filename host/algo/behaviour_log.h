@@ -7,7 +7,7 @@
 
 #include "cuda/stream.h"
 #include "host/io/safetensors.h"
-#include "kernels/policy.h"
+#include "kernels/stages/policy/policy.h"
 
 namespace mbrl {
 

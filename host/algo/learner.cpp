@@ -7,7 +7,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/algo/mbpo.h"
 #include "host/algo/ppo.h"
 #include "host/algo/sac.h"

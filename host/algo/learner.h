@@ -15,7 +15,7 @@
 #include "host/algo/metrics.h"
 #include "host/config/config.h"
 #include "host/io/safetensors.h"
-#include "kernels/parameters.h"
+#include "kernels/networks/parameters.h"
 
 namespace mbrl {
 

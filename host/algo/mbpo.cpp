@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/check.h"
-#include "host/schedule/hyper_mdp.h"
+#include "base/error.h"
+#include "host/tune/autombpo/hyper_mdp.h"
 #include "host/schedule/rollout_schedule.h"
 #include "profiling/nvtx.h"
 

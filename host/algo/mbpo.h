@@ -8,8 +8,8 @@
 #include "host/algo/sac_learner.h"
 #include "host/model/trainer.h"
 #include "host/schedule/values.h"
-#include "kernels/ensemble_step.h"
-#include "kernels/rollout.h"
+#include "kernels/stages/ensemble/ensemble_step.h"
+#include "kernels/stages/rollout/rollout.h"
 
 namespace mbrl {
 

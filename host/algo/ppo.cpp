@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "profiling/nvtx.h"
+#include "host/algo/draws.h"
+#include "kernels/data/permutation.h"
 
 namespace mbrl {
 namespace {
@@ -125,7 +127,7 @@ void Ppo::collect() {
   observation_moments_.add(envs_.observation());
   normalize_observations(envs_.observation(), observation);
   ppo_act(stream_, policy_, observation, action, {steps_.log_prob.data() + first, N_, 1},
-          {value, N_}, /*stochastic=*/true, RandomKey{seed(), Purpose::kActionNoise, learner_},
+          {value, N_}, /*stochastic=*/true, RandomKey{seed(), purpose::kActionNoise, learner_},
           static_cast<std::uint64_t>(env_steps_), workspace_);
 
   // these are the values of the observations that the last steps led to
@@ -221,7 +223,7 @@ void Ppo::update() {
   finish_advantages();
 
   // every epoch is one permutation, cut into batches
-  const RandomKey key{seed(), Purpose::kShuffle, learner_};
+  const RandomKey key{seed(), purpose::kShuffle, learner_};
   for (int epoch = 0; epoch < c.epochs; ++epoch)
     random_permutation(stream_, {rows_.data() + static_cast<std::size_t>(epoch) * M, M}, key,
                        static_cast<std::uint64_t>(policy_.num_updates),

@@ -9,9 +9,9 @@
 
 #include "host/algo/learner.h"
 #include "host/algo/running_moments.h"
-#include "kernels/gae.h"
-#include "kernels/permutation.h"
-#include "kernels/ppo_update.h"
+#include "kernels/stages/ppo/gae.h"
+#include "kernels/data/permutation.h"
+#include "kernels/stages/ppo/ppo_update.h"
 
 namespace mbrl {
 

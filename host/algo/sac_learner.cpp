@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "profiling/nvtx.h"
+#include "host/algo/draws.h"
 
 namespace mbrl {
 namespace {
@@ -48,13 +49,13 @@ void SacLearner::collect() {
   const Matrix<float> action(action_.data(), 1, A);
   const auto step_index = static_cast<std::uint64_t>(env_steps_);
   if (exploring_) {
-    const RandomKey key{seed(), Purpose::kExploration, learner_};
+    const RandomKey key{seed(), purpose::kExploration, learner_};
     for (int i = 0; i < A; ++i)
       action_[i] =
           2.0f * uniform01(key.bits(step_index, 0, static_cast<std::uint32_t>(i)).x) - 1.0f;
   } else if (action_chosen_for_ != env_steps_) {
     policy_act(stream_, sac_, envs_.observation(), action, /*stochastic=*/true,
-               RandomKey{seed(), Purpose::kActionNoise, learner_}, step_index, act_workspace_);
+               RandomKey{seed(), purpose::kActionNoise, learner_}, step_index, act_workspace_);
   }
 
   on_action(envs_.observation().row(0), action_.data(), exploring_);
@@ -121,7 +122,7 @@ double SacLearner::update_policy(int count, const TransitionsView& imagined, dou
   const ActRequest act{envs_.observation(),
                        {action_.data(), 1, layout_.action_size},
                        /*stochastic=*/true,
-                       RandomKey{seed(), Purpose::kActionNoise, learner_},
+                       RandomKey{seed(), purpose::kActionNoise, learner_},
                        static_cast<std::uint64_t>(env_steps_)};
   losses_.resize(static_cast<std::size_t>(count));
   sac_update(stream_, losses_, sac_, source, constants, sac_workspace_, &act);

@@ -8,8 +8,8 @@
 
 #include "host/algo/learner.h"
 #include "host/replay/replay.h"
-#include "kernels/policy.h"
-#include "kernels/sac_update.h"
+#include "kernels/stages/policy/policy.h"
+#include "kernels/stages/sac/sac_update.h"
 
 namespace mbrl {
 

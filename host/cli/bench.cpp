@@ -8,19 +8,19 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "cuda/blas.h"
-#include "cuda/check.h"
+#include "kernels/cpu/blas.h"
+#include "base/error.h"
 #include "cuda/device.h"
 #include "cuda/graph.h"
-#include "cuda/rng.h"
+#include "base/rng.h"
 #include "envs/env.h"
 #include "host/cli/cli.h"
 #include "host/config/load.h"
 #include "host/run/open_device.h"
-#include "host/run/stage_trials.h"
-#include "kernels/polyak.h"
-#include "kernels/product.h"
-#include "kernels/tile_mlp.h"
+#include "host/bench/stage_trials.h"
+#include "kernels/formulas/polyak.h"
+#include "kernels/gpu/product.h"
+#include "kernels/cpu/tile_mlp.h"
 
 namespace mbrl {
 namespace {

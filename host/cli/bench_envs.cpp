@@ -10,10 +10,11 @@
 #include <deque>
 #include <nlohmann/json.hpp>
 
-#include "cuda/rng.h"
+#include "base/rng.h"
 #include "envs/pool.h"
 #include "host/cli/cli.h"
-#include "host/run/measure.h"
+#include "host/bench/measure.h"
+#include "host/algo/draws.h"
 
 namespace mbrl {
 namespace {
@@ -32,7 +33,7 @@ double core_seconds() {
 }
 
 float random_action(std::uint64_t step, int i) {
-  const RandomKey key{1, Purpose::kActionNoise, 0};
+  const RandomKey key{1, purpose::kActionNoise, 0};
   return 2.0f * uniform01(key.bits(step, static_cast<std::uint32_t>(i)).x) - 1.0f;
 }
 

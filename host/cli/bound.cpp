@@ -8,7 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/cli/cli.h"
 #include "host/io/output_file.h"
 #include "host/io/svg_plot.h"

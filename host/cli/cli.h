@@ -4,9 +4,9 @@
 
 #include <CLI/CLI.hpp>
 
-#include "cuda/thread_pool.h"
+#include "base/thread_pool.h"
 #include "envs/env.h"
-#include "host/run/measure.h"
+#include "host/bench/measure.h"
 
 namespace mbrl {
 

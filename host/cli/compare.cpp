@@ -6,11 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/cli/cli.h"
 #include "host/io/curves.h"
 #include "host/stats/summary.h"
-#include "host/stats/tests.h"
+#include "host/stats/welch.h"
 
 namespace mbrl {
 namespace {

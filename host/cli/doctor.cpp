@@ -8,12 +8,12 @@
 #include <fstream>
 #include <memory>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "cuda/device.h"
 #include "envs/bullet/bullet_env.h"
 #include "host/cli/cli.h"
 #include "host/config/version.h"
-#include "kernels/product.h"
+#include "kernels/gpu/product.h"
 
 namespace mbrl {
 namespace {

@@ -6,15 +6,15 @@
 #include <cmath>
 #include <memory>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/algo/mbpo.h"
 #include "host/cli/cli.h"
 #include "host/io/output_file.h"
 #include "host/io/svg_plot.h"
-#include "host/run/checkpoints.h"
-#include "host/run/model_error.h"
+#include "host/run/resume.h"
+#include "host/analysis/model_error.h"
 #include "host/run/open_device.h"
-#include "host/run/value_error.h"
+#include "host/analysis/value_error.h"
 #include "host/stats/half_normal.h"
 #include "host/stats/summary.h"
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/cli/cli.h"
 #include "host/io/curves.h"
 #include "host/io/output_file.h"

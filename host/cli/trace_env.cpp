@@ -8,7 +8,7 @@
 #include <memory>
 #include <sstream>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/cli/cli.h"
 #include "host/config/overrides.h"
 

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <string>
 
-#include "cuda/check.h"
-#include "host/schedule/hyper_mdp.h"
+#include "base/error.h"
+#include "host/tune/autombpo/hyper_mdp.h"
 #include "host/schedule/rollout_schedule.h"
 
 namespace mbrl {

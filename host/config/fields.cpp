@@ -9,10 +9,10 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
-#include "cuda/check.h"
-#include "cuda/nearest_name.h"
-#include "host/schedule/hyper_mdp.h"
-#include "kernels/rollout.h"
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "host/tune/autombpo/hyper_mdp.h"
+#include "kernels/stages/rollout/rollout.h"
 
 namespace mbrl {
 namespace {

@@ -12,8 +12,8 @@
 #include <set>
 #include <sstream>
 
-#include "cuda/check.h"
-#include "cuda/nearest_name.h"
+#include "base/error.h"
+#include "base/nearest_name.h"
 #include "host/config/check.h"
 #include "host/config/fields.h"
 #include "host/config/overrides.h"

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/config/fields.h"
 
 namespace mbrl {

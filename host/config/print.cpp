@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "cuda/check.h"
-#include "cuda/nearest_name.h"
+#include "base/error.h"
+#include "base/nearest_name.h"
 #include "host/config/fields.h"
 #include "host/io/output_file.h"
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/io/crc32c.h"
 #include "host/io/output_file.h"
 

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 namespace {

@@ -7,7 +7,7 @@
 #include <limits>
 #include <sstream>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 namespace fs = std::filesystem;

@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {

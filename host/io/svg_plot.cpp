@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/normalizer.h"
-#include "kernels/tile_mlp.h"
+#include "kernels/data/normalizer.h"
+#include "kernels/cpu/tile_mlp.h"
 
 namespace mbrl {
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "cuda/rng.h"
+#include "base/rng.h"
 #include "cuda/stream.h"
-#include "kernels/ensemble_step.h"
+#include "kernels/stages/ensemble/ensemble_step.h"
 
 namespace mbrl {
 

@@ -8,8 +8,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "cuda/check.h"
-#include "kernels/normalizer.h"
+#include "base/error.h"
+#include "kernels/data/normalizer.h"
+#include "kernels/data/permutation.h"
 
 namespace mbrl {
 namespace {
@@ -78,9 +79,9 @@ void ModelTrainer::split(std::size_t num_rows, std::uint64_t fit_index, Stream& 
   reserve(stream, bootstrap_, E * num_train_);
   reserve(stream, shuffled_, E * num_train_);
   random_permutation(stream, {permutation_.data(), num_rows},
-                     RandomKey{seed_, Purpose::kHoldout, learner_}, fit_index, 0, scratch_[0]);
+                     RandomKey{seed_, purpose::kHoldout, learner_}, fit_index, 0, scratch_[0]);
   draw_rows(stream, bootstrap(), {permutation_.data() + num_holdout_, num_train_},
-            RandomKey{seed_, Purpose::kBootstrap, learner_}, fit_index);
+            RandomKey{seed_, purpose::kBootstrap, learner_}, fit_index);
 }
 
 void ModelTrainer::remember(Stream& stream, const EnsembleState& state) {
@@ -127,7 +128,7 @@ FitReport ModelTrainer::fit(Stream& stream, EnsembleState& state, const Transiti
   std::vector<double> mse(static_cast<std::size_t>(E));
   for (bool done = false; !done;) {
     // every member walks its own bootstrap in a new order
-    shuffle_rows(stream, shuffled(), bootstrap(), RandomKey{seed_, Purpose::kShuffle, learner_},
+    shuffle_rows(stream, shuffled(), bootstrap(), RandomKey{seed_, purpose::kShuffle, learner_},
                  (fit_index << 24) + static_cast<std::uint64_t>(report.epochs), scratch_);
     const EnsembleEpoch epoch = ensemble_epoch(stream, state, data, shuffled(), config_.batch_size,
                                                constants_, workspace_, should_stop);

@@ -6,13 +6,18 @@
 #include <string>
 #include <vector>
 
+#include "base/rng.h"
 #include "cuda/buffer.h"
 #include "cuda/stream.h"
 #include "host/config/config.h"
-#include "kernels/ensemble_step.h"
-#include "kernels/permutation.h"
+#include "kernels/stages/ensemble/ensemble_step.h"
+#include "kernels/data/permutation.h"
 
 namespace mbrl {
+
+namespace purpose {
+inline constexpr Purpose kHoldout{10};  // the split into training and holdout rows
+}  // namespace purpose
 
 /// What one fit did.
 struct FitReport {

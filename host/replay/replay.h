@@ -9,8 +9,8 @@
 #include "cuda/buffer.h"
 #include "cuda/stream.h"
 #include "host/io/safetensors.h"
-#include "kernels/rollout.h"
-#include "kernels/transition.h"
+#include "kernels/stages/rollout/rollout.h"
+#include "kernels/data/transition.h"
 
 namespace mbrl {
 

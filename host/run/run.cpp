@@ -4,13 +4,14 @@
 
 #include "envs/env.h"
 #include "host/config/print.h"
-#include "host/run/autombpo.h"
-#include "host/run/choose_gemm.h"
+#include "host/tune/autombpo/autombpo.h"
+#include "host/bench/choose_gemm.h"
 #include "host/run/open_device.h"
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
 #include "host/run/training.h"
-#include "host/schedule/steering.h"
+#include "host/tune/autombpo/steering.h"
+#include "host/tune/autombpo/controller.h"
 
 namespace mbrl {
 namespace {
@@ -27,7 +28,7 @@ std::unique_ptr<Schedule> make_schedule(const Config& config, OpenDevice& device
   controller.load(config.controller.file);
   return std::make_unique<Steering>(
       config, std::make_unique<ControllerDecider>(device.stream, std::move(controller),
-                                                  RandomKey{seed, Purpose::kHyperAction, 0}));
+                                                  RandomKey{seed, purpose::kHyperAction, 0}));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/config/config.h"
 
 namespace mbrl {

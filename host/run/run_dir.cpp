@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "cuda/device.h"
 #include "host/config/print.h"
 #include "host/config/version.h"

@@ -4,7 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 

@@ -8,7 +8,7 @@
 
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"
-#include "host/run/checkpoints.h"
+#include "host/run/resume.h"
 #include "host/run/loop.h"
 #include "host/run/signals.h"
 #include "profiling/nvtx.h"

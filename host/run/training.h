@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/algo/learner.h"
 #include "host/io/progress.h"
 #include "host/run/open_device.h"

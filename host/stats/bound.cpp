@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 namespace {

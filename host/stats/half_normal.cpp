@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 namespace {

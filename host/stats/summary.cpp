@@ -6,8 +6,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "cuda/check.h"
-#include "cuda/rng.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "kernels/data/permutation.h"
 
 namespace mbrl {
 namespace {
@@ -68,7 +69,7 @@ double quantile(std::span<const double> values, double share) {
 
 Interval bootstrap_mean(std::span<const double> values, const BootstrapConstants& constants) {
   check_values(values);
-  const RandomKey key{constants.seed, Purpose::kBootstrap, 0};
+  const RandomKey key{constants.seed, purpose::kBootstrap, 0};
   const auto n = static_cast<std::uint32_t>(values.size());
   std::vector<double> means(static_cast<std::size_t>(constants.num_resamples));
   for (std::size_t resample = 0; resample < means.size(); ++resample) {

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 namespace {

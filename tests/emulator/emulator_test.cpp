@@ -1,4 +1,4 @@
-// Tests for tests/emulator/emulator.{h,cpp}.
+// Tests for cuda/emulator/emulator.{h,cpp}.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,9 +13,9 @@
 #include <thread>
 #include <vector>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "cuda/kernel.cuh"
-#include "cuda/rng.h"
+#include "base/rng.h"
 
 namespace mbrl::gpu {
 namespace {

@@ -6,9 +6,9 @@
 #include <iostream>
 
 #include "cuda/graph.h"
-#include "kernels/libraries/library.h"
+#include "kernels/gpu/libraries/library.h"
 #include "tests/emulator/libraries/fakes.h"
-#include "tests/emulator/runtime.h"
+#include "cuda/emulator/runtime.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
 

@@ -1,16 +1,16 @@
 // Tests for what a GPU may do to a run, with faults that only the emulated runtime can provoke:
 // out of memory, errors in the middle, access from the host, work per step.
-#include "tests/emulator/runtime.h"
+#include "cuda/emulator/runtime.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "cuda/device.h"
 #include "cuda/kernel.cuh"
 #include "host/algo/learner.h"
-#include "kernels/policy.h"
-#include "kernels/rollout.h"
+#include "kernels/stages/policy/policy.h"
+#include "kernels/stages/rollout/rollout.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
 #include "tests/support/tiny_config.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <fstream>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "envs/mujoco/mujoco_env.h"
 #include "envs/tasks/task.h"
 #include "tests/support/matchers.h"

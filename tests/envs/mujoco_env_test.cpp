@@ -13,7 +13,7 @@
 #include <thread>
 #include <utility>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {

@@ -6,8 +6,8 @@
 
 #include <cmath>
 
-#include "cuda/check.h"
-#include "cuda/rng.h"
+#include "base/error.h"
+#include "base/rng.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/rng.h"
+#include "base/rng.h"
 #include "envs/mujoco/mujoco_env.h"
 #include "tests/support/statistics.h"
 

@@ -1,12 +1,12 @@
-// Tests for host/run/choose_gemm.{h,cpp} with a GPU.
+// Tests for host/bench/choose_gemm.{h,cpp} with a GPU.
 #include <gmock/gmock.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "envs/env.h"
-#include "host/run/choose_gemm.h"
+#include "host/bench/choose_gemm.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temporary_directory.h"

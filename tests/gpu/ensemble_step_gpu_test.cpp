@@ -1,12 +1,13 @@
-// Tests for kernels/ensemble_step.cu: the GPU against its CPU twin.
+// Tests for kernels/stages/ensemble/ensemble_step.cu: the GPU against its CPU twin.
 #include <gtest/gtest.h>
 
 #include <tuple>
 
-#include "cuda/check.h"
-#include "kernels/ensemble_step.h"
+#include "base/error.h"
+#include "kernels/stages/ensemble/ensemble_step.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -30,7 +31,7 @@ struct Problem {
         gpu(num_members, kLayout, hidden, layers, Memory::kDevice),
         members(num_members),
         num_rows(rows_of_each) {
-    const RandomKey key{5, Purpose::kInit, 0};
+    const RandomKey key{5, purpose::kInit, 0};
     for (int row = 0; row < kRecords; ++row)
       for (int i = 0; i < kLayout.next_observation() + kS; ++i)
         records[static_cast<std::size_t>(row) * kLayout.pitch() + i] =

@@ -6,11 +6,12 @@
 
 #include "host/algo/mbpo.h"
 #include "host/algo/ppo.h"
-#include "host/run/checkpoints.h"
-#include "host/run/model_error.h"
-#include "host/schedule/steering.h"
+#include "host/run/resume.h"
+#include "host/analysis/model_error.h"
+#include "host/tune/autombpo/steering.h"
 #include "tests/support/gpu.h"
 #include "tests/support/temporary_directory.h"
+#include "host/tune/autombpo/controller.h"
 
 namespace mbrl {
 namespace {
@@ -161,7 +162,7 @@ TEST_F(LearnerGpuTest, AControllerDecidesAndLearnsAsOnTheCpu) {
     Mbpo learner(config, *stream, {}, 0);
     Steering steering(
         config, std::make_unique<ControllerDecider>(*stream, ControllerStack(*stream, config, 5),
-                                                    RandomKey{5, Purpose::kHyperAction, 0}));
+                                                    RandomKey{5, purpose::kHyperAction, 0}));
     steering.open(folder.path(), -1);
     while (learner.train_steps() < 6) {
       ASSERT_TRUE(steering.before_step(learner));

@@ -1,13 +1,14 @@
-// Tests for kernels/ppo_update.cu: the GPU against its CPU twin.
+// Tests for kernels/stages/ppo/ppo_update.cu: the GPU against its CPU twin.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <tuple>
 
-#include "cuda/check.h"
-#include "kernels/ppo_update.h"
+#include "base/error.h"
+#include "kernels/stages/ppo/ppo_update.h"
 #include "tests/support/gpu.h"
 #include "tests/support/ppo_problem.h"
+#include "host/algo/draws.h"
 
 namespace mbrl {
 namespace {
@@ -210,7 +211,7 @@ TEST_F(PpoGpuTest, ActionsAreThoseOfTheCpu) {
           ppo_act(stream, state, {cpu.observation.data(), N, cpu.shape.observation_size},
                   matrix_of(action, cpu.shape.num_actions()),
                   matrix_of(log_prob, cpu.shape.num_log_probs()), vector_of(value), stochastic,
-                  RandomKey{4, Purpose::kActionNoise, 2}, 77, w);
+                  RandomKey{4, purpose::kActionNoise, 2}, 77, w);
           action.insert(action.end(), log_prob.begin(), log_prob.end());
           action.insert(action.end(), value.begin(), value.end());
           return action;

@@ -1,4 +1,4 @@
-// Tests for kernels/product.{h,cu} and kernels/libraries: products of every provider against
+// Tests for kernels/gpu/product.{h,cu} and kernels/libraries: products of every provider against
 // float64.
 #include <gmock/gmock.h>
 
@@ -9,13 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "cuda/graph.h"
-#include "cuda/rng.h"
-#include "kernels/product.h"
+#include "base/rng.h"
+#include "kernels/gpu/product.h"
 #include "tests/support/float64.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -89,7 +90,7 @@ class Fixture {
         bias_(1, p_.columns, p_.count, kPoison) {
     const auto random = [](std::uint32_t seed, float scale) {
       return [=](std::size_t i) {
-        return scale * normal(RandomKey{seed, Purpose::kInit, 0}, i, 0, 0);
+        return scale * normal(RandomKey{seed, purpose::kInit, 0}, i, 0, 0);
       };
     };
     a_.fill(random(1, 1.0f));

@@ -1,10 +1,11 @@
-// Tests for kernels/rollout.cu: the GPU against its CPU twin.
+// Tests for kernels/stages/rollout/rollout.cu: the GPU against its CPU twin.
 #include <gtest/gtest.h>
 
 #include <tuple>
 
-#include "kernels/rollout.h"
+#include "kernels/stages/rollout/rollout.h"
 #include "tests/support/gpu.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -23,7 +24,7 @@ struct Problem {
   explicit Problem(int rows, int length, int member_width = 24)
       : cpu_model(4, kLayout, member_width, 2),
         gpu_model(4, kLayout, member_width, 2, Memory::kDevice) {
-    const RandomKey key{7, Purpose::kInit, 0};
+    const RandomKey key{7, purpose::kInit, 0};
     for (int row = 0; row < kRecords; ++row)
       for (int i = 0; i < kLayout.next_observation() + kS; ++i)
         records[static_cast<std::size_t>(row) * kLayout.pitch() + i] =

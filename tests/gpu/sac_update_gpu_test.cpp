@@ -1,12 +1,14 @@
-// Tests for kernels/sac_update.cu and kernels/policy.cu: the GPU against its CPU twin.
+// Tests for kernels/stages/sac/sac_update.cu and kernels/stages/policy/policy.cu: the GPU against its CPU twin.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <tuple>
 
-#include "kernels/policy.h"
-#include "kernels/sac_update.h"
+#include "kernels/stages/policy/policy.h"
+#include "kernels/stages/sac/sac_update.h"
 #include "tests/support/gpu.h"
+#include "host/algo/draws.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -24,7 +26,7 @@ struct Problem {
 
   Problem(int batch, int real, std::vector<int> hidden = {40, 24})
       : cpu(kS, kA, hidden), gpu(kS, kA, hidden, Memory::kDevice), num_real(real) {
-    const RandomKey key{5, Purpose::kInit, 0};
+    const RandomKey key{5, purpose::kInit, 0};
     for (int row = 0; row < 2 * kRecords; ++row) {
       float* r = records.data() + static_cast<std::size_t>(row) * kLayout.pitch();
       for (int i = 0; i < kLayout.next_observation() + kS; ++i)
@@ -145,7 +147,7 @@ TEST_P(SacGraphGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
   std::vector<SacLosses> losses(3);
   std::vector<float> observation(kS, 0.3f), action_a(kA), action_b(kA);
   for (std::uint64_t call = 0; call < 3; ++call) {
-    const RandomKey key{4, Purpose::kActionNoise, 0};
+    const RandomKey key{4, purpose::kActionNoise, 0};
     const ActRequest act_a{{observation.data(), 1, kS}, {action_a.data(), 1, kA}, true, key, call};
     const ActRequest act_b{{observation.data(), 1, kS}, {action_b.data(), 1, kA}, true, key, call};
     sac_update(with.gpu, losses, graph.gpu, graph.source(graph.device_records), graph.constants, a,
@@ -225,7 +227,7 @@ TEST_P(PolicyGpuTest, ActionsAreThoseOfTheCpu) {
       for (std::size_t i = 0; i < observation.size(); ++i)
         observation[i] = std::sin(static_cast<float>(i));
       std::vector<float> wanted(static_cast<std::size_t>(rows) * kA), got(wanted.size(), -9.0f);
-      const RandomKey key{4, Purpose::kActionNoise, 2};
+      const RandomKey key{4, purpose::kActionNoise, 2};
       policy_act(streams.cpu, p.cpu, {observation.data(), rows, kS}, {wanted.data(), rows, kA},
                  stochastic, key, 77, cpu);
       policy_act(streams.gpu, p.gpu, {observation.data(), rows, kS}, {got.data(), rows, kA},

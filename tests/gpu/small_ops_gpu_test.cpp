@@ -1,25 +1,26 @@
 // Tests for the small operations on a GPU, each against its CPU twin.
 #include <gtest/gtest.h>
 
-#include "cuda/blas.h"
-#include "kernels/activation.h"
-#include "kernels/adam.h"
-#include "kernels/dense.h"
-#include "kernels/gae.h"
-#include "kernels/gaussian_nll.h"
-#include "kernels/normalizer.h"
-#include "kernels/permutation.h"
-#include "kernels/polyak.h"
-#include "kernels/squashed_gaussian.h"
-#include "kernels/td_target.h"
+#include "kernels/cpu/blas.h"
+#include "kernels/formulas/activation.h"
+#include "kernels/formulas/adam.h"
+#include "kernels/formulas/dense.h"
+#include "kernels/stages/ppo/gae.h"
+#include "kernels/formulas/gaussian_nll.h"
+#include "kernels/data/normalizer.h"
+#include "kernels/data/permutation.h"
+#include "kernels/formulas/polyak.h"
+#include "kernels/formulas/squashed_gaussian.h"
+#include "kernels/formulas/td_target.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
 
 using SmallOpsGpuTest = GpuTest;
-const RandomKey kKey{3, Purpose::kShuffle, 1};
+const RandomKey kKey{3, purpose::kShuffle, 1};
 
 TEST_F(SmallOpsGpuTest, PermutationsAreThoseOfTheCpu) {
   TwinStreams streams;
@@ -96,7 +97,7 @@ struct Twin {
         rows(num_rows),
         columns(num_columns) {
     for (std::size_t i = 0; i < cpu.size(); ++i)
-      cpu[i] = scale * normal(RandomKey{seed, Purpose::kInit, 0}, i, 0, 0);
+      cpu[i] = scale * normal(RandomKey{seed, purpose::kInit, 0}, i, 0, 0);
     gpu = on_device(cpu);
   }
   Matrix<float> matrix(Stream& stream) {

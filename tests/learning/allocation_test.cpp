@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "cuda/rng.h"
+#include "base/rng.h"
 #include "envs/pool.h"
-#include "kernels/gae.h"
-#include "kernels/policy.h"
-#include "kernels/ppo_update.h"
-#include "kernels/rollout.h"
+#include "kernels/stages/ppo/gae.h"
+#include "kernels/stages/policy/policy.h"
+#include "kernels/stages/ppo/ppo_update.h"
+#include "kernels/stages/rollout/rollout.h"
 #include "tests/support/temporary_directory.h"
 
 namespace {

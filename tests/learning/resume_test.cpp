@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "cuda/stream.h"
 #include "host/algo/learner.h"
 #include "host/config/config.h"
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"
-#include "host/run/checkpoints.h"
+#include "host/run/resume.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {

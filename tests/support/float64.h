@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "kernels/activation.h"
+#include "kernels/formulas/activation.h"
 #include "tests/support/reference.h"
 
 namespace mbrl::reference {

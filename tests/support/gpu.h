@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "cuda/buffer.h"
-#include "cuda/check.h"
+#include "base/error.h"
 #include "cuda/device.h"
 #include "cuda/gpu.h"
 #include "cuda/stream.h"
-#include "kernels/product.h"
+#include "kernels/gpu/product.h"
 
 namespace mbrl {
 

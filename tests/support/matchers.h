@@ -15,8 +15,9 @@
 #include <vector>
 
 #include "cuda/buffer.h"
-#include "cuda/rng.h"
+#include "base/rng.h"
 #include "cuda/stream.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 
@@ -121,7 +122,7 @@ MATCHER_P2(NearInNorm, expected, allowed, "") {
 
 /// Standard normals that depend on `seed` only, times `scale`.
 inline std::vector<float> random_values(std::size_t count, std::uint32_t seed, float scale = 1.0f) {
-  const RandomKey key{seed, Purpose::kInit, 0};
+  const RandomKey key{seed, purpose::kInit, 0};
   std::vector<float> values(count);
   for (std::size_t i = 0; i < count; ++i)
     values[i] = scale * normal(key, i / 4, 0, static_cast<int>(i % 4));

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/ppo_update.h"
+#include "kernels/stages/ppo/ppo_update.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {

@@ -7,8 +7,8 @@
 #include <functional>
 #include <vector>
 
-#include "kernels/activation.h"
-#include "kernels/mlp_layout.h"
+#include "kernels/formulas/activation.h"
+#include "kernels/networks/mlp_layout.h"
 
 namespace mbrl::reference {
 

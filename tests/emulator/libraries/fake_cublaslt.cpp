@@ -1,4 +1,4 @@
-// The functions of cuBLASLt that kernels/libraries/cublaslt.cpp calls, on the emulated stream.
+// The functions of cuBLASLt that kernels/gpu/libraries/cublaslt.cpp calls, on the emulated stream.
 #include <cublasLt.h>
 
 #include <cmath>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/emulator/libraries/fakes.h"
-#include "tests/emulator/runtime.h"
+#include "cuda/emulator/runtime.h"
 
 namespace {
 

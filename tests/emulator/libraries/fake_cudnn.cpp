@@ -1,4 +1,4 @@
-// The functions of cuDNN that kernels/libraries/cudnn.cpp calls: graphs of one matmul with
+// The functions of cuDNN that kernels/gpu/libraries/cudnn.cpp calls: graphs of one matmul with
 // pointwise operations around it, in any order, executed on the emulated stream.
 //
 // Engines are those one meets: the first suggestion does not repeat its results, the second wants
@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "tests/emulator/libraries/fakes.h"
-#include "tests/emulator/runtime.h"
+#include "cuda/emulator/runtime.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/algo/sac.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/tiny_config.h"

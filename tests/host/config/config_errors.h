@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {

@@ -10,7 +10,7 @@
 
 #include <numeric>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/io/output_file.h"
 #include "tests/support/temporary_directory.h"
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <string>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {

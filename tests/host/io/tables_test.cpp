@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/io/crc32c.h"
 #include "host/io/csv.h"
 #include "host/io/progress.h"

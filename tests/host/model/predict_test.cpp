@@ -6,13 +6,15 @@
 #include <set>
 
 #include "tests/support/reference.h"
+#include "kernels/networks/initialize.h"
+#include "kernels/stages/rollout/rollout.h"
 
 namespace mbrl {
 namespace {
 
 constexpr int kS = 3, kA = 2, kRows = 101;
 const TransitionLayout kLayout{kS, kA};
-const RandomKey kKey{5, Purpose::kMemberChoice, 0};
+const RandomKey kKey{5, purpose::kMemberChoice, 0};
 
 // members with random weights, a scaler and two elites of three
 EnsembleState random_model() {
@@ -30,7 +32,7 @@ std::vector<float> random_records() {
   const auto pitch = static_cast<std::size_t>(kLayout.pitch());
   std::vector<float> records(kRows * pitch);
   for (std::size_t i = 0; i < records.size(); ++i)
-    records[i] = normal({7, Purpose::kInit, 0}, i, 0, 0);
+    records[i] = normal({7, purpose::kInit, 0}, i, 0, 0);
   return records;
 }
 

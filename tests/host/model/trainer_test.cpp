@@ -7,8 +7,9 @@
 #include <cmath>
 #include <set>
 
-#include "cuda/check.h"
-#include "cuda/rng.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -30,7 +31,7 @@ ModelConfig small_config() {
 // smooth dynamics with little noise
 Buffer<float> make_records(int count) {
   Buffer<float> records(static_cast<std::size_t>(count) * kLayout.pitch(), 0.0f);
-  const RandomKey key{5, Purpose::kInit, 0};
+  const RandomKey key{5, purpose::kInit, 0};
   for (int row = 0; row < count; ++row) {
     float* r = records.data() + static_cast<std::size_t>(row) * kLayout.pitch();
     for (int i = 0; i < kS + kA; ++i)

@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cuda/check.h"
+#include "base/error.h"
 #include "host/config/print.h"
 #include "host/run/recorder.h"
 #include "host/run/signals.h"

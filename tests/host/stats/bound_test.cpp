@@ -11,7 +11,7 @@
 #include <functional>
 #include <string>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 namespace {

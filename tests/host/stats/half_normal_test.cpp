@@ -10,8 +10,9 @@
 #include <cmath>
 #include <string>
 
-#include "cuda/check.h"
-#include "cuda/rng.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -39,7 +40,7 @@ TEST(HalfNormalTest, FitAgreesWithScipy) {
 }
 
 TEST(HalfNormalTest, TheDistanceTellsHalfNormalErrorsFromOthers) {
-  const RandomKey key{1, Purpose::kInit, 0};
+  const RandomKey key{1, purpose::kInit, 0};
   Values half_normal, shifted;
   for (std::uint32_t i = 0; i < 10000; ++i) {
     half_normal.push_back(2.0 * std::abs(static_cast<double>(normal(key, 0, i, 0))));

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "cuda/check.h"
+#include "base/error.h"
 
 namespace mbrl {
 namespace {

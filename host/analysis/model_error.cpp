@@ -1,0 +1,80 @@
+#include "host/analysis/model_error.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "envs/pool.h"
+#include "host/model/predict.h"
+#include "host/analysis/fresh.h"
+#include "kernels/stages/policy/policy.h"
+#include "host/algo/draws.h"
+#include "kernels/stages/rollout/rollout.h"
+
+namespace mbrl {
+namespace {
+
+constexpr int kNumEnvs = 10;
+
+}  // namespace
+
+std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int count) {
+  EnvPool envs(learner.config().env, kNumEnvs, fresh_seed(learner), stream.pool());
+  PolicyWorkspace workspace(stream, learner.policy(), kNumEnvs);
+  const TransitionLayout layout{envs.spec().observation_size, envs.spec().action_size};
+  const int S = layout.observation_size, A = layout.action_size;
+  const RandomKey noise{fresh_seed(learner), purpose::kActionNoise, 0};
+  std::vector<float> actions(static_cast<std::size_t>(kNumEnvs) * A);
+  const Matrix<float> action(actions.data(), kNumEnvs, A);
+  const auto pitch = static_cast<std::size_t>(layout.pitch());
+  std::vector<float> records(static_cast<std::size_t>(count) * pitch, 0.0f);
+
+  envs.reset(kFreshEpisode);
+  std::size_t num_records = 0;
+  for (std::uint64_t step = kFreshStep; num_records < static_cast<std::size_t>(count); ++step) {
+    policy_act(stream, learner.policy(), envs.observation(), action, /*stochastic=*/true, noise,
+               step, workspace);
+    // the pool shows the next observation after a step: keep the one acted on
+    const Matrix<const float> shown = envs.observation();
+    const std::vector<float> observation(shown.data, shown.data + shown.count());
+    const PoolStep result = envs.step(action);
+    for (int i = 0; i < kNumEnvs && num_records < static_cast<std::size_t>(count); ++i) {
+      if (result.broken[i]) continue;
+      float* record = records.data() + num_records++ * pitch;
+      std::copy_n(observation.data() + static_cast<std::size_t>(i) * S, S, record);
+      std::copy_n(action.row(i), A, record + layout.action());
+      record[layout.reward()] = result.reward[i];
+      record[layout.terminated()] = result.terminated[i] ? 1.0f : 0.0f;
+      std::copy_n(result.next_observation.row(i), S, record + layout.next_observation());
+    }
+  }
+  return records;
+}
+
+std::vector<double> model_errors(Stream& stream, const Mbpo& learner, int count) {
+  const EnsembleState& model = learner.model();
+  if (model.num_steps == 0)
+    throw DataError(
+        "model error: the model of this checkpoint has never been fitted. Take a later one, or "
+        "train on past loop.num_exploration_steps.");
+  const std::vector<float> records = collect_fresh(stream, learner, count);
+  const TransitionsView view{records.data(), model.data, static_cast<std::size_t>(count)};
+  const RandomKey choice{fresh_seed(learner), purpose::kMemberChoice, 0};
+  const std::vector<float> predicted =
+      predict_next_observations(stream, model, view, choice, kFreshStep);
+
+  const int S = model.data.observation_size;
+  std::vector<double> errors;
+  for (std::size_t row = 0; row < view.size; ++row) {
+    const float* real = view.record(row) + model.data.next_observation();
+    double squares = 0.0;
+    for (int i = 0; i < S; ++i) {
+      const double error = static_cast<double>(predicted[row * S + i]) - real[i];
+      squares += error * error;
+    }
+    errors.push_back(std::sqrt(squares));
+  }
+  return errors;
+}
+
+}  // namespace mbrl

@@ -1,0 +1,242 @@
+#include "host/tune/autombpo/controller.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "host/algo/learner.h"
+#include "host/io/crc32c.h"
+#include "host/io/safetensors.h"
+#include "kernels/data/permutation.h"
+
+namespace mbrl {
+
+namespace {
+
+PpoShape controller_shape(const Config& config, const std::vector<Head>& heads,
+                          const std::vector<Head>& seen) {
+  PpoShape shape{.observation_size = hyper_state_size(seen, config),
+                 .hidden_sizes = {config.controller.hidden_size},
+                 .heads = {},
+                 .action_size = 0,
+                 .value = config.controller.value_baseline};
+  for (const Head head : heads) shape.heads.push_back(num_options(head));
+  return shape;
+}
+
+}  // namespace
+
+ControllerStack::Group::Group(Stream& stream, const Config& config, std::vector<Head> own,
+                              std::vector<Head> all)
+    : heads(std::move(own)),
+      seen(std::move(all)),
+      state(controller_shape(config, heads, seen), stream.memory()),
+      workspace(stream, state, config.controller.batch_size) {}
+
+ControllerStack::ControllerStack(Stream& stream, const Config& config, std::uint32_t seed)
+    : config_(config.controller) {
+  std::vector<Head> seen;
+  for (const std::vector<Head>& heads : controller_groups(config.controller)) {
+    seen.insert(seen.end(), heads.begin(), heads.end());
+    groups_.emplace_back(stream, config, heads, seen);
+    // near equal chances at first: no hyperparameter is preferred before anything was seen
+    init_ppo(groups_.back().state, seed, static_cast<std::uint32_t>(groups_.size()),
+             /*output_gain=*/0.1f);
+  }
+}
+
+HyperDecision ControllerStack::decide(Stream& stream, int group, std::vector<float> state,
+                                      const RandomKey& key, std::uint64_t draw, float epsilon) {
+  Group& g = groups_[group];
+  const int num_heads = static_cast<int>(g.heads.size());
+  HyperDecision decision{.state = std::move(state),
+                         .options = std::vector<float>(g.heads.size()),
+                         .log_probs = std::vector<float>(g.heads.size())};
+  const auto act = [&](bool stochastic, std::uint64_t step) {
+    ppo_act(stream, g.state, {decision.state.data(), 1, static_cast<int>(decision.state.size())},
+            {decision.options.data(), 1, num_heads}, {decision.log_probs.data(), 1, num_heads},
+            config_.value_baseline ? Vector<float>(&decision.value, 1) : Vector<float>(),
+            stochastic, key, step, g.workspace);
+  };
+  // each group has draws of its own
+  const std::uint64_t step = draw * groups_.size() + static_cast<std::uint64_t>(group);
+  act(/*stochastic=*/true, step);
+
+  const RandomKey explore{key.seed, purpose::kHyperExploration, key.learner};
+  if (uniform01(explore.bits(step, 0).x) >= epsilon) return decision;
+  const auto chances = probabilities(stream, group, decision.state);
+  for (std::size_t h = 0; h < g.heads.size(); ++h) {
+    const auto option = uniform_index(explore.bits(step, 1, static_cast<std::uint32_t>(h)).x,
+                                      static_cast<std::uint32_t>(num_options(g.heads[h])));
+    decision.options[h] = static_cast<float>(option);
+    decision.log_probs[h] = static_cast<float>(std::log(chances[h][option]));
+  }
+  return decision;
+}
+
+PpoLosses ControllerStack::learn(Stream& stream, int group,
+                                 const std::vector<HyperTrajectory>& episodes, std::uint32_t seed,
+                                 int stage) {
+  Group& g = groups_[group];
+  std::vector<float> states, options, log_probs, advantage, target;
+  for (const HyperTrajectory& episode : episodes) {
+    const std::vector<float> sums = advantages(episode.rewards);
+    for (std::size_t t = 0; t < episode.decisions.size(); ++t) {
+      const HyperDecision& d = episode.decisions[t];
+      states.insert(states.end(), d.state.begin(), d.state.end());
+      options.insert(options.end(), d.options.begin(), d.options.end());
+      log_probs.insert(log_probs.end(), d.log_probs.begin(), d.log_probs.end());
+      target.push_back(sums[t]);
+      advantage.push_back(config_.value_baseline ? sums[t] - d.value : sums[t]);
+    }
+  }
+  const int num_rows = static_cast<int>(advantage.size());
+  const int num_updates = config_.updates_per_episode * static_cast<int>(episodes.size());
+  if (num_rows == 0 || num_updates == 0) return {};
+
+  const auto on_device = [&](const std::vector<float>& values) {
+    Buffer<float> buffer(values.size(), stream.memory(), "decisions");
+    from_host(buffer, values);
+    return buffer;
+  };
+  const int S = g.state.shape.observation_size, heads = static_cast<int>(g.heads.size());
+  Buffer<float> s = on_device(states), a = on_device(options), p = on_device(log_probs),
+                adv = on_device(advantage), y = on_device(target);
+
+  // each update: the first rows of an order of its own
+  const int batch = std::min(config_.batch_size, num_rows);
+  Buffer<std::uint32_t> order(static_cast<std::size_t>(num_rows), stream.memory());
+  Buffer<std::uint32_t> rows(
+      static_cast<std::size_t>(num_updates) * static_cast<std::size_t>(batch), stream.memory());
+  const RandomKey key{seed, purpose::kHyperBatch, static_cast<std::uint32_t>(group)};
+  PermutationScratch scratch;
+  for (int u = 0; u < num_updates; ++u) {
+    random_permutation(stream, {order.data(), num_rows}, key,
+                       static_cast<std::uint64_t>(stage) * 1000000u + static_cast<std::uint64_t>(u),
+                       0, scratch);
+    copy(stream, rows.data() + static_cast<std::size_t>(u) * static_cast<std::size_t>(batch),
+         order.data(), static_cast<std::size_t>(batch));
+  }
+  stream.synchronize();
+
+  std::vector<PpoLosses> losses(static_cast<std::size_t>(num_updates));
+  ppo_update(stream, losses, g.state,
+             {.observation = {s.data(), num_rows, S},
+              .action = {a.data(), num_rows, heads},
+              .log_prob = {p.data(), num_rows, heads},
+              .advantage = {adv.data(), num_rows},
+              .value_target = {y.data(), num_rows}},
+             {rows.data(), num_updates, batch},
+             {.clip = config_.clip,
+              .entropy_bonus = config_.entropy_bonus,
+              .adam = {config_.learning_rate}},
+             g.workspace);
+  return losses.back();
+}
+
+std::vector<std::vector<double>> ControllerStack::probabilities(Stream& stream, int group,
+                                                                const std::vector<float>& state) {
+  // rare and small: in double on the host
+  const Group& g = groups_[group];
+  stream.synchronize();
+  const std::vector<float> parameters = to_host(g.state.policy.value);
+  std::vector<double> x(state.begin(), state.end());
+  for (const LayerLayout& layer : g.state.policy_layout.layers) {
+    std::vector<double> y(static_cast<std::size_t>(layer.out));
+    for (int i = 0; i < layer.out; ++i) {
+      double sum = parameters[layer.bias + static_cast<std::size_t>(i)];
+      for (int j = 0; j < layer.in; ++j)
+        sum += x[static_cast<std::size_t>(j)] *
+               parameters[layer.weight + static_cast<std::size_t>(i) * layer.in_pitch +
+                          static_cast<std::size_t>(j)];
+      const bool last = &layer == &g.state.policy_layout.layers.back();
+      y[static_cast<std::size_t>(i)] = last ? sum : std::tanh(sum);
+    }
+    x = std::move(y);
+  }
+  std::vector<std::vector<double>> chances;
+  std::size_t first = 0;
+  for (const Head head : g.heads) {
+    const auto n = static_cast<std::size_t>(num_options(head));
+    double total = 0.0;
+    std::vector<double> p(n);
+    const double top = *std::max_element(x.begin() + static_cast<std::ptrdiff_t>(first),
+                                         x.begin() + static_cast<std::ptrdiff_t>(first + n));
+    for (std::size_t i = 0; i < n; ++i) total += p[i] = std::exp(x[first + i] - top);
+    for (double& value : p) value /= total;
+    chances.push_back(std::move(p));
+    first += n;
+  }
+  return chances;
+}
+
+std::vector<TensorRef> ControllerStack::tensors() {
+  std::vector<TensorRef> all;
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    append_tensors(all, fmt::format("controller{}", i), groups_[i].state.policy);
+    if (config_.value_baseline)
+      append_tensors(all, fmt::format("controller{}.value", i), groups_[i].state.value);
+  }
+  return all;
+}
+
+std::string ControllerStack::description() const {
+  std::vector<std::string> parts;
+  for (const Group& g : groups_) {
+    std::vector<std::string> names;
+    for (const Head head : g.heads) names.push_back(head_name(head));
+    parts.push_back(fmt::format("{} from {} inputs", fmt::join(names, " and "),
+                                g.state.shape.observation_size));
+  }
+  return fmt::format("{}; features {}; hidden layer of {}{}", fmt::join(parts, ", then "),
+                     fmt::join(config_.features, " "), config_.hidden_size,
+                     config_.value_baseline ? "; with a value network" : "");
+}
+
+std::uint32_t ControllerStack::fingerprint() const {
+  std::string bytes;
+  for (const Group& g : groups_) {
+    const std::vector<float> weights = to_host(g.state.policy.value);
+    bytes.append(reinterpret_cast<const char*>(weights.data()), weights.size() * sizeof(float));
+  }
+  return crc32c(bytes);
+}
+
+void ControllerStack::save(const std::filesystem::path& file) {
+  std::vector<std::string> updates;
+  for (const Group& g : groups_) updates.push_back(std::to_string(g.state.num_updates));
+  const std::filesystem::path temporary = file.string() + ".tmp";
+  write_safetensors(
+      temporary, tensors(),
+      {{"controller", description()}, {"updates", fmt::format("{}", fmt::join(updates, " "))}});
+  std::filesystem::rename(temporary, file);
+}
+
+void ControllerStack::load(const std::filesystem::path& file) {
+  const SafetensorsFile saved(file);
+  const auto found = saved.metadata().find("controller");
+  if (found == saved.metadata().end())
+    throw DataError(
+        fmt::format("{} is no controller: expected a file written by an autombpo run, "
+                    "such as controller/best.safetensors in its run directory.",
+                    file.string()));
+  if (found->second != description())
+    throw DataError(fmt::format(
+        "controller {} decides on {}; this config asks for {}. Set controller.heads, "
+        "controller.features, controller.stack and controller.hidden_size as it was trained with "
+        "(config.json in its run directory).",
+        file.string(), found->second, description()));
+  for (const TensorRef& tensor : tensors()) saved.read_into(tensor);
+  std::size_t at = 0;
+  const std::string& updates = saved.metadata().at("updates");
+  for (Group& g : groups_) {
+    std::size_t used = 0;
+    g.state.num_updates = std::stoll(updates.substr(at), &used);
+    at += used;
+  }
+}
+
+}  // namespace mbrl

@@ -1,0 +1,175 @@
+#include "host/tune/autombpo/ror.h"
+#include "kernels/networks/initialize.h"
+#include "host/tune/autombpo/controller.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mbrl {
+namespace {
+
+double elu(double x) { return x > 0.0 ? x : std::expm1(x); }
+// its derivative, given its value
+double elu_gradient(double y) { return y > 0.0 ? 1.0 : y + 1.0; }
+
+std::vector<Head> all_heads(const Config& config) {
+  ControllerConfig joint = config.controller;
+  joint.stack = "joint";
+  return controller_groups(joint).front();
+}
+
+int num_outputs(const std::vector<Head>& heads) {
+  int sum = 0;
+  for (const Head head : heads) sum += num_options(head);
+  return sum;
+}
+
+}  // namespace
+
+QNetwork::QNetwork(int num_inputs, int num_outputs, const RandomKey& init) {
+  const int widths[] = {num_inputs, kWidth, kWidth, num_outputs};
+  for (int i = 0; i < 3; ++i) {
+    const std::size_t weight = parameters_.size();
+    const std::size_t bias = weight + static_cast<std::size_t>(widths[i] * widths[i + 1]);
+    layers_.push_back({widths[i], widths[i + 1], weight, bias});
+    const double limit = std::sqrt(6.0 / (widths[i] + widths[i + 1]));  // Glorot
+    parameters_.resize(bias + static_cast<std::size_t>(widths[i + 1]), 0.0);
+    for (std::size_t j = weight; j < bias; ++j)
+      parameters_[j] =
+          limit * (2.0 * uniform01(init.bits(0, static_cast<std::uint32_t>(j)).x) - 1.0);
+  }
+}
+
+std::vector<std::vector<double>> QNetwork::forward(const std::vector<float>& input) const {
+  std::vector<std::vector<double>> x{{input.begin(), input.end()}};
+  for (const Layer& l : layers_) {
+    std::vector<double> y(static_cast<std::size_t>(l.out));
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      double sum = parameters_[l.bias + i];
+      for (std::size_t j = 0; j < x.back().size(); ++j)
+        sum += parameters_[l.weight + i * x.back().size() + j] * x.back()[j];
+      y[i] = &l == &layers_.back() ? sum : elu(sum);
+    }
+    x.push_back(std::move(y));
+  }
+  return x;
+}
+
+std::vector<double> QNetwork::values(const std::vector<float>& input) const {
+  return forward(input).back();
+}
+
+void QNetwork::descend(const std::vector<float>& input, const std::vector<double>& errors,
+                       double rate) {
+  const auto x = forward(input);
+  std::vector<double> dy = errors;
+  for (std::size_t layer = layers_.size(); layer-- > 0;) {
+    const Layer& l = layers_[layer];
+    const std::vector<double>& in = x[layer];
+    std::vector<double> dx(in.size(), 0.0);
+    for (std::size_t i = 0; i < dy.size(); ++i) {
+      for (std::size_t j = 0; j < in.size(); ++j) {
+        double& w = parameters_[l.weight + i * in.size() + j];
+        dx[j] += w * dy[i];
+        w -= rate * dy[i] * in[j];
+      }
+      parameters_[l.bias + i] -= rate * dy[i];
+    }
+    if (layer > 0)
+      for (std::size_t j = 0; j < dx.size(); ++j) dx[j] *= elu_gradient(in[j]);
+    dy = std::move(dx);
+  }
+}
+
+RorDecider::RorDecider(const Config& config, RandomKey key)
+    : heads_(all_heads(config)),
+      key_(key),
+      network_(hyper_state_size(heads_, config), num_outputs(heads_),
+               {key.seed, purpose::kInit, key.learner}) {}
+
+HyperDecision RorDecider::decide(int, const std::vector<float>& state, std::uint64_t draw) {
+  if (!last_state_.empty()) {
+    memory_.push_back({last_state_, last_options_, reward_, state});
+    if (memory_.size() > kMemory) memory_.pop_front();
+    learn(draw);
+  }
+  const RandomKey explore{key_.seed, purpose::kHyperExploration, key_.learner};
+  const std::vector<double> q = network_.values(state);
+  HyperDecision decision{.state = state, .options = {}, .log_probs = {}};
+  std::size_t first = 0;
+  for (std::size_t h = 0; h < heads_.size(); ++h) {
+    const int n = num_options(heads_[h]);
+    const Philox4 bits = explore.bits(draw, static_cast<std::uint32_t>(h));
+    const auto begin = q.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto greedy = std::max_element(begin, begin + n) - begin;
+    const bool random = uniform01(bits.x) < kEpsilon;
+    const auto option =
+        random ? static_cast<std::ptrdiff_t>(uniform_index(bits.y, static_cast<std::uint32_t>(n)))
+               : greedy;
+    decision.options.push_back(static_cast<float>(option));
+    const double chance = (option == greedy ? 1.0 - kEpsilon : 0.0) + kEpsilon / n;
+    decision.log_probs.push_back(static_cast<float>(std::log(chance)));
+    first += static_cast<std::size_t>(n);
+  }
+  last_state_ = state;
+  last_options_ = decision.options;
+  reward_ = 0.0;
+  return decision;
+}
+
+// one pass over a few remembered steps: Q-learning, head by head, of the mean error of the heads
+void RorDecider::learn(std::uint64_t draw) {
+  const RandomKey batch{key_.seed, purpose::kHyperBatch, key_.learner};
+  for (std::size_t i = 0; i < std::min(kBatch, memory_.size()); ++i) {
+    const Experience& e = memory_[uniform_index(batch.bits(draw, static_cast<std::uint32_t>(i)).x,
+                                                static_cast<std::uint32_t>(memory_.size()))];
+    const std::vector<double> now = network_.values(e.state), next = network_.values(e.next_state);
+    std::vector<double> errors(now.size(), 0.0);
+    std::size_t first = 0;
+    for (std::size_t h = 0; h < heads_.size(); ++h) {
+      const auto n = static_cast<std::ptrdiff_t>(num_options(heads_[h]));
+      const auto begin = next.begin() + static_cast<std::ptrdiff_t>(first);
+      const std::size_t chosen = first + static_cast<std::size_t>(e.options[h]);
+      const double target =
+          (1.0 - kDiscount) * e.reward + kDiscount * *std::max_element(begin, begin + n);
+      errors[chosen] = (now[chosen] - target) / static_cast<double>(heads_.size());
+      first += static_cast<std::size_t>(n);
+    }
+    network_.descend(e.state, errors, kRate / static_cast<double>(kBatch));
+  }
+}
+
+void RorDecider::on_evaluation(double mean_return) {
+  if (has_return_)
+    reward_ = mean_return > last_return_ ? 1.0 : mean_return < last_return_ ? -1.0 : 0.0;
+  last_return_ = mean_return;
+  has_return_ = true;
+}
+
+nlohmann::json RorDecider::state() const {
+  nlohmann::json memory = nlohmann::json::array();
+  for (const Experience& e : memory_)
+    memory.push_back({e.state, e.options, e.reward, e.next_state});
+  return {{"parameters", network_.parameters()},
+          {"memory", memory},
+          {"last_state", last_state_},
+          {"last_options", last_options_},
+          {"reward", reward_},
+          {"last_return", last_return_},
+          {"has_return", has_return_}};
+}
+
+void RorDecider::set_state(const nlohmann::json& s) {
+  network_.parameters() = s.at("parameters").get<std::vector<double>>();
+  memory_.clear();
+  for (const nlohmann::json& e : s.at("memory"))
+    memory_.push_back({e.at(0).get<std::vector<float>>(), e.at(1).get<std::vector<float>>(),
+                       e.at(2), e.at(3).get<std::vector<float>>()});
+  last_state_ = s.at("last_state").get<std::vector<float>>();
+  last_options_ = s.at("last_options").get<std::vector<float>>();
+  reward_ = s.at("reward");
+  last_return_ = s.at("last_return");
+  has_return_ = s.at("has_return");
+}
+
+}  // namespace mbrl

@@ -1,0 +1,93 @@
+#include "kernels/cpu/tile_mlp.h"
+
+#include <algorithm>
+
+namespace mbrl {
+namespace {
+
+// columns of a weight matrix per update task: about 35 us of work on one core for 256 rows, so that
+// eight cores still share one layer
+constexpr int kUpdateColumns = 32;
+
+}  // namespace
+
+TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training)
+    : layout_(layout), hidden_(hidden), num_tiles_(num_tiles), training_(training) {
+  const int num_layers = layout_.num_layers();
+  const auto reserve = [&](std::vector<std::size_t>& offsets, int features) {
+    offsets.push_back(tile_size_);
+    tile_size_ += static_cast<std::size_t>(features) * kTileRows;
+  };
+  for (const LayerLayout& l : layout_.layers) reserve(x_offset_, l.in_pitch);
+  reserve(x_offset_, padded(layout_.output_size()));
+  if (training) {
+    for (const LayerLayout& l : layout_.layers) reserve(dz_offset_, l.out);
+  }
+  data_ = Buffer<float>(num_tiles * tile_size_, 0.0f);
+  if (!training) return;
+
+  for (int layer = 0; layer < num_layers; ++layer) {
+    const LayerLayout& l = layout_.layers[layer];
+    // narrow layers are one task: their columns cost less than handing them out
+    const int step = l.out >= kUpdateColumns ? kUpdateColumns : l.in_pitch;
+    for (int column = 0; column < l.in_pitch; column += step)
+      update_tasks_.push_back(
+          {layer, column, std::min(column + step, l.in_pitch), /*with_bias=*/column == 0});
+  }
+}
+
+void TileMlp::forward(const float* parameters, int tile) {
+  for (int layer = 0; layer < layout_.num_layers(); ++layer) {
+    const LayerLayout& l = layout_.layers[layer];
+    const bool save = training_ && activation(layer) == Activation::kSwish;
+    simd().dense({parameters + l.weight, parameters + l.bias, l.in, l.out, l.in_pitch,
+                  x(layer, tile), x(layer + 1, tile), save ? dz(layer, tile) : nullptr,
+                  activation(layer)});
+  }
+}
+
+// derivative of the activation that produced x(layer), or what gives it
+const float* TileMlp::gate(int layer, int tile) {
+  return hidden_ == Activation::kSwish ? dz(layer - 1, tile) : x(layer, tile);
+}
+
+void TileMlp::backward(const float* parameters, int tile) {
+  for (int layer = layout_.num_layers() - 1; layer > 0; --layer) {
+    const LayerLayout& l = layout_.layers[layer];
+    simd().dense_backward({parameters + l.weight, l.in, l.out, l.in_pitch, dz(layer, tile),
+                           dz(layer - 1, tile), gate(layer, tile), hidden_});
+  }
+}
+
+void TileMlp::input_gradient(const float* parameters, int tile, float* dx) {
+  const LayerLayout& l = layout_.layers[0];
+  simd().dense_backward({parameters + l.weight, l.in, l.out, l.in_pitch, dz(0, tile), dx, nullptr,
+                         Activation::kNone});
+}
+
+void TileMlp::update(int task, int num_used_tiles, const NetworkUpdate& network, float* scratch) {
+  const UpdateTask& t = update_tasks_[task];
+  const LayerLayout& l = layout_.layers[t.layer];
+  const auto at = [&](std::size_t offset, float decay) {
+    if (network.gradient != nullptr) {
+      WeightUpdate gradient_only{};
+      gradient_only.gradient = network.gradient + offset;
+      return gradient_only;
+    }
+    return WeightUpdate{network.value + offset,
+                        network.m + offset,
+                        network.v + offset,
+                        network.target == nullptr ? nullptr : network.target + offset,
+                        network.tau,
+                        decay,
+                        network.adam};
+  };
+  const float decay = network.layer_decay == nullptr ? 0.0f : network.layer_decay[t.layer];
+  simd().update_weights({l.out, l.in_pitch, t.column_begin, t.column_end, num_used_tiles,
+                         tile_size_, x(t.layer, 0), dz(t.layer, 0), at(l.weight, decay)},
+                        scratch);
+  if (t.with_bias)
+    simd().update_bias({l.out, num_used_tiles, tile_size_, dz(t.layer, 0), at(l.bias, 0.0f)});
+}
+
+}  // namespace mbrl

@@ -1,0 +1,86 @@
+// A multilayer perceptron on tiles of 32 rows: the workspace and the passes the CPU stages share.
+//
+// For each tile it holds the input of every layer and, when training, what the backward pass needs.
+// Tiles are independent in forward and backward; an update task owns a block of columns of one
+// weight matrix over all tiles. So a stage is: parallel_for tiles, parallel_for update tasks.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "cuda/buffer.h"
+#include "kernels/networks/mlp_layout.h"
+#include "kernels/cpu/simd.h"
+
+namespace mbrl {
+
+/// The optimiser's view of one network inside its arena.
+struct NetworkUpdate {
+  float* value;
+  float* m;
+  float* v;
+  float* target = nullptr;  // averaged copy, or null
+  float tau = 0.0f;
+  const float* layer_decay = nullptr;  // one per layer, or null for none
+  AdamStep adam;
+  float* gradient = nullptr;  // where set, update() leaves the gradient here and does nothing else
+};
+
+class TileMlp {
+ public:
+  /// `num_tiles` workspaces. Inference needs one per thread, training one per tile of the batch.
+  TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training);
+
+  const MlpLayout& layout() const { return layout_; }
+
+  /// Input of `layer` on `tile`, [padded(in), 32]; layer == num_layers is the output. Write x(0,
+  /// tile) before forward(); its padding rows are zero and must stay so.
+  float* x(int layer, int tile) { return tile_data(tile) + x_offset_[layer]; }
+  float* output(int tile) { return x(layout_.num_layers(), tile); }
+
+  /// Gradient of the loss with respect to the affine output of `layer`, [out, 32]. Write that of
+  /// the last layer before backward(). Until then that of a hidden swish layer holds the derivative
+  /// of its activation, which the gradient replaces: a tile's pass stays in a core's own cache.
+  float* dz(int layer, int tile) { return tile_data(tile) + dz_offset_[layer]; }
+  float* output_gradient(int tile) { return dz(layout_.num_layers() - 1, tile); }
+
+  void forward(const float* parameters, int tile);
+
+  /// Fills dz of all layers from that of the last.
+  void backward(const float* parameters, int tile);
+
+  /// Gradient with respect to the network's input, [in, 32], from dz of the first layer.
+  void input_gradient(const float* parameters, int tile, float* dx);
+
+  /// Tasks that together update all parameters once; independent of each other. `num_used_tiles` of
+  /// the batch hold rows; scratch: update_scratch_size() floats for each concurrent task.
+  int num_update_tasks() const { return static_cast<int>(update_tasks_.size()); }
+  void update(int task, int num_used_tiles, const NetworkUpdate& network, float* scratch);
+  std::size_t update_scratch_size() const {
+    return static_cast<std::size_t>(num_tiles_) * kTileRows * kTileRows;
+  }
+
+ private:
+  struct UpdateTask {
+    int layer, column_begin, column_end;
+    bool with_bias;
+  };
+
+  float* tile_data(int tile) { return data_.data() + tile * tile_size_; }
+  const float* gate(int layer, int tile);
+  Activation activation(int layer) const {
+    return layer + 1 == layout_.num_layers() ? Activation::kNone : hidden_;
+  }
+
+  MlpLayout layout_;
+  Activation hidden_;
+  int num_tiles_;
+  bool training_;
+  // one block per tile, so that a tile's pass stays in cache, all tiles in one allocation
+  std::size_t tile_size_ = 0;
+  std::vector<std::size_t> x_offset_, dz_offset_;
+  Buffer<float> data_;
+  std::vector<UpdateTask> update_tasks_;
+};
+
+}  // namespace mbrl

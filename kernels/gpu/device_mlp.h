@@ -1,0 +1,70 @@
+// Networks as kernels see them: tables passed by value, and the arrays a training pass leaves
+// behind.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/hd.h"
+#include "kernels/networks/mlp_layout.h"
+
+namespace mbrl::gpu {
+
+/// Threads of every block that runs a network.
+constexpr int kBlockThreads = 256;
+constexpr int kMaxLayers = 8;
+
+/// MlpLayout without its vector.
+struct MlpTable {
+  int num_layers = 0;
+  LayerLayout layer[kMaxLayers];
+};
+
+/// Errors   ConfigError beyond kMaxLayers layers.
+MlpTable make_table(const MlpLayout& layout);
+
+/// One network's arrays: parameters, moments, averaged copy or null; 16-bit copies of both, where
+/// the kernels read weights that way.
+struct NetworkArrays {
+  float* value;
+  float* m;
+  float* v;
+  float* target;
+  std::uint16_t* narrow = nullptr;
+  std::uint16_t* narrow_target = nullptr;
+  bool operator==(const NetworkArrays&) const = default;
+};
+
+/// Floats between rows of an activation tile in shared memory: 16 more than a multiple of 32, so
+/// that the 16-byte loads of a warp fall on different banks.
+MBRL_HD constexpr int shared_pitch(int width) { return (width + 15) / 32 * 32 + 16; }
+
+/// Widest layer of a network, padded.
+int widest(const MlpTable& mlp);
+
+/// Where a forward pass keeps what a backward pass and an update need: inputs x of every layer and
+/// gradients dz of every affine output, row-major [rows, padded width]. Until the backward pass dz
+/// of a hidden swish layer holds the derivative of its activation.
+struct SavedLayout {
+  std::size_t x_offset[kMaxLayers], dz_offset[kMaxLayers];
+  int x_pitch[kMaxLayers], dz_pitch[kMaxLayers];
+  std::size_t size = 0;  // floats
+};
+
+/// Offsets for `rows` rows.
+SavedLayout make_saved_layout(const MlpLayout& layout, int rows);
+
+/// One network's memory with that layout.
+struct Saved {
+  const SavedLayout& layout;
+  float* data;
+
+  MBRL_HD float* x(int layer, int row) const {
+    return data + layout.x_offset[layer] + static_cast<std::size_t>(row) * layout.x_pitch[layer];
+  }
+  MBRL_HD float* dz(int layer, int row) const {
+    return data + layout.dz_offset[layer] + static_cast<std::size_t>(row) * layout.dz_pitch[layer];
+  }
+};
+
+}  // namespace mbrl::gpu

@@ -1,0 +1,77 @@
+#include "kernels/stages/policy/policy.h"
+
+#include <algorithm>
+
+#include "kernels/formulas/squashed_gaussian.h"
+#include "kernels/cpu/tile_mlp.h"
+
+namespace mbrl {
+namespace {
+
+// the actor's outputs on a tile of observations, [2A, 32]
+const float* forward_tile(TileMlp& actor, const SacState& policy, Matrix<const float> observation,
+                          int tile) {
+  const int begin = tile * kTileRows, rows = std::min(kTileRows, observation.size(0) - begin);
+  float* x = actor.x(0, tile);
+  for (int lane = 0; lane < rows; ++lane)
+    for (int i = 0; i < observation.size(1); ++i)
+      x[i * kTileRows + lane] = observation.row(begin + lane)[i];
+  actor.forward(policy.actor.value.data(), tile);
+  return actor.output(tile);
+}
+
+}  // namespace
+
+PolicyWorkspace::PolicyWorkspace(Stream& stream, const SacState& policy, int max_rows)
+    : max_rows_(max_rows) {
+  if (stream.on_gpu()) {
+    gpu_ = gpu::make_policy_buffers(policy, max_rows);
+  } else {
+    actor_ = std::make_unique<TileMlp>(policy.actor_layout, Activation::kRelu, num_tiles(max_rows),
+                                       false);
+  }
+}
+
+PolicyWorkspace::~PolicyWorkspace() = default;
+
+void policy_act(Stream& stream, const SacState& policy, Matrix<const float> observation,
+                Matrix<float> action, bool stochastic, const RandomKey& key, std::uint64_t step,
+                PolicyWorkspace& w) {
+  if (stream.on_gpu())
+    return gpu::policy_act(stream, policy, observation, action, stochastic, key, step, *w.gpu_);
+
+  const int N = observation.size(0), A = action.size(1);
+  stream.pool().parallel_for(num_tiles(N), [&](int tile) {
+    const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
+    const float* output = forward_tile(*w.actor_, policy, observation, tile);
+    for (int lane = 0; lane < rows; ++lane)
+      for (int i = 0; i < A; ++i) {
+        const auto row = static_cast<std::uint32_t>(begin + lane);
+        const float noise = stochastic ? normal(key, step, row, i) : 0.0f;
+        action.row(begin + lane)[i] = squashed_gaussian_action(
+            output[i * kTileRows + lane], output[(A + i) * kTileRows + lane], noise);
+      }
+  });
+}
+
+void policy_log_prob(Stream& stream, const SacState& policy, Matrix<const float> observation,
+                     Matrix<const float> action, Vector<float> log_prob, PolicyWorkspace& w) {
+  if (stream.on_gpu())
+    return gpu::policy_log_prob(stream, policy, observation, action, log_prob, *w.gpu_);
+
+  const int N = observation.size(0), A = action.size(1);
+  stream.pool().parallel_for(num_tiles(N), [&](int tile) {
+    const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
+    const float* output = forward_tile(*w.actor_, policy, observation, tile);
+    for (int lane = 0; lane < rows; ++lane) {
+      float sum = 0.0f;
+      for (int i = 0; i < A; ++i)
+        sum += squashed_gaussian_log_prob(output[i * kTileRows + lane],
+                                          output[(A + i) * kTileRows + lane],
+                                          action.row(begin + lane)[i]);
+      log_prob[static_cast<std::size_t>(begin + lane)] = sum;
+    }
+  });
+}
+
+}  // namespace mbrl

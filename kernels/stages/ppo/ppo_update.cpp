@@ -1,0 +1,345 @@
+#include "kernels/stages/ppo/ppo_update.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "kernels/networks/initialize.h"
+#include "base/not_finite.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/data/shapes.h"
+#include "kernels/cpu/tile_mlp.h"
+
+namespace mbrl {
+namespace {
+
+MlpLayout layout_of(const PpoShape& shape, int out) {
+  std::vector<int> widths{shape.observation_size};
+  widths.insert(widths.end(), shape.hidden_sizes.begin(), shape.hidden_sizes.end());
+  widths.push_back(out);
+  return make_mlp_layout(widths);
+}
+
+}  // namespace
+
+int PpoShape::num_actions() const {
+  return heads.empty() ? action_size : static_cast<int>(heads.size());
+}
+int PpoShape::num_log_probs() const { return heads.empty() ? 1 : static_cast<int>(heads.size()); }
+
+PpoHeads make_ppo_heads(const PpoShape& shape) {
+  if (shape.heads.empty() == (shape.action_size == 0))
+    throw ShapeError("ppo: a policy has either heads or an action size; this one has " +
+                     std::to_string(shape.heads.size()) + " heads and an action size of " +
+                     std::to_string(shape.action_size) + ".");
+  if (shape.heads.size() > kMaxPpoHeads)
+    throw ShapeError("ppo: a policy has " + std::to_string(shape.heads.size()) + " heads; up to " +
+                     std::to_string(kMaxPpoHeads) + " are possible.");
+  PpoHeads heads;
+  heads.num_actions = shape.num_actions();
+  heads.num_log_probs = shape.num_log_probs();
+  for (const int size : shape.heads) {
+    if (size < 1)
+      throw ShapeError("ppo: head " + std::to_string(heads.count) + " has " + std::to_string(size) +
+                       " categories; expected at least one.");
+    heads.size[heads.count++] = size;
+    heads.num_outputs += size;
+  }
+  if (heads.count == 0) heads.num_outputs = shape.action_size;
+  return heads;
+}
+
+PpoState::PpoState(PpoShape given, Memory memory)
+    : shape(std::move(given)),
+      policy_layout(layout_of(shape, make_ppo_heads(shape).num_outputs)),
+      value_layout(shape.value ? layout_of(shape, 1) : MlpLayout{}),
+      policy(policy_layout.size, memory),
+      log_std(static_cast<std::size_t>(shape.action_size), memory),
+      value(value_layout.size, memory) {}
+
+void init_ppo(PpoState& state, std::uint32_t seed, std::uint32_t learner, float output_gain) {
+  const RandomKey key{seed, purpose::kInit, learner};
+  init_glorot_uniform(state.policy_layout, state.policy.value.data(), key, InitNetwork::kActor);
+  if (state.shape.value)
+    init_glorot_uniform(state.value_layout, state.value.value.data(), key, InitNetwork::kCritic0);
+  state.log_std.value.fill(0.0f);
+
+  std::vector<float> policy = to_host(state.policy.value);
+  const LayerLayout& last = state.policy_layout.layers.back();
+  for (std::size_t i = last.weight; i < last.bias; ++i) policy[i] *= output_gain;
+  from_host(state.policy.value, policy);
+}
+
+/// What the CPU works on.
+struct PpoTiles {
+  PpoTiles(const PpoState& state, int max_rows, int num_threads)
+      : heads(make_ppo_heads(state.shape)),
+        num_terms(kNumPpoTerms + state.shape.action_size),
+        policy(state.policy_layout, Activation::kTanh, num_tiles(max_rows), true),
+        terms(static_cast<std::size_t>(num_tiles(max_rows)) * num_terms * kTileRows, 0.0f),
+        gradient(state.policy.value.size() + state.log_std.value.size() + state.value.value.size(),
+                 0.0f),
+        scratch(num_threads * policy.update_scratch_size()) {
+    if (state.shape.value)
+      value = std::make_unique<TileMlp>(state.value_layout, Activation::kTanh, num_tiles(max_rows),
+                                        true);
+  }
+
+  /// Terms of a tile's rows: [num_terms, 32].
+  float* terms_of(int tile) {
+    return terms.data() + static_cast<std::size_t>(tile) * num_terms * kTileRows;
+  }
+
+  const PpoHeads heads;
+  const int num_terms;
+  TileMlp policy;
+  std::unique_ptr<TileMlp> value;
+  Buffer<float> terms;
+  Buffer<float> gradient;  // policy, log_std, value
+  Buffer<float> scratch;   // per thread
+};
+
+PpoWorkspace::PpoWorkspace(Stream& stream, const PpoState& state, int max_rows)
+    : max_rows_(max_rows) {
+  if (stream.on_gpu()) {
+    gpu_ = gpu::make_ppo_buffers(state, max_rows);
+  } else {
+    tiles_ = std::make_unique<PpoTiles>(state, max_rows, stream.pool().num_threads());
+  }
+}
+
+PpoWorkspace::~PpoWorkspace() = default;
+
+namespace {
+
+// observations of a tile, feature-major; source(lane) is the row of one lane
+template <typename Source>
+void gather(float* x, int S, Source source) {
+  for (int lane = 0; lane < kTileRows; ++lane) {
+    const float* observation = source(lane);
+    for (int i = 0; i < S; ++i) x[i * kTileRows + lane] = observation[i];
+  }
+}
+
+void check_rows(const char* operation, const char* argument, int rows, const PpoWorkspace& w) {
+  if (rows > w.max_rows())
+    throw ShapeError(std::string(operation) + ": " + argument + " has " + std::to_string(rows) +
+                     " rows; the workspace was made for up to " + std::to_string(w.max_rows()) +
+                     ".");
+}
+
+}  // namespace
+
+void ppo_act(Stream& stream, const PpoState& state, Matrix<const float> observation,
+             Matrix<float> action, Matrix<float> log_prob, Vector<float> value, bool stochastic,
+             const RandomKey& key, std::uint64_t step, PpoWorkspace& w) {
+  const int N = observation.size(0), S = state.shape.observation_size;
+  check_shape("ppo_act", {"observation", observation}, {N, S}, "the policy's observation size");
+  check_shape("ppo_act", {"action", action}, {N, state.shape.num_actions()},
+              "a row per observation, a column per head or value");
+  if (log_prob.data != nullptr)
+    check_shape("ppo_act", {"log_prob", log_prob}, {N, state.shape.num_log_probs()},
+                "a row per observation, a column per head");
+  if (value.data != nullptr) check_shape("ppo_act", {"value", value}, {N}, "one per observation");
+  check_rows("ppo_act", "observation", N, w);
+  if (!state.shape.value) value.data = nullptr;
+  if (stream.on_gpu())
+    return gpu::ppo_act(stream, state, observation, action, log_prob, value, stochastic, key, step,
+                        w.buffers());
+
+  PpoTiles& t = w.tiles();
+  stream.pool().parallel_for(num_tiles(N), [&](int tile) {
+    const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
+    const auto source = [&](int lane) { return observation.row(std::min(begin + lane, N - 1)); };
+    gather(t.policy.x(0, tile), S, source);
+    t.policy.forward(state.policy.value.data(), tile);
+    for (int lane = 0; lane < rows; ++lane) {
+      const int row = begin + lane;
+      ppo_act_row(t.heads, t.policy.output(tile) + lane, kTileRows, state.log_std.value.data(),
+                  stochastic, key, step, static_cast<std::uint32_t>(row), action.row(row),
+                  log_prob.data == nullptr ? nullptr : log_prob.row(row));
+    }
+    if (value.data == nullptr) return;
+    gather(t.value->x(0, tile), S, source);
+    t.value->forward(state.value.value.data(), tile);
+    std::copy_n(t.value->output(tile), rows, value.data + begin);
+  });
+}
+
+namespace {
+
+/// One update in progress on the CPU: its phases as members.
+class PpoUpdate {
+ public:
+  PpoUpdate(PpoState& state, const PpoBatch& batch, const std::uint32_t* rows, int num_rows,
+            const PpoConstants& c, PpoTiles& tiles)
+      : state_(state),
+        batch_(batch),
+        rows_(rows),
+        B_(num_rows),
+        rule_{c.clip, c.entropy_bonus, c.value_weight, 1.0f / static_cast<float>(num_rows),
+              c.max_gradient_norm},
+        w_(tiles),
+        adam_(adam_step_constants(c.adam, state.num_updates + 1)) {}
+
+  PpoLosses run(Stream& stream) {
+    const int tiles = num_tiles(B_);
+    const bool with_value = w_.value != nullptr;
+    stream.pool().parallel_for(tiles, [&](int tile) {
+      policy_tile(tile);
+      if (with_value) value_tile(tile);
+    });
+    const int policy_tasks = w_.policy.num_update_tasks();
+    const int value_tasks = with_value ? w_.value->num_update_tasks() : 0;
+    stream.pool().parallel_for(policy_tasks + value_tasks, [&](int task) {
+      float* scratch =
+          w_.scratch.data() + ThreadPool::thread_index() * w_.policy.update_scratch_size();
+      if (task < policy_tasks) {
+        w_.policy.update(task, tiles, into(policy_gradient()), scratch);
+      } else {
+        w_.value->update(task - policy_tasks, tiles, into(value_gradient()), scratch);
+      }
+    });
+    for (int k = 0; k < state_.shape.action_size; ++k)
+      log_std_gradient()[k] = static_cast<float>(sum(kNumPpoTerms + k));
+    step(stream);
+    ++state_.num_updates;
+
+    const auto mean = [&](PpoTerm term) { return static_cast<float>(sum(term) / B_); };
+    return {mean(kPpoPolicyLoss), mean(kPpoValueLoss), mean(kPpoEntropy), mean(kPpoKl),
+            mean(kPpoClipped)};
+  }
+
+ private:
+  int rows_of(int tile) const { return std::min(kTileRows, B_ - tile * kTileRows); }
+  /// Row of the batch that a lane holds; lanes past the update repeat its last row, and have no
+  /// gradient.
+  int source(int tile, int lane) const {
+    return static_cast<int>(rows_[std::min(tile * kTileRows + lane, B_ - 1)]);
+  }
+  static NetworkUpdate into(float* gradient) {
+    return {.value = nullptr, .m = nullptr, .v = nullptr, .adam = {}, .gradient = gradient};
+  }
+  float* policy_gradient() { return w_.gradient.data(); }
+  float* log_std_gradient() { return policy_gradient() + state_.policy.value.size(); }
+  float* value_gradient() { return log_std_gradient() + state_.log_std.value.size(); }
+
+  void policy_tile(int tile) {
+    gather(w_.policy.x(0, tile), state_.shape.observation_size,
+           [&](int lane) { return batch_.observation.row(source(tile, lane)); });
+    w_.policy.forward(state_.policy.value.data(), tile);
+    float* gradient = w_.policy.output_gradient(tile);
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      const int row = source(tile, lane);
+      ppo_policy_row(w_.heads, rule_, w_.policy.output(tile) + lane, kTileRows,
+                     state_.log_std.value.data(), batch_.action.row(row), batch_.log_prob.row(row),
+                     batch_.advantage[row], gradient + lane, w_.terms_of(tile) + lane, kTileRows);
+    }
+    for (int lane = rows_of(tile); lane < kTileRows; ++lane)
+      for (int i = 0; i < w_.heads.num_outputs; ++i) gradient[i * kTileRows + lane] = 0.0f;
+    w_.policy.backward(state_.policy.value.data(), tile);
+  }
+
+  void value_tile(int tile) {
+    gather(w_.value->x(0, tile), state_.shape.observation_size,
+           [&](int lane) { return batch_.observation.row(source(tile, lane)); });
+    w_.value->forward(state_.value.value.data(), tile);
+    float* gradient = w_.value->output_gradient(tile);
+    float* loss = w_.terms_of(tile) + kPpoValueLoss * kTileRows;
+    for (int lane = 0; lane < kTileRows; ++lane)
+      ppo_value_row(rule_, w_.value->output(tile)[lane], batch_.value_target[source(tile, lane)],
+                    gradient[lane], loss[lane]);
+    for (int lane = rows_of(tile); lane < kTileRows; ++lane) gradient[lane] = 0.0f;
+    w_.value->backward(state_.value.value.data(), tile);
+  }
+
+  /// Sum of a term over the update's rows, in their order.
+  double sum(int term) {
+    double total = 0.0;
+    for (int tile = 0; tile < num_tiles(B_); ++tile)
+      for (int lane = 0; lane < rows_of(tile); ++lane)
+        total += w_.terms_of(tile)[term * kTileRows + lane];
+    return total;
+  }
+
+  /// Adam on everything, with the gradient's norm within its limit.
+  void step(Stream& stream) {
+    double squares = 0.0;
+    if (rule_.max_gradient_norm > 0.0f)
+      for (const float g : w_.gradient) squares += static_cast<double>(g) * g;
+    const float scale = gradient_scale(squares, rule_.max_gradient_norm);
+    const float* gradient = w_.gradient.data();
+    for (TrainedParameters* p : {&state_.policy, &state_.log_std, &state_.value}) {
+      parallel_ranges(stream, p->value.size(), kElementsPerRange,
+                      [&](std::size_t begin, std::size_t end) {
+                        for (std::size_t i = begin; i < end; ++i)
+                          adam_update(p->value[i], p->m[i], p->v[i], scale * gradient[i], adam_);
+                      });
+      gradient += p->value.size();
+    }
+  }
+
+  PpoState& state_;
+  const PpoBatch& batch_;
+  const std::uint32_t* rows_;
+  const int B_;
+  const PpoRule rule_;
+  PpoTiles& w_;
+  const AdamStep adam_;
+};
+
+void check_batch(const PpoState& state, const PpoBatch& batch, Matrix<const std::uint32_t> rows,
+                 std::size_t num_updates, const PpoWorkspace& w) {
+  const int M = batch.observation.size(0);
+  check_shape("ppo_update", {"observation", batch.observation}, {M, state.shape.observation_size},
+              "the policy's observation size");
+  check_shape("ppo_update", {"action", batch.action}, {M, state.shape.num_actions()},
+              "a row per observation, a column per head or value");
+  check_shape("ppo_update", {"log_prob", batch.log_prob}, {M, state.shape.num_log_probs()},
+              "a row per observation, a column per head");
+  check_shape("ppo_update", {"advantage", batch.advantage}, {M}, "one per observation");
+  if (state.shape.value)
+    check_shape("ppo_update", {"value_target", batch.value_target}, {M}, "one per observation");
+  check_shape("ppo_update", {"rows", rows}, {static_cast<int>(num_updates), rows.size(1)},
+              "a row of indices for each update");
+  check_rows("ppo_update", "an update", rows.size(1), w);
+}
+
+void check_losses(const PpoLosses& losses, std::int64_t update) {
+  const auto check = [&](float value, const char* what) {
+    if (!std::isfinite(value))
+      throw DivergedError(
+          "ppo: " + std::string(what) + " is " + not_finite_text(value) + " at policy update " +
+          std::to_string(update) +
+          ". Lower the learning rate, or look at the batch: an observation, action or "
+          "advantage may be extreme.");
+  };
+  check(losses.policy_loss, "policy loss");
+  check(losses.value_loss, "value loss");
+  check(losses.entropy, "entropy");
+}
+
+}  // namespace
+
+void ppo_update(Stream& stream, std::span<PpoLosses> losses, PpoState& state, const PpoBatch& batch,
+                Matrix<const std::uint32_t> rows, const PpoConstants& constants, PpoWorkspace& w) {
+  check_batch(state, batch, rows, losses.size(), w);
+  if (losses.empty() || rows.size(1) == 0) return;
+  if (stream.on_gpu()) {
+    const std::int64_t before = state.num_updates;
+    gpu::ppo_update(stream, losses, state, batch, rows, constants, w.buffers());
+    for (std::size_t i = 0; i < losses.size(); ++i)
+      check_losses(losses[i], before + static_cast<std::int64_t>(i) + 1);
+    return;
+  }
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    losses[i] =
+        PpoUpdate(state, batch, rows.row(static_cast<int>(i)), rows.size(1), constants, w.tiles())
+            .run(stream);
+    check_losses(losses[i], state.num_updates);
+  }
+}
+
+}  // namespace mbrl

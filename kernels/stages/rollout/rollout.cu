@@ -1,0 +1,524 @@
+// Branched rollouts on the GPU: a fixed sequence of nine kernels per imagined step.
+//
+//   act               per tile of live rows: policy -> action, and the member that will answer
+//   count, bucket_offsets, order            rows sorted by member, stable
+//   step              per tile of one member's rows: next state, reward, end -> record in the ring
+//   survivors, survivor_offsets, compact    rows that go on move up, in order
+//   advance           counters
+//
+// The number of live rows stays on the device: grids are sized for all rows, and blocks past the
+// live ones return at once. Nothing depends on the order in which blocks run.
+#include <algorithm>
+#include <cstddef>
+#include <tuple>
+
+#include "base/error.h"
+#include "cuda/graph.h"
+#include "cuda/kernel.cuh"
+#include "envs/tasks/task.h"
+#include "kernels/gpu/block_mlp.cuh"
+#include "kernels/gpu/dispatch.cuh"
+#include "kernels/formulas/gaussian_nll.h"
+#include "kernels/data/normalizer.h"
+#include "kernels/gpu/parameter_step.cuh"
+#include "kernels/stages/rollout/rollout.h"
+#include "kernels/formulas/squashed_gaussian.h"
+
+namespace mbrl::gpu {
+namespace {
+
+constexpr int kMaxElites = 32;
+constexpr int kTerminated = 1, kNotFinite = 2;  // bits of a row's outcome
+
+/// Rows of a block: as many as pay for streaming a whole network's weights, or fewer where shared
+/// memory is small.
+template <Precision kPrecision>
+constexpr int kManyRows = kPrecision == Precision::kFp32 ? 32 : 64;
+constexpr int kFewRows = 16;
+
+/// Bytes of the activation tiles of a block.
+constexpr std::size_t tile_bytes(int rows, int pitch) {
+  return 2 * static_cast<std::size_t>(rows) * static_cast<std::size_t>(pitch) * sizeof(float);
+}
+constexpr int kSortRows = 256;  // rows per block of the sort and the compaction: one per thread
+
+/// What a call decides, and what its steps count.
+struct alignas(16) RolloutPlan {
+  TransitionsView real;
+  RingView ring;  // head moves on with every step
+  std::uint64_t rollout_index;
+  int num_rows, num_elites;
+  int live, survivors;  // rows of the running step, and of the next
+  int num_terminated;
+  int num_steps;
+  int finite;
+  std::uint64_t num_written;
+  int elites[kMaxElites];
+  int bucket_begin[kMaxElites + 1];  // rows of each elite, sorted
+};
+
+struct RolloutArrays {
+  MlpTable policy, member;
+  const float *policy_value, *member_value;
+  std::uint16_t *policy_narrow, *member_narrow;  // 16-bit copies, where the precision has them
+  const float *bounds, *input_mean, *input_inv_std;
+  std::size_t member_size;
+  float *state, *action, *next_state;  // [rows, S], [rows, A], [rows, S]
+  std::uint32_t *row_id, *next_row_id, *order;
+  std::uint8_t *chosen, *outcome;
+  int* counts;  // per (bucket, tile of kSortRows), then their first positions
+  RolloutPlan* plan;
+  TransitionLayout layout;
+  TaskId task;
+  EndBounds end_bounds;
+  int S, A, D, bound_pitch, policy_pitch, member_pitch, num_sort_tiles;
+  std::uint32_t seed, learner;
+
+  MBRL_HD RandomKey key(Purpose purpose) const { return {seed, purpose, learner}; }
+  /// What belongs to the caller: a recording holds these values.
+  auto borrowed() const {
+    return std::tuple(policy_value, member_value, bounds, input_mean, input_inv_std, task,
+                      end_bounds, seed, learner);
+  }
+};
+
+__device__ int global_thread() { return static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); }
+
+__device__ float* ring_record(const RolloutArrays& a, int row) {
+  const RingView& ring = a.plan->ring;
+  return ring.records + (ring.head + static_cast<std::size_t>(row)) % ring.capacity *
+                            static_cast<std::size_t>(a.layout.pitch());
+}
+
+__global__ void rollout_start_kernel(const __grid_constant__ RolloutArrays a) {
+  const int row = global_thread();
+  if (row >= a.plan->num_rows) return;
+  const auto id = static_cast<std::uint32_t>(row);
+  const std::uint32_t bits =
+      a.key(purpose::kRolloutStart).bits(rollout_draw_step(a.plan->rollout_index, 0), id).x;
+  const TransitionsView& real = a.plan->real;
+  const float* record = real.record(uniform_index(bits, static_cast<std::uint32_t>(real.size)));
+  for (int i = 0; i < a.S; ++i) a.state[static_cast<std::size_t>(row) * a.S + i] = record[i];
+  a.row_id[row] = id;
+}
+
+template <Precision kPrecision, int kRows>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    rollout_act_kernel(const __grid_constant__ RolloutArrays a, int step) {
+  if (lacks_format<kPrecision>()) return;
+  const int first = static_cast<int>(blockIdx.x) * kRows, live = a.plan->live;
+  if (first >= live) return;
+  const int rows = live - first < kRows ? live - first : kRows;
+  const std::uint64_t draw_step = rollout_draw_step(a.plan->rollout_index, step);
+
+  BlockMlp<kPrecision, kRows> mlp(shared_floats(), a.policy_pitch);
+  const int width = a.policy.layer[0].in_pitch, thread = static_cast<int>(threadIdx.x);
+  for (int i = thread; i < kRows * width; i += kBlockThreads) {
+    const int row = i / width, column = i % width;
+    mlp.tile()[row * mlp.pitch() + column] =
+        row < rows && column < a.S ? a.state[static_cast<std::size_t>(first + row) * a.S + column]
+                                   : 0.0f;
+  }
+  sync_block();
+  mlp.forward(a.policy, stored<kPrecision>(a.policy_value, a.policy_narrow), Activation::kRelu,
+              nullptr, 0);
+
+  const RandomKey action_key = a.key(purpose::kRolloutAction);
+  for (int i = thread; i < rows * a.A; i += kBlockThreads) {
+    const int row = i / a.A, k = i % a.A;
+    const float* output = mlp.tile() + row * mlp.pitch();
+    const float noise = normal(action_key, draw_step, a.row_id[first + row], k);
+    a.action[static_cast<std::size_t>(first + row) * a.A + k] =
+        squashed_gaussian_action(output[k], output[a.A + k], noise);
+  }
+  for (int row = thread; row < rows; row += kBlockThreads) {
+    const std::uint32_t bits =
+        a.key(purpose::kMemberChoice).bits(draw_step, a.row_id[first + row]).x;
+    a.chosen[first + row] = static_cast<std::uint8_t>(
+        uniform_index(bits, static_cast<std::uint32_t>(a.plan->num_elites)));
+  }
+}
+
+/// Number of lanes below this one, and of all lanes, where the predicate holds.
+struct WarpRank {
+  int before, total;
+};
+__device__ WarpRank rank_in_warp(bool predicate) {
+  const unsigned votes = ballot(predicate);
+  const unsigned below = votes & ((1u << (threadIdx.x % 32)) - 1u);
+  return {std::popcount(below), std::popcount(votes)};
+}
+
+/// Rows of this block's tile in bucket `b` before this thread's, if it is in the bucket, and their
+/// number. `warp_counts`: one int per warp in shared memory. All threads of the block call it.
+__device__ WarpRank rank_in_block(bool predicate, int* warp_counts) {
+  const WarpRank in_warp = rank_in_warp(predicate);
+  sync_block();
+  if (threadIdx.x % 32 == 0) warp_counts[threadIdx.x / 32] = in_warp.total;
+  sync_block();
+  WarpRank rank{in_warp.before, 0};
+  for (int warp = 0; warp < static_cast<int>(blockDim.x) / 32; ++warp) {
+    if (warp < static_cast<int>(threadIdx.x) / 32) rank.before += warp_counts[warp];
+    rank.total += warp_counts[warp];
+  }
+  return rank;
+}
+
+// counts[bucket][tile]: the rows of a tile that chose each elite
+__global__ void rollout_count_kernel(const __grid_constant__ RolloutArrays a) {
+  const int row = global_thread(), live = a.plan->live;
+  if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
+  const int bucket = row < live ? a.chosen[row] : kMaxElites;
+  auto* warp_counts = reinterpret_cast<int*>(shared_floats());
+  for (int b = 0; b < a.plan->num_elites; ++b) {
+    const WarpRank rank = rank_in_block(bucket == b, warp_counts);
+    if (threadIdx.x == 0)
+      a.counts[b * a.num_sort_tiles + static_cast<int>(blockIdx.x)] = rank.total;
+  }
+}
+
+/// Turns counts[0 .. n) into the sums before each, in one block, and returns their total to all
+/// threads. `scratch`: one int per thread in shared memory.
+__device__ int exclusive_sums(int* counts, int n, int* scratch) {
+  const int thread = static_cast<int>(threadIdx.x), threads = static_cast<int>(blockDim.x);
+  const int per_thread = (n + threads - 1) / threads;
+  const int begin = thread * per_thread;
+  int sum = 0;
+  for (int i = begin; i < begin + per_thread && i < n; ++i) sum += counts[i];
+  scratch[thread] = sum;
+  sync_block();
+  // Hillis and Steele's scan over the threads
+  for (int offset = 1; offset < threads; offset *= 2) {
+    const int other = thread >= offset ? scratch[thread - offset] : 0;
+    sync_block();
+    scratch[thread] += other;
+    sync_block();
+  }
+  int before = scratch[thread] - sum;
+  for (int i = begin; i < begin + per_thread && i < n; ++i) {
+    const int count = counts[i];
+    counts[i] = before;
+    before += count;
+  }
+  const int total = scratch[threads - 1];
+  sync_block();
+  return total;
+}
+
+// buckets one after the other, tiles in order within each
+__global__ void rollout_bucket_offsets_kernel(const __grid_constant__ RolloutArrays a) {
+  const int tiles = (a.plan->live + kSortRows - 1) / kSortRows;
+  auto* scratch = reinterpret_cast<int*>(shared_floats());
+  int before = 0;
+  for (int b = 0; b < a.plan->num_elites; ++b) {
+    int* counts = a.counts + b * a.num_sort_tiles;
+    const int total = exclusive_sums(counts, tiles, scratch);
+    for (int i = static_cast<int>(threadIdx.x); i < tiles; i += static_cast<int>(blockDim.x))
+      counts[i] += before;
+    if (threadIdx.x == 0) a.plan->bucket_begin[b] = before;
+    before += total;
+  }
+  if (threadIdx.x == 0) a.plan->bucket_begin[a.plan->num_elites] = before;
+}
+
+__global__ void rollout_order_kernel(const __grid_constant__ RolloutArrays a) {
+  const int row = global_thread(), live = a.plan->live;
+  if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
+  const int bucket = row < live ? a.chosen[row] : kMaxElites;
+  auto* warp_counts = reinterpret_cast<int*>(shared_floats());
+  for (int b = 0; b < a.plan->num_elites; ++b) {
+    const WarpRank rank = rank_in_block(bucket == b, warp_counts);
+    if (bucket == b)
+      a.order[a.counts[b * a.num_sort_tiles + static_cast<int>(blockIdx.x)] + rank.before] =
+          static_cast<std::uint32_t>(row);
+  }
+}
+
+// s', r ~ member(s, a); end rule; record
+template <Precision kPrecision, int kRows>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    rollout_step_kernel(const __grid_constant__ RolloutArrays a, int step) {
+  if (lacks_format<kPrecision>()) return;
+  // block -> elite and rows of it
+  int elite = 0, tile = static_cast<int>(blockIdx.x);
+  const int* bucket_begin = a.plan->bucket_begin;
+  for (; elite < a.plan->num_elites; ++elite) {
+    const int tiles = (bucket_begin[elite + 1] - bucket_begin[elite] + kRows - 1) / kRows;
+    if (tile < tiles) break;
+    tile -= tiles;
+  }
+  if (elite == a.plan->num_elites) return;
+  const int first = bucket_begin[elite] + tile * kRows;
+  const int left = bucket_begin[elite + 1] - first;
+  const int rows = left < kRows ? left : kRows;
+  const std::uint32_t* live_rows = a.order + first;
+  const int thread = static_cast<int>(threadIdx.x);
+  const std::uint64_t draw_step = rollout_draw_step(a.plan->rollout_index, step);
+
+  BlockMlp<kPrecision, kRows> mlp(shared_floats(), a.member_pitch);
+  const int width = a.member.layer[0].in_pitch;
+  for (int i = thread; i < kRows * width; i += kBlockThreads) {
+    const int row = i / width, column = i % width;
+    float x = 0.0f;
+    if (row < rows && column < a.S + a.A) {
+      const std::size_t at = live_rows[row];
+      const float value =
+          column < a.S ? a.state[at * a.S + column] : a.action[at * a.A + column - a.S];
+      x = normalize(value, a.input_mean[column], a.input_inv_std[column]);
+    }
+    mlp.tile()[row * mlp.pitch() + column] = x;
+  }
+  sync_block();
+  const std::size_t member = a.plan->elites[elite] * a.member_size;
+  mlp.forward(a.member,
+              stored<kPrecision>(a.member_value + member,
+                                 a.member_narrow == nullptr ? nullptr : a.member_narrow + member),
+              Activation::kSwish, nullptr, 0);
+
+  // outputs: mean + exp(logvar / 2) noise, in place of the mean
+  const RandomKey noise_key = a.key(purpose::kModelNoise);
+  for (int i = thread; i < rows * a.D; i += kBlockThreads) {
+    const int row = i / a.D, k = i % a.D;
+    float* mean = mlp.tile() + row * mlp.pitch() + k;
+    const float deviation =
+        exp_f(0.5f * bound_logvar(mean[a.D], a.bounds[k], a.bounds[a.bound_pitch + k]));
+    const float noise = normal(noise_key, draw_step, a.row_id[live_rows[row]], k);
+    *mean = fma_f(deviation, noise, *mean);
+  }
+  sync_block();
+
+  for (int row = thread; row < rows; row += kBlockThreads) {
+    const std::uint32_t at = live_rows[row];
+    const float* s = a.state + static_cast<std::size_t>(at) * a.S;
+    const float* sampled = mlp.tile() + row * mlp.pitch();
+    float* record = ring_record(a, static_cast<int>(at));
+    for (int i = 0; i < a.S; ++i) record[i] = s[i];
+    for (int i = 0; i < a.A; ++i)
+      record[a.layout.action() + i] = a.action[static_cast<std::size_t>(at) * a.A + i];
+    record[a.layout.reward()] = sampled[0];
+    float* next = record + a.layout.next_observation();
+    // x - x is 0 for finite x only
+    bool finite = sampled[0] - sampled[0] == 0.0f;
+    for (int i = 0; i < a.S; ++i) {
+      next[i] = s[i] + sampled[1 + i];
+      finite = finite && next[i] - next[i] == 0.0f;
+    }
+    for (int i = a.layout.next_observation() + a.S; i < a.layout.pitch(); ++i) record[i] = 0.0f;
+    const bool terminated = task_terminated(a.task, a.end_bounds, next);
+    record[a.layout.terminated()] = terminated ? 1.0f : 0.0f;
+    a.outcome[at] =
+        static_cast<std::uint8_t>((terminated ? kTerminated : 0) | (finite ? 0 : kNotFinite));
+  }
+}
+
+// per tile: rows that go on, and rows with a value that is not finite
+__global__ void rollout_survivors_kernel(const __grid_constant__ RolloutArrays a) {
+  const int row = global_thread(), live = a.plan->live;
+  if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
+  const int outcome = row < live ? a.outcome[row] : kTerminated;
+  auto* warp_counts = reinterpret_cast<int*>(shared_floats());
+  const WarpRank going_on = rank_in_block((outcome & kTerminated) == 0, warp_counts);
+  const WarpRank broken = rank_in_block((outcome & kNotFinite) != 0, warp_counts);
+  if (threadIdx.x == 0) {
+    a.counts[blockIdx.x] = going_on.total;
+    a.counts[a.num_sort_tiles + static_cast<int>(blockIdx.x)] = broken.total;
+  }
+}
+
+__global__ void rollout_survivor_offsets_kernel(const __grid_constant__ RolloutArrays a) {
+  const int tiles = (a.plan->live + kSortRows - 1) / kSortRows;
+  auto* scratch = reinterpret_cast<int*>(shared_floats());
+  const int survivors = exclusive_sums(a.counts, tiles, scratch);
+  const int broken = exclusive_sums(a.counts + a.num_sort_tiles, tiles, scratch);
+  if (threadIdx.x == 0) {
+    a.plan->survivors = survivors;
+    if (broken > 0) a.plan->finite = 0;
+  }
+}
+
+// survivors move up into the other pair of arrays
+__global__ void rollout_compact_kernel(const __grid_constant__ RolloutArrays a) {
+  const int row = global_thread(), live = a.plan->live;
+  if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
+  const bool goes_on = row < live && (a.outcome[row] & kTerminated) == 0;
+  const WarpRank rank = rank_in_block(goes_on, reinterpret_cast<int*>(shared_floats()));
+  if (!goes_on) return;
+  const int to = a.counts[blockIdx.x] + rank.before;
+  const float* next = ring_record(a, row) + a.layout.next_observation();
+  for (int i = 0; i < a.S; ++i) a.next_state[static_cast<std::size_t>(to) * a.S + i] = next[i];
+  a.next_row_id[to] = a.row_id[row];
+}
+
+// the step is over: counters move on
+__global__ void rollout_advance_kernel(const __grid_constant__ RolloutArrays a) {
+  RolloutPlan& p = *a.plan;
+  if (p.live == 0) return;
+  p.ring.head = (p.ring.head + static_cast<std::size_t>(p.live)) % p.ring.capacity;
+  p.num_written += static_cast<std::uint64_t>(p.live);
+  p.num_terminated += p.live - p.survivors;
+  ++p.num_steps;
+  p.live = p.survivors;
+}
+
+}  // namespace
+
+/// Device arrays of the stage, and the graph of each rollout length seen last.
+class RolloutBuffers {
+ public:
+  RolloutBuffers(const Stream& stream, const SacState& policy, const EnsembleState& model,
+                 int max_rows);
+
+  RolloutResult run(Stream& stream, const SacState& policy, const EnsembleState& model,
+                    const TransitionsView& real, const RingView& ring, const RolloutConstants& c);
+
+ private:
+  template <Precision kPrecision, int kRows>
+  void issue(Stream& stream, int length);
+
+  int max_rows_;
+  Buffer<float> state_, next_state_, action_;
+  Buffer<std::uint32_t> row_id_, next_row_id_, order_;
+  Buffer<std::uint8_t> chosen_, outcome_;
+  Buffer<int> counts_;
+  Buffer<std::uint16_t> policy_narrow_, member_narrow_;
+  Buffer<RolloutPlan> plan_, plan_on_device_;
+  RolloutArrays arrays_{};
+  Graph graph_;
+  int recorded_length_ = 0;
+};
+
+RolloutBuffers::RolloutBuffers(const Stream& stream, const SacState& policy,
+                               const EnsembleState& model, int max_rows)
+    : max_rows_(max_rows),
+      policy_narrow_(narrow_buffer(stream, policy.actor_layout.size, "narrow rollout weights")),
+      member_narrow_(narrow_buffer(stream, model.members.value.size(), "narrow rollout weights")) {
+  const auto rows = static_cast<std::size_t>(max_rows);
+  RolloutArrays& a = arrays_;
+  a.S = model.data.observation_size;
+  a.A = model.data.action_size;
+  a.D = model.num_outputs();
+  a.layout = model.data;
+  a.policy = make_table(policy.actor_layout);
+  a.member = make_table(model.layout);
+  a.member_size = model.layout.size;
+  a.bound_pitch = padded(a.D);
+  a.policy_pitch = shared_pitch(widest(a.policy));
+  a.member_pitch = shared_pitch(widest(a.member));
+  a.num_sort_tiles = (max_rows + kSortRows - 1) / kSortRows;
+
+  const char* name = "rollout rows";
+  const auto S = static_cast<std::size_t>(a.S), A = static_cast<std::size_t>(a.A);
+  state_ = Buffer<float>(rows * S, Memory::kDevice, name);
+  next_state_ = Buffer<float>(rows * S, Memory::kDevice, name);
+  action_ = Buffer<float>(rows * A, Memory::kDevice, name);
+  row_id_ = Buffer<std::uint32_t>(rows, Memory::kDevice, name);
+  next_row_id_ = Buffer<std::uint32_t>(rows, Memory::kDevice, name);
+  order_ = Buffer<std::uint32_t>(rows, Memory::kDevice, name);
+  chosen_ = Buffer<std::uint8_t>(rows, Memory::kDevice, name);
+  outcome_ = Buffer<std::uint8_t>(rows, Memory::kDevice, name);
+  counts_ =
+      Buffer<int>(static_cast<std::size_t>(kMaxElites) * static_cast<std::size_t>(a.num_sort_tiles),
+                  Memory::kDevice, name);
+  plan_ = Buffer<RolloutPlan>(1, Memory::kPinned, "rollout plan");
+  plan_on_device_ = Buffer<RolloutPlan>(1, Memory::kDevice, "rollout plan");
+  a.policy_narrow = policy_narrow_.data();
+  a.member_narrow = member_narrow_.data();
+  a.action = action_.data();
+  a.order = order_.data();
+  a.chosen = chosen_.data();
+  a.outcome = outcome_.data();
+  a.counts = counts_.data();
+  a.plan = plan_on_device_.data();
+}
+
+template <Precision kPrecision, int kRows>
+void RolloutBuffers::issue(Stream& stream, int length) {
+  const auto blocks = [](int count) { return dim3{static_cast<unsigned>(count), 1, 1}; };
+  const LaunchShape per_row{blocks(arrays_.num_sort_tiles), kSortRows, kSortRows * sizeof(int)};
+  const LaunchShape one_block{blocks(1), kBlockThreads, kBlockThreads * sizeof(int)};
+  const int tiles = (max_rows_ + kRows - 1) / kRows;
+
+  copy_async(plan_on_device_.data(), plan_.data(), sizeof(RolloutPlan), stream.handle());
+  RolloutArrays a = arrays_;
+  a.state = state_.data();
+  a.next_state = next_state_.data();
+  a.row_id = row_id_.data();
+  a.next_row_id = next_row_id_.data();
+  launch_narrow<kPrecision>(stream, {{a.policy_value, a.policy_narrow, policy_narrow_.size()},
+                                     {a.member_value, a.member_narrow, member_narrow_.size()}});
+  launch(stream, "rollout_start", rollout_start_kernel, per_row, a);
+  for (int step = 0; step < length; ++step) {
+    launch(stream, "rollout_act", rollout_act_kernel<kPrecision, kRows>,
+           {blocks(tiles), kBlockThreads, tile_bytes(kRows, a.policy_pitch)}, a, step);
+    launch(stream, "rollout_count", rollout_count_kernel, per_row, a);
+    launch(stream, "rollout_bucket_offsets", rollout_bucket_offsets_kernel, one_block, a);
+    launch(stream, "rollout_order", rollout_order_kernel, per_row, a);
+    // every bucket may end in a part of a tile
+    launch(stream, "rollout_step", rollout_step_kernel<kPrecision, kRows>,
+           {blocks(tiles + kMaxElites), kBlockThreads, tile_bytes(kRows, a.member_pitch)}, a, step);
+    launch(stream, "rollout_survivors", rollout_survivors_kernel, per_row, a);
+    launch(stream, "rollout_survivor_offsets", rollout_survivor_offsets_kernel, one_block, a);
+    launch(stream, "rollout_compact", rollout_compact_kernel, per_row, a);
+    launch(stream, "rollout_advance", rollout_advance_kernel, {blocks(1), 1, 0}, a);
+    std::swap(a.state, a.next_state);
+    std::swap(a.row_id, a.next_row_id);
+  }
+  copy_async(plan_.data(), plan_on_device_.data(), sizeof(RolloutPlan), stream.handle());
+}
+
+RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
+                                  const EnsembleState& model, const TransitionsView& real,
+                                  const RingView& ring, const RolloutConstants& c) {
+  if (model.elites.size() > kMaxElites)
+    throw ConfigError("model.num_elites is " + std::to_string(model.elites.size()) +
+                      "; on the GPU up to " + std::to_string(kMaxElites) + " are possible.");
+  RolloutArrays& a = arrays_;
+  const RolloutArrays before = a;
+  a.policy_value = policy.actor.value.data();
+  a.member_value = model.members.value.data();
+  a.bounds = model.logvar_bounds.value.data();
+  a.input_mean = model.input_mean.data();
+  a.input_inv_std = model.input_inv_std.data();
+  a.task = c.task;
+  a.end_bounds = c.end_bounds;
+  a.seed = c.seed;
+  a.learner = c.learner;
+  if (a.borrowed() != before.borrowed() || recorded_length_ != c.length) graph_ = Graph();
+  recorded_length_ = c.length;
+
+  RolloutPlan& plan = plan_[0];
+  plan = {};
+  plan.real = real;
+  plan.ring = ring;
+  plan.rollout_index = c.rollout_index;
+  plan.num_rows = plan.live = c.num_rows;
+  plan.finite = 1;
+  plan.num_elites = static_cast<int>(model.elites.size());
+  std::copy(model.elites.begin(), model.elites.end(), plan.elites);
+  graph_.run(stream, [&] {
+    with_precision(stream, [&]<Precision kPrecision>() {
+      const int pitch = std::max(a.policy_pitch, a.member_pitch);
+      if (tile_bytes(kManyRows<kPrecision>, pitch) <= shared_memory_limit()) {
+        issue<kPrecision, kManyRows<kPrecision>>(stream, c.length);
+      } else {
+        issue<kPrecision, kFewRows>(stream, c.length);
+      }
+    });
+  });
+  stream.synchronize();
+  return {static_cast<std::size_t>(plan.num_written), static_cast<std::size_t>(plan.num_terminated),
+          plan.num_steps, plan.finite != 0};
+}
+
+std::shared_ptr<RolloutBuffers> make_rollout_buffers(Stream& stream, const SacState& policy,
+                                                     const EnsembleState& model, int max_rows) {
+  return std::make_shared<RolloutBuffers>(stream, policy, model, max_rows);
+}
+
+RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleState& model,
+                      const TransitionsView& real, const RingView& ring,
+                      const RolloutConstants& constants, RolloutBuffers& buffers) {
+  return buffers.run(stream, policy, model, real, ring, constants);
+}
+
+}  // namespace mbrl::gpu

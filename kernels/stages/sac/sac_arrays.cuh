@@ -1,0 +1,127 @@
+// What the kernels of a SAC update share: the arrays of the stage, the plan of a call, the TD error
+// of a row and the end of an update.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+
+#include "cuda/kernel.cuh"
+#include "kernels/gpu/device_mlp.h"
+#include "kernels/stages/sac/sac_update.h"
+#include "kernels/formulas/squashed_gaussian.h"
+#include "kernels/formulas/td_target.h"
+
+namespace mbrl::gpu {
+
+/// What a call decides. Behind it lie the Adam constants of each of its updates.
+struct alignas(16) SacPlan {
+  std::uint64_t first_update;
+  TransitionsView real, imagined;
+  int num_real;
+  std::uint64_t act_step;
+};
+
+/// What every kernel of the stage reads. Arrays without a shape are [batch].
+struct SacArrays {
+  MlpTable actor, critic;
+  NetworkArrays actor_arrays, critic_arrays[2];
+  SavedLayout actor_saved_layout, critic_saved_layout;
+  float *actor_saved, *critic_saved[2];
+  float* critic_pi_saved[2];        // critics on (s, a_pi): what their backward pass needs
+  float* actor_output;              // [batch, padded(2A)]
+  float* pi_action_gradient[2];     // [batch, A]: dQ_i / da_pi
+  float* batch;                     // [updates][batch, pitch]
+  float *q[2], *pi_q[2];            // critics on (s, a) and on (s, a_pi)
+  float* target_q[2];               // averaged critics on (s', a')
+  float *log_prob, *next_log_prob;  // of a_pi and of a'
+  float* alpha;                     // 1: the temperature that this update uses
+  int* arrivals;                    // [tiles]: blocks of a tile that are done; 0 between kernels
+  float *log_alpha, *log_alpha_m, *log_alpha_v;
+  const SacPlan* plan;
+  const AdamStep* adam;
+  int S, A, batch_size;
+  int pitch;  // of an activation tile in shared memory
+  TransitionLayout layout;
+
+  /// What belongs to the caller: a recording holds these addresses.
+  auto borrowed() const {
+    return std::tuple(actor_arrays, critic_arrays[0], critic_arrays[1], log_alpha, log_alpha_m,
+                      log_alpha_v);
+  }
+  __device__ const float* record(int update, int row) const {
+    return batch + (static_cast<std::size_t>(update) * batch_size + row) * layout.pitch();
+  }
+};
+
+/// The part of SacConstants that kernels read.
+struct SacRule {
+  float discount, tau, target_entropy;
+  std::uint32_t seed, learner;
+
+  MBRL_HD RandomKey key(Purpose purpose) const { return {seed, purpose, learner}; }
+  bool operator==(const SacRule&) const = default;
+};
+
+/// Q_i(s, a) - y of one row, once critics and targets have been evaluated.
+__device__ inline float td_error(const SacArrays& a, const SacRule& rule, int update, int row,
+                                 int critic) {
+  const float* record = a.record(update, row);
+  const float y =
+      td_target_value(record[a.layout.reward()], record[a.layout.terminated()], a.target_q[0][row],
+                      a.target_q[1][row], *a.alpha, a.next_log_prob[row], rule.discount);
+  return a.q[critic][row] - y;
+}
+
+/// The same as the gradient of the loss, half the mean squared error, with respect to Q_i.
+__device__ inline float critic_gradient(const SacArrays& a, const SacRule& rule, int update,
+                                        int row, int critic) {
+  return td_error(a, rule, update, row, critic) / static_cast<float>(a.batch_size);
+}
+
+/// dL/da_pi of one row, L = mean(alpha log pi - min Q): it goes through the smaller critic.
+__device__ inline float pi_action_gradient(const SacArrays& a, int row, int k) {
+  const int smaller = a.pi_q[1][row] < a.pi_q[0][row] ? 1 : 0;
+  return a.pi_action_gradient[smaller][row * a.A + k] / -static_cast<float>(a.batch_size);
+}
+
+/// Losses of the update and the temperature's own step, by one block of kBlockThreads. scratch: a
+/// double per warp in shared memory.
+__device__ inline void finish_update(const SacArrays& a, const SacRule& rule, int update,
+                                     double* scratch, SacLosses* losses) {
+  enum { kCriticLoss0, kCriticLoss1, kActorLoss, kLogProb, kQ, kNumSums };
+  const int thread = static_cast<int>(threadIdx.x);
+  double sums[kNumSums] = {};
+  for (int row = thread; row < a.batch_size; row += kBlockThreads) {
+    for (int i = 0; i < 2; ++i) {
+      const double error = td_error(a, rule, update, row, i);
+      sums[kCriticLoss0 + i] += 0.5 * error * error;
+    }
+    sums[kActorLoss] +=
+        static_cast<double>(*a.alpha) * a.log_prob[row] - min_f(a.pi_q[0][row], a.pi_q[1][row]);
+    sums[kLogProb] += a.log_prob[row];
+    sums[kQ] += a.q[0][row];
+  }
+  // a fixed tree: lanes, then warps in order
+  for (double& sum : sums) {
+    for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+    sync_block();
+    if (thread % 32 == 0) scratch[thread / 32] = sum;
+    sync_block();
+    sum = 0.0;
+    for (int warp = 0; warp < kBlockThreads / 32; ++warp) sum += scratch[warp];
+    sum /= a.batch_size;
+  }
+  if (thread != 0) return;
+  losses[update] = {
+      {static_cast<float>(sums[kCriticLoss0]), static_cast<float>(sums[kCriticLoss1])},
+      static_cast<float>(sums[kActorLoss]),
+      *a.alpha,
+      static_cast<float>(-sums[kLogProb]),
+      static_cast<float>(sums[kQ])};
+  // d/d log_alpha of -log_alpha mean(log pi + target_entropy)
+  const auto gradient = static_cast<float>(-(sums[kLogProb] + rule.target_entropy));
+  adam_update(*a.log_alpha, *a.log_alpha_m, *a.log_alpha_v, gradient, a.adam[update]);
+}
+
+}  // namespace mbrl::gpu

@@ -1,0 +1,427 @@
+#include "kernels/stages/sac/sac_update.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "base/error.h"
+#include "kernels/networks/initialize.h"
+#include "base/not_finite.h"
+#include "kernels/stages/policy/policy.h"
+#include "kernels/formulas/squashed_gaussian.h"
+#include "kernels/formulas/td_target.h"
+#include "kernels/cpu/tile_mlp.h"
+
+namespace mbrl {
+namespace {
+
+std::vector<int> widths(int in, const std::vector<int>& hidden, int out) {
+  std::vector<int> all{in};
+  all.insert(all.end(), hidden.begin(), hidden.end());
+  all.push_back(out);
+  return all;
+}
+
+// sums a tile contributes
+enum Partial { kCriticLoss0, kCriticLoss1, kActorLoss, kLogProb, kQ, kNumPartials };
+
+}  // namespace
+
+SacState::SacState(int observation_size, int action_size, const std::vector<int>& hidden_sizes,
+                   Memory memory)
+    : actor_layout(make_mlp_layout(widths(observation_size, hidden_sizes, 2 * action_size))),
+      critic_layout(make_mlp_layout(widths(observation_size + action_size, hidden_sizes, 1))),
+      actor(actor_layout.size, memory),
+      critic{TrainedParameters(critic_layout.size, memory),
+             TrainedParameters(critic_layout.size, memory)},
+      target{Buffer<float>(critic_layout.size, 0.0f, memory, "target critic"),
+             Buffer<float>(critic_layout.size, 0.0f, memory, "target critic")},
+      log_alpha(1, memory) {}
+
+void init_sac(SacState& state, std::uint32_t seed, std::uint32_t learner, float init_alpha) {
+  const RandomKey key{seed, purpose::kInit, learner};
+  init_glorot_uniform(state.actor_layout, state.actor.value.data(), key, InitNetwork::kActor);
+  for (int i = 0; i < 2; ++i) {
+    const auto network = i == 0 ? InitNetwork::kCritic0 : InitNetwork::kCritic1;
+    init_glorot_uniform(state.critic_layout, state.critic[i].value.data(), key, network);
+    from_host(state.target[i], to_host(state.critic[i].value));
+  }
+  from_host(state.log_alpha.value, {std::log(init_alpha)});
+}
+
+/// What the tiles of the CPU work on.
+struct SacTiles {
+  SacTiles(const SacState& state, int batch_size, int num_threads);
+
+  int num_tiles_;
+  TileMlp actor_next_;                          // per thread: actor on s'
+  TileMlp actor_;                               // per tile: actor on s
+  TileMlp target_;                              // per thread
+  std::vector<TileMlp> critic_;                 // per tile, two
+  std::vector<TileMlp> critic_pi_;              // per thread, two: critics on (s, a_pi)
+  Buffer<float> action_noise_;                  // [tile][A, 32] of the actor loss
+  Buffer<float> log_prob_;                      // [tile][32]
+  Buffer<float> scratch_;                       // per thread
+  std::vector<Buffer<float>> action_gradient_;  // per thread, two: dQ / d(s, a)
+  std::vector<double> partial_;                 // sums per tile, added in tile order
+  std::unique_ptr<PolicyWorkspace> act_;        // of the requests, made at the first
+};
+
+SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
+    : num_tiles_(mbrl::num_tiles(batch_size)),
+      actor_next_(state.actor_layout, Activation::kRelu, num_threads, false),
+      actor_(state.actor_layout, Activation::kRelu, num_tiles_, true),
+      target_(state.critic_layout, Activation::kRelu, num_threads, false),
+      action_noise_(static_cast<std::size_t>(num_tiles_) * state.action_size() * kTileRows),
+      log_prob_(static_cast<std::size_t>(num_tiles_) * kTileRows),
+      partial_(static_cast<std::size_t>(num_tiles_) * kNumPartials) {
+  for (int i = 0; i < 2; ++i) {
+    critic_.emplace_back(state.critic_layout, Activation::kRelu, num_tiles_, true);
+    critic_pi_.emplace_back(state.critic_layout, Activation::kRelu, num_threads, true);
+    action_gradient_.emplace_back(static_cast<std::size_t>(num_threads) *
+                                  state.critic_layout.layers[0].in_pitch * kTileRows);
+  }
+  scratch_ = Buffer<float>(num_threads * actor_.update_scratch_size());
+}
+
+SacWorkspace::SacWorkspace(Stream& stream, const SacState& state, int batch_size) {
+  if (stream.on_gpu()) {
+    gpu_ = gpu::make_sac_buffers(stream, state, batch_size);
+  } else {
+    tiles_ = std::make_unique<SacTiles>(state, batch_size, stream.pool().num_threads());
+  }
+}
+
+SacWorkspace::~SacWorkspace() = default;
+
+/// One update in progress: the four phases as members.
+class SacUpdate {
+ public:
+  SacUpdate(SacState& state, const MixedSource& source, const SacConstants& constants,
+            SacTiles& workspace)
+      : state_(state),
+        source_(source),
+        c_(constants),
+        w_(workspace),
+        S_(state.observation_size()),
+        A_(state.action_size()),
+        alpha_(exp_f(state.log_alpha.value[0])),
+        adam_(adam_step_constants(constants.adam, state.num_updates + 1)) {}
+
+  SacLosses run(ThreadPool& pool);
+
+ private:
+  int rows_of(int tile) const { return std::min(kTileRows, c_.batch_size - tile * kTileRows); }
+  double& partial(Partial which, int tile) { return w_.partial_[which * w_.num_tiles_ + tile]; }
+  RandomKey key(Purpose purpose) const { return {c_.seed, purpose, c_.learner}; }
+
+  void gather(int tile, int thread, float* reward, float* terminated);
+  void sample(const float* output, Purpose purpose, int tile, float* action, float* log_prob,
+              float* noise_out);
+  void critic_tile(int tile);
+  void actor_tile(int tile);
+  void update_critics(ThreadPool& pool);
+  void update_actor(ThreadPool& pool, bool with_critics);
+  void update_critic_task(int task);
+  void update_alpha();
+
+  SacState& state_;
+  const MixedSource& source_;
+  const SacConstants& c_;
+  SacTiles& w_;
+  const int S_, A_;
+  const float alpha_;
+  const AdamStep adam_;
+};
+
+// rows of this tile: s' for the actor, s for the actor, (s, a) for both critics. Rows past the
+// batch repeat the last one; their gradients are set to zero.
+void SacUpdate::gather(int tile, int thread, float* reward, float* terminated) {
+  float* next = w_.actor_next_.x(0, thread);
+  float* current = w_.actor_.x(0, tile);
+  float* target_input = w_.target_.x(0, thread);
+  float* critic0 = w_.critic_[0].x(0, tile);
+  float* critic1 = w_.critic_[1].x(0, tile);
+  const RandomKey index_key = key(purpose::kReplayIndex);
+  const auto step = static_cast<std::uint64_t>(state_.num_updates);
+
+  for (int lane = 0; lane < kTileRows; ++lane) {
+    const int row = std::min(tile * kTileRows + lane, c_.batch_size - 1);
+    const TransitionsView& pool = row < source_.num_real ? source_.real : source_.imagined;
+    const std::uint32_t bits = index_key.bits(step, static_cast<std::uint32_t>(row)).x;
+    const float* record = pool.record(uniform_index(bits, static_cast<std::uint32_t>(pool.size)));
+    const TransitionLayout& layout = pool.layout;
+    for (int i = 0; i < S_; ++i) {
+      const float s = record[i];
+      const float s_next = record[layout.next_observation() + i];
+      current[i * kTileRows + lane] = s;
+      critic0[i * kTileRows + lane] = s;
+      critic1[i * kTileRows + lane] = s;
+      next[i * kTileRows + lane] = s_next;
+      target_input[i * kTileRows + lane] = s_next;
+    }
+    for (int i = 0; i < A_; ++i) {
+      const float a = record[layout.action() + i];
+      critic0[(S_ + i) * kTileRows + lane] = a;
+      critic1[(S_ + i) * kTileRows + lane] = a;
+    }
+    reward[lane] = record[layout.reward()];
+    terminated[lane] = record[layout.terminated()];
+  }
+}
+
+// squashed Gaussian actions [A, 32] and their log-densities [32] from an actor's output [2A, 32]
+void SacUpdate::sample(const float* output, Purpose purpose, int tile, float* action,
+                       float* log_prob, float* noise_out) {
+  const RandomKey noise_key = key(purpose);
+  const auto step = static_cast<std::uint64_t>(state_.num_updates);
+  for (int lane = 0; lane < kTileRows; ++lane) log_prob[lane] = 0.0f;
+  for (int i = 0; i < A_; ++i) {
+    float* noise = noise_out + i * kTileRows;
+    for (int lane = 0; lane < kTileRows; ++lane)
+      noise[lane] = normal(noise_key, step, static_cast<std::uint32_t>(tile * kTileRows + lane), i);
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      const SquashedSample s = squashed_gaussian_sample(
+          output[i * kTileRows + lane], output[(A_ + i) * kTileRows + lane], noise[lane]);
+      action[i * kTileRows + lane] = s.action;
+      log_prob[lane] += s.log_prob;
+    }
+  }
+}
+
+void SacUpdate::critic_tile(int tile) {
+  const int thread = ThreadPool::thread_index();
+  alignas(64) float reward[kTileRows], terminated[kTileRows], next_log_prob[kTileRows],
+      y[kTileRows], first_q[kTileRows];
+  gather(tile, thread, reward, terminated);
+
+  // a' ~ pi(s'); the noise is not needed again, so the action gradient's memory serves as scratch
+  w_.actor_next_.forward(state_.actor.value.data(), thread);
+  float* noise = w_.action_gradient_[0].data() + static_cast<std::size_t>(thread) *
+                                                     state_.critic_layout.layers[0].in_pitch *
+                                                     kTileRows;
+  sample(w_.actor_next_.output(thread), purpose::kNextActionNoise, tile,
+         w_.target_.x(0, thread) + S_ * kTileRows, next_log_prob, noise);
+
+  // y = r + gamma (1 - d)(min Q' - alpha log pi)
+  w_.target_.forward(state_.target[0].data(), thread);
+  std::copy_n(w_.target_.output(thread), kTileRows, first_q);
+  w_.target_.forward(state_.target[1].data(), thread);
+  const float* second_q = w_.target_.output(thread);
+  for (int lane = 0; lane < kTileRows; ++lane)
+    y[lane] = td_target_value(reward[lane], terminated[lane], first_q[lane], second_q[lane], alpha_,
+                              next_log_prob[lane], c_.discount);
+
+  // both critics: 0.5 mean squared error and its gradients
+  const int rows = rows_of(tile);
+  const float scale = 1.0f / static_cast<float>(c_.batch_size);
+  for (int i = 0; i < 2; ++i) {
+    TileMlp& critic = w_.critic_[i];
+    const float* parameters = state_.critic[i].value.data();
+    critic.forward(parameters, tile);
+    const float* q = critic.output(tile);
+    float* dq = critic.output_gradient(tile);
+    double loss = 0.0, sum_q = 0.0;
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      const float error = lane < rows ? q[lane] - y[lane] : 0.0f;
+      dq[lane] = error * scale;
+      loss += 0.5 * static_cast<double>(error) * error;
+      sum_q += lane < rows ? q[lane] : 0.0f;
+    }
+    critic.backward(parameters, tile);
+    partial(i == 0 ? kCriticLoss0 : kCriticLoss1, tile) = loss;
+    if (i == 0) partial(kQ, tile) = sum_q;
+  }
+
+  // the actor on s, for the actor loss: its parameters do not change before that
+  w_.actor_.forward(state_.actor.value.data(), tile);
+}
+
+void SacUpdate::actor_tile(int tile) {
+  const int thread = ThreadPool::thread_index();
+  const int pitch = state_.critic_layout.layers[0].in_pitch * kTileRows;
+  float* log_prob = w_.log_prob_.data() + tile * kTileRows;
+  float* noise = w_.action_noise_.data() + static_cast<std::size_t>(tile) * A_ * kTileRows;
+
+  // a ~ pi(s), then both critics on (s, a)
+  const float* output = w_.actor_.output(tile);
+  float* input0 = w_.critic_pi_[0].x(0, thread);
+  float* input1 = w_.critic_pi_[1].x(0, thread);
+  std::copy_n(w_.actor_.x(0, tile), S_ * kTileRows, input0);
+  sample(output, purpose::kActorNoise, tile, input0 + S_ * kTileRows, log_prob, noise);
+  std::copy_n(input0, (S_ + A_) * kTileRows, input1);
+  for (int i = 0; i < 2; ++i) w_.critic_pi_[i].forward(state_.critic[i].value.data(), thread);
+
+  // loss = mean(alpha log pi - min Q): each row's gradient goes to its smaller critic
+  const int rows = rows_of(tile);
+  const float scale = 1.0f / static_cast<float>(c_.batch_size);
+  const float* q0 = w_.critic_pi_[0].output(thread);
+  const float* q1 = w_.critic_pi_[1].output(thread);
+  float* dq0 = w_.critic_pi_[0].output_gradient(thread);
+  float* dq1 = w_.critic_pi_[1].output_gradient(thread);
+  double loss = 0.0, sum_log_prob = 0.0;
+  for (int lane = 0; lane < kTileRows; ++lane) {
+    const bool first = !(q1[lane] < q0[lane]);
+    const float weight = lane < rows ? scale : 0.0f;
+    dq0[lane] = first ? -weight : 0.0f;
+    dq1[lane] = first ? 0.0f : -weight;
+    if (lane < rows) {
+      loss += static_cast<double>(alpha_) * log_prob[lane] - min_f(q0[lane], q1[lane]);
+      sum_log_prob += log_prob[lane];
+    }
+  }
+  partial(kActorLoss, tile) = loss;
+  partial(kLogProb, tile) = sum_log_prob;
+
+  // dL/da through both critics
+  float* gradient[2];
+  for (int i = 0; i < 2; ++i) {
+    gradient[i] = w_.action_gradient_[i].data() + static_cast<std::size_t>(thread) * pitch;
+    w_.critic_pi_[i].backward(state_.critic[i].value.data(), thread);
+    w_.critic_pi_[i].input_gradient(state_.critic[i].value.data(), thread, gradient[i]);
+  }
+
+  // through the squashing to the actor's outputs, then down the actor
+  float* d_output = w_.actor_.output_gradient(tile);
+  for (int i = 0; i < A_; ++i) {
+    const float* g0 = gradient[0] + (S_ + i) * kTileRows;
+    const float* g1 = gradient[1] + (S_ + i) * kTileRows;
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      const float raw = output[(A_ + i) * kTileRows + lane];
+      const float n = noise[i * kTileRows + lane];
+      const SquashedSample s = squashed_gaussian_sample(output[i * kTileRows + lane], raw, n);
+      const float weight = lane < rows ? alpha_ * scale : 0.0f;
+      const SquashedGradient g = squashed_gaussian_gradient(s, raw, n, g0[lane] + g1[lane], weight);
+      d_output[i * kTileRows + lane] = g.d_mean;
+      d_output[(A_ + i) * kTileRows + lane] = g.d_raw_log_std;
+    }
+  }
+  w_.actor_.backward(state_.actor.value.data(), tile);
+}
+
+void SacUpdate::update_critic_task(int task) {
+  const int per_critic = w_.critic_[0].num_update_tasks();
+  const int i = task / per_critic;
+  TrainedParameters& p = state_.critic[i];
+  w_.critic_[i].update(
+      task % per_critic, w_.num_tiles_,
+      {p.value.data(), p.m.data(), p.v.data(), state_.target[i].data(), c_.tau, nullptr, adam_},
+      w_.scratch_.data() + ThreadPool::thread_index() * w_.actor_.update_scratch_size());
+}
+
+void SacUpdate::update_critics(ThreadPool& pool) {
+  pool.parallel_for(2 * w_.critic_[0].num_update_tasks(),
+                    [&](int task) { update_critic_task(task); });
+}
+
+void SacUpdate::update_actor(ThreadPool& pool, bool with_critics) {
+  const int num_critic_tasks = with_critics ? 2 * w_.critic_[0].num_update_tasks() : 0;
+  pool.parallel_for(num_critic_tasks + w_.actor_.num_update_tasks(), [&](int task) {
+    if (task < num_critic_tasks) return update_critic_task(task);
+    TrainedParameters& p = state_.actor;
+    w_.actor_.update(
+        task - num_critic_tasks, w_.num_tiles_,
+        {p.value.data(), p.m.data(), p.v.data(), nullptr, 0.0f, nullptr, adam_},
+        w_.scratch_.data() + ThreadPool::thread_index() * w_.actor_.update_scratch_size());
+  });
+}
+
+// d/d log_alpha of -log_alpha mean(log pi + target_entropy)
+void SacUpdate::update_alpha() {
+  double sum = 0.0;
+  for (int tile = 0; tile < w_.num_tiles_; ++tile) sum += partial(kLogProb, tile);
+  const auto gradient = static_cast<float>(-(sum / c_.batch_size + c_.target_entropy));
+  TrainedParameters& p = state_.log_alpha;
+  adam_update(p.value[0], p.m[0], p.v[0], gradient, adam_);
+}
+
+SacLosses SacUpdate::run(ThreadPool& pool) {
+  if (c_.simultaneous) {
+    pool.parallel_for(w_.num_tiles_, [&](int tile) {
+      critic_tile(tile);
+      actor_tile(tile);
+    });
+    update_actor(pool, /*with_critics=*/true);
+  } else {
+    pool.parallel_for(w_.num_tiles_, [&](int tile) { critic_tile(tile); });
+    update_critics(pool);
+    pool.parallel_for(w_.num_tiles_, [&](int tile) { actor_tile(tile); });
+    update_actor(pool, /*with_critics=*/false);
+  }
+  update_alpha();
+  ++state_.num_updates;
+
+  // add the tiles in order
+  double sums[kNumPartials] = {};
+  for (int which = 0; which < kNumPartials; ++which)
+    for (int tile = 0; tile < w_.num_tiles_; ++tile)
+      sums[which] += partial(static_cast<Partial>(which), tile);
+  const double n = c_.batch_size;
+  return {{static_cast<float>(sums[kCriticLoss0] / n), static_cast<float>(sums[kCriticLoss1] / n)},
+          static_cast<float>(sums[kActorLoss] / n),
+          alpha_,
+          static_cast<float>(-sums[kLogProb] / n),
+          static_cast<float>(sums[kQ] / n)};
+}
+
+namespace {
+
+void check_sources(const MixedSource& source, int batch_size) {
+  if (source.num_real > 0 && source.real.size == 0)
+    throw ShapeError("sac_update: the batch asks for " + std::to_string(source.num_real) +
+                     " real rows, but the real replay is empty.");
+  if (source.num_real < batch_size && source.imagined.size == 0)
+    throw ShapeError("sac_update: the batch asks for " +
+                     std::to_string(batch_size - source.num_real) +
+                     " imagined rows, but the model replay is empty.");
+}
+
+void check_losses(const SacLosses& losses, std::int64_t update) {
+  const auto check = [&](float value, const char* what) {
+    if (!std::isfinite(value))
+      throw DivergedError(
+          std::string(what) + " is " + not_finite_text(value) + " at policy update " +
+          std::to_string(update) +
+          ". Lower sac.learning_rate, or look at the replay: a reward or observation may "
+          "be extreme.");
+  };
+  check(losses.critic_loss[0], "sac: loss of critic 0");
+  check(losses.critic_loss[1], "sac: loss of critic 1");
+  check(losses.actor_loss, "sac: actor loss");
+  check(losses.alpha, "sac: alpha");
+}
+
+}  // namespace
+
+void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
+                const MixedSource& source, const SacConstants& constants, SacWorkspace& workspace,
+                const ActRequest* then_act) {
+  check_sources(source, constants.batch_size);
+  if (stream.on_gpu()) {
+    gpu::sac_update(stream, losses, state, source, constants, *workspace.gpu_, then_act);
+    for (std::size_t i = 0; i < losses.size(); ++i)
+      check_losses(losses[i], state.num_updates - static_cast<std::int64_t>(losses.size() - i) + 1);
+    return;
+  }
+
+  SacTiles& tiles = *workspace.tiles_;
+  for (SacLosses& of_update : losses) {
+    of_update = SacUpdate(state, source, constants, tiles).run(stream.pool());
+    check_losses(of_update, state.num_updates);
+  }
+  if (then_act == nullptr) return;
+  const int rows = then_act->observation.size(0);
+  if (tiles.act_ == nullptr || tiles.act_->max_rows() < rows)
+    tiles.act_ = std::make_unique<PolicyWorkspace>(stream, state, rows);
+  policy_act(stream, state, then_act->observation, then_act->action, then_act->stochastic,
+             then_act->key, then_act->step, *tiles.act_);
+}
+
+SacLosses sac_update(Stream& stream, SacState& state, const MixedSource& source,
+                     const SacConstants& constants, SacWorkspace& workspace) {
+  SacLosses losses;
+  sac_update(stream, {&losses, 1}, state, source, constants, workspace);
+  return losses;
+}
+
+}  // namespace mbrl

@@ -1,0 +1,616 @@
+// SAC on the GPU: four kernels per update and one that gathers the batches of all updates.
+//
+//   sac_gather          rows of all updates of the call
+//   sac_critics         per (row tile, role): one critic forward and backward, or the actor on s'
+//   and
+//                       one target
+//   sac_update_critics  per (weight tile, critic): gradient, Adam, target averaging; per row tile:
+//   the
+//                       actor on s
+//   sac_actor           per (row tile, critic): the critic on (s, a_pi) down to a_pi; whichever
+//   block
+//                       of a tile comes last takes both to the actor's gradients
+//   sac_update_actor    per weight tile: gradient, Adam; one more block: temperature and losses
+//
+// A critic has one output, so its backward pass is linear in one number per row: it starts from 1
+// beside the targets' passes rather than behind them, and the update kernel multiplies each row by
+// its TD error. That keeps the chain of layers short, which decides the time.
+//
+// With simultaneous gradients the row kernels are one (sac_gradients), and so are the others
+// (sac_update_all). Where a library multiplies, sac_layers.cu takes the place of these kernels.
+//
+// What changes from call to call (counters, Adam's rates, sizes of the replays) travels in a plan
+// that the first node copies to the device, so that a recorded graph never changes.
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "cuda/graph.h"
+#include "cuda/kernel.cuh"
+#include "kernels/gpu/dispatch.cuh"
+#include "kernels/gpu/network_update.cuh"
+#include "kernels/stages/policy/policy.cuh"
+#include "kernels/stages/sac/sac_arrays.cuh"
+#include "kernels/stages/sac/sac_layers.h"
+
+namespace mbrl::gpu {
+namespace {
+
+/// Rows of a tile: matrix instructions need 16; the CUDA cores prefer more, smaller blocks.
+template <Precision kPrecision>
+constexpr int kSacRows = kPrecision == Precision::kFp32 ? 8 : 16;
+constexpr int kSmallestSacRows = 8;  // of any precision
+
+// one thread per four floats of a record; rows past the batch of a tile repeat the last one by
+// index
+__global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
+                                  const __grid_constant__ SacRule rule) {
+  const int per_record = a.layout.pitch() / 4;
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const int update = static_cast<int>(blockIdx.y);
+  if (i >= a.batch_size * per_record) return;
+  const int row = i / per_record, part = i % per_record;
+  const TransitionsView& pool = row < a.plan->num_real ? a.plan->real : a.plan->imagined;
+  const std::uint32_t bits = rule.key(purpose::kReplayIndex)
+                                 .bits(a.plan->first_update + static_cast<std::uint64_t>(update),
+                                       static_cast<std::uint32_t>(row))
+                                 .x;
+  const float* record = pool.record(uniform_index(bits, static_cast<std::uint32_t>(pool.size)));
+  float* out = a.batch + (static_cast<std::size_t>(update) * a.batch_size + row) * a.layout.pitch();
+  *reinterpret_cast<float4*>(out + 4 * part) = load4(record + 4 * part);
+}
+
+/// A tile of rows in one block: the pieces both row kernels are made of.
+template <Precision kPrecision>
+class SacBlock {
+ public:
+  static constexpr int kRows = kSacRows<kPrecision>;
+
+  /// Small arrays behind the two activation tiles in shared memory, in floats.
+  MBRL_HD static std::size_t shared_floats_needed(int pitch, int A) {
+    return static_cast<std::size_t>(2 * kRows) * pitch + kRows * (2 * A + 1) + 1;
+  }
+
+  __device__ SacBlock(const SacArrays& a, const SacRule& rule, int update, int tile)
+      : a_(a),
+        rule_(rule),
+        update_(update),
+        tile_(tile),
+        first_(tile * kRows),
+        mlp_(shared_floats(), a.pitch) {
+    float* p = shared_floats() + 2 * kRows * a.pitch;
+    action_ = p;
+    log_prob_terms_ = action_ + kRows * a.A;
+    log_prob_ = log_prob_terms_ + kRows * a.A;
+    flag_ = reinterpret_cast<int*>(log_prob_ + kRows);
+  }
+
+  /// One critic on the batch: Q, and the backward pass of dL/dQ = 1.
+  __device__ void critic(int which) {
+    for (int i = thread(); i < kRows * a_.A; i += kBlockThreads)
+      action_[i] = record(i / a_.A)[a_.layout.action() + i % a_.A];
+    sync_block();
+    const Saved saved{a_.critic_saved_layout, a_.critic_saved[which]};
+    evaluate(value(a_.critic_arrays[which]), &saved, a_.q[which],
+             [&](int row, int column) { return record(row)[column]; });
+    fill_unit_gradient(saved.dz(a_.critic.num_layers - 1, first_));
+    mlp_.template backward<false>(a_.critic, value(a_.critic_arrays[which]), Activation::kRelu,
+                                  saved, first_);
+  }
+
+  /// a' ~ pi(s') and one averaged critic on it.
+  __device__ void target(int which) {
+    const auto next = [&](int row, int i) { return record(row)[a_.layout.next_observation() + i]; };
+    fill_tile(a_.actor.layer[0].in_pitch, a_.S, nullptr, next);
+    mlp_.forward(a_.actor, value(a_.actor_arrays), Activation::kRelu, nullptr, first_);
+    sample(mlp_.tile(), mlp_.pitch(), purpose::kNextActionNoise,
+           which == 0 ? a_.next_log_prob : nullptr);
+    evaluate(target_value(a_.critic_arrays[which]), nullptr, a_.target_q[which], next);
+    if (which == 0 && tile_ == 0 && thread() == 0) *a_.alpha = alpha();
+  }
+
+  /// The actor on s, kept for its own backward pass.
+  __device__ void actor() {
+    const Saved saved{a_.actor_saved_layout, a_.actor_saved};
+    forward_actor(&saved);
+    const int width = padded(2 * a_.A);
+    for (int i = thread(); i < kRows * width; i += kBlockThreads)
+      a_.actor_output[static_cast<std::size_t>(first_) * width + i] =
+          mlp_.tile()[i / width * mlp_.pitch() + i % width];
+  }
+
+  /// The actor on s, its output left in the tile.
+  __device__ void forward_actor(const Saved* saved) {
+    fill_tile(a_.actor.layer[0].in_pitch, a_.S, saved == nullptr ? nullptr : saved->x(0, first_),
+              [&](int row, int i) { return record(row)[i]; });
+    mlp_.forward(a_.actor, value(a_.actor_arrays), Activation::kRelu, saved, first_);
+  }
+
+  /// a_pi from the actor's output, one critic on it, and dQ/da_pi.
+  __device__ void pi_critic(int which, const float* output, int pitch) {
+    sample(output, pitch, purpose::kActorNoise, which == 0 ? a_.log_prob : nullptr);
+    const Saved saved{a_.critic_saved_layout, a_.critic_pi_saved[which]};
+    evaluate(value(a_.critic_arrays[which]), &saved, a_.pi_q[which],
+             [&](int row, int column) { return record(row)[column]; });
+    fill_unit_gradient(nullptr);
+    mlp_.template backward<true>(a_.critic, value(a_.critic_arrays[which]), Activation::kRelu,
+                                 saved, first_);
+    for (int i = thread(); i < rows() * a_.A; i += kBlockThreads)
+      a_.pi_action_gradient[which][first_ * a_.A + i] =
+          mlp_.tile()[i / a_.A * mlp_.pitch() + a_.S + i % a_.A];
+  }
+
+  /// Whether this block is the last of the tile's two to come here; it then sees what both wrote.
+  __device__ bool comes_last() {
+    fence_device();
+    sync_block();
+    if (thread() == 0) *flag_ = fetch_add(a_.arrivals + tile_, 1);
+    sync_block();
+    if (*flag_ == 0) return false;
+    if (thread() == 0) a_.arrivals[tile_] = 0;
+    fence_device();
+    return true;
+  }
+
+  /// Behind both critics: through the squashing to the actor's outputs, then down the actor.
+  __device__ void actor_backward() {
+    const int width = padded(2 * a_.A);
+    const float* output = a_.actor_output + static_cast<std::size_t>(first_) * width;
+    const Saved saved{a_.actor_saved_layout, a_.actor_saved};
+    const RandomKey key = rule_.key(purpose::kActorNoise);
+    const float weight = alpha() / static_cast<float>(a_.batch_size);
+    fill_tile(width, 2 * a_.A, saved.dz(a_.actor.num_layers - 1, first_), [&](int row, int column) {
+      if (row >= rows()) return 0.0f;
+      const int k = column % a_.A;
+      const float raw = output[row * width + a_.A + k], n = noise(key, row, k);
+      const SquashedGradient g =
+          squashed_gaussian_gradient(squashed_gaussian_sample(output[row * width + k], raw, n), raw,
+                                     n, pi_action_gradient(a_, first_ + row, k), weight);
+      return column < a_.A ? g.d_mean : g.d_raw_log_std;
+    });
+    mlp_.template backward<false>(a_.actor, value(a_.actor_arrays), Activation::kRelu, saved,
+                                  first_);
+  }
+
+  __device__ const float* tile() { return mlp_.tile(); }
+  __device__ const float* actor_output() const {
+    return a_.actor_output + static_cast<std::size_t>(first_) * padded(2 * a_.A);
+  }
+
+ private:
+  using Weights = Parameters<StoredWeight<kPrecision>>;
+  static __device__ Weights value(const NetworkArrays& n) {
+    return stored<kPrecision>(n.value, n.narrow);
+  }
+  static __device__ Weights target_value(const NetworkArrays& n) {
+    return stored<kPrecision>(n.target, n.narrow_target);
+  }
+
+  static __device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
+  /// Rows of the tile that the batch has; the others repeat its last and are not stored per row.
+  __device__ int rows() const {
+    const int left = a_.batch_size - first_;
+    return left < kRows ? left : kRows;
+  }
+  __device__ const float* record(int row) const {
+    return a_.record(update_, row < rows() ? first_ + row : a_.batch_size - 1);
+  }
+  __device__ float alpha() const { return exp_f(*a_.log_alpha); }
+  __device__ float noise(const RandomKey& key, int row, int k) const {
+    return normal(key, a_.plan->first_update + static_cast<std::uint64_t>(update_),
+                  static_cast<std::uint32_t>(first_ + row), k);
+  }
+
+  /// Columns [0, width) of the tile from value(row, column), zero from `used` on; also to `saved`.
+  template <typename Value>
+  __device__ void fill_tile(int width, int used, float* saved, Value value) {
+    for (int i = thread(); i < kRows * width; i += kBlockThreads) {
+      const int row = i / width, column = i % width;
+      const float v = column < used ? value(row, column) : 0.0f;
+      mlp_.tile()[row * mlp_.pitch() + column] = v;
+      if (saved != nullptr) saved[i] = v;
+    }
+    sync_block();
+  }
+
+  /// The tile as the gradient 1 of a critic's only output.
+  __device__ void fill_unit_gradient(float* saved) {
+    fill_tile(padded(1), 1, saved, [](int, int) { return 1.0f; });
+  }
+
+  /// Squashed Gaussian actions [row, A] from an actor's output; their log-densities go to
+  /// log_prob[batch] where given.
+  __device__ void sample(const float* output, int pitch, Purpose purpose, float* log_prob) {
+    const RandomKey key = rule_.key(purpose);
+    for (int i = thread(); i < kRows * a_.A; i += kBlockThreads) {
+      const int row = i / a_.A, k = i % a_.A;
+      const SquashedSample s = squashed_gaussian_sample(
+          output[row * pitch + k], output[row * pitch + a_.A + k], noise(key, row, k));
+      action_[i] = s.action;
+      log_prob_terms_[i] = s.log_prob;
+    }
+    sync_block();
+    if (log_prob == nullptr || thread() >= rows()) return;
+    float sum = 0.0f;
+    for (int k = 0; k < a_.A; ++k) sum += log_prob_terms_[thread() * a_.A + k];
+    log_prob[first_ + thread()] = sum;
+  }
+
+  /// A critic on (observation, action_): its value to q[batch]; `saved` for a backward pass.
+  template <typename Observation>
+  __device__ void evaluate(const Weights& parameters, const Saved* saved, float* q,
+                           Observation observation) {
+    fill_tile(a_.critic.layer[0].in_pitch, a_.S + a_.A,
+              saved == nullptr ? nullptr : saved->x(0, first_), [&](int row, int i) {
+                return i < a_.S ? observation(row, i) : action_[row * a_.A + i - a_.S];
+              });
+    mlp_.forward(a_.critic, parameters, Activation::kRelu, saved, first_);
+    if (thread() < rows()) q[first_ + thread()] = mlp_.tile()[thread() * mlp_.pitch()];
+    sync_block();
+  }
+
+  const SacArrays& a_;
+  const SacRule& rule_;
+  int update_, tile_, first_;
+  BlockMlp<kPrecision, kRows> mlp_;
+  float *action_, *log_prob_terms_, *log_prob_;
+  int* flag_;
+};
+
+// role: critic 0, critic 1, target 0, target 1
+template <Precision kPrecision>
+__device__ void evaluate_critics(SacBlock<kPrecision>& block, int role) {
+  if (role < 2) {
+    block.critic(role);
+  } else {
+    block.target(role - 2);
+  }
+}
+
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    sac_critics_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
+                       int update) {
+  if (lacks_format<kPrecision>()) return;
+  SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
+  evaluate_critics(block, static_cast<int>(blockIdx.y));
+}
+
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    sac_actor_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
+                     int update) {
+  if (lacks_format<kPrecision>()) return;
+  SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
+  block.pi_critic(static_cast<int>(blockIdx.y), block.actor_output(), padded(2 * a.A));
+  if (block.comes_last()) block.actor_backward();
+}
+
+// all gradients from the parameters before the update; the longest roles come first
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    sac_gradients_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
+                         int update) {
+  if (lacks_format<kPrecision>()) return;
+  SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
+  const int role = static_cast<int>(blockIdx.y);
+  if (role >= 2) return evaluate_critics(block, role - 2);
+  if (role == 0) {
+    block.actor();
+  } else {
+    block.forward_actor(nullptr);
+  }
+  block.pi_critic(role, block.tile(), a.pitch);
+  if (block.comes_last()) block.actor_backward();
+}
+
+/// Shared memory of the update kernels: a tile of the gradient, then a factor per row.
+std::size_t update_shared_bytes(int batch_size) {
+  return kUpdateSharedBytes + static_cast<std::size_t>(batch_size) * sizeof(float);
+}
+
+// weight tile `block` of a critic
+template <Precision kPrecision>
+__device__ void update_critic(const SacArrays& a, const UpdateTable& table, const SacRule& rule,
+                              int update, int critic, int block) {
+  float* factors = shared_floats() + kUpdateSharedBytes / sizeof(float);
+  for (int row = static_cast<int>(threadIdx.x); row < a.batch_size; row += kBlockThreads)
+    factors[row] = critic_gradient(a, rule, update, row, critic);
+  update_network<kPrecision>(
+      shared_floats(), table, {a.critic_saved_layout, a.critic_saved[critic]},
+      {a.critic_arrays[critic], a.adam[update], rule.tau}, block, a.batch_size, factors);
+}
+
+template <Precision kPrecision>
+__device__ void update_actor(const SacArrays& a, const UpdateTable& table, const SacRule& rule,
+                             int update, int block, SacLosses* losses) {
+  if (block == table.num_blocks())
+    return finish_update(a, rule, update, reinterpret_cast<double*>(shared_floats()), losses);
+  update_network<kPrecision>(shared_floats(), table, {a.actor_saved_layout, a.actor_saved},
+                             {a.actor_arrays, a.adam[update], 0.0f}, block, a.batch_size);
+}
+
+// row tiles of the actor, then weight tiles of critic 0 and critic 1
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    sac_update_critics_kernel(const __grid_constant__ SacArrays a,
+                              const __grid_constant__ UpdateTable table,
+                              const __grid_constant__ SacRule rule, int update, int num_tiles) {
+  if (lacks_format<kPrecision>()) return;
+  const int block = static_cast<int>(blockIdx.x);
+  if (block < num_tiles) return SacBlock<kPrecision>(a, rule, update, block).actor();
+  const int tile = block - num_tiles;
+  update_critic<kPrecision>(a, table, rule, update, tile / table.num_blocks(),
+                            tile % table.num_blocks());
+}
+
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    sac_update_actor_kernel(const __grid_constant__ SacArrays a,
+                            const __grid_constant__ UpdateTable table,
+                            const __grid_constant__ SacRule rule, int update, SacLosses* losses) {
+  if (lacks_format<kPrecision>()) return;
+  update_actor<kPrecision>(a, table, rule, update, static_cast<int>(blockIdx.x), losses);
+}
+
+// weight tiles of critic 0, critic 1 and actor, then the temperature
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kBlockThreads, 1)
+    sac_update_all_kernel(const __grid_constant__ SacArrays a,
+                          const __grid_constant__ UpdateTable critic,
+                          const __grid_constant__ UpdateTable actor,
+                          const __grid_constant__ SacRule rule, int update, SacLosses* losses) {
+  if (lacks_format<kPrecision>()) return;
+  const int block = static_cast<int>(blockIdx.x), per_critic = critic.num_blocks();
+  if (block < 2 * per_critic) {
+    update_critic<kPrecision>(a, critic, rule, update, block / per_critic, block % per_critic);
+  } else {
+    update_actor<kPrecision>(a, actor, rule, update, block - 2 * per_critic, losses);
+  }
+}
+
+}  // namespace
+
+/// Device arrays of the stage, and the graphs recorded over them.
+class SacBuffers {
+ public:
+  SacBuffers(const Stream& stream, const SacState& state, int batch_size);
+
+  void run(Stream& stream, std::span<SacLosses> losses, SacState& state, const MixedSource& source,
+           const SacConstants& c, const ActRequest* then_act);
+
+ private:
+  /// What a recorded graph depends on.
+  struct Recording {
+    std::size_t num_updates;
+    int act_rows;
+    bool simultaneous, stochastic;
+    RandomKey act_key;
+    SacRule rule;
+    Graph graph;
+  };
+
+  void reserve(std::size_t num_updates, int act_rows, const SacState& state);
+  void bind(SacState& state);
+  template <Precision kPrecision>
+  void issue(Stream& stream, const Recording& recording);
+
+  int batch_size_;
+  std::size_t actor_size_, critic_size_;  // parameters
+  SavedLayout actor_saved_, critic_saved_;
+  Buffer<float> saved_, actor_output_, row_values_, batch_;
+  Buffer<int> arrivals_;
+  Buffer<std::uint16_t> narrow_;  // copies of actor, critics and targets
+  SacArrays arrays_{};
+  UpdateTable actor_table_, critic_table_;
+  std::size_t max_updates_ = 0;
+  std::size_t plan_bytes_ = 0;
+  Buffer<std::byte> plan_, plan_on_device_;
+  Buffer<SacLosses> losses_;            // pinned
+  Buffer<float> observation_, action_;  // pinned
+  std::vector<Recording> recordings_;
+  std::unique_ptr<SacLayers> layers_;  // where a library multiplies
+};
+
+SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_size)
+    : batch_size_(batch_size),
+      actor_size_(state.actor_layout.size),
+      critic_size_(state.critic_layout.size),
+      // whole tiles of the largest row count, whatever the precision
+      actor_saved_(make_saved_layout(state.actor_layout, num_tiles(batch_size) * kTileRows)),
+      critic_saved_(make_saved_layout(state.critic_layout, num_tiles(batch_size) * kTileRows)),
+      saved_(actor_saved_.size + 4 * critic_saved_.size, 0.0f, Memory::kDevice, "SAC activations"),
+      actor_output_(static_cast<std::size_t>(num_tiles(batch_size)) * kTileRows *
+                        padded(2 * state.action_size()),
+                    0.0f, Memory::kDevice, "SAC activations"),
+      row_values_(static_cast<std::size_t>(batch_size) * (8 + 2 * state.action_size()) + 1, 0.0f,
+                  Memory::kDevice, "SAC rows"),
+      arrivals_(static_cast<std::size_t>((batch_size + kSmallestSacRows - 1) / kSmallestSacRows), 0,
+                Memory::kDevice, "SAC rows"),
+      narrow_(narrow_buffer(stream, state.actor_layout.size + 4 * state.critic_layout.size,
+                            "narrow SAC weights")),
+      actor_table_(make_update_table(make_table(state.actor_layout))),
+      critic_table_(make_update_table(make_table(state.critic_layout))) {
+  arrays_.actor = make_table(state.actor_layout);
+  arrays_.critic = make_table(state.critic_layout);
+  arrays_.actor_saved_layout = actor_saved_;
+  arrays_.critic_saved_layout = critic_saved_;
+  float* memory = saved_.data();
+  const auto take = [&](std::size_t size) { return std::exchange(memory, memory + size); };
+  arrays_.actor_saved = take(actor_saved_.size);
+  for (int i = 0; i < 2; ++i) {
+    arrays_.critic_saved[i] = take(critic_saved_.size);
+    arrays_.critic_pi_saved[i] = take(critic_saved_.size);
+  }
+  arrays_.actor_output = actor_output_.data();
+  const auto rows = static_cast<std::size_t>(batch_size);
+  memory = row_values_.data();
+  for (int i = 0; i < 2; ++i) {
+    arrays_.q[i] = take(rows);
+    arrays_.pi_q[i] = take(rows);
+    arrays_.target_q[i] = take(rows);
+    arrays_.pi_action_gradient[i] = take(rows * static_cast<std::size_t>(state.action_size()));
+  }
+  arrays_.log_prob = take(rows);
+  arrays_.next_log_prob = take(rows);
+  arrays_.alpha = take(1);
+  arrays_.arrivals = arrivals_.data();
+  arrays_.S = state.observation_size();
+  arrays_.A = state.action_size();
+  arrays_.batch_size = batch_size;
+  arrays_.pitch = shared_pitch(std::max(widest(arrays_.actor), widest(arrays_.critic)));
+  arrays_.layout = {arrays_.S, arrays_.A};
+  if (const GemmProvider provider = stream.gemm(Stage::kSac); provider != GemmProvider::kHand)
+    layers_ = std::make_unique<SacLayers>(state, batch_size, provider);
+}
+
+// grows with the largest call seen; recordings hold the old addresses
+void SacBuffers::reserve(std::size_t num_updates, int act_rows, const SacState& state) {
+  const std::size_t act_size = static_cast<std::size_t>(act_rows) * state.observation_size();
+  if (num_updates <= max_updates_ && act_size <= observation_.size()) return;
+  recordings_.clear();
+  max_updates_ = std::max(max_updates_, num_updates);
+  plan_bytes_ = sizeof(SacPlan) + max_updates_ * sizeof(AdamStep);
+  plan_ = Buffer<std::byte>(plan_bytes_, Memory::kPinned, "SAC plan");
+  plan_on_device_ = Buffer<std::byte>(plan_bytes_, Memory::kDevice, "SAC plan");
+  losses_ = Buffer<SacLosses>(max_updates_, Memory::kPinned, "SAC losses");
+  batch_ = Buffer<float>(max_updates_ * batch_size_ * arrays_.layout.pitch(), Memory::kDevice,
+                         "SAC batches");
+  if (act_size > observation_.size()) {
+    observation_ = Buffer<float>(act_size, Memory::kPinned, "observations");
+    action_ = Buffer<float>(static_cast<std::size_t>(act_rows) * state.action_size(),
+                            Memory::kPinned, "actions");
+  }
+  arrays_.batch = batch_.data();
+  arrays_.plan = reinterpret_cast<const SacPlan*>(plan_on_device_.data());
+  arrays_.adam = reinterpret_cast<const AdamStep*>(plan_on_device_.data() + sizeof(SacPlan));
+}
+
+// addresses of the state's arrays
+void SacBuffers::bind(SacState& state) {
+  std::uint16_t* narrow = narrow_.data();  // null where the precision needs none
+  const auto take = [&](std::size_t size) {
+    return narrow == nullptr ? nullptr : std::exchange(narrow, narrow + size);
+  };
+  const auto arrays = [&](TrainedParameters& p, Buffer<float>* target) {
+    NetworkArrays a{p.value.data(), p.m.data(), p.v.data(), nullptr, take(p.value.size())};
+    if (target != nullptr) {
+      a.target = target->data();
+      a.narrow_target = take(target->size());
+    }
+    return a;
+  };
+  const SacArrays before = arrays_;
+  arrays_.actor_arrays = arrays(state.actor, nullptr);
+  for (int i = 0; i < 2; ++i) arrays_.critic_arrays[i] = arrays(state.critic[i], &state.target[i]);
+  arrays_.log_alpha = state.log_alpha.value.data();
+  arrays_.log_alpha_m = state.log_alpha.m.data();
+  arrays_.log_alpha_v = state.log_alpha.v.data();
+  if (arrays_.borrowed() != before.borrowed()) recordings_.clear();
+}
+
+template <Precision kPrecision>
+void SacBuffers::issue(Stream& stream, const Recording& r) {
+  copy_async(plan_on_device_.data(), plan_.data(), plan_bytes_, stream.handle());
+  const unsigned gather_blocks =
+      (batch_size_ * (arrays_.layout.pitch() / 4) + kBlockThreads - 1) / kBlockThreads;
+  launch(stream, "sac_gather", sac_gather_kernel,
+         {{gather_blocks, static_cast<unsigned>(r.num_updates), 1}, kBlockThreads}, arrays_,
+         r.rule);
+
+  if (layers_ == nullptr) {
+    const std::size_t actor_size = actor_size_, critic_size = critic_size_;
+    const NetworkArrays &actor = arrays_.actor_arrays, *critic = arrays_.critic_arrays;
+    launch_narrow<kPrecision>(stream, {{actor.value, actor.narrow, actor_size},
+                                       {critic[0].value, critic[0].narrow, critic_size},
+                                       {critic[1].value, critic[1].narrow, critic_size},
+                                       {critic[0].target, critic[0].narrow_target, critic_size},
+                                       {critic[1].target, critic[1].narrow_target, critic_size}});
+  }
+  using Block = SacBlock<kPrecision>;
+  const int tiles = (batch_size_ + Block::kRows - 1) / Block::kRows;
+  const std::size_t shared = Block::shared_floats_needed(arrays_.pitch, arrays_.A) * sizeof(float);
+  const std::size_t update_shared = update_shared_bytes(batch_size_);
+  const auto grid = [](int x, int y) {
+    return dim3{static_cast<unsigned>(x), static_cast<unsigned>(y), 1};
+  };
+  const int critic_blocks = critic_table_.num_blocks(), actor_blocks = actor_table_.num_blocks();
+  for (int update = 0; update < static_cast<int>(r.num_updates); ++update) {
+    if (layers_ != nullptr) {
+      layers_->issue(stream, arrays_, r.rule, update, r.simultaneous, losses_.data());
+    } else if (r.simultaneous) {
+      launch(stream, "sac_gradients", sac_gradients_kernel<kPrecision>,
+             {grid(tiles, 6), kBlockThreads, shared}, arrays_, r.rule, update);
+      launch(stream, "sac_update_all", sac_update_all_kernel<kPrecision>,
+             {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads, update_shared}, arrays_,
+             critic_table_, actor_table_, r.rule, update, losses_.data());
+    } else {
+      launch(stream, "sac_critics", sac_critics_kernel<kPrecision>,
+             {grid(tiles, 4), kBlockThreads, shared}, arrays_, r.rule, update);
+      launch(stream, "sac_update_critics", sac_update_critics_kernel<kPrecision>,
+             {grid(tiles + 2 * critic_blocks, 1), kBlockThreads, std::max(shared, update_shared)},
+             arrays_, critic_table_, r.rule, update, tiles);
+      launch(stream, "sac_actor", sac_actor_kernel<kPrecision>,
+             {grid(tiles, 2), kBlockThreads, shared}, arrays_, r.rule, update);
+      launch(stream, "sac_update_actor", sac_update_actor_kernel<kPrecision>,
+             {grid(actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes}, arrays_, actor_table_,
+             r.rule, update, losses_.data());
+    }
+  }
+  if (r.act_rows > 0)
+    launch_policy<kPrecision>(stream, arrays_.actor, arrays_.actor_arrays.value, arrays_.S,
+                              arrays_.A, r.act_rows, observation_.data(), action_.data(),
+                              r.stochastic, r.act_key, &arrays_.plan->act_step);
+}
+
+void SacBuffers::run(Stream& stream, std::span<SacLosses> losses, SacState& state,
+                     const MixedSource& source, const SacConstants& c, const ActRequest* act) {
+  const int act_rows = act == nullptr ? 0 : act->observation.size(0);
+  reserve(losses.size(), act_rows, state);
+  bind(state);
+
+  // the plan of this call
+  auto& plan = *reinterpret_cast<SacPlan*>(plan_.data());
+  plan = {static_cast<std::uint64_t>(state.num_updates), source.real, source.imagined,
+          source.num_real, act == nullptr ? 0 : act->step};
+  auto* adam = reinterpret_cast<AdamStep*>(plan_.data() + sizeof(SacPlan));
+  for (std::size_t i = 0; i < losses.size(); ++i)
+    adam[i] = adam_step_constants(c.adam, state.num_updates + 1 + static_cast<std::int64_t>(i));
+  if (act != nullptr)
+    std::copy_n(act->observation.data, act->observation.count(), observation_.data());
+
+  const SacRule rule{c.discount, c.tau, c.target_entropy, c.seed, c.learner};
+  const RandomKey act_key = act == nullptr ? RandomKey{} : act->key;
+  const bool stochastic = act != nullptr && act->stochastic;
+  auto recording = std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording& r) {
+    return r.num_updates == losses.size() && r.act_rows == act_rows &&
+           r.simultaneous == c.simultaneous && r.stochastic == stochastic && r.act_key == act_key &&
+           r.rule == rule;
+  });
+  if (recording == recordings_.end())
+    recording = recordings_.insert(
+        recording,
+        Recording{losses.size(), act_rows, c.simultaneous, stochastic, act_key, rule, {}});
+  recording->graph.run(stream, [&] {
+    with_precision(stream, [&]<Precision kPrecision>() { issue<kPrecision>(stream, *recording); });
+  });
+  stream.synchronize();
+
+  std::copy_n(losses_.data(), losses.size(), losses.data());
+  if (act != nullptr) std::copy_n(action_.data(), act->action.count(), act->action.data);
+  state.num_updates += static_cast<std::int64_t>(losses.size());
+}
+
+std::shared_ptr<SacBuffers> make_sac_buffers(Stream& stream, const SacState& state,
+                                             int batch_size) {
+  return std::make_shared<SacBuffers>(stream, state, batch_size);
+}
+
+void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
+                const MixedSource& source, const SacConstants& constants, SacBuffers& buffers,
+                const ActRequest* then_act) {
+  buffers.run(stream, losses, state, source, constants, then_act);
+}
+
+}  // namespace mbrl::gpu

@@ -1,0 +1,394 @@
+// Tests for host/tune/autombpo/steering.{h,cpp}: when decisions fall, what they set and what they are
+// paid, with a decider that does as it is told.
+#include "host/tune/autombpo/steering.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "host/algo/mbpo.h"
+#include "host/io/curves.h"
+#include "host/run/loop.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/tiny_config.h"
+
+namespace mbrl {
+namespace {
+
+// exploration ends at step 40 for sure: episodes last 10 steps
+Config small_config() {
+  Config c = tiny_config("pendulum");
+  c.env.max_episode_steps = 10;
+  c.rollout.schedule = {0, 1, 2, 4};
+  c.rollout.batch_size = 20;
+  c.rollout.interval = 5;
+  c.sac.batch_size = 16;
+  c.sac.updates_per_step = 3;
+  c.loop.num_env_steps = 100;
+  c.loop.epoch_length = 20;
+  c.loop.num_exploration_steps = 40;
+  c.loop.model_train_interval = 4;  // no multiple of the interval of decisions
+  c.loop.real_ratio = 0.25f;
+  c.eval.interval = 20;
+  c.eval.num_episodes = 2;
+  c.controller.file = "scripted";
+  c.controller.interval = 5;
+  c.controller.init_updates_per_step = 1;
+  c.controller.max_updates_per_step = 4;
+  c.controller.reward_scale = 10;
+  return c;
+}
+
+struct Call {
+  int group;
+  std::vector<float> state;
+  std::uint64_t draw;
+};
+
+struct Script {
+  // options of a group's heads at the draw-th decision
+  std::function<std::vector<float>(int, std::uint64_t)> options;
+  std::vector<Call> calls;
+  std::vector<double> evaluations;
+};
+
+class ScriptedDecider : public Decider {
+ public:
+  ScriptedDecider(const Config& config, Script& script)
+      : groups_(controller_groups(config.controller)), script_(script) {
+    for (const auto& heads : groups_) {
+      seen_.push_back(seen_.empty() ? std::vector<Head>{} : seen_.back());
+      seen_.back().insert(seen_.back().end(), heads.begin(), heads.end());
+    }
+  }
+  int num_groups() const override { return static_cast<int>(groups_.size()); }
+  const std::vector<Head>& heads(int group) const override { return groups_[group]; }
+  const std::vector<Head>& seen(int group) const override { return seen_[group]; }
+  HyperDecision decide(int group, const std::vector<float>& state, std::uint64_t draw) override {
+    script_.calls.push_back({group, state, draw});
+    const std::vector<float> options = script_.options(group, draw);
+    return {state, options, std::vector<float>(options.size(), -0.5f), 0.25f};
+  }
+  void on_evaluation(double mean_return) override { script_.evaluations.push_back(mean_return); }
+  nlohmann::json state() const override { return script_.calls.size(); }
+
+ private:
+  std::vector<std::vector<Head>> groups_, seen_;
+  Script& script_;
+};
+
+// all heads: fit at even decisions; raise the ratio, the updates and the length
+std::vector<float> rising(int, std::uint64_t draw) {
+  return {2, draw % 2 == 0 ? 0.0f : 1.0f, 2, 2};
+}
+
+struct Session {
+  Config config;
+  ThreadPool pool{1};
+  Stream stream{pool};
+  TemporaryDirectory folder;
+  Script script;
+  std::vector<std::string> stages;
+  bool stop = false;
+  Mbpo learner;
+  Steering steering;
+  std::vector<double> returns;         // what evaluations are to have measured
+  std::vector<ScheduleValues> values;  // in force at each step
+  std::vector<std::int64_t> fits;      // at each step, once it was done
+
+  explicit Session(Config c = small_config(), std::vector<double> baseline = {}, int group = 0,
+                   decltype(Script::options) options = rising)
+      : config(c),
+        script{.options = std::move(options), .calls = {}, .evaluations = {}},
+        learner(config, stream,
+                {.stop_requested = [this] { return stop; },
+                 .on_stage = [this](std::string_view s) { stages.emplace_back(s); }},
+                0),
+        steering(config, std::make_unique<ScriptedDecider>(config, script), std::move(baseline),
+                 group) {
+    steering.open(folder.path(), -1);
+  }
+  void explore() {
+    while (learner.exploring()) {
+      ASSERT_TRUE(steering.before_step(learner));
+      ASSERT_TRUE(learner.step());
+    }
+  }
+  bool step() {
+    if (!steering.before_step(learner)) return false;
+    values.push_back(learner.schedule());
+    if (!learner.step()) return false;
+    fits.push_back(learner.num_fits());
+    return true;
+  }
+  void run() {
+    std::size_t evaluation = 0;
+    Config whole = config;
+    whole.checkpoint.interval = 0;
+    EXPECT_TRUE(
+        run_loop(learner, whole,
+                 {.stop_requested = [] { return false; },
+                  .before_step =
+                      [&] {
+                        const bool go_on = steering.before_step(learner);
+                        if (!learner.exploring()) values.push_back(learner.schedule());
+                        return go_on;
+                      },
+                  .evaluate = [&] { steering.on_evaluation(learner, returns.at(evaluation++)); },
+                  .checkpoint = [] {},
+                  .tick =
+                      [&] {
+                        if (learner.train_steps() > 0) fits.push_back(learner.num_fits());
+                      }}));
+    steering.on_finished();
+  }
+  std::vector<double> column(const std::string& name) const {
+    return read_curve(folder.path() / "decisions.csv", name).y;
+  }
+};
+
+TEST(SteeringTest, DecidesAtEveryIntervalBehindExploration) {
+  Session s;
+  s.returns = {0, 0, 0};
+  s.run();
+  std::vector<double> wanted;
+  for (int i = 0; i < 12; ++i) wanted.push_back(40 + 5 * i);
+  EXPECT_EQ(read_curve(s.folder.path() / "decisions.csv", "option_model").x, wanted);
+  ASSERT_EQ(s.script.calls.size(), 12u);
+  for (std::size_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(s.script.calls[i].draw, i);
+    // share of the 60 steps behind exploration
+    EXPECT_FLOAT_EQ(s.script.calls[i].state[0], static_cast<float>(i) / 12.0f);
+  }
+  EXPECT_EQ(s.steering.trajectory().decisions.size(), 12u);
+}
+
+TEST(SteeringTest, TheFirstFitAndEvaluationComeBeforeTheFirstDecision) {
+  Session s;
+  s.explore();
+  s.stages.clear();
+  EXPECT_TRUE(s.script.calls.empty());
+  EXPECT_EQ(s.learner.num_fits(), 0);
+  ASSERT_TRUE(s.steering.before_step(s.learner));
+  EXPECT_EQ(s.stages, (std::vector<std::string>{"model_fit", "eval"}));
+  EXPECT_EQ(s.learner.num_fits(), 1);
+  ASSERT_EQ(s.script.calls.size(), 1u);
+  ASSERT_EQ(s.script.evaluations.size(), 1u);
+  EXPECT_LT(s.script.evaluations[0], 0.0) << "a pendulum's return";
+  EXPECT_EQ(s.column("last_return"), s.script.evaluations);
+  EXPECT_GT(s.script.calls[0].state[1], 0.0f) << "the validation loss is known";
+  EXPECT_EQ(s.script.calls[0].state[2], 0.0f) << "no critic has a loss yet";
+  EXPECT_TRUE(s.steering.trajectory().rewards.size() == 1);
+  // asking again at the same step decides nothing
+  ASSERT_TRUE(s.steering.before_step(s.learner));
+  EXPECT_EQ(s.script.calls.size(), 1u);
+}
+
+TEST(SteeringTest, DecisionsHoldUntilTheNextAndFitOnlyWhenTheySaySo) {
+  Session s;
+  s.returns = {0, 0, 0};
+  s.run();
+  ASSERT_EQ(s.values.size(), 60u);
+  double ratio = s.config.controller.init_real_ratio;
+  std::int64_t fits = 1;  // before the first decision
+  for (std::size_t step = 0; step < 60; ++step) {
+    const std::size_t decision = step / 5;
+    const bool decides = step % 5 == 0, fit = decides && decision % 2 == 0;
+    if (decides)
+      ratio = std::min(ratio * static_cast<double>(s.config.controller.ratio_factor), 1.0);
+    fits += fit;
+    EXPECT_DOUBLE_EQ(*s.values[step].real_ratio, ratio) << step;
+    EXPECT_EQ(*s.values[step].updates_per_step, std::min(2 + static_cast<int>(decision), 4));
+    EXPECT_EQ(*s.values[step].rollout_length, std::min(3 + static_cast<int>(decision), 4));
+    EXPECT_EQ(*s.values[step].fit_model, fit) << step;
+    EXPECT_EQ(s.fits[step], fits) << step;
+  }
+  // as many updates as were decided on
+  std::int64_t updates = 0;
+  for (const ScheduleValues& v : s.values) updates += *v.updates_per_step;
+  EXPECT_EQ(s.learner.num_updates(), updates);
+  EXPECT_EQ(s.learner.rollout_length(), 4);
+  EXPECT_EQ(s.column("updates_per_step"),
+            (std::vector<double>{2, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4}));
+  // each state holds the values before its decision: ratio, updates / 4, length / 4
+  EXPECT_FLOAT_EQ(s.script.calls[0].state[5], 0.05f);
+  EXPECT_FLOAT_EQ(s.script.calls[0].state[6], 0.25f);
+  EXPECT_FLOAT_EQ(s.script.calls[0].state[7], 0.5f);
+  EXPECT_FLOAT_EQ(s.script.calls[1].state[5], 0.06f);
+  EXPECT_FLOAT_EQ(s.script.calls[1].state[6], 0.5f);
+  EXPECT_FLOAT_EQ(s.script.calls[1].state[7], 0.75f);
+}
+
+TEST(SteeringTest, AnEvaluationPaysTheLastDecisionBeforeIt) {
+  Session s(small_config(), {10, 20});
+  s.returns = {40, 80, 5};
+  s.run();
+  const std::vector<double>& rewards = s.steering.trajectory().rewards;
+  ASSERT_EQ(rewards.size(), 12u);
+  for (std::size_t i = 0; i < 12; ++i) {
+    double wanted = i % 2 == 0 ? -0.05 : 0.05;  // a fit, or none
+    if (i == 3) wanted += (40.0 - 10.0) / 10.0;
+    if (i == 7) wanted += (80.0 - 20.0) / 10.0;
+    if (i == 11) wanted += (5.0 - 20.0) / 10.0;  // the baseline's last stands for all later
+    EXPECT_NEAR(rewards[i], wanted, 1e-7) << i;
+  }
+  // the decision after an evaluation sees its return
+  const std::vector<double> seen = s.column("last_return");
+  EXPECT_EQ(seen[4], 40.0);
+  EXPECT_EQ(seen[7], 40.0);
+  EXPECT_EQ(seen[8], 80.0);
+  // the decider heard of all of them, and of the first before
+  EXPECT_EQ(std::vector<double>(s.script.evaluations.begin() + 1, s.script.evaluations.end()),
+            s.returns);
+}
+
+TEST(SteeringTest, WithoutABaselineTheReturnsThemselvesPay) {
+  Session s;
+  s.returns = {40, 80, 5};
+  s.run();
+  EXPECT_NEAR(s.steering.trajectory().rewards[3], 0.05 + 4.0, 1e-7);
+}
+
+TEST(SteeringTest, HeadsThatAreNotAppliedLeaveTheirValuesToTheConfig) {
+  Config config = small_config();
+  config.controller.apply = {"updates"};
+  Session s(config);
+  s.returns = {0, 0, 0};
+  s.run();
+  for (std::size_t step = 0; step < 60; ++step) {
+    EXPECT_EQ(*s.values[step].real_ratio, static_cast<double>(0.25f));
+    EXPECT_EQ(*s.values[step].fit_model, step % 20 % 4 == 0) << step;
+    EXPECT_EQ(*s.values[step].rollout_length, step < 20 ? 2 : 4) << step;  // by epochs
+    EXPECT_EQ(*s.values[step].updates_per_step, std::min(2 + static_cast<int>(step / 5), 4));
+  }
+  // fits that nobody decided on are not paid
+  EXPECT_EQ(s.steering.trajectory().rewards, std::vector<double>(12, 0.0));
+  // the state holds what is in force, the table what was chosen all the same
+  EXPECT_FLOAT_EQ(s.script.calls[1].state[5], 0.25f);
+  EXPECT_FLOAT_EQ(s.script.calls[1].state[7], 0.5f);
+  EXPECT_EQ(s.column("option_real_ratio"), std::vector<double>(12, 2.0));
+}
+
+TEST(SteeringTest, AStopInTheFirstFitRepeatsTheCall) {
+  Session whole, stopped;
+  whole.explore();
+  stopped.explore();
+  stopped.stop = true;
+  EXPECT_FALSE(stopped.steering.before_step(stopped.learner));
+  EXPECT_EQ(stopped.learner.num_fits(), 0);
+  EXPECT_TRUE(stopped.script.calls.empty());
+  stopped.stop = false;
+  for (int i = 0; i < 7; ++i) {
+    ASSERT_TRUE(whole.step());
+    ASSERT_TRUE(stopped.step());
+  }
+  EXPECT_EQ(stopped.steering.state(), whole.steering.state());
+  EXPECT_EQ(file_text(stopped.folder.path() / "decisions.csv"),
+            file_text(whole.folder.path() / "decisions.csv"));
+}
+
+TEST(SteeringTest, AStopInADecidedFitKeepsTheDecision) {
+  Session s;
+  s.explore();
+  ASSERT_TRUE(s.step());
+  while (s.learner.train_steps() < 10) ASSERT_TRUE(s.step());
+  s.stop = true;
+  const std::int64_t fits = s.learner.num_fits();
+  EXPECT_FALSE(s.step()) << "the third decision fits";
+  EXPECT_EQ(s.learner.num_fits(), fits);
+  EXPECT_EQ(s.script.calls.size(), 3u);
+  s.stop = false;
+  EXPECT_TRUE(s.step());
+  EXPECT_EQ(s.learner.num_fits(), fits + 1);
+  EXPECT_EQ(s.script.calls.size(), 3u) << "it is not taken twice";
+}
+
+// A checkpoint at a decision's step may lie before it, or behind it when the fit was stopped.
+TEST(SteeringTest, ARunThatGoesOnHasEachDecisionOnce) {
+  for (const bool decided : {false, true}) {
+    Session s;
+    s.explore();
+    while (s.learner.train_steps() < 10) ASSERT_TRUE(s.step());
+    if (decided) {
+      s.stop = true;
+      ASSERT_FALSE(s.step());
+      s.stop = false;
+    }
+    const nlohmann::json saved = nlohmann::json::parse(s.steering.state().dump());
+    const std::string table = file_text(s.folder.path() / "decisions.csv");
+    // a process that was killed after it had gone on
+    if (!decided) {
+      ASSERT_TRUE(s.steering.before_step(s.learner));
+    }
+    const std::string wanted = file_text(s.folder.path() / "decisions.csv");
+
+    Script script{.options = rising, .calls = {}, .evaluations = {}};
+    Steering resumed(s.config, std::make_unique<ScriptedDecider>(s.config, script));
+    resumed.set_state(saved);
+    resumed.open(s.folder.path(), s.learner.env_steps());
+    EXPECT_EQ(file_text(s.folder.path() / "decisions.csv"), table) << decided;
+    EXPECT_EQ(resumed.state().at("trajectory"), saved.at("trajectory"));
+    ASSERT_TRUE(resumed.before_step(s.learner));
+    EXPECT_EQ(script.calls.size(), decided ? 0u : 1u);
+    if (!decided) {
+      EXPECT_EQ(script.calls[0].draw, 2u);
+    }
+    std::stringstream rows(file_text(s.folder.path() / "decisions.csv"));
+    int count = 0;
+    for (std::string line; std::getline(rows, line);) ++count;
+    EXPECT_EQ(count, 4) << "the header and three decisions";
+    EXPECT_EQ(read_curve(s.folder.path() / "decisions.csv", "env_steps").x,
+              (std::vector<double>{40, 45, 50}));
+    if (decided) {
+      EXPECT_EQ(file_text(s.folder.path() / "decisions.csv"), wanted);
+    }
+  }
+}
+
+TEST(SteeringTest, AStagedStackKeepsTheDecisionsOfTheGroupThatLearns) {
+  Config config = small_config();
+  config.controller.stack = "staged";
+  const auto options = [](int group, std::uint64_t) {
+    return group == 0   ? std::vector<float>{2, 1}
+           : group == 1 ? std::vector<float>{0}
+                        : std::vector<float>{1};
+  };
+  Session s(config, {0}, /*group=*/1, options);
+  s.returns = {40, 80, 5};
+  s.run();
+  const HyperTrajectory& t = s.steering.trajectory();
+  ASSERT_EQ(t.decisions.size(), 12u);
+  ASSERT_EQ(s.script.calls.size(), 36u);
+  for (const HyperDecision& d : t.decisions) {
+    EXPECT_EQ(d.options, std::vector<float>{0});
+    EXPECT_EQ(d.state.size(), 7u);
+  }
+  // fits are the first group's business
+  EXPECT_EQ(t.rewards[0], 0.0);
+  EXPECT_EQ(t.rewards[3], 4.0);
+  // all groups of a decision see the values as they were before it
+  EXPECT_EQ(s.script.calls[4].group, 1);
+  EXPECT_EQ(s.script.calls[3].state[5], s.script.calls[4].state[5]);
+  EXPECT_EQ(s.column("updates_per_step"), std::vector<double>(12, 1.0));
+}
+
+TEST(TrajectoryTest, IsWrittenAtTheEndAndReadsBackExactly) {
+  Session s(small_config(), {1.0 / 3.0});
+  s.returns = {40.1, 80.7, 5};
+  EXPECT_FALSE(std::filesystem::exists(s.folder.path() / "trajectory.json"));
+  s.run();
+  const HyperTrajectory t =
+      trajectory_from_json(nlohmann::json::parse(file_text(s.folder.path() / "trajectory.json")));
+  EXPECT_EQ(t.rewards, s.steering.trajectory().rewards);
+  ASSERT_EQ(t.decisions.size(), 12u);
+  for (std::size_t i = 0; i < 12; ++i) {
+    const HyperDecision& wanted = s.steering.trajectory().decisions[i];
+    EXPECT_EQ(t.decisions[i].state, wanted.state);
+    EXPECT_EQ(t.decisions[i].options, wanted.options);
+    EXPECT_EQ(t.decisions[i].log_probs, wanted.log_probs);
+    EXPECT_EQ(t.decisions[i].value, 0.25f);
+  }
+}
+
+}  // namespace
+}  // namespace mbrl

@@ -1,0 +1,413 @@
+// Tests for kernels/cpu/simd.{h,cpp} and simd_body.h: the tile kernels of every instruction set against
+// double precision, and against each other. Outputs start as NaN; what must not be read is NaN too,
+// and what must not be written is compared afterwards.
+#include "kernels/cpu/simd.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "tests/support/float64.h"
+#include "tests/support/matchers.h"
+
+namespace mbrl {
+namespace {
+
+constexpr int kSizes[] = {1, 5, 14, 24, 33, 200, 256};
+constexpr Activation kAll[] = {Activation::kNone, Activation::kRelu, Activation::kSwish,
+                               Activation::kTanh};
+constexpr std::size_t kGuard = 64;  // floats behind an output that stay as they are
+constexpr float kUntouched = 1234.5f;
+
+bool cpu_has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+
+const SimdKernels* kernels_named(const std::string& name) {
+  if (name == "avx2") return &simd_avx2();
+  return cpu_has_avx512() ? simd_avx512() : nullptr;
+}
+
+std::size_t tile_floats(int features) { return static_cast<std::size_t>(features) * kTileRows; }
+
+std::vector<float> guarded(std::vector<float> values) {
+  values.insert(values.end(), kGuard, kUntouched);
+  return values;
+}
+
+// a sum of k products of order 1 passes through values of size sqrt(k) and is rounded k times, by
+// chance up or down: k 2^-24 in all
+Tolerance tolerance_of_sum(int k) { return {2e-6, 1e-6 + k * 0x1p-24}; }
+
+// takes the guard off again
+std::vector<float> checked(std::vector<float> values) {
+  EXPECT_EQ(std::vector<float>(values.end() - kGuard, values.end()),
+            std::vector<float>(kGuard, kUntouched));
+  values.resize(values.size() - kGuard);
+  return values;
+}
+
+// W [out, pitch] whose padding holds `padding`
+std::vector<float> padded_weights(int in, int out, float padding, std::uint32_t seed) {
+  const auto dense_weights = random_values(static_cast<std::size_t>(in) * out, seed, 0.5f);
+  std::vector<float> w(static_cast<std::size_t>(out) * padded(in), padding);
+  for (int o = 0; o < out; ++o)
+    for (int i = 0; i < in; ++i)
+      w[reference::at(o, i, padded(in))] = dense_weights[reference::at(o, i, in)];
+  return w;
+}
+
+class SimdTest : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    kernels_ = kernels_named(GetParam());
+    if (kernels_ == nullptr) GTEST_SKIP() << "this CPU or program has no " << GetParam();
+  }
+  const SimdKernels* kernels_ = nullptr;
+};
+INSTANTIATE_TEST_SUITE_P(Isa, SimdTest, testing::Values("avx2", "avx512"),
+                         [](const auto& isa) { return std::string(isa.param); });
+
+TEST_P(SimdTest, CarriesItsName) { EXPECT_STREQ(kernels_->name, GetParam()); }
+
+// ----- forward
+
+struct DenseProblem {
+  int in, out;
+  std::vector<float> weight, bias, x;
+  DenseProblem(int inputs, int outputs)
+      : in(inputs),
+        out(outputs),
+        weight(padded_weights(in, out, std::nanf(""), 1)),
+        bias(random_values(static_cast<std::size_t>(out), 2)),
+        x(random_values(tile_floats(in), 3)) {}
+};
+
+struct DenseResult {
+  std::vector<float> y, derivative;
+};
+
+DenseResult run_dense(const SimdKernels& kernels, const DenseProblem& p, Activation activation,
+                      bool with_derivative) {
+  std::vector<float> y = guarded(poisoned(tile_floats(p.out))), derivative = y;
+  kernels.dense({p.weight.data(), p.bias.data(), p.in, p.out, padded(p.in), p.x.data(), y.data(),
+                 with_derivative ? derivative.data() : nullptr, activation});
+  return {checked(y), checked(derivative)};
+}
+
+TEST_P(SimdTest, DenseAgreesWithDoublePrecision) {
+  for (const int in : kSizes)
+    for (const int out : kSizes) {
+      const DenseProblem p(in, out);
+      std::vector<double> z;
+      for (int o = 0; o < out; ++o)
+        for (int lane = 0; lane < kTileRows; ++lane) {
+          double sum = p.bias[o];
+          for (int i = 0; i < in; ++i)
+            sum += static_cast<double>(p.weight[reference::at(o, i, padded(in))]) *
+                   p.x[i * kTileRows + lane];
+          z.push_back(sum);
+        }
+      for (const Activation activation : kAll) {
+        std::vector<double> y, derivative;
+        for (double at : z) {
+          const auto f = [&] { return reference::activate(activation, at); };
+          y.push_back(f());
+          derivative.push_back(reference::derivative(at, f));
+        }
+        const Tolerance allowed = tolerance_of_sum(in);
+        const DenseResult plain = run_dense(*kernels_, p, activation, false);
+        EXPECT_THAT(plain.y, ElementsNear(y, allowed))
+            << in << " " << out << " " << static_cast<int>(activation);
+        if (activation == Activation::kSwish) {
+          const DenseResult saved = run_dense(*kernels_, p, activation, true);
+          EXPECT_EQ(saved.y, plain.y);
+          EXPECT_THAT(saved.derivative, ElementsNear(derivative, allowed)) << in << " " << out;
+        }
+      }
+    }
+}
+
+TEST_P(SimdTest, DensePassesNanOnInItsRowOnly) {
+  DenseProblem p(5, 7);
+  p.x[2 * kTileRows + 9] = std::nanf("");
+  for (const Activation activation : kAll) {
+    const auto y = run_dense(*kernels_, p, activation, false).y;
+    for (int o = 0; o < 7; ++o)
+      for (int lane = 0; lane < kTileRows; ++lane)
+        EXPECT_EQ(std::isnan(y[o * kTileRows + lane]), lane == 9) << static_cast<int>(activation);
+  }
+}
+
+// ----- backward
+
+struct BackwardProblem {
+  int in, out;
+  std::vector<float> weight, dy, gate;
+  BackwardProblem(int inputs, int outputs)
+      : in(inputs),
+        out(outputs),
+        weight(padded_weights(in, out, std::nanf(""), 4)),
+        dy(random_values(tile_floats(out), 5)),
+        gate(random_values(tile_floats(in), 6, 0.5f)) {}
+};
+
+std::vector<float> run_backward(const SimdKernels& kernels, const BackwardProblem& p,
+                                Activation activation) {
+  std::vector<float> dx = guarded(poisoned(tile_floats(p.in)));
+  kernels.dense_backward({p.weight.data(), p.in, p.out, padded(p.in), p.dy.data(), dx.data(),
+                          activation == Activation::kNone ? nullptr : p.gate.data(), activation});
+  return checked(dx);
+}
+
+// what `gate` holds: x itself for relu and tanh, the derivative for swish
+double gate_factor(Activation activation, double gate) {
+  switch (activation) {
+    case Activation::kRelu:
+      return gate > 0.0 ? 1.0 : 0.0;
+    case Activation::kTanh:
+      return 1.0 - gate * gate;
+    case Activation::kSwish:
+      return gate;
+    default:
+      return 1.0;
+  }
+}
+
+TEST_P(SimdTest, DenseBackwardAgreesWithDoublePrecision) {
+  for (const int in : kSizes)
+    for (const int out : kSizes) {
+      const BackwardProblem p(in, out);
+      std::vector<double> dx;
+      for (int i = 0; i < in; ++i)
+        for (int lane = 0; lane < kTileRows; ++lane) {
+          double sum = 0.0;
+          for (int o = 0; o < out; ++o)
+            sum += static_cast<double>(p.weight[reference::at(o, i, padded(in))]) *
+                   p.dy[o * kTileRows + lane];
+          dx.push_back(sum);
+        }
+      for (const Activation activation : kAll) {
+        std::vector<double> gated;
+        for (std::size_t i = 0; i < dx.size(); ++i)
+          gated.push_back(dx[i] * gate_factor(activation, p.gate[i]));
+        EXPECT_THAT(run_backward(*kernels_, p, activation),
+                    ElementsNear(gated, tolerance_of_sum(out)))
+            << in << " " << out << " " << static_cast<int>(activation);
+      }
+    }
+}
+
+// ----- gradients of parameters, with the optimiser behind them
+
+constexpr float kTau = 0.01f, kDecay = 0.02f;
+
+struct Parameters {
+  std::vector<float> value, m, v, target;
+};
+
+struct UpdateProblem {
+  int in, out, tiles;
+  std::size_t stride;  // floats between tiles
+  std::vector<float> x, dy;
+  Parameters weight, bias;
+  AdamStep adam = adam_step_constants({0.01f}, 3);
+
+  UpdateProblem(int inputs, int outputs, int num_tiles)
+      : in(inputs), out(outputs), tiles(num_tiles) {
+    stride = tile_floats(padded(in) + out + 1);
+    // tiles hold x with zero padding, dy, then NaN
+    std::vector<float> data = poisoned(static_cast<std::size_t>(tiles) * stride);
+    const auto random_x = random_values(tile_floats(in) * tiles, 7);
+    const auto random_dy = random_values(tile_floats(out) * tiles, 8);
+    for (int tile = 0; tile < tiles; ++tile) {
+      float* at = data.data() + tile * stride;
+      std::copy_n(random_x.data() + tile * tile_floats(in), tile_floats(in), at);
+      std::fill_n(at + tile_floats(in), tile_floats(padded(in) - in), 0.0f);
+      std::copy_n(random_dy.data() + tile * tile_floats(out), tile_floats(out),
+                  at + tile_floats(padded(in)));
+    }
+    x = data;
+    dy.assign(data.begin() + static_cast<std::ptrdiff_t>(tile_floats(padded(in))), data.end());
+
+    weight.value = padded_weights(in, out, 0.0f, 9);
+    weight.m = padded_weights(in, out, 0.0f, 10);
+    weight.v = padded_weights(in, out, 0.0f, 11);
+    for (float& v : weight.v) v *= v;
+    weight.target = padded_weights(in, out, 0.0f, 12);
+    const auto n = static_cast<std::size_t>(out);
+    bias = {random_values(n, 13), random_values(n, 14), std::vector<float>(n, 0.3f),
+            random_values(n, 15)};
+  }
+  float x_at(int tile, int i, int lane) const { return x[tile * stride + i * kTileRows + lane]; }
+  float dy_at(int tile, int o, int lane) const { return dy[tile * stride + o * kTileRows + lane]; }
+};
+
+WeightUpdate update_of(Parameters& p, const AdamStep& adam, bool with_target, float decay) {
+  return {p.value.data(), p.m.data(), p.v.data(), with_target ? p.target.data() : nullptr,
+          kTau,           decay,      adam};
+}
+
+// columns [begin, end) of the weights, in blocks of `width`
+Parameters run_update_weights(const SimdKernels& kernels, const UpdateProblem& problem, int begin,
+                              int end, int width, bool with_target = true) {
+  Parameters p = problem.weight;
+  for (auto* part : {&p.value, &p.m, &p.v, &p.target}) *part = guarded(*part);
+  std::vector<float> scratch =
+      guarded(poisoned(static_cast<std::size_t>(problem.tiles) * kTileRows * kTileRows));
+  for (int column = begin; column < end; column += width)
+    kernels.update_weights({problem.out, padded(problem.in), column, std::min(column + width, end),
+                            problem.tiles, problem.stride, problem.x.data(), problem.dy.data(),
+                            update_of(p, problem.adam, with_target, kDecay)},
+                           scratch.data());
+  checked(scratch);
+  for (auto* part : {&p.value, &p.m, &p.v, &p.target}) *part = checked(*part);
+  return p;
+}
+
+Parameters run_update_bias(const SimdKernels& kernels, const UpdateProblem& problem) {
+  Parameters p = problem.bias;
+  for (auto* part : {&p.value, &p.m, &p.v, &p.target}) *part = guarded(*part);
+  kernels.update_bias({problem.out, problem.tiles, problem.stride, problem.dy.data(),
+                       update_of(p, problem.adam, true, 0.0f)});
+  for (auto* part : {&p.value, &p.m, &p.v, &p.target}) *part = checked(*part);
+  return p;
+}
+
+struct ExactParameters {
+  std::vector<double> value, m, v, target;
+
+  // Adam and averaging on parameters whose gradients are known
+  ExactParameters(const Parameters& p, const std::vector<double>& gradient, const AdamStep& s)
+      : value(doubles(p.value)), m(doubles(p.m)), v(doubles(p.v)), target(doubles(p.target)) {
+    const double b1 = s.beta1, b2 = s.beta2;
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      m[i] = b1 * m[i] + (1.0 - b1) * gradient[i];
+      v[i] = b2 * v[i] + (1.0 - b2) * gradient[i] * gradient[i];
+      value[i] -= s.rate * m[i] / (std::sqrt(v[i]) + s.epsilon);
+      target[i] += kTau * (value[i] - target[i]);
+    }
+  }
+};
+
+void expect_near(const Parameters& got, const ExactParameters& exact, const std::string& where) {
+  // m and v are judged in norm, because single gradients cancel; the others are of order 1
+  EXPECT_THAT(got.m, NearInNorm(exact.m, 4e-6)) << where;
+  EXPECT_THAT(got.v, NearInNorm(exact.v, 4e-6)) << where;
+  EXPECT_THAT(got.value, NearInNorm(exact.value, 4e-6)) << where;
+  EXPECT_THAT(got.target, NearInNorm(exact.target, 4e-6)) << where;
+}
+
+TEST_P(SimdTest, UpdateWeightsAgreesWithDoublePrecision) {
+  for (const int in : kSizes)
+    for (const int out : {1, 5, 14, 33, 200}) {
+      const UpdateProblem p(in, out, /*num_tiles=*/out == 14 ? 8 : 2);
+      std::vector<double> gradient;
+      for (int o = 0; o < out; ++o)
+        for (int i = 0; i < padded(in); ++i) {
+          double sum =
+              static_cast<double>(kDecay) * p.weight.value[reference::at(o, i, padded(in))];
+          for (int tile = 0; tile < p.tiles; ++tile)
+            for (int lane = 0; lane < kTileRows; ++lane)
+              sum += static_cast<double>(p.dy_at(tile, o, lane)) * p.x_at(tile, i, lane);
+          gradient.push_back(sum);
+        }
+      const Parameters got = run_update_weights(*kernels_, p, 0, padded(in), padded(in));
+      expect_near(got, ExactParameters(p.weight, gradient, p.adam),
+                  std::to_string(in) + " " + std::to_string(out));
+      // padding was zero and is zero
+      for (int o = 0; o < out; ++o)
+        for (int i = in; i < padded(in); ++i)
+          for (const auto* part : {&got.value, &got.m, &got.v, &got.target})
+            ASSERT_EQ((*part)[reference::at(o, i, padded(in))], 0.0f) << in << " " << out;
+    }
+}
+
+TEST_P(SimdTest, BlocksOfColumnsAreIndependent) {
+  const UpdateProblem p(200, 33, 3);  // 208 columns with padding
+  const Parameters whole = run_update_weights(*kernels_, p, 0, 208, 208);
+  for (const int width : {16, 32, 48}) {
+    const Parameters blocks = run_update_weights(*kernels_, p, 0, 208, width);
+    EXPECT_EQ(blocks.value, whole.value) << width;
+    EXPECT_EQ(blocks.m, whole.m) << width;
+    EXPECT_EQ(blocks.target, whole.target) << width;
+  }
+  // one block in the middle leaves the others
+  const Parameters middle = run_update_weights(*kernels_, p, 48, 80, 32);
+  for (int o = 0; o < 33; ++o)
+    for (int i = 0; i < 208; ++i) {
+      const std::size_t at = reference::at(o, i, 208);
+      const bool inside = i >= 48 && i < 80;
+      ASSERT_EQ(middle.value[at], (inside ? whole : p.weight).value[at]) << o << " " << i;
+      ASSERT_EQ(middle.m[at], (inside ? whole : p.weight).m[at]) << o << " " << i;
+      ASSERT_EQ(middle.v[at], (inside ? whole : p.weight).v[at]) << o << " " << i;
+      ASSERT_EQ(middle.target[at], (inside ? whole : p.weight).target[at]) << o << " " << i;
+    }
+}
+
+TEST_P(SimdTest, WithoutATargetOnlyTheParametersMove) {
+  const UpdateProblem p(33, 14, 2);
+  const Parameters with = run_update_weights(*kernels_, p, 0, 48, 48, true);
+  const Parameters without = run_update_weights(*kernels_, p, 0, 48, 48, false);
+  EXPECT_EQ(without.value, with.value);
+  EXPECT_EQ(without.target, p.weight.target);
+  EXPECT_NE(with.target, p.weight.target);
+}
+
+TEST_P(SimdTest, UpdateBiasAgreesWithDoublePrecision) {
+  for (const int out : kSizes)
+    for (const int tiles : {1, 3, 8}) {
+      const UpdateProblem p(5, out, tiles);
+      std::vector<double> gradient;
+      for (int o = 0; o < out; ++o) {
+        double sum = 0.0;
+        for (int tile = 0; tile < tiles; ++tile)
+          for (int lane = 0; lane < kTileRows; ++lane) sum += p.dy_at(tile, o, lane);
+        gradient.push_back(sum);
+      }
+      expect_near(run_update_bias(*kernels_, p), ExactParameters(p.bias, gradient, p.adam),
+                  std::to_string(out) + " " + std::to_string(tiles));
+    }
+}
+
+// ----- the two instruction sets
+
+TEST(SimdIsaTest, BothGiveTheSameBitsButForBiasSums) {
+  if (!cpu_has_avx512() || simd_avx512() == nullptr)
+    GTEST_SKIP() << "this CPU or program has no avx512 to compare with";
+  const SimdKernels &narrow = simd_avx2(), &wide = *simd_avx512();
+  for (const int in : kSizes)
+    for (const int out : kSizes) {
+      const DenseProblem dense(in, out);
+      const BackwardProblem backward(in, out);
+      for (const Activation activation : kAll) {
+        const DenseResult a = run_dense(narrow, dense, activation, false);
+        EXPECT_EQ(a.y, run_dense(wide, dense, activation, false).y) << in << " " << out;
+        EXPECT_EQ(run_backward(narrow, backward, activation),
+                  run_backward(wide, backward, activation));
+      }
+      EXPECT_EQ(run_dense(narrow, dense, Activation::kSwish, true).derivative,
+                run_dense(wide, dense, Activation::kSwish, true).derivative);
+      const UpdateProblem update(in, out, 2);
+      const Parameters a = run_update_weights(narrow, update, 0, padded(in), 32);
+      const Parameters b = run_update_weights(wide, update, 0, padded(in), 32);
+      EXPECT_EQ(a.value, b.value) << in << " " << out;
+      EXPECT_EQ(a.m, b.m) << in << " " << out;
+      EXPECT_EQ(a.v, b.v) << in << " " << out;
+      EXPECT_EQ(a.target, b.target) << in << " " << out;
+      // a sum per vector lane, then over the lanes: as many terms as there are lanes
+      EXPECT_THAT(run_update_bias(narrow, update).m,
+                  NearInNorm(doubles(run_update_bias(wide, update).m), 1e-6));
+    }
+}
+
+TEST(SimdIsaTest, TheWidestOneIsChosen) {
+  if (std::getenv("MBRL_ISA") != nullptr) GTEST_SKIP() << "MBRL_ISA asks for one";
+  EXPECT_STREQ(simd().name, cpu_has_avx512() ? "avx512" : "avx2");
+}
+
+}  // namespace
+}  // namespace mbrl

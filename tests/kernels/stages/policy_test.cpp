@@ -1,0 +1,119 @@
+// Tests for kernels/stages/policy/policy.{h,cpp}: densities of actions; what acting computes is checked by the
+// tests of the learner and of the GPU.
+#include "kernels/stages/policy/policy.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/float64.h"
+#include "tests/support/matchers.h"
+#include "host/algo/draws.h"
+
+namespace mbrl {
+namespace {
+
+using reference::Doubles;
+
+struct Rows {
+  int N;
+  std::vector<float> observation, action;
+  Rows(int rows, int S, int A)
+      : N(rows),
+        observation(random_values(static_cast<std::size_t>(rows * S), 1)),
+        action(random_values(static_cast<std::size_t>(rows * A), 2, 0.8f)) {
+    for (float& a : action) a = std::tanh(a);
+  }
+};
+
+std::vector<float> log_probs(const SacState& policy, const Rows& rows, int num_threads) {
+  TestStream stream(num_threads);
+  PolicyWorkspace workspace(stream, policy, rows.N);
+  std::vector<float> result = poisoned(static_cast<std::size_t>(rows.N));
+  policy_log_prob(stream, policy, matrix_of(rows.observation, policy.observation_size()),
+                  matrix_of(rows.action, policy.action_size()), vector_of(result), workspace);
+  return result;
+}
+
+TEST(PolicyLogProbTest, ByHand) {
+  // zero weights: the output biases are means 0 and 0.5, sds 1 and 2, whatever is observed
+  SacState policy(2, 2, {4});
+  for (float& value : policy.actor.value) value = 0.0f;
+  float* bias = policy.actor.value.data() + policy.actor_layout.layers.back().bias;
+  bias[1] = 0.5f;
+  bias[3] = 0.693147181f;
+  Rows rows(1, 2, 2);
+  // atanh 0 = 0, atanh 0.6 = ln 2
+  rows.action = {0.0f, 0.6f};
+  const double noise = (std::log(2.0) - 0.5) / 2.0;
+  const double wanted =
+      -0.918938533 + (-0.5 * noise * noise - 0.693147181 - 0.918938533 - std::log(0.64));
+  EXPECT_NEAR(log_probs(policy, rows, 1)[0], wanted, 2e-6);
+}
+
+class PolicyLogProbSizeTest : public testing::TestWithParam<int> {};
+
+TEST_P(PolicyLogProbSizeTest, AgreesWithADoublePrecisionNetwork) {
+  for (const int A : {1, 3, 17}) {
+    SacState policy(11, A, {24, 40});
+    init_sac(policy, 3, 0, 1.0f);
+    const Rows rows(GetParam(), 11, A);
+    const Doubles parameters = reference::to_double(policy.actor.value);
+    std::vector<double> wanted;
+    for (int row = 0; row < rows.N; ++row) {
+      const Doubles out = reference::mlp(
+          policy.actor_layout, parameters.data(), Activation::kRelu,
+          Doubles(rows.observation.begin() + row * 11, rows.observation.begin() + row * 11 + 11));
+      Doubles noise;
+      for (int i = 0; i < A; ++i)
+        noise.push_back((std::atanh(static_cast<double>(rows.action[row * A + i])) - out[i]) *
+                        std::exp(-std::fmin(out[A + i], 2.0)));
+      wanted.push_back(reference::squashed_gaussian(out, noise).log_prob);
+    }
+    // A terms, each with the square of an error of the network's
+    EXPECT_THAT(log_probs(policy, rows, 2), ElementsNear(wanted, {4e-6, 8e-6 * A}));
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Rows, PolicyLogProbSizeTest, testing::Values(1, 31, 33, 257));
+
+TEST(PolicyLogProbTest, ThreadsAndNeighboursDoNotChangeARow) {
+  SacState policy(5, 2, {24});
+  init_sac(policy, 3, 0, 1.0f);
+  const Rows rows(100, 5, 2);
+  const std::vector<float> together = log_probs(policy, rows, 1);
+  for (const int threads : {2, 4}) EXPECT_EQ(log_probs(policy, rows, threads), together);
+  for (const int i : {0, 33, 99}) {
+    Rows one(1, 5, 2);
+    one.observation.assign(rows.observation.begin() + i * 5, rows.observation.begin() + i * 5 + 5);
+    one.action.assign(rows.action.begin() + i * 2, rows.action.begin() + i * 2 + 2);
+    EXPECT_EQ(log_probs(policy, one, 1)[0], together[i]) << i;
+  }
+}
+
+TEST(PolicyLogProbTest, ActionsThatThePolicyDrewHaveTheDensityOfTheirNoise) {
+  SacState policy(5, 2, {24});
+  init_sac(policy, 3, 0, 1.0f);
+  Rows rows(40, 5, 2);
+  TestStream stream;
+  PolicyWorkspace workspace(stream, policy, rows.N);
+  const RandomKey key{4, purpose::kActionNoise, 2};
+  policy_act(stream, policy, matrix_of(rows.observation, 5), matrix_of(rows.action, 2),
+             /*stochastic=*/true, key, 7, workspace);
+  const Doubles parameters = reference::to_double(policy.actor.value);
+  const std::vector<float> got = log_probs(policy, rows, 2);
+  int compared = 0;
+  for (int row = 0; row < rows.N; ++row) {
+    // closer to an end the rounded action no longer says where it came from
+    if (std::fabs(rows.action[row * 2]) > 0.99f || std::fabs(rows.action[row * 2 + 1]) > 0.99f)
+      continue;
+    ++compared;
+    const Doubles out = reference::mlp(
+        policy.actor_layout, parameters.data(), Activation::kRelu,
+        Doubles(rows.observation.begin() + row * 5, rows.observation.begin() + row * 5 + 5));
+    const Doubles noise{normal(key, 7, static_cast<std::uint32_t>(row), 0),
+                        normal(key, 7, static_cast<std::uint32_t>(row), 1)};
+    EXPECT_NEAR(got[row], reference::squashed_gaussian(out, noise).log_prob, 5e-5) << row;
+  }
+  EXPECT_GT(compared, 20);
+}
+
+}  // namespace
+}  // namespace mbrl

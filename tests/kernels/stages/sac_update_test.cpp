@@ -1,0 +1,314 @@
+// Tests for kernels/stages/sac/sac_update.{h,cpp}: gradients of all three losses against float64 differences.
+#include "kernels/stages/sac/sac_update.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "tests/support/reference.h"
+#include "kernels/networks/initialize.h"
+
+namespace mbrl {
+namespace {
+
+using reference::Doubles;
+
+constexpr int kS = 5, kA = 2;
+const TransitionLayout kLayout{kS, kA};
+
+// random transitions; every fifth one terminal
+Buffer<float> random_records(int count, std::uint32_t seed) {
+  Buffer<float> records(static_cast<std::size_t>(count) * kLayout.pitch(), 0.0f);
+  const RandomKey key{seed, purpose::kInit, 0};
+  for (int row = 0; row < count; ++row) {
+    float* record = records.data() + row * kLayout.pitch();
+    for (int i = 0; i < kLayout.next_observation() + kS; ++i)
+      record[i] = normal(key, static_cast<std::uint64_t>(row), 0, i);
+    for (int i = 0; i < kA; ++i)
+      record[kLayout.action() + i] = std::tanh(record[kLayout.action() + i]);
+    record[kLayout.terminated()] = row % 5 == 0 ? 1.0f : 0.0f;
+  }
+  return records;
+}
+
+struct Problem {
+  Buffer<float> real = random_records(40, 1), imagined = random_records(300, 2);
+  SacState state{kS, kA, {12, 20}};
+  SacConstants constants;
+  MixedSource source;
+
+  explicit Problem(int batch_size, int num_real = 3) {
+    init_sac(state, 7, 0, 0.3f);
+    // targets that differ from the critics, biases that are not zero
+    const RandomKey key{11, purpose::kInit, 0};
+    for (int i = 0; i < 2; ++i) {
+      for (std::size_t j = 0; j < state.target[i].size(); ++j)
+        state.target[i][j] *= 1.0f + 0.2f * normal(key, 0, static_cast<std::uint32_t>(j), i);
+      for (const LayerLayout& l : state.critic_layout.layers)
+        for (int o = 0; o < l.out; ++o)
+          state.critic[i].value[l.bias + o] =
+              0.1f * normal(key, 1, static_cast<std::uint32_t>(o), i);
+    }
+    for (const LayerLayout& l : state.actor_layout.layers)
+      for (int o = 0; o < l.out; ++o)
+        state.actor.value[l.bias + o] = 0.1f * normal(key, 2, static_cast<std::uint32_t>(o), 0);
+    constants.batch_size = batch_size;
+    constants.target_entropy = -1.5f;
+    constants.seed = 3;
+    source = {{real.data(), kLayout, 40}, {imagined.data(), kLayout, 300}, num_real};
+  }
+
+  const float* row(int i) const {
+    const RandomKey key{constants.seed, purpose::kReplayIndex, 0};
+    const TransitionsView& from = i < source.num_real ? source.real : source.imagined;
+    return from.record(uniform_index(key.bits(0, static_cast<std::uint32_t>(i)).x,
+                                     static_cast<std::uint32_t>(from.size)));
+  }
+  Doubles noise(Purpose purpose, int i) const {
+    Doubles n;
+    for (int a = 0; a < kA; ++a)
+      n.push_back(
+          normal(RandomKey{constants.seed, purpose, 0}, 0, static_cast<std::uint32_t>(i), a));
+    return n;
+  }
+};
+
+Doubles join(Doubles a, const Doubles& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// 0.5 mean squared TD error of one critic
+double critic_loss(const Problem& p, const Doubles& critic, const Doubles& actor,
+                   const Doubles& target0, const Doubles& target1, double alpha) {
+  double loss = 0.0;
+  for (int i = 0; i < p.constants.batch_size; ++i) {
+    const float* r = p.row(i);
+    const Doubles s(r, r + kS), a(r + kS, r + kS + kA);
+    const Doubles next(r + kLayout.next_observation(), r + kLayout.next_observation() + kS);
+    const auto& L = p.state;
+    const auto sample = reference::squashed_gaussian(
+        reference::mlp(L.actor_layout, actor.data(), Activation::kRelu, next),
+        p.noise(purpose::kNextActionNoise, i));
+    const Doubles input = join(next, sample.action);
+    const double q0 = reference::mlp(L.critic_layout, target0.data(), Activation::kRelu, input)[0];
+    const double q1 = reference::mlp(L.critic_layout, target1.data(), Activation::kRelu, input)[0];
+    const double y = r[kLayout.reward()] + static_cast<double>(p.constants.discount) *
+                                               (1.0 - r[kLayout.terminated()]) *
+                                               (std::fmin(q0, q1) - alpha * sample.log_prob);
+    const double q =
+        reference::mlp(L.critic_layout, critic.data(), Activation::kRelu, join(s, a))[0];
+    loss += 0.5 * (q - y) * (q - y) / p.constants.batch_size;
+  }
+  return loss;
+}
+
+// mean of alpha log pi - min Q; *mean_log_prob receives the mean of log pi
+double actor_loss(const Problem& p, const Doubles& actor, const Doubles& critic0,
+                  const Doubles& critic1, double alpha, double* mean_log_prob = nullptr) {
+  double loss = 0.0, sum = 0.0;
+  for (int i = 0; i < p.constants.batch_size; ++i) {
+    const float* r = p.row(i);
+    const Doubles s(r, r + kS);
+    const auto sample = reference::squashed_gaussian(
+        reference::mlp(p.state.actor_layout, actor.data(), Activation::kRelu, s),
+        p.noise(purpose::kActorNoise, i));
+    const Doubles input = join(s, sample.action);
+    const double q0 =
+        reference::mlp(p.state.critic_layout, critic0.data(), Activation::kRelu, input)[0];
+    const double q1 =
+        reference::mlp(p.state.critic_layout, critic1.data(), Activation::kRelu, input)[0];
+    loss += (alpha * sample.log_prob - std::fmin(q0, q1)) / p.constants.batch_size;
+    sum += sample.log_prob / p.constants.batch_size;
+  }
+  if (mean_log_prob != nullptr) *mean_log_prob = sum;
+  return loss;
+}
+
+// the gradient an update saw: after the first Adam step m = 0.1 g
+double seen_gradient(const TrainedParameters& p, std::size_t i) { return p.m[i] / (1.0 - 0.9f); }
+
+// compares all real weights and biases of a network with central differences
+void expect_gradients(const MlpLayout& layout, const TrainedParameters& after, Doubles& parameters,
+                      const std::function<double()>& loss) {
+  for (const LayerLayout& l : layout.layers) {
+    double norm = 0.0, error = 0.0;
+    for (int o = 0; o < l.out; ++o) {
+      for (int i = -1; i < l.in; ++i) {
+        const std::size_t at =
+            i < 0 ? l.bias + o : l.weight + static_cast<std::size_t>(o) * l.in_pitch + i;
+        const double expected = reference::derivative(parameters[at], loss, 1e-6);
+        norm += expected * expected;
+        error += std::pow(seen_gradient(after, at) - expected, 2);
+      }
+    }
+    EXPECT_GT(norm, 1e-12) << "a layer without gradient tests nothing";
+    EXPECT_LT(std::sqrt(error / norm), 2e-5) << "layer " << l.in << " -> " << l.out;
+  }
+}
+
+class SacUpdateTest : public testing::TestWithParam<int> {};
+
+TEST_P(SacUpdateTest, CriticGradientsMatchDifferencesOfTheLoss) {
+  Problem p(GetParam());
+  const Doubles actor = reference::to_double(p.state.actor.value);
+  const Doubles target0 = reference::to_double(p.state.target[0]);
+  const Doubles target1 = reference::to_double(p.state.target[1]);
+  Doubles critic[2] = {reference::to_double(p.state.critic[0].value),
+                       reference::to_double(p.state.critic[1].value)};
+  const double alpha = std::exp(static_cast<double>(p.state.log_alpha.value[0]));
+
+  ThreadPool pool(2);
+  Stream stream(pool);
+  SacWorkspace workspace(stream, p.state, GetParam());
+  const SacLosses losses = sac_update(stream, p.state, p.source, p.constants, workspace);
+  for (int i = 0; i < 2; ++i) {
+    const auto loss = [&] { return critic_loss(p, critic[i], actor, target0, target1, alpha); };
+    EXPECT_NEAR(losses.critic_loss[i], loss(), 1e-5 * loss());
+    expect_gradients(p.state.critic_layout, p.state.critic[i], critic[i], loss);
+  }
+}
+
+TEST_P(SacUpdateTest, SequentialActorSeesTheUpdatedCritics) {
+  Problem p(GetParam());
+  Doubles actor = reference::to_double(p.state.actor.value);
+  const double alpha = std::exp(static_cast<double>(p.state.log_alpha.value[0]));
+  p.constants.adam.learning_rate = 0.05f;  // a step large enough to tell old critics from new ones
+
+  ThreadPool pool(2);
+  Stream stream(pool);
+  SacWorkspace workspace(stream, p.state, GetParam());
+  const SacLosses losses = sac_update(stream, p.state, p.source, p.constants, workspace);
+  const Doubles critic0 = reference::to_double(p.state.critic[0].value);
+  const Doubles critic1 = reference::to_double(p.state.critic[1].value);
+  const auto loss = [&] { return actor_loss(p, actor, critic0, critic1, alpha); };
+  EXPECT_NEAR(losses.actor_loss, loss(), 2e-5 * (1.0 + std::abs(loss())));
+  expect_gradients(p.state.actor_layout, p.state.actor, actor, loss);
+}
+
+TEST_P(SacUpdateTest, SimultaneousActorSeesTheCriticsBeforeTheirUpdate) {
+  Problem p(GetParam());
+  Doubles actor = reference::to_double(p.state.actor.value);
+  const Doubles critic0 = reference::to_double(p.state.critic[0].value);
+  const Doubles critic1 = reference::to_double(p.state.critic[1].value);
+  const double alpha = std::exp(static_cast<double>(p.state.log_alpha.value[0]));
+  p.constants.adam.learning_rate = 0.05f;
+  p.constants.simultaneous = true;
+
+  ThreadPool pool(2);
+  Stream stream(pool);
+  SacWorkspace workspace(stream, p.state, GetParam());
+  sac_update(stream, p.state, p.source, p.constants, workspace);
+  const auto loss = [&] { return actor_loss(p, actor, critic0, critic1, alpha); };
+  expect_gradients(p.state.actor_layout, p.state.actor, actor, loss);
+}
+
+TEST_P(SacUpdateTest, TemperatureFallsWhenEntropyIsAboveItsTarget) {
+  Problem p(GetParam());
+  const Doubles actor = reference::to_double(p.state.actor.value);
+  const Doubles any = reference::to_double(p.state.critic[0].value);
+  double mean_log_prob = 0.0;
+  actor_loss(p, actor, any, any, 0.0, &mean_log_prob);
+
+  ThreadPool pool(1);
+  Stream stream(pool);
+  SacWorkspace workspace(stream, p.state, GetParam());
+  const float before = p.state.log_alpha.value[0];
+  const SacLosses losses = sac_update(stream, p.state, p.source, p.constants, workspace);
+  const double gradient = -(mean_log_prob + p.constants.target_entropy);
+  EXPECT_NEAR(seen_gradient(p.state.log_alpha, 0), gradient, 1e-5 * std::abs(gradient));
+  EXPECT_NEAR(losses.entropy, -mean_log_prob, 1e-5 * std::abs(mean_log_prob));
+  EXPECT_GT(-mean_log_prob, p.constants.target_entropy);
+  EXPECT_LT(p.state.log_alpha.value[0], before);
+}
+
+TEST_P(SacUpdateTest, TargetsAverageTheUpdatedCritics) {
+  Problem p(GetParam());
+  p.constants.tau = 0.25f;
+  const Doubles before = reference::to_double(p.state.target[1]);
+  ThreadPool pool(1);
+  Stream stream(pool);
+  SacWorkspace workspace(stream, p.state, GetParam());
+  sac_update(stream, p.state, p.source, p.constants, workspace);
+  for (std::size_t i = 0; i < before.size(); ++i)
+    EXPECT_NEAR(p.state.target[1][i], 0.75 * before[i] + 0.25 * p.state.critic[1].value[i], 1e-6);
+}
+
+TEST_P(SacUpdateTest, ResultsDoNotDependOnTheNumberOfThreads) {
+  Problem one(GetParam()), three(GetParam());
+  for (Problem* p : {&one, &three}) {
+    const int threads = p == &one ? 1 : 3;
+    ThreadPool pool(threads);
+    Stream stream(pool);
+    SacWorkspace workspace(stream, p->state, GetParam());
+    for (int i = 0; i < 5; ++i) sac_update(stream, p->state, p->source, p->constants, workspace);
+  }
+  const auto same = [](const Buffer<float>& a, const Buffer<float>& b) {
+    return std::equal(a.begin(), a.end(), b.begin());
+  };
+  EXPECT_TRUE(same(one.state.actor.value, three.state.actor.value));
+  EXPECT_TRUE(same(one.state.critic[0].v, three.state.critic[0].v));
+  EXPECT_TRUE(same(one.state.target[1], three.state.target[1]));
+  EXPECT_EQ(one.state.log_alpha.value[0], three.state.log_alpha.value[0]);
+}
+
+TEST_P(SacUpdateTest, PaddingOfTheArenaStaysZero) {
+  Problem p(GetParam());
+  ThreadPool pool(1);
+  Stream stream(pool);
+  SacWorkspace workspace(stream, p.state, GetParam());
+  for (int i = 0; i < 3; ++i) sac_update(stream, p.state, p.source, p.constants, workspace);
+  for (const LayerLayout& l : p.state.critic_layout.layers)
+    for (int o = 0; o < l.out; ++o)
+      for (int i = l.in; i < l.in_pitch; ++i)
+        EXPECT_EQ(p.state.critic[0].value[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i],
+                  0.0f);
+}
+
+INSTANTIATE_TEST_SUITE_P(BatchSizes, SacUpdateTest, testing::Values(1, 31, 33, 96));
+
+TEST(SacUpdateBatchTest, RatioZeroAndOneAreLegalAndEmptySourcesAreNot) {
+  ThreadPool pool(1);
+  Stream stream(pool);
+  for (const int num_real : {0, 33}) {
+    Problem p(33, num_real);
+    if (num_real == 0) p.source.real.size = 0;
+    if (num_real == 33) p.source.imagined.size = 0;
+    SacWorkspace workspace(stream, p.state, 33);
+    EXPECT_NO_THROW(sac_update(stream, p.state, p.source, p.constants, workspace));
+  }
+  Problem p(33, 4);
+  p.source.real.size = 0;
+  SacWorkspace workspace(stream, p.state, 33);
+  try {
+    sac_update(stream, p.state, p.source, p.constants, workspace);
+    FAIL() << "an empty real replay cannot give 4 rows";
+  } catch (const ShapeError& error) {
+    EXPECT_STREQ(error.what(),
+                 "sac_update: the batch asks for 4 real rows, but the real replay is empty.");
+  }
+}
+
+TEST(SacUpdateBatchTest, NanInTheReplayStopsWithStepAndTensor) {
+  Problem p(33);
+  for (int row = 0; row < 300; ++row)
+    p.imagined[static_cast<std::size_t>(row) * kLayout.pitch() + kLayout.reward()] =
+        std::numeric_limits<float>::quiet_NaN();
+  ThreadPool pool(1);
+  Stream stream(pool);
+  SacWorkspace workspace(stream, p.state, 33);
+  try {
+    sac_update(stream, p.state, p.source, p.constants, workspace);
+    FAIL() << "a NaN loss must stop the run";
+  } catch (const DataError& error) {
+    EXPECT_EQ(
+        std::string(error.what()).rfind("sac: loss of critic 0 is nan at policy update 1.", 0), 0u)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace mbrl
