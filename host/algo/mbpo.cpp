@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "host/tune/autombpo/hyper_mdp.h"
 #include "host/schedule/rollout_schedule.h"
 #include "profiling/nvtx.h"
 

@@ -11,6 +11,10 @@ int rollout_length_at(const std::vector<float>& schedule, int epoch) {
   return static_cast<int>(share * (k1 - k0) + k0);
 }
 
+int max_rollout_length(const Config& config) {
+  return static_cast<int>(std::max(config.rollout.schedule[2], config.rollout.schedule[3]));
+}
+
 int rollout_interval(const Config& config) {
   return config.rollout.interval > 0 ? config.rollout.interval : config.loop.model_train_interval;
 }

@@ -12,6 +12,9 @@ namespace mbrl {
 /// and schedule[1], rounded down.
 int rollout_length_at(const std::vector<float>& schedule, int epoch);
 
+/// Most steps of a rollout: the larger end of rollout.schedule.
+int max_rollout_length(const Config& config);
+
 /// Env steps between two rollouts.
 int rollout_interval(const Config& config);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/schedule/rollout_schedule.h"
+
 namespace mbrl {
 namespace {
 
@@ -42,10 +44,6 @@ HyperValues start_values(const Config& config) {
           .updates_per_step = std::min(config.controller.init_updates_per_step,
                                        config.controller.max_updates_per_step),
           .rollout_length = static_cast<int>(config.rollout.schedule[2])};
-}
-
-int max_rollout_length(const Config& config) {
-  return static_cast<int>(std::max(config.rollout.schedule[2], config.rollout.schedule[3]));
 }
 
 HyperValues decided(HyperValues values, Head head, int option, const Config& config) {

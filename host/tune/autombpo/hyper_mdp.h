@@ -35,9 +35,6 @@ struct HyperValues {
 /// Where a steered run starts: controller.init_*, the first length of rollout.schedule.
 HyperValues start_values(const Config& config);
 
-/// Most steps of a rollout: the larger end of rollout.schedule.
-int max_rollout_length(const Config& config);
-
 /// The values after a decision: real ratio in (0, 1], updates in [1, max], length in [1, max].
 HyperValues decided(HyperValues values, Head head, int option, const Config& config);
 

@@ -25,6 +25,13 @@ TEST(RolloutLengthTest, FollowsTheReferenceSchedule) {
   EXPECT_EQ(rollout_length_at({1, 15, 1, 1}, 7), 1);
 }
 
+TEST(RolloutLengthTest, TheLargestIsTheLargerEndOfTheSchedule) {
+  Config c;
+  EXPECT_EQ(max_rollout_length(c), 15);
+  c.rollout.schedule = {0, 10, 6, 2};
+  EXPECT_EQ(max_rollout_length(c), 6);
+}
+
 TEST(ModelReplayCapacityTest, HoldsTheRolloutsOfTheRetainedEpochs) {
   Config c;
   c.rollout.batch_size = 1000;

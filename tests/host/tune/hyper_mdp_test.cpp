@@ -29,13 +29,11 @@ TEST(HyperValuesTest, StartWhereThePaperStarts) {
   EXPECT_TRUE(start.fit_model);
   EXPECT_EQ(start.updates_per_step, 10);
   EXPECT_EQ(start.rollout_length, 1);
-  EXPECT_EQ(max_rollout_length(config), 15);
 
   config.controller.max_updates_per_step = 7;
   config.rollout.schedule = {0, 10, 6, 2};
   EXPECT_EQ(start_values(config).updates_per_step, 7);
   EXPECT_EQ(start_values(config).rollout_length, 6);
-  EXPECT_EQ(max_rollout_length(config), 6);
 }
 
 TEST(HyperValuesTest, TheRealRatioIsMultipliedAndStaysWithinOne) {
