@@ -16,7 +16,7 @@ double density(float log_prob) {
 
 }  // namespace
 
-BehaviourLog::BehaviourLog(Stream& stream, const SacState& policy, int capacity)
+BehaviourLog::BehaviourLog(Stream& stream, const GaussianActor& policy, int capacity)
     : capacity_(static_cast<std::size_t>(capacity)),
       observation_size_(policy.observation_size()),
       action_size_(policy.action_size()),
@@ -26,7 +26,7 @@ BehaviourLog::BehaviourLog(Stream& stream, const SacState& policy, int capacity)
       now_(kRowsAtOnce),
       workspace_(stream, policy, kRowsAtOnce) {}
 
-void BehaviourLog::add(Stream& stream, const SacState& policy, const float* observation,
+void BehaviourLog::add(Stream& stream, const GaussianActor& policy, const float* observation,
                        const float* action, bool random) {
   float* s = observations_.data() + head_ * static_cast<std::size_t>(observation_size_);
   float* a = actions_.data() + head_ * static_cast<std::size_t>(action_size_);
@@ -43,7 +43,7 @@ void BehaviourLog::add(Stream& stream, const SacState& policy, const float* obse
   size_ = std::min(size_ + 1, capacity_);
 }
 
-double BehaviourLog::policy_change(Stream& stream, const SacState& policy) {
+double BehaviourLog::policy_change(Stream& stream, const GaussianActor& policy) {
   if (size_ == 0) return 0.0;
   double sum = 0.0;
   for (std::size_t begin = 0; begin < size_; begin += kRowsAtOnce) {

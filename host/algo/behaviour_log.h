@@ -14,11 +14,11 @@ namespace mbrl {
 class BehaviourLog {
  public:
   /// Keeps the newest `capacity` actions.
-  BehaviourLog(Stream& stream, const SacState& policy, int capacity);
+  BehaviourLog(Stream& stream, const GaussianActor& policy, int capacity);
 
   /// An action drawn from `policy`, or a uniform random one, whose density is 2^-A.
-  void add(Stream& stream, const SacState& policy, const float* observation, const float* action,
-           bool random);
+  void add(Stream& stream, const GaussianActor& policy, const float* observation,
+           const float* action, bool random);
 
   /// AutoMBPO's policy change: the mean over the log of |pi(a|s) - pi_D(a|s)|, where pi_D is the
   /// policy that chose a; 0 while the log is empty. A difference counts as 100 at most, since
@@ -26,7 +26,7 @@ class BehaviourLog {
   ///
   /// Cost     a forward pass of the actor on every row.
   /// Source   Lai et al. 2021, arXiv:2111.08550, section 5.1; limits hanglai/autombpo:mbpo.py.
-  double policy_change(Stream& stream, const SacState& policy);
+  double policy_change(Stream& stream, const GaussianActor& policy);
 
   nlohmann::json state() const;
   void set_state(const nlohmann::json& state);

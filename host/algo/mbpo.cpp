@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "host/schedule/rollout_schedule.h"
+#include "host/tune/autombpo/hyper_mdp.h"
 #include "profiling/nvtx.h"
 
 namespace mbrl {
@@ -39,7 +40,7 @@ Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t lear
       imagined_(stream, layout_,
                 model_replay_capacity(config, rollout_length_at(config.rollout.schedule, 0)),
                 model_replay_capacity(config, max_rollout_length(config)), "the model replay"),
-      rollout_workspace_(stream, sac_, model_, config.rollout.batch_size),
+      rollout_workspace_(stream, sac_.actor, model_, config.rollout.batch_size),
       first_metric_(static_cast<int>(metrics_.names().size())) {
   init_ensemble(model_, seed(), learner_, config.model.init_max_logvar,
                 config.model.init_min_logvar);
@@ -48,7 +49,7 @@ Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t lear
         "min_logvar", "rollout_length", "model_replay_size", "rollout_terminated"})
     metrics_.declare(name);
   if (!config.controller.file.empty())
-    behaviour_ = std::make_unique<BehaviourLog>(stream_, sac_, kBehaviourRows);
+    behaviour_ = std::make_unique<BehaviourLog>(stream_, sac_.actor, kBehaviourRows);
 }
 
 bool Mbpo::step() {
@@ -113,7 +114,7 @@ double Mbpo::take_critic_loss() {
 }
 
 void Mbpo::on_action(const float* observation, const float* action, bool random) {
-  if (behaviour_ != nullptr) behaviour_->add(stream_, sac_, observation, action, random);
+  if (behaviour_ != nullptr) behaviour_->add(stream_, sac_.actor, observation, action, random);
 }
 
 bool Mbpo::fit_model() {
@@ -141,7 +142,7 @@ void Mbpo::imagine() {
       values_.rollout_length.value_or(rollout_length_at(config_.rollout.schedule, epoch()));
   ++num_rollouts_;
   imagined_.set_capacity(model_replay_capacity(config_, rollout_length_));
-  const RolloutResult result = rollout(stream_, sac_, model_, real_.view(), imagined_.ring(),
+  const RolloutResult result = rollout(stream_, sac_.actor, model_, real_.view(), imagined_.ring(),
                                        {.num_rows = config_.rollout.batch_size,
                                         .length = rollout_length_,
                                         .task = env_spec().task,

@@ -36,7 +36,7 @@ class Mbpo : public SacLearner {
   /// Mean over the policy updates since the last call; NaN if there were none.
   double take_critic_loss();
   /// Mean change of the policy's density on recent real actions; for steered runs alone.
-  double policy_change() { return behaviour_->policy_change(stream_, sac_); }
+  double policy_change() { return behaviour_->policy_change(stream_, sac_.actor); }
 
   nlohmann::json state() override;
   void set_state(const nlohmann::json& state) override;

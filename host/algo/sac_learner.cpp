@@ -4,8 +4,8 @@
 #include <limits>
 #include <utility>
 
-#include "profiling/nvtx.h"
 #include "host/algo/draws.h"
+#include "profiling/nvtx.h"
 
 namespace mbrl {
 namespace {
@@ -32,7 +32,7 @@ SacLearner::SacLearner(const Config& config, Stream& stream, Hooks hooks,
             "the real replay"),
       sac_(layout_.observation_size, layout_.action_size, config.sac.hidden_sizes, stream.memory()),
       sac_workspace_(stream, sac_, config.sac.batch_size),
-      act_workspace_(stream, sac_, envs_.size()),
+      act_workspace_(stream, sac_.actor, envs_.size()),
       action_(static_cast<std::size_t>(layout_.action_size)) {
   init_sac(sac_, seed(), learner_, config.sac.init_alpha);
   exploring_ = config.loop.num_exploration_steps > 0;
@@ -54,7 +54,7 @@ void SacLearner::collect() {
       action_[i] =
           2.0f * uniform01(key.bits(step_index, 0, static_cast<std::uint32_t>(i)).x) - 1.0f;
   } else if (action_chosen_for_ != env_steps_) {
-    policy_act(stream_, sac_, envs_.observation(), action, /*stochastic=*/true,
+    policy_act(stream_, sac_.actor, envs_.observation(), action, /*stochastic=*/true,
                RandomKey{seed(), purpose::kActionNoise, learner_}, step_index, act_workspace_);
   }
 
@@ -143,8 +143,9 @@ double SacLearner::update_policy(int count, const TransitionsView& imagined, dou
 void SacLearner::act(Matrix<const float> observation, Matrix<float> action) {
   const int rows = observation.size(0);
   if (eval_workspace_ == nullptr || eval_workspace_->max_rows() != rows)
-    eval_workspace_ = std::make_unique<PolicyWorkspace>(stream_, sac_, rows);
-  policy_act(stream_, sac_, observation, action, /*stochastic=*/false, {}, 0, *eval_workspace_);
+    eval_workspace_ = std::make_unique<PolicyWorkspace>(stream_, sac_.actor, rows);
+  policy_act(stream_, sac_.actor, observation, action, /*stochastic=*/false, {}, 0,
+             *eval_workspace_);
 }
 
 void SacLearner::set_metrics(Metrics& metrics) {
@@ -173,11 +174,11 @@ void SacLearner::set_state(const nlohmann::json& s) {
 
 std::vector<TensorRef> SacLearner::weight_tensors() {
   std::vector<TensorRef> tensors;
-  append_tensors(tensors, "actor", sac_.actor);
+  append_tensors(tensors, "actor", sac_.actor.parameters);
   for (int i = 0; i < 2; ++i) {
     const std::string name = "critic" + std::to_string(i);
-    append_tensors(tensors, name, sac_.critic[i]);
-    tensors.push_back(tensor_ref(name + ".target", sac_.target[i]));
+    append_tensors(tensors, name, sac_.critics.critic[i]);
+    tensors.push_back(tensor_ref(name + ".target", sac_.critics.target[i]));
   }
   append_tensors(tensors, "log_alpha", sac_.log_alpha);
   return tensors;

@@ -5,10 +5,10 @@
 
 #include "base/error.h"
 #include "envs/pool.h"
-#include "host/model/predict.h"
-#include "host/analysis/fresh.h"
-#include "kernels/stages/policy/policy.h"
 #include "host/algo/draws.h"
+#include "host/analysis/fresh.h"
+#include "host/model/predict.h"
+#include "kernels/stages/policy/policy.h"
 #include "kernels/stages/rollout/rollout.h"
 
 namespace mbrl {
@@ -20,7 +20,7 @@ constexpr int kNumEnvs = 10;
 
 std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int count) {
   EnvPool envs(learner.config().env, kNumEnvs, fresh_seed(learner), stream.pool());
-  PolicyWorkspace workspace(stream, learner.policy(), kNumEnvs);
+  PolicyWorkspace workspace(stream, learner.policy().actor, kNumEnvs);
   const TransitionLayout layout{envs.spec().observation_size, envs.spec().action_size};
   const int S = layout.observation_size, A = layout.action_size;
   const RandomKey noise{fresh_seed(learner), purpose::kActionNoise, 0};
@@ -32,8 +32,8 @@ std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int 
   envs.reset(kFreshEpisode);
   std::size_t num_records = 0;
   for (std::uint64_t step = kFreshStep; num_records < static_cast<std::size_t>(count); ++step) {
-    policy_act(stream, learner.policy(), envs.observation(), action, /*stochastic=*/true, noise,
-               step, workspace);
+    policy_act(stream, learner.policy().actor, envs.observation(), action, /*stochastic=*/true,
+               noise, step, workspace);
     // the pool shows the next observation after a step: keep the one acted on
     const Matrix<const float> shown = envs.observation();
     const std::vector<float> observation(shown.data, shown.data + shown.count());

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "host/analysis/fresh.h"
-#include "kernels/formulas/squashed_gaussian.h"
-#include "kernels/cpu/tile_mlp.h"
 #include "host/algo/draws.h"
+#include "host/analysis/fresh.h"
+#include "kernels/cpu/tile_mlp.h"
+#include "kernels/formulas/squashed_gaussian.h"
 
 namespace mbrl {
 namespace {
@@ -23,10 +23,11 @@ class HostSac {
   explicit HostSac(const SacState& sac)
       : S_(sac.observation_size()),
         A_(sac.action_size()),
-        actor_(sac.actor_layout, Activation::kRelu, 1, false),
-        critic_(sac.critic_layout, Activation::kRelu, 1, false),
-        actor_weights_(to_host(sac.actor.value)),
-        critic_weights_{to_host(sac.critic[0].value), to_host(sac.critic[1].value)} {}
+        actor_(sac.actor.layout, Activation::kRelu, 1, false),
+        critic_(sac.critics.layout, Activation::kRelu, 1, false),
+        actor_weights_(to_host(sac.actor.parameters.value)),
+        critic_weights_{to_host(sac.critics.critic[0].value),
+                        to_host(sac.critics.critic[1].value)} {}
 
   /// Samples an action as policy_act does. The log-density is that of the sample: an action at the
   /// end of its range no longer tells how it came about.

@@ -93,7 +93,7 @@ Trial StageTrials::rollout(double seconds) {
   init_ensemble(ensemble_, 1, 0, m.init_max_logvar, m.init_min_logvar);
   ensemble_.elites.resize(static_cast<std::size_t>(m.num_elites));
   const int rows = config_.rollout.batch_size;
-  RolloutWorkspace workspace(stream_, policy_, ensemble_, rows);
+  RolloutWorkspace workspace(stream_, policy_.actor, ensemble_, rows);
   Buffer<float> ring(static_cast<std::size_t>(rows) * layout_.pitch(), stream_.memory(),
                      "trial ring");
   const RingView view_of_ring{ring.data(), static_cast<std::size_t>(rows), 0};
@@ -102,7 +102,7 @@ Trial StageTrials::rollout(double seconds) {
   return {measure(
               [&] {
                 ++constants.rollout_index;
-                mbrl::rollout(stream_, policy_, ensemble_, view(), view_of_ring, constants,
+                mbrl::rollout(stream_, policy_.actor, ensemble_, view(), view_of_ring, constants,
                               workspace);
               },
               seconds),

@@ -8,19 +8,19 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "kernels/cpu/blas.h"
 #include "base/error.h"
+#include "base/rng.h"
 #include "cuda/device.h"
 #include "cuda/graph.h"
-#include "base/rng.h"
 #include "envs/env.h"
+#include "host/bench/stage_trials.h"
 #include "host/cli/cli.h"
 #include "host/config/load.h"
 #include "host/run/open_device.h"
-#include "host/bench/stage_trials.h"
+#include "kernels/cpu/blas.h"
+#include "kernels/cpu/tile_mlp.h"
 #include "kernels/formulas/polyak.h"
 #include "kernels/gpu/product.h"
-#include "kernels/cpu/tile_mlp.h"
 
 namespace mbrl {
 namespace {
@@ -114,9 +114,9 @@ double first_layer_mac(const MlpLayout& layout) {
 // products of one SAC update per row: actor on s' and s, targets, critics with weight gradients,
 // critics on (s, a_pi) with input gradients, actor backward
 double sac_flop(const SacState& s, int batch) {
-  const double pi = forward_mac(s.actor_layout), q = forward_mac(s.critic_layout);
-  const double q_backward = 2.0 * q - first_layer_mac(s.critic_layout);
-  const double pi_backward = 2.0 * pi - first_layer_mac(s.actor_layout);
+  const double pi = forward_mac(s.actor.layout), q = forward_mac(s.critics.layout);
+  const double q_backward = 2.0 * q - first_layer_mac(s.critics.layout);
+  const double pi_backward = 2.0 * pi - first_layer_mac(s.actor.layout);
   return 2.0 * batch * (2.0 * pi + pi_backward + 2.0 * (q + q + q_backward + q + q));
 }
 
@@ -370,7 +370,7 @@ class Bench {
     const double bytes_per_row = 4.0 * (policy.observation_size() + model.data.pitch());
     report_.add({"rollout", fmt::format("{} rows, 1 step", config_.rollout.batch_size), "states/s",
                  name_of(GemmProvider::kHand), t.time, t.units,
-                 2.0 * t.units * (forward_mac(policy.actor_layout) + forward_mac(model.layout)),
+                 2.0 * t.units * (forward_mac(policy.actor.layout) + forward_mac(model.layout)),
                  t.units * bytes_per_row, 9.0});
   }
 

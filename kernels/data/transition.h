@@ -1,4 +1,4 @@
-// Layout of one transition record in a replay.
+// Layout of one transition record in a replay, and replays as operations see them.
 //
 //   observation [S] | action [A] | reward | terminated | next_observation [S] | padding
 //
@@ -31,6 +31,21 @@ struct TransitionsView {
   std::size_t size = 0;
 
   MBRL_HD const float* record(std::size_t i) const { return records + i * layout.pitch(); }
+};
+
+/// Where the rows of a batch come from: the first num_real from `real`, the others from `imagined`,
+/// each uniform with replacement.
+struct MixedSource {
+  TransitionsView real, imagined;
+  int num_real = 0;
+
+  MBRL_HD const TransitionsView& of_row(int row) const { return row < num_real ? real : imagined; }
+};
+
+/// The ring that imagined transitions go to: records [capacity], the next one at `head`.
+struct RingView {
+  float* records;
+  std::size_t capacity, head;
 };
 
 }  // namespace mbrl

@@ -51,4 +51,9 @@ void init_truncated_normal(const MlpLayout& layout, float* parameters, const Ran
                });
 }
 
+void init_actor(GaussianActor& actor, std::uint32_t seed, std::uint32_t learner) {
+  init_glorot_uniform(actor.layout, actor.parameters.value.data(), {seed, purpose::kInit, learner},
+                      InitNetwork::kActor);
+}
+
 }  // namespace mbrl

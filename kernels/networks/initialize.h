@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/rng.h"
+#include "kernels/networks/actor.h"
 #include "kernels/networks/mlp_layout.h"
 
 namespace mbrl {
@@ -23,5 +24,8 @@ void init_glorot_uniform(const MlpLayout& layout, float* parameters, const Rando
 /// dynamics model of the reference (jannerm/mbpo:mbpo/models/fc.py).
 void init_truncated_normal(const MlpLayout& layout, float* parameters, const RandomKey& key,
                            InitNetwork network);
+
+/// Glorot-uniform weights of a policy, from the run's seed.
+void init_actor(GaussianActor& actor, std::uint32_t seed, std::uint32_t learner);
 
 }  // namespace mbrl

@@ -49,4 +49,12 @@ inline MlpLayout make_mlp_layout(const std::vector<int>& widths) {
   return layout;
 }
 
+/// Layout of a network of `hidden` layers between `in` inputs and `out` outputs.
+inline MlpLayout make_mlp_layout(int in, const std::vector<int>& hidden, int out) {
+  std::vector<int> widths{in};
+  widths.insert(widths.end(), hidden.begin(), hidden.end());
+  widths.push_back(out);
+  return make_mlp_layout(widths);
+}
+
 }  // namespace mbrl

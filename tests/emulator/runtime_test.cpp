@@ -9,8 +9,10 @@
 #include "cuda/device.h"
 #include "cuda/kernel.cuh"
 #include "host/algo/learner.h"
+#include "kernels/networks/initialize.h"
 #include "kernels/stages/policy/policy.h"
 #include "kernels/stages/rollout/rollout.h"
+#include "kernels/stages/sac/sac_update.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
 #include "tests/support/tiny_config.h"
@@ -117,12 +119,12 @@ TEST_F(EmulatedRuntimeTest, HopperSizesFitTheSharedMemoryOfEveryArchitecture) {
       streams.gpu.set_precision(precision);
       SacWorkspace sac(streams.gpu, policy, 16);
       EnsembleWorkspace ensemble(streams.gpu, model, 16);
-      RolloutWorkspace workspace(streams.gpu, policy, model, 40);
+      RolloutWorkspace workspace(streams.gpu, policy.actor, model, 40);
       sac_update(streams.gpu, policy, {view, view, 8}, {.batch_size = 16}, sac);
       ensemble_epoch(streams.gpu, model, view, {rows.data(), 2, 16}, 16,
                      {{1e-3f}, {0, 0, 0, 0, 0}, 0.01f}, ensemble);
       const RolloutResult result =
-          rollout(streams.gpu, policy, model, view, {ring.data(), 64, 0},
+          rollout(streams.gpu, policy.actor, model, view, {ring.data(), 64, 0},
                   {.num_rows = 40, .length = 1, .task = TaskId::kHopper}, workspace);
       EXPECT_EQ(result.num_written, 40u) << kib << " KiB";
     }
@@ -131,8 +133,8 @@ TEST_F(EmulatedRuntimeTest, HopperSizesFitTheSharedMemoryOfEveryArchitecture) {
 
 TEST_F(EmulatedRuntimeTest, ANetworkTooWideForTheGpuSaysSo) {
   emulator::set_shared_limit(64 * 1024);
-  SacState policy(3, 1, {1024}, Memory::kDevice);
-  init_sac(policy, 1, 0, 1.0f);
+  GaussianActor policy(3, 1, {1024}, Memory::kDevice);
+  init_actor(policy, 1, 0);
   TwinStreams streams;
   PolicyWorkspace workspace(streams.gpu, policy, 1);
   const std::vector<float> observation(3);

@@ -6,12 +6,12 @@
 
 #include "host/algo/mbpo.h"
 #include "host/algo/ppo.h"
-#include "host/run/resume.h"
 #include "host/analysis/model_error.h"
+#include "host/run/resume.h"
+#include "host/tune/autombpo/controller.h"
 #include "host/tune/autombpo/steering.h"
 #include "tests/support/gpu.h"
 #include "tests/support/temporary_directory.h"
-#include "host/tune/autombpo/controller.h"
 
 namespace mbrl {
 namespace {
@@ -60,8 +60,12 @@ TEST_F(LearnerGpuTest, FollowsTheCpuInItsFirstUpdates) {
   const auto gpu = train(streams.gpu, small_config(), 4);
   EXPECT_EQ(gpu->env_steps(), cpu->env_steps());
   EXPECT_EQ(gpu->num_updates(), 12);
-  EXPECT_LT(relative_error(gpu->policy().actor.value, cpu->policy().actor.value), 1e-3);
-  EXPECT_LT(relative_error(gpu->policy().critic[0].value, cpu->policy().critic[0].value), 1e-3);
+  EXPECT_LT(
+      relative_error(gpu->policy().actor.parameters.value, cpu->policy().actor.parameters.value),
+      1e-3);
+  EXPECT_LT(
+      relative_error(gpu->policy().critics.critic[0].value, cpu->policy().critics.critic[0].value),
+      1e-3);
   const auto& wanted = dynamic_cast<const Mbpo&>(*cpu).model();
   const auto& got = dynamic_cast<const Mbpo&>(*gpu).model();
   EXPECT_EQ(got.elites, wanted.elites);
@@ -81,8 +85,9 @@ TEST_F(LearnerGpuTest, TheSameSeedGivesTheSameRun) {
   Stream other(streams.pool, Stream::Kind::kGpu);
   other.set_use_graphs(false);
   const auto two = train(other, small_config(), 25);
-  EXPECT_EQ(to_host(one->policy().actor.value), to_host(two->policy().actor.value));
-  EXPECT_EQ(to_host(one->policy().target[1]), to_host(two->policy().target[1]));
+  EXPECT_EQ(to_host(one->policy().actor.parameters.value),
+            to_host(two->policy().actor.parameters.value));
+  EXPECT_EQ(to_host(one->policy().critics.target[1]), to_host(two->policy().critics.target[1]));
   EXPECT_EQ(one->evaluate(2).returns, two->evaluate(2).returns);
 }
 
@@ -98,8 +103,10 @@ TEST_F(LearnerGpuTest, AResumedRunEqualsOneThatWasNotStopped) {
   load_checkpoint(find_checkpoint(directory.path()), *second, config);
   while (second->train_steps() < 24) second->step();
 
-  EXPECT_EQ(to_host(second->policy().actor.value), to_host(whole->policy().actor.value));
-  EXPECT_EQ(to_host(second->policy().critic[0].v), to_host(whole->policy().critic[0].v));
+  EXPECT_EQ(to_host(second->policy().actor.parameters.value),
+            to_host(whole->policy().actor.parameters.value));
+  EXPECT_EQ(to_host(second->policy().critics.critic[0].v),
+            to_host(whole->policy().critics.critic[0].v));
   const auto& model = dynamic_cast<const Mbpo&>(*second).model();
   EXPECT_EQ(to_host(model.members.value),
             to_host(dynamic_cast<const Mbpo&>(*whole).model().members.value));
@@ -113,11 +120,14 @@ TEST_F(LearnerGpuTest, ACheckpointOfTheGpuGoesOnOnTheCpu) {
   save_checkpoint(directory.path(), *gpu, config, {});
   const auto cpu = make(streams.cpu, config);
   load_checkpoint(find_checkpoint(directory.path()), *cpu, config);
-  EXPECT_EQ(to_host(cpu->policy().actor.value), to_host(gpu->policy().actor.value));
+  EXPECT_EQ(to_host(cpu->policy().actor.parameters.value),
+            to_host(gpu->policy().actor.parameters.value));
   EXPECT_EQ(cpu->real_replay().size(), gpu->real_replay().size());
   cpu->step();
   gpu->step();
-  EXPECT_LT(relative_error(gpu->policy().actor.value, cpu->policy().actor.value), 1e-4);
+  EXPECT_LT(
+      relative_error(gpu->policy().actor.parameters.value, cpu->policy().actor.parameters.value),
+      1e-4);
 }
 
 TEST_F(LearnerGpuTest, PlainSacRunsToo) {
@@ -126,7 +136,9 @@ TEST_F(LearnerGpuTest, PlainSacRunsToo) {
   config.algorithm = "sac";
   const auto cpu = train(streams.cpu, config, 4);
   const auto gpu = train(streams.gpu, config, 4);
-  EXPECT_LT(relative_error(gpu->policy().actor.value, cpu->policy().actor.value), 1e-3);
+  EXPECT_LT(
+      relative_error(gpu->policy().actor.parameters.value, cpu->policy().actor.parameters.value),
+      1e-3);
 }
 
 // the weights cross to the host, where both predict; actions differ by rounding

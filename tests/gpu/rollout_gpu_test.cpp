@@ -3,9 +3,9 @@
 
 #include <tuple>
 
+#include "kernels/networks/initialize.h"
 #include "kernels/stages/rollout/rollout.h"
 #include "tests/support/gpu.h"
-#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -17,7 +17,7 @@ const TransitionLayout kLayout{kS, kA};
 struct Problem {
   Buffer<float> records{static_cast<std::size_t>(kRecords) * kLayout.pitch(), 0.0f};
   Buffer<float> device_records;
-  SacState cpu_policy{kS, kA, {24, 24}}, gpu_policy{kS, kA, {24, 24}, Memory::kDevice};
+  GaussianActor cpu_policy{kS, kA, {24, 24}}, gpu_policy{kS, kA, {24, 24}, Memory::kDevice};
   EnsembleState cpu_model, gpu_model;
   RolloutConstants constants;
 
@@ -30,8 +30,8 @@ struct Problem {
         records[static_cast<std::size_t>(row) * kLayout.pitch() + i] =
             0.1f * normal(key, static_cast<std::uint64_t>(row), 1, i);
     device_records = on_device(records);
-    init_sac(cpu_policy, 3, 0, 1.0f);
-    init_sac(gpu_policy, 3, 0, 1.0f);
+    init_actor(cpu_policy, 3, 0);
+    init_actor(gpu_policy, 3, 0);
     for (EnsembleState* model : {&cpu_model, &gpu_model}) {
       init_ensemble(*model, 3, 0, -3.0f, -6.0f);
       model->elites = {2, 0, 3};
@@ -52,7 +52,7 @@ struct Imagined {
 
 Imagined run(Stream& stream, Problem& p, std::size_t capacity, std::size_t head, int calls = 1) {
   const bool gpu = stream.on_gpu();
-  const SacState& policy = gpu ? p.gpu_policy : p.cpu_policy;
+  const GaussianActor& policy = gpu ? p.gpu_policy : p.cpu_policy;
   const EnsembleState& model = gpu ? p.gpu_model : p.cpu_model;
   const float* records = gpu ? p.device_records.data() : p.records.data();
   RolloutWorkspace workspace(stream, policy, model, p.constants.num_rows);
@@ -177,7 +177,7 @@ TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
     head = (head + wanted.num_written) % 400;
   };
   EnsembleState& on_gpu = p.gpu_model;
-  move_each({&p.gpu_policy.actor.value, &on_gpu.members.value, &on_gpu.logvar_bounds.value,
+  move_each({&p.gpu_policy.parameters.value, &on_gpu.members.value, &on_gpu.logvar_bounds.value,
              &on_gpu.input_mean, &on_gpu.input_inv_std},
             call);
   EXPECT_LT(relative_error(device_ring, ring), 1e-5);

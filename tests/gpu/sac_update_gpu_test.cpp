@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <tuple>
 
+#include "host/algo/draws.h"
+#include "kernels/networks/initialize.h"
 #include "kernels/stages/policy/policy.h"
 #include "kernels/stages/sac/sac_update.h"
 #include "tests/support/gpu.h"
-#include "host/algo/draws.h"
-#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -56,14 +56,14 @@ double state_error(const SacState& gpu, const SacState& cpu) {
     worst = error <= worst ? worst : error;
   };
   for (int i = 0; i < 2; ++i) {
-    compare(gpu.critic[i].value, cpu.critic[i].value);
-    compare(gpu.critic[i].m, cpu.critic[i].m);
-    compare(gpu.critic[i].v, cpu.critic[i].v);
-    compare(gpu.target[i], cpu.target[i]);
+    compare(gpu.critics.critic[i].value, cpu.critics.critic[i].value);
+    compare(gpu.critics.critic[i].m, cpu.critics.critic[i].m);
+    compare(gpu.critics.critic[i].v, cpu.critics.critic[i].v);
+    compare(gpu.critics.target[i], cpu.critics.target[i]);
   }
-  compare(gpu.actor.value, cpu.actor.value);
-  compare(gpu.actor.m, cpu.actor.m);
-  compare(gpu.actor.v, cpu.actor.v);
+  compare(gpu.actor.parameters.value, cpu.actor.parameters.value);
+  compare(gpu.actor.parameters.m, cpu.actor.parameters.m);
+  compare(gpu.actor.parameters.v, cpu.actor.parameters.v);
   compare(gpu.log_alpha.value, cpu.log_alpha.value);
   compare(gpu.log_alpha.m, cpu.log_alpha.m);
   return worst;
@@ -156,9 +156,9 @@ TEST_P(SacGraphGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
                b, &act_b);
     EXPECT_EQ(action_a, action_b) << call;
   }
-  EXPECT_EQ(to_host(graph.gpu.actor.value), to_host(eager.gpu.actor.value));
-  EXPECT_EQ(to_host(graph.gpu.critic[1].v), to_host(eager.gpu.critic[1].v));
-  EXPECT_EQ(to_host(graph.gpu.target[0]), to_host(eager.gpu.target[0]));
+  EXPECT_EQ(to_host(graph.gpu.actor.parameters.value), to_host(eager.gpu.actor.parameters.value));
+  EXPECT_EQ(to_host(graph.gpu.critics.critic[1].v), to_host(eager.gpu.critics.critic[1].v));
+  EXPECT_EQ(to_host(graph.gpu.critics.target[0]), to_host(eager.gpu.critics.target[0]));
 }
 
 INSTANTIATE_TEST_SUITE_P(Providers, SacGraphGpuTest,
@@ -187,9 +187,9 @@ TEST_F(SacGpuTest, AnyArrayOfTheStateMayMoveBetweenCalls) {
   Problem p(33, 10);
   TwinStreams streams;
   SacWorkspace cpu(streams.cpu, p.cpu, 33), gpu(streams.gpu, p.gpu, 33);
-  std::vector<Buffer<float>*> arrays{&p.gpu.target[0], &p.gpu.target[1]};
-  for (TrainedParameters* trained :
-       {&p.gpu.actor, &p.gpu.critic[0], &p.gpu.critic[1], &p.gpu.log_alpha})
+  std::vector<Buffer<float>*> arrays{&p.gpu.critics.target[0], &p.gpu.critics.target[1]};
+  for (TrainedParameters* trained : {&p.gpu.actor.parameters, &p.gpu.critics.critic[0],
+                                     &p.gpu.critics.critic[1], &p.gpu.log_alpha})
     for (Buffer<float>* array : {&trained->value, &trained->m, &trained->v})
       arrays.push_back(array);
   move_each(arrays, [&] {
@@ -205,8 +205,8 @@ TEST_F(SacGpuTest, PaddingOfTheArenaStaysZero) {
   SacWorkspace gpu(streams.gpu, p.gpu, 33);
   std::vector<SacLosses> losses(3);
   sac_update(streams.gpu, losses, p.gpu, p.source(p.device_records), p.constants, gpu);
-  const std::vector<float> values = to_host(p.gpu.critic[0].value);
-  for (const LayerLayout& l : p.gpu.critic_layout.layers) {
+  const std::vector<float> values = to_host(p.gpu.critics.critic[0].value);
+  for (const LayerLayout& l : p.gpu.critics.layout.layers) {
     for (int o = 0; o < l.out; ++o)
       for (int i = l.in; i < l.in_pitch; ++i)
         EXPECT_EQ(values[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i], 0.0f);
@@ -222,15 +222,15 @@ TEST_P(PolicyGpuTest, ActionsAreThoseOfTheCpu) {
   streams.gpu.set_precision(GetParam());
   for (const bool stochastic : {false, true}) {
     for (const int rows : {1, 15, 17, 40}) {
-      PolicyWorkspace cpu(streams.cpu, p.cpu, rows), gpu(streams.gpu, p.gpu, rows);
+      PolicyWorkspace cpu(streams.cpu, p.cpu.actor, rows), gpu(streams.gpu, p.gpu.actor, rows);
       std::vector<float> observation(static_cast<std::size_t>(rows) * kS);
       for (std::size_t i = 0; i < observation.size(); ++i)
         observation[i] = std::sin(static_cast<float>(i));
       std::vector<float> wanted(static_cast<std::size_t>(rows) * kA), got(wanted.size(), -9.0f);
       const RandomKey key{4, purpose::kActionNoise, 2};
-      policy_act(streams.cpu, p.cpu, {observation.data(), rows, kS}, {wanted.data(), rows, kA},
-                 stochastic, key, 77, cpu);
-      policy_act(streams.gpu, p.gpu, {observation.data(), rows, kS}, {got.data(), rows, kA},
+      policy_act(streams.cpu, p.cpu.actor, {observation.data(), rows, kS},
+                 {wanted.data(), rows, kA}, stochastic, key, 77, cpu);
+      policy_act(streams.gpu, p.gpu.actor, {observation.data(), rows, kS}, {got.data(), rows, kA},
                  stochastic, key, 77, gpu);
       if (GetParam() == Precision::kFp32) {
         for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 2e-6) << i;
@@ -246,7 +246,7 @@ TEST_P(PolicyGpuTest, DensitiesAreThoseOfTheCpu) {
   TwinStreams streams;
   streams.gpu.set_precision(GetParam());
   for (const int rows : {1, 15, 17, 40}) {
-    PolicyWorkspace cpu(streams.cpu, p.cpu, 40), gpu(streams.gpu, p.gpu, 40);
+    PolicyWorkspace cpu(streams.cpu, p.cpu.actor, 40), gpu(streams.gpu, p.gpu.actor, 40);
     std::vector<float> observation(static_cast<std::size_t>(rows) * kS);
     std::vector<float> action(static_cast<std::size_t>(rows) * kA);
     for (std::size_t i = 0; i < observation.size(); ++i)
@@ -257,10 +257,10 @@ TEST_P(PolicyGpuTest, DensitiesAreThoseOfTheCpu) {
     // one more element each, which nobody may write
     const auto size = static_cast<std::size_t>(rows);
     std::vector<float> wanted(size + 1, -9.0f), got(size + 1, -9.0f);
-    policy_log_prob(streams.cpu, p.cpu, {observation.data(), rows, kS}, {action.data(), rows, kA},
-                    {wanted.data(), rows}, cpu);
-    policy_log_prob(streams.gpu, p.gpu, {observation.data(), rows, kS}, {action.data(), rows, kA},
-                    {got.data(), rows}, gpu);
+    policy_log_prob(streams.cpu, p.cpu.actor, {observation.data(), rows, kS},
+                    {action.data(), rows, kA}, {wanted.data(), rows}, cpu);
+    policy_log_prob(streams.gpu, p.gpu.actor, {observation.data(), rows, kS},
+                    {action.data(), rows, kA}, {got.data(), rows}, gpu);
     EXPECT_EQ(got.back(), -9.0f);
     if (GetParam() == Precision::kFp32) {
       for (std::size_t i = 0; i < size; ++i)

@@ -11,10 +11,11 @@
 
 #include "base/rng.h"
 #include "envs/pool.h"
-#include "kernels/stages/ppo/gae.h"
 #include "kernels/stages/policy/policy.h"
+#include "kernels/stages/ppo/gae.h"
 #include "kernels/stages/ppo/ppo_update.h"
 #include "kernels/stages/rollout/rollout.h"
+#include "kernels/stages/sac/sac_update.h"
 #include "tests/support/temporary_directory.h"
 
 namespace {
@@ -65,14 +66,14 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
   SacState sac(11, 3, {32, 32});
   init_sac(sac, 1, 0, 1.0f);
   SacWorkspace sac_workspace(stream, sac, 64);
-  PolicyWorkspace policy_workspace(stream, sac, 2);
+  PolicyWorkspace policy_workspace(stream, sac.actor, 2);
   EnsembleState model(3, layout, 24, 2);
   init_ensemble(model, 1, 0, 0.5f, -10.0f);
   EnsembleWorkspace model_workspace(stream, model, 64);
   const EnsembleConstants constants{{1e-3f}, {0, 0, 0}, 0.01f};
   std::vector<std::uint32_t> indices(3 * 64, 3);
   const Matrix<const std::uint32_t> rows(indices.data(), 3, 64);
-  RolloutWorkspace rollout_workspace(stream, sac, model, 200);
+  RolloutWorkspace rollout_workspace(stream, sac.actor, model, 200);
   Buffer<float> ring(400u * layout.pitch());
   std::vector<double> mse(3);
   std::vector<float> actions(6, 0.1f);
@@ -93,13 +94,13 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
   std::vector<PpoLosses> ppo_losses(3);
 
   const auto work = [&] {
-    policy_act(stream, sac, envs.observation(), {actions.data(), 2, 3}, true, {}, 0,
+    policy_act(stream, sac.actor, envs.observation(), {actions.data(), 2, 3}, true, {}, 0,
                policy_workspace);
     envs.step({actions.data(), 2, 3});
     sac_update(stream, sac, source, sac_constants, sac_workspace);
     ensemble_epoch(stream, model, data, rows, 64, constants, model_workspace);
     ensemble_holdout_mse(stream, model, data, {indices.data(), 64}, mse, model_workspace);
-    rollout(stream, sac, model, data, {ring.data(), 400, 0},
+    rollout(stream, sac.actor, model, data, {ring.data(), 400, 0},
             {.num_rows = 200, .length = 2, .task = TaskId::kHopper}, rollout_workspace);
     ppo_act(stream, ppo, envs.observation(), {actions.data(), 2, 3}, {log_prob.data(), 2, 1},
             {value.data(), 2}, true, {}, 0, ppo_workspace);

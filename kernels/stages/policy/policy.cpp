@@ -2,39 +2,39 @@
 
 #include <algorithm>
 
-#include "kernels/formulas/squashed_gaussian.h"
 #include "kernels/cpu/tile_mlp.h"
+#include "kernels/formulas/squashed_gaussian.h"
 
 namespace mbrl {
 namespace {
 
 // the actor's outputs on a tile of observations, [2A, 32]
-const float* forward_tile(TileMlp& actor, const SacState& policy, Matrix<const float> observation,
-                          int tile) {
+const float* forward_tile(TileMlp& actor, const GaussianActor& policy,
+                          Matrix<const float> observation, int tile) {
   const int begin = tile * kTileRows, rows = std::min(kTileRows, observation.size(0) - begin);
   float* x = actor.x(0, tile);
   for (int lane = 0; lane < rows; ++lane)
     for (int i = 0; i < observation.size(1); ++i)
       x[i * kTileRows + lane] = observation.row(begin + lane)[i];
-  actor.forward(policy.actor.value.data(), tile);
+  actor.forward(policy.parameters.value.data(), tile);
   return actor.output(tile);
 }
 
 }  // namespace
 
-PolicyWorkspace::PolicyWorkspace(Stream& stream, const SacState& policy, int max_rows)
+PolicyWorkspace::PolicyWorkspace(Stream& stream, const GaussianActor& policy, int max_rows)
     : max_rows_(max_rows) {
   if (stream.on_gpu()) {
     gpu_ = gpu::make_policy_buffers(policy, max_rows);
   } else {
-    actor_ = std::make_unique<TileMlp>(policy.actor_layout, Activation::kRelu, num_tiles(max_rows),
-                                       false);
+    actor_ =
+        std::make_unique<TileMlp>(policy.layout, Activation::kRelu, num_tiles(max_rows), false);
   }
 }
 
 PolicyWorkspace::~PolicyWorkspace() = default;
 
-void policy_act(Stream& stream, const SacState& policy, Matrix<const float> observation,
+void policy_act(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
                 Matrix<float> action, bool stochastic, const RandomKey& key, std::uint64_t step,
                 PolicyWorkspace& w) {
   if (stream.on_gpu())
@@ -54,7 +54,7 @@ void policy_act(Stream& stream, const SacState& policy, Matrix<const float> obse
   });
 }
 
-void policy_log_prob(Stream& stream, const SacState& policy, Matrix<const float> observation,
+void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
                      Matrix<const float> action, Vector<float> log_prob, PolicyWorkspace& w) {
   if (stream.on_gpu())
     return gpu::policy_log_prob(stream, policy, observation, action, log_prob, *w.gpu_);

@@ -10,8 +10,8 @@ namespace mbrl::gpu {
 /// Pinned memory that the kernel reads and writes directly.
 class PolicyBuffers {
  public:
-  PolicyBuffers(const SacState& policy, int max_rows)
-      : actor(make_table(policy.actor_layout)),
+  PolicyBuffers(const GaussianActor& policy, int max_rows)
+      : actor(make_table(policy.layout)),
         observation(static_cast<std::size_t>(max_rows) * policy.observation_size(), Memory::kPinned,
                     "observations"),
         action(static_cast<std::size_t>(max_rows) * policy.action_size(), Memory::kPinned,
@@ -24,17 +24,17 @@ class PolicyBuffers {
   Buffer<std::uint64_t> step;
 };
 
-std::shared_ptr<PolicyBuffers> make_policy_buffers(const SacState& policy, int max_rows) {
+std::shared_ptr<PolicyBuffers> make_policy_buffers(const GaussianActor& policy, int max_rows) {
   return std::make_shared<PolicyBuffers>(policy, max_rows);
 }
 
-void policy_act(Stream& stream, const SacState& policy, Matrix<const float> observation,
+void policy_act(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
                 Matrix<float> action, bool stochastic, const RandomKey& key, std::uint64_t step,
                 PolicyBuffers& b) {
   std::copy_n(observation.data, observation.count(), b.observation.data());
   b.step[0] = step;
   with_precision(stream, [&]<Precision kPrecision>() {
-    launch_policy<kPrecision>(stream, b.actor, policy.actor.value.data(), observation.size(1),
+    launch_policy<kPrecision>(stream, b.actor, policy.parameters.value.data(), observation.size(1),
                               action.size(1), observation.size(0), b.observation.data(),
                               b.action.data(), stochastic, key, b.step.data());
   });
@@ -42,12 +42,12 @@ void policy_act(Stream& stream, const SacState& policy, Matrix<const float> obse
   std::copy_n(b.action.data(), action.count(), action.data);
 }
 
-void policy_log_prob(Stream& stream, const SacState& policy, Matrix<const float> observation,
+void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
                      Matrix<const float> action, Vector<float> log_prob, PolicyBuffers& b) {
   std::copy_n(observation.data, observation.count(), b.observation.data());
   std::copy_n(action.data, action.count(), b.action.data());
   with_precision(stream, [&]<Precision kPrecision>() {
-    launch_policy_log_prob<kPrecision>(stream, b.actor, policy.actor.value.data(),
+    launch_policy_log_prob<kPrecision>(stream, b.actor, policy.parameters.value.data(),
                                        observation.size(1), action.size(1), observation.size(0),
                                        b.observation.data(), b.action.data(), b.log_prob.data());
   });

@@ -5,16 +5,17 @@
 #include <string>
 
 #include "base/error.h"
-#include "kernels/formulas/gaussian_nll.h"
-#include "kernels/data/normalizer.h"
-#include "kernels/formulas/squashed_gaussian.h"
 #include "kernels/cpu/tile_mlp.h"
+#include "kernels/data/normalizer.h"
+#include "kernels/formulas/gaussian_nll.h"
+#include "kernels/formulas/squashed_gaussian.h"
 
 namespace mbrl {
 
 /// What the tiles of the CPU work on.
 struct RolloutTiles {
-  RolloutTiles(const SacState& policy, const EnsembleState& model, int max_rows, int num_threads);
+  RolloutTiles(const GaussianActor& policy, const EnsembleState& model, int max_rows,
+               int num_threads);
 
   TileMlp policy_, member_;       // per thread
   Buffer<float> state_, action_;  // [rows, S], [rows, A] of the live rows
@@ -24,9 +25,9 @@ struct RolloutTiles {
   Buffer<std::uint8_t> terminated_, finite_;
 };
 
-RolloutTiles::RolloutTiles(const SacState& policy, const EnsembleState& model, int max_rows,
+RolloutTiles::RolloutTiles(const GaussianActor& policy, const EnsembleState& model, int max_rows,
                            int num_threads)
-    : policy_(policy.actor_layout, Activation::kRelu, num_threads, false),
+    : policy_(policy.layout, Activation::kRelu, num_threads, false),
       member_(model.layout, Activation::kSwish, num_threads, false),
       state_(static_cast<std::size_t>(max_rows) * model.data.observation_size),
       action_(static_cast<std::size_t>(max_rows) * model.data.action_size),
@@ -36,7 +37,7 @@ RolloutTiles::RolloutTiles(const SacState& policy, const EnsembleState& model, i
       terminated_(max_rows),
       finite_(max_rows) {}
 
-RolloutWorkspace::RolloutWorkspace(Stream& stream, const SacState& policy,
+RolloutWorkspace::RolloutWorkspace(Stream& stream, const GaussianActor& policy,
                                    const EnsembleState& model, int max_rows) {
   if (stream.on_gpu()) {
     gpu_ = gpu::make_rollout_buffers(stream, policy, model, max_rows);
@@ -47,7 +48,7 @@ RolloutWorkspace::RolloutWorkspace(Stream& stream, const SacState& policy,
 
 RolloutWorkspace::~RolloutWorkspace() = default;
 
-RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleState& model,
+RolloutResult rollout(Stream& stream, const GaussianActor& policy, const EnsembleState& model,
                       const TransitionsView& real, const RingView& ring, const RolloutConstants& c,
                       RolloutWorkspace& workspace) {
   const TransitionLayout& layout = model.data;
@@ -101,7 +102,7 @@ RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleStat
             w.state_.data() + static_cast<std::size_t>(begin + std::min(lane, rows - 1)) * S;
         for (int i = 0; i < S; ++i) x[i * kTileRows + lane] = s[i];
       }
-      w.policy_.forward(policy.actor.value.data(), thread);
+      w.policy_.forward(policy.parameters.value.data(), thread);
       const float* output = w.policy_.output(thread);
       for (int i = 0; i < A; ++i) {
         alignas(64) float noise[kTileRows] = {}, action[kTileRows];

@@ -16,13 +16,13 @@
 #include "cuda/graph.h"
 #include "cuda/kernel.cuh"
 #include "envs/tasks/task.h"
+#include "kernels/data/normalizer.h"
+#include "kernels/formulas/gaussian_nll.h"
+#include "kernels/formulas/squashed_gaussian.h"
 #include "kernels/gpu/block_mlp.cuh"
 #include "kernels/gpu/dispatch.cuh"
-#include "kernels/formulas/gaussian_nll.h"
-#include "kernels/data/normalizer.h"
 #include "kernels/gpu/parameter_step.cuh"
 #include "kernels/stages/rollout/rollout.h"
-#include "kernels/formulas/squashed_gaussian.h"
 
 namespace mbrl::gpu {
 namespace {
@@ -365,10 +365,10 @@ __global__ void rollout_advance_kernel(const __grid_constant__ RolloutArrays a) 
 /// Device arrays of the stage, and the graph of each rollout length seen last.
 class RolloutBuffers {
  public:
-  RolloutBuffers(const Stream& stream, const SacState& policy, const EnsembleState& model,
+  RolloutBuffers(const Stream& stream, const GaussianActor& policy, const EnsembleState& model,
                  int max_rows);
 
-  RolloutResult run(Stream& stream, const SacState& policy, const EnsembleState& model,
+  RolloutResult run(Stream& stream, const GaussianActor& policy, const EnsembleState& model,
                     const TransitionsView& real, const RingView& ring, const RolloutConstants& c);
 
  private:
@@ -387,10 +387,10 @@ class RolloutBuffers {
   int recorded_length_ = 0;
 };
 
-RolloutBuffers::RolloutBuffers(const Stream& stream, const SacState& policy,
+RolloutBuffers::RolloutBuffers(const Stream& stream, const GaussianActor& policy,
                                const EnsembleState& model, int max_rows)
     : max_rows_(max_rows),
-      policy_narrow_(narrow_buffer(stream, policy.actor_layout.size, "narrow rollout weights")),
+      policy_narrow_(narrow_buffer(stream, policy.layout.size, "narrow rollout weights")),
       member_narrow_(narrow_buffer(stream, model.members.value.size(), "narrow rollout weights")) {
   const auto rows = static_cast<std::size_t>(max_rows);
   RolloutArrays& a = arrays_;
@@ -398,7 +398,7 @@ RolloutBuffers::RolloutBuffers(const Stream& stream, const SacState& policy,
   a.A = model.data.action_size;
   a.D = model.num_outputs();
   a.layout = model.data;
-  a.policy = make_table(policy.actor_layout);
+  a.policy = make_table(policy.layout);
   a.member = make_table(model.layout);
   a.member_size = model.layout.size;
   a.bound_pitch = padded(a.D);
@@ -466,7 +466,7 @@ void RolloutBuffers::issue(Stream& stream, int length) {
   copy_async(plan_.data(), plan_on_device_.data(), sizeof(RolloutPlan), stream.handle());
 }
 
-RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
+RolloutResult RolloutBuffers::run(Stream& stream, const GaussianActor& policy,
                                   const EnsembleState& model, const TransitionsView& real,
                                   const RingView& ring, const RolloutConstants& c) {
   if (model.elites.size() > kMaxElites)
@@ -474,7 +474,7 @@ RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
                       "; on the GPU up to " + std::to_string(kMaxElites) + " are possible.");
   RolloutArrays& a = arrays_;
   const RolloutArrays before = a;
-  a.policy_value = policy.actor.value.data();
+  a.policy_value = policy.parameters.value.data();
   a.member_value = model.members.value.data();
   a.bounds = model.logvar_bounds.value.data();
   a.input_mean = model.input_mean.data();
@@ -510,12 +510,12 @@ RolloutResult RolloutBuffers::run(Stream& stream, const SacState& policy,
           plan.num_steps, plan.finite != 0};
 }
 
-std::shared_ptr<RolloutBuffers> make_rollout_buffers(Stream& stream, const SacState& policy,
+std::shared_ptr<RolloutBuffers> make_rollout_buffers(Stream& stream, const GaussianActor& policy,
                                                      const EnsembleState& model, int max_rows) {
   return std::make_shared<RolloutBuffers>(stream, policy, model, max_rows);
 }
 
-RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleState& model,
+RolloutResult rollout(Stream& stream, const GaussianActor& policy, const EnsembleState& model,
                       const TransitionsView& real, const RingView& ring,
                       const RolloutConstants& constants, RolloutBuffers& buffers) {
   return buffers.run(stream, policy, model, real, ring, constants);

@@ -15,17 +15,11 @@
 #include "cuda/buffer.h"
 #include "cuda/stream.h"
 #include "envs/tasks/task.h"
-#include "kernels/stages/ensemble/ensemble_step.h"
-#include "kernels/stages/sac/sac_update.h"
 #include "kernels/data/transition.h"
+#include "kernels/networks/actor.h"
+#include "kernels/stages/ensemble/ensemble_step.h"
 
 namespace mbrl {
-
-/// The ring that imagined transitions go to: records [capacity], the next one at `head`.
-struct RingView {
-  float* records;
-  std::size_t capacity, head;
-};
 
 namespace purpose {
 inline constexpr Purpose kRolloutStart{6};  // branching states
@@ -66,12 +60,12 @@ class RolloutBuffers;
 /// Buffers of the stage, made once for up to `max_rows` rows.
 class RolloutWorkspace {
  public:
-  RolloutWorkspace(Stream& stream, const SacState& policy, const EnsembleState& model,
+  RolloutWorkspace(Stream& stream, const GaussianActor& policy, const EnsembleState& model,
                    int max_rows);
   ~RolloutWorkspace();
 
  private:
-  friend RolloutResult rollout(Stream&, const SacState&, const EnsembleState&,
+  friend RolloutResult rollout(Stream&, const GaussianActor&, const EnsembleState&,
                                const TransitionsView&, const RingView&, const RolloutConstants&,
                                RolloutWorkspace&);
   std::unique_ptr<struct RolloutTiles> tiles_;
@@ -88,16 +82,16 @@ class RolloutWorkspace {
 ///          elite is one uniform draw per row and step, so the distribution is that of evaluating
 ///          all. Deterministic for any number of threads. No allocation.
 /// Source   arXiv:1906.08253; jannerm/mbpo:mbpo/models/fake_env.py.
-RolloutResult rollout(Stream& stream, const SacState& policy, const EnsembleState& model,
+RolloutResult rollout(Stream& stream, const GaussianActor& policy, const EnsembleState& model,
                       const TransitionsView& real, const RingView& ring,
                       const RolloutConstants& constants, RolloutWorkspace& workspace);
 
 namespace gpu {
 MBRL_GPU_ONLY std::shared_ptr<RolloutBuffers> make_rollout_buffers(Stream& stream,
-                                                                   const SacState& policy,
+                                                                   const GaussianActor& policy,
                                                                    const EnsembleState& model,
                                                                    int max_rows);
-MBRL_GPU_ONLY RolloutResult rollout(Stream& stream, const SacState& policy,
+MBRL_GPU_ONLY RolloutResult rollout(Stream& stream, const GaussianActor& policy,
                                     const EnsembleState& model, const TransitionsView& real,
                                     const RingView& ring, const RolloutConstants& constants,
                                     RolloutBuffers& buffers);

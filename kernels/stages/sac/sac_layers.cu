@@ -135,13 +135,13 @@ __global__ void sac_layers_finish_kernel(const __grid_constant__ SacArrays a,
 struct SacLayers::Parts {
   Parts(const SacState& state, int batch_size, GemmProvider provider)
       : batch(batch_size),
-        actor(state.actor_layout, Activation::kRelu, 2 * batch, 1, provider, kName),
+        actor(state.actor.layout, Activation::kRelu, 2 * batch, 1, provider, kName),
         target{critic_of(state, provider), critic_of(state, provider)},
         critic{critic_of(state, provider), critic_of(state, provider)},
         critic_pi{critic_of(state, provider), critic_of(state, provider)},
-        actor_gradient(state.actor_layout.size, 0.0f, Memory::kDevice, kName) {
+        actor_gradient(state.actor.layout.size, 0.0f, Memory::kDevice, kName) {
     for (int i = 0; i < 2; ++i) {
-      critic_gradient[i] = Buffer<float>(state.critic_layout.size, 0.0f, Memory::kDevice, kName);
+      critic_gradient[i] = Buffer<float>(state.critics.layout.size, 0.0f, Memory::kDevice, kName);
       d_pi_input[i] = Buffer<float>(static_cast<std::size_t>(batch) * critic[0].input_pitch(), 0.0f,
                                     Memory::kDevice, kName);
     }
@@ -166,7 +166,7 @@ struct SacLayers::Parts {
   }
 
   LayeredMlp critic_of(const SacState& state, GemmProvider provider) const {
-    return LayeredMlp(state.critic_layout, Activation::kRelu, batch, 1, provider, kName);
+    return LayeredMlp(state.critics.layout, Activation::kRelu, batch, 1, provider, kName);
   }
 
   static constexpr const char* kName = "SAC activations";

@@ -5,46 +5,28 @@
 #include <string>
 
 #include "base/error.h"
-#include "kernels/networks/initialize.h"
 #include "base/not_finite.h"
-#include "kernels/stages/policy/policy.h"
+#include "kernels/cpu/tile_mlp.h"
 #include "kernels/formulas/squashed_gaussian.h"
 #include "kernels/formulas/td_target.h"
-#include "kernels/cpu/tile_mlp.h"
+#include "kernels/networks/initialize.h"
+#include "kernels/stages/policy/policy.h"
 
 namespace mbrl {
 namespace {
-
-std::vector<int> widths(int in, const std::vector<int>& hidden, int out) {
-  std::vector<int> all{in};
-  all.insert(all.end(), hidden.begin(), hidden.end());
-  all.push_back(out);
-  return all;
-}
 
 // sums a tile contributes
 enum Partial { kCriticLoss0, kCriticLoss1, kActorLoss, kLogProb, kQ, kNumPartials };
 
 }  // namespace
 
-SacState::SacState(int observation_size, int action_size, const std::vector<int>& hidden_sizes,
-                   Memory memory)
-    : actor_layout(make_mlp_layout(widths(observation_size, hidden_sizes, 2 * action_size))),
-      critic_layout(make_mlp_layout(widths(observation_size + action_size, hidden_sizes, 1))),
-      actor(actor_layout.size, memory),
-      critic{TrainedParameters(critic_layout.size, memory),
-             TrainedParameters(critic_layout.size, memory)},
-      target{Buffer<float>(critic_layout.size, 0.0f, memory, "target critic"),
-             Buffer<float>(critic_layout.size, 0.0f, memory, "target critic")},
-      log_alpha(1, memory) {}
-
 void init_sac(SacState& state, std::uint32_t seed, std::uint32_t learner, float init_alpha) {
+  init_actor(state.actor, seed, learner);
   const RandomKey key{seed, purpose::kInit, learner};
-  init_glorot_uniform(state.actor_layout, state.actor.value.data(), key, InitNetwork::kActor);
   for (int i = 0; i < 2; ++i) {
     const auto network = i == 0 ? InitNetwork::kCritic0 : InitNetwork::kCritic1;
-    init_glorot_uniform(state.critic_layout, state.critic[i].value.data(), key, network);
-    from_host(state.target[i], to_host(state.critic[i].value));
+    init_glorot_uniform(state.critics.layout, state.critics.critic[i].value.data(), key, network);
+    from_host(state.critics.target[i], to_host(state.critics.critic[i].value));
   }
   from_host(state.log_alpha.value, {std::log(init_alpha)});
 }
@@ -69,17 +51,17 @@ struct SacTiles {
 
 SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
     : num_tiles_(mbrl::num_tiles(batch_size)),
-      actor_next_(state.actor_layout, Activation::kRelu, num_threads, false),
-      actor_(state.actor_layout, Activation::kRelu, num_tiles_, true),
-      target_(state.critic_layout, Activation::kRelu, num_threads, false),
+      actor_next_(state.actor.layout, Activation::kRelu, num_threads, false),
+      actor_(state.actor.layout, Activation::kRelu, num_tiles_, true),
+      target_(state.critics.layout, Activation::kRelu, num_threads, false),
       action_noise_(static_cast<std::size_t>(num_tiles_) * state.action_size() * kTileRows),
       log_prob_(static_cast<std::size_t>(num_tiles_) * kTileRows),
       partial_(static_cast<std::size_t>(num_tiles_) * kNumPartials) {
   for (int i = 0; i < 2; ++i) {
-    critic_.emplace_back(state.critic_layout, Activation::kRelu, num_tiles_, true);
-    critic_pi_.emplace_back(state.critic_layout, Activation::kRelu, num_threads, true);
+    critic_.emplace_back(state.critics.layout, Activation::kRelu, num_tiles_, true);
+    critic_pi_.emplace_back(state.critics.layout, Activation::kRelu, num_threads, true);
     action_gradient_.emplace_back(static_cast<std::size_t>(num_threads) *
-                                  state.critic_layout.layers[0].in_pitch * kTileRows);
+                                  state.critics.layout.layers[0].in_pitch * kTileRows);
   }
   scratch_ = Buffer<float>(num_threads * actor_.update_scratch_size());
 }
@@ -147,7 +129,7 @@ void SacUpdate::gather(int tile, int thread, float* reward, float* terminated) {
 
   for (int lane = 0; lane < kTileRows; ++lane) {
     const int row = std::min(tile * kTileRows + lane, c_.batch_size - 1);
-    const TransitionsView& pool = row < source_.num_real ? source_.real : source_.imagined;
+    const TransitionsView& pool = source_.of_row(row);
     const std::uint32_t bits = index_key.bits(step, static_cast<std::uint32_t>(row)).x;
     const float* record = pool.record(uniform_index(bits, static_cast<std::uint32_t>(pool.size)));
     const TransitionLayout& layout = pool.layout;
@@ -196,17 +178,17 @@ void SacUpdate::critic_tile(int tile) {
   gather(tile, thread, reward, terminated);
 
   // a' ~ pi(s'); the noise is not needed again, so the action gradient's memory serves as scratch
-  w_.actor_next_.forward(state_.actor.value.data(), thread);
+  w_.actor_next_.forward(state_.actor.parameters.value.data(), thread);
   float* noise = w_.action_gradient_[0].data() + static_cast<std::size_t>(thread) *
-                                                     state_.critic_layout.layers[0].in_pitch *
+                                                     state_.critics.layout.layers[0].in_pitch *
                                                      kTileRows;
   sample(w_.actor_next_.output(thread), purpose::kNextActionNoise, tile,
          w_.target_.x(0, thread) + S_ * kTileRows, next_log_prob, noise);
 
   // y = r + gamma (1 - d)(min Q' - alpha log pi)
-  w_.target_.forward(state_.target[0].data(), thread);
+  w_.target_.forward(state_.critics.target[0].data(), thread);
   std::copy_n(w_.target_.output(thread), kTileRows, first_q);
-  w_.target_.forward(state_.target[1].data(), thread);
+  w_.target_.forward(state_.critics.target[1].data(), thread);
   const float* second_q = w_.target_.output(thread);
   for (int lane = 0; lane < kTileRows; ++lane)
     y[lane] = td_target_value(reward[lane], terminated[lane], first_q[lane], second_q[lane], alpha_,
@@ -217,7 +199,7 @@ void SacUpdate::critic_tile(int tile) {
   const float scale = 1.0f / static_cast<float>(c_.batch_size);
   for (int i = 0; i < 2; ++i) {
     TileMlp& critic = w_.critic_[i];
-    const float* parameters = state_.critic[i].value.data();
+    const float* parameters = state_.critics.critic[i].value.data();
     critic.forward(parameters, tile);
     const float* q = critic.output(tile);
     float* dq = critic.output_gradient(tile);
@@ -234,12 +216,12 @@ void SacUpdate::critic_tile(int tile) {
   }
 
   // the actor on s, for the actor loss: its parameters do not change before that
-  w_.actor_.forward(state_.actor.value.data(), tile);
+  w_.actor_.forward(state_.actor.parameters.value.data(), tile);
 }
 
 void SacUpdate::actor_tile(int tile) {
   const int thread = ThreadPool::thread_index();
-  const int pitch = state_.critic_layout.layers[0].in_pitch * kTileRows;
+  const int pitch = state_.critics.layout.layers[0].in_pitch * kTileRows;
   float* log_prob = w_.log_prob_.data() + tile * kTileRows;
   float* noise = w_.action_noise_.data() + static_cast<std::size_t>(tile) * A_ * kTileRows;
 
@@ -250,7 +232,8 @@ void SacUpdate::actor_tile(int tile) {
   std::copy_n(w_.actor_.x(0, tile), S_ * kTileRows, input0);
   sample(output, purpose::kActorNoise, tile, input0 + S_ * kTileRows, log_prob, noise);
   std::copy_n(input0, (S_ + A_) * kTileRows, input1);
-  for (int i = 0; i < 2; ++i) w_.critic_pi_[i].forward(state_.critic[i].value.data(), thread);
+  for (int i = 0; i < 2; ++i)
+    w_.critic_pi_[i].forward(state_.critics.critic[i].value.data(), thread);
 
   // loss = mean(alpha log pi - min Q): each row's gradient goes to its smaller critic
   const int rows = rows_of(tile);
@@ -277,8 +260,8 @@ void SacUpdate::actor_tile(int tile) {
   float* gradient[2];
   for (int i = 0; i < 2; ++i) {
     gradient[i] = w_.action_gradient_[i].data() + static_cast<std::size_t>(thread) * pitch;
-    w_.critic_pi_[i].backward(state_.critic[i].value.data(), thread);
-    w_.critic_pi_[i].input_gradient(state_.critic[i].value.data(), thread, gradient[i]);
+    w_.critic_pi_[i].backward(state_.critics.critic[i].value.data(), thread);
+    w_.critic_pi_[i].input_gradient(state_.critics.critic[i].value.data(), thread, gradient[i]);
   }
 
   // through the squashing to the actor's outputs, then down the actor
@@ -296,16 +279,17 @@ void SacUpdate::actor_tile(int tile) {
       d_output[(A_ + i) * kTileRows + lane] = g.d_raw_log_std;
     }
   }
-  w_.actor_.backward(state_.actor.value.data(), tile);
+  w_.actor_.backward(state_.actor.parameters.value.data(), tile);
 }
 
 void SacUpdate::update_critic_task(int task) {
   const int per_critic = w_.critic_[0].num_update_tasks();
   const int i = task / per_critic;
-  TrainedParameters& p = state_.critic[i];
+  TrainedParameters& p = state_.critics.critic[i];
   w_.critic_[i].update(
       task % per_critic, w_.num_tiles_,
-      {p.value.data(), p.m.data(), p.v.data(), state_.target[i].data(), c_.tau, nullptr, adam_},
+      {p.value.data(), p.m.data(), p.v.data(), state_.critics.target[i].data(), c_.tau, nullptr,
+       adam_},
       w_.scratch_.data() + ThreadPool::thread_index() * w_.actor_.update_scratch_size());
 }
 
@@ -318,7 +302,7 @@ void SacUpdate::update_actor(ThreadPool& pool, bool with_critics) {
   const int num_critic_tasks = with_critics ? 2 * w_.critic_[0].num_update_tasks() : 0;
   pool.parallel_for(num_critic_tasks + w_.actor_.num_update_tasks(), [&](int task) {
     if (task < num_critic_tasks) return update_critic_task(task);
-    TrainedParameters& p = state_.actor;
+    TrainedParameters& p = state_.actor.parameters;
     w_.actor_.update(
         task - num_critic_tasks, w_.num_tiles_,
         {p.value.data(), p.m.data(), p.v.data(), nullptr, 0.0f, nullptr, adam_},
@@ -412,8 +396,8 @@ void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
   if (then_act == nullptr) return;
   const int rows = then_act->observation.size(0);
   if (tiles.act_ == nullptr || tiles.act_->max_rows() < rows)
-    tiles.act_ = std::make_unique<PolicyWorkspace>(stream, state, rows);
-  policy_act(stream, state, then_act->observation, then_act->action, then_act->stochastic,
+    tiles.act_ = std::make_unique<PolicyWorkspace>(stream, state.actor, rows);
+  policy_act(stream, state.actor, then_act->observation, then_act->action, then_act->stochastic,
              then_act->key, then_act->step, *tiles.act_);
 }
 

@@ -415,11 +415,11 @@ class SacBuffers {
 
 SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_size)
     : batch_size_(batch_size),
-      actor_size_(state.actor_layout.size),
-      critic_size_(state.critic_layout.size),
+      actor_size_(state.actor.layout.size),
+      critic_size_(state.critics.layout.size),
       // whole tiles of the largest row count, whatever the precision
-      actor_saved_(make_saved_layout(state.actor_layout, num_tiles(batch_size) * kTileRows)),
-      critic_saved_(make_saved_layout(state.critic_layout, num_tiles(batch_size) * kTileRows)),
+      actor_saved_(make_saved_layout(state.actor.layout, num_tiles(batch_size) * kTileRows)),
+      critic_saved_(make_saved_layout(state.critics.layout, num_tiles(batch_size) * kTileRows)),
       saved_(actor_saved_.size + 4 * critic_saved_.size, 0.0f, Memory::kDevice, "SAC activations"),
       actor_output_(static_cast<std::size_t>(num_tiles(batch_size)) * kTileRows *
                         padded(2 * state.action_size()),
@@ -428,12 +428,12 @@ SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_si
                   Memory::kDevice, "SAC rows"),
       arrivals_(static_cast<std::size_t>((batch_size + kSmallestSacRows - 1) / kSmallestSacRows), 0,
                 Memory::kDevice, "SAC rows"),
-      narrow_(narrow_buffer(stream, state.actor_layout.size + 4 * state.critic_layout.size,
+      narrow_(narrow_buffer(stream, state.actor.layout.size + 4 * state.critics.layout.size,
                             "narrow SAC weights")),
-      actor_table_(make_update_table(make_table(state.actor_layout))),
-      critic_table_(make_update_table(make_table(state.critic_layout))) {
-  arrays_.actor = make_table(state.actor_layout);
-  arrays_.critic = make_table(state.critic_layout);
+      actor_table_(make_update_table(make_table(state.actor.layout))),
+      critic_table_(make_update_table(make_table(state.critics.layout))) {
+  arrays_.actor = make_table(state.actor.layout);
+  arrays_.critic = make_table(state.critics.layout);
   arrays_.actor_saved_layout = actor_saved_;
   arrays_.critic_saved_layout = critic_saved_;
   float* memory = saved_.data();
@@ -502,8 +502,9 @@ void SacBuffers::bind(SacState& state) {
     return a;
   };
   const SacArrays before = arrays_;
-  arrays_.actor_arrays = arrays(state.actor, nullptr);
-  for (int i = 0; i < 2; ++i) arrays_.critic_arrays[i] = arrays(state.critic[i], &state.target[i]);
+  arrays_.actor_arrays = arrays(state.actor.parameters, nullptr);
+  for (int i = 0; i < 2; ++i)
+    arrays_.critic_arrays[i] = arrays(state.critics.critic[i], &state.critics.target[i]);
   arrays_.log_alpha = state.log_alpha.value.data();
   arrays_.log_alpha_m = state.log_alpha.m.data();
   arrays_.log_alpha_v = state.log_alpha.v.data();

@@ -11,48 +11,42 @@
 #include <span>
 #include <vector>
 
-#include "cuda/buffer.h"
 #include "base/rng.h"
+#include "cuda/buffer.h"
 #include "cuda/stream.h"
-#include "kernels/formulas/adam.h"
-#include "kernels/networks/mlp_layout.h"
-#include "kernels/networks/parameters.h"
 #include "kernels/data/transition.h"
+#include "kernels/formulas/adam.h"
+#include "kernels/networks/actor.h"
+#include "kernels/networks/parameters.h"
+#include "kernels/networks/twin_critic.h"
 
 namespace mbrl {
 
 namespace purpose {
-inline constexpr Purpose kReplayIndex{2};  // rows of a batch
+inline constexpr Purpose kReplayIndex{2};      // rows of a batch
 inline constexpr Purpose kNextActionNoise{4};  // action at the next observation
-inline constexpr Purpose kActorNoise{5};  // action in the actor loss
+inline constexpr Purpose kActorNoise{5};       // action in the actor loss
 }  // namespace purpose
 
 /// Everything an update changes.
 struct SacState {
-  MlpLayout actor_layout;   // S -> hidden -> 2A: mean, raw log standard deviation
-  MlpLayout critic_layout;  // S + A -> hidden -> 1
-  TrainedParameters actor;
-  TrainedParameters critic[2];
-  Buffer<float> target[2];      // averaged critics
+  GaussianActor actor;
+  TwinCritic critics;
   TrainedParameters log_alpha;  // 1 value: log of the temperature, in reward units per nat
   std::int64_t num_updates = 0;
 
   SacState(int observation_size, int action_size, const std::vector<int>& hidden_sizes,
-           Memory memory = Memory::kHost);
+           Memory memory = Memory::kHost)
+      : actor(observation_size, action_size, hidden_sizes, memory),
+        critics(observation_size, action_size, hidden_sizes, memory),
+        log_alpha(1, memory) {}
 
-  int observation_size() const { return actor_layout.input_size(); }
-  int action_size() const { return actor_layout.output_size() / 2; }
+  int observation_size() const { return actor.observation_size(); }
+  int action_size() const { return actor.action_size(); }
 };
 
 /// Glorot-uniform weights, zero biases, targets equal to the critics, moments zero.
 void init_sac(SacState& state, std::uint32_t seed, std::uint32_t learner, float init_alpha);
-
-/// Where the rows of a batch come from: the first num_real from `real`, the others from `imagined`,
-/// each uniform with replacement.
-struct MixedSource {
-  TransitionsView real, imagined;
-  int num_real = 0;
-};
 
 struct SacConstants {
   int batch_size = 256;

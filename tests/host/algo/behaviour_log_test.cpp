@@ -7,6 +7,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "kernels/networks/initialize.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {
@@ -15,13 +16,13 @@ namespace {
 // one observation, one action: the network's biases alone count
 struct ByHand {
   TestStream stream;
-  SacState policy{1, 1, {4}};
+  GaussianActor policy{1, 1, {4}};
 
   ByHand() {
-    for (float& value : policy.actor.value) value = 0.0f;
+    for (float& value : policy.parameters.value) value = 0.0f;
   }
   void set(float mean, float log_std) {
-    float* bias = policy.actor.value.data() + policy.actor_layout.layers.back().bias;
+    float* bias = policy.parameters.value.data() + policy.layout.layers.back().bias;
     bias[0] = mean;
     bias[1] = log_std;
   }
@@ -38,8 +39,8 @@ struct ByHand {
 
 TEST(BehaviourLogTest, IsZeroWithoutActionsAndForAnUnchangedPolicy) {
   TestStream stream;
-  SacState policy(3, 2, {24});
-  init_sac(policy, 3, 0, 1.0f);
+  GaussianActor policy(3, 2, {24});
+  init_actor(policy, 3, 0);
   BehaviourLog log(stream, policy, 700);  // more than are looked at at once
   EXPECT_EQ(log.policy_change(stream, policy), 0.0);
   const std::vector<float> observation = random_values(3 * 650, 1);
@@ -49,7 +50,7 @@ TEST(BehaviourLogTest, IsZeroWithoutActionsAndForAnUnchangedPolicy) {
     log.add(stream, policy, &observation[3 * i], &action[2 * i], /*random=*/false);
   }
   EXPECT_EQ(log.policy_change(stream, policy), 0.0);
-  init_sac(policy, 4, 0, 1.0f);
+  init_actor(policy, 4, 0);
   EXPECT_GT(log.policy_change(stream, policy), 0.01);
 }
 
@@ -75,8 +76,8 @@ TEST(BehaviourLogTest, ARandomActionWasDrawnFromAUniformDensity) {
               std::fabs(ByHand::density(0.2, -0.3, 0.6) - 0.5), 1e-5);
 
   // 2^-A with more actions: zero weights give each the density of a standard normal
-  SacState two(1, 2, {4});
-  for (float& value : two.actor.value) value = 0.0f;
+  GaussianActor two(1, 2, {4});
+  for (float& value : two.parameters.value) value = 0.0f;
   BehaviourLog pair(s.stream, two, 10);
   const float observation = 0.0f, action[] = {0.0f, 0.0f};
   pair.add(s.stream, two, &observation, action, true);

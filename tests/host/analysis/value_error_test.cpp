@@ -39,8 +39,8 @@ struct Session {
   const SacLearner& sac() const { return static_cast<const SacLearner&>(*learner); }
   float* values(const std::string& name) { return static_cast<float*>(tensors.at(name).data); }
   void set_critics(float first, float second) {
-    values("critic0")[sac().policy().critic_layout.layers.back().bias] = first;
-    values("critic1")[sac().policy().critic_layout.layers.back().bias] = second;
+    values("critic0")[sac().policy().critics.layout.layers.back().bias] = first;
+    values("critic1")[sac().policy().critics.layout.layers.back().bias] = second;
   }
 };
 
@@ -81,7 +81,7 @@ TEST(ValueErrorsTest, EntropyOfTheActionsToComeIsEarnedToo) {
   session.set_critics(0.0f, 0.0f);
   const SacState& policy = session.sac().policy();
   // a narrow Gaussian around 0, hardly squashed: entropy ln(sd sqrt(2 pi e))
-  session.values("actor")[policy.actor_layout.layers.back().bias + 1] = -4.0f;
+  session.values("actor")[policy.actor.layout.layers.back().bias + 1] = -4.0f;
   session.values("log_alpha")[0] = std::log(0.5f);
   const auto episodes = value_errors(session.stream, session.sac(), 50);
   double sum = 0.0;

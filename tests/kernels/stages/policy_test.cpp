@@ -4,9 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "host/algo/draws.h"
+#include "kernels/networks/initialize.h"
 #include "tests/support/float64.h"
 #include "tests/support/matchers.h"
-#include "host/algo/draws.h"
 
 namespace mbrl {
 namespace {
@@ -24,7 +25,7 @@ struct Rows {
   }
 };
 
-std::vector<float> log_probs(const SacState& policy, const Rows& rows, int num_threads) {
+std::vector<float> log_probs(const GaussianActor& policy, const Rows& rows, int num_threads) {
   TestStream stream(num_threads);
   PolicyWorkspace workspace(stream, policy, rows.N);
   std::vector<float> result = poisoned(static_cast<std::size_t>(rows.N));
@@ -35,9 +36,9 @@ std::vector<float> log_probs(const SacState& policy, const Rows& rows, int num_t
 
 TEST(PolicyLogProbTest, ByHand) {
   // zero weights: the output biases are means 0 and 0.5, sds 1 and 2, whatever is observed
-  SacState policy(2, 2, {4});
-  for (float& value : policy.actor.value) value = 0.0f;
-  float* bias = policy.actor.value.data() + policy.actor_layout.layers.back().bias;
+  GaussianActor policy(2, 2, {4});
+  for (float& value : policy.parameters.value) value = 0.0f;
+  float* bias = policy.parameters.value.data() + policy.layout.layers.back().bias;
   bias[1] = 0.5f;
   bias[3] = 0.693147181f;
   Rows rows(1, 2, 2);
@@ -53,14 +54,14 @@ class PolicyLogProbSizeTest : public testing::TestWithParam<int> {};
 
 TEST_P(PolicyLogProbSizeTest, AgreesWithADoublePrecisionNetwork) {
   for (const int A : {1, 3, 17}) {
-    SacState policy(11, A, {24, 40});
-    init_sac(policy, 3, 0, 1.0f);
+    GaussianActor policy(11, A, {24, 40});
+    init_actor(policy, 3, 0);
     const Rows rows(GetParam(), 11, A);
-    const Doubles parameters = reference::to_double(policy.actor.value);
+    const Doubles parameters = reference::to_double(policy.parameters.value);
     std::vector<double> wanted;
     for (int row = 0; row < rows.N; ++row) {
       const Doubles out = reference::mlp(
-          policy.actor_layout, parameters.data(), Activation::kRelu,
+          policy.layout, parameters.data(), Activation::kRelu,
           Doubles(rows.observation.begin() + row * 11, rows.observation.begin() + row * 11 + 11));
       Doubles noise;
       for (int i = 0; i < A; ++i)
@@ -75,8 +76,8 @@ TEST_P(PolicyLogProbSizeTest, AgreesWithADoublePrecisionNetwork) {
 INSTANTIATE_TEST_SUITE_P(Rows, PolicyLogProbSizeTest, testing::Values(1, 31, 33, 257));
 
 TEST(PolicyLogProbTest, ThreadsAndNeighboursDoNotChangeARow) {
-  SacState policy(5, 2, {24});
-  init_sac(policy, 3, 0, 1.0f);
+  GaussianActor policy(5, 2, {24});
+  init_actor(policy, 3, 0);
   const Rows rows(100, 5, 2);
   const std::vector<float> together = log_probs(policy, rows, 1);
   for (const int threads : {2, 4}) EXPECT_EQ(log_probs(policy, rows, threads), together);
@@ -89,15 +90,15 @@ TEST(PolicyLogProbTest, ThreadsAndNeighboursDoNotChangeARow) {
 }
 
 TEST(PolicyLogProbTest, ActionsThatThePolicyDrewHaveTheDensityOfTheirNoise) {
-  SacState policy(5, 2, {24});
-  init_sac(policy, 3, 0, 1.0f);
+  GaussianActor policy(5, 2, {24});
+  init_actor(policy, 3, 0);
   Rows rows(40, 5, 2);
   TestStream stream;
   PolicyWorkspace workspace(stream, policy, rows.N);
   const RandomKey key{4, purpose::kActionNoise, 2};
   policy_act(stream, policy, matrix_of(rows.observation, 5), matrix_of(rows.action, 2),
              /*stochastic=*/true, key, 7, workspace);
-  const Doubles parameters = reference::to_double(policy.actor.value);
+  const Doubles parameters = reference::to_double(policy.parameters.value);
   const std::vector<float> got = log_probs(policy, rows, 2);
   int compared = 0;
   for (int row = 0; row < rows.N; ++row) {
@@ -106,7 +107,7 @@ TEST(PolicyLogProbTest, ActionsThatThePolicyDrewHaveTheDensityOfTheirNoise) {
       continue;
     ++compared;
     const Doubles out = reference::mlp(
-        policy.actor_layout, parameters.data(), Activation::kRelu,
+        policy.layout, parameters.data(), Activation::kRelu,
         Doubles(rows.observation.begin() + row * 5, rows.observation.begin() + row * 5 + 5));
     const Doubles noise{normal(key, 7, static_cast<std::uint32_t>(row), 0),
                         normal(key, 7, static_cast<std::uint32_t>(row), 1)};

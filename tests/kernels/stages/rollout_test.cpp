@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "tests/support/reference.h"
 #include "kernels/networks/initialize.h"
+#include "tests/support/reference.h"
 
 namespace mbrl {
 namespace {
@@ -24,7 +24,7 @@ const TransitionLayout kLayout{kS, kA};
 
 struct Problem {
   Buffer<float> real{static_cast<std::size_t>(kReal) * kLayout.pitch(), 0.0f};
-  SacState policy{kS, kA, {8, 8}};
+  GaussianActor policy{kS, kA, {8, 8}};
   EnsembleState model{4, kLayout, 12, 2};
   RolloutConstants constants{.num_rows = 500,
                              .length = 1,
@@ -39,7 +39,7 @@ struct Problem {
       for (int i = 0; i < kS; ++i)
         real[static_cast<std::size_t>(row) * kLayout.pitch() + i] =
             (i == 1 ? angle_scale : 1.0f) * normal(key, static_cast<std::uint64_t>(row), 1, i);
-    init_sac(policy, 2, 0, 1.0f);
+    init_actor(policy, 2, 0);
     init_ensemble(model, 9, 0, -3.0f, -6.0f);
     model.elites = {2, 0, 3};
     for (int i = 0; i < kS + kA; ++i) {
@@ -97,7 +97,7 @@ TEST(RolloutTest, OneStepIsPolicyThenChosenMemberThenEndRule) {
   const Problem p(0.15f);  // angles on both sides of the limit
   const Imagined r = imagine(p);
   ASSERT_EQ(r.result.num_written, 500u);
-  const Doubles actor = reference::to_double(p.policy.actor.value);
+  const Doubles actor = reference::to_double(p.policy.parameters.value);
   std::size_t terminated = 0;
   for (std::uint32_t row = 0; row < 500; ++row) {
     const float* record = r.ring.data() + row * kLayout.pitch();
@@ -110,7 +110,7 @@ TEST(RolloutTest, OneStepIsPolicyThenChosenMemberThenEndRule) {
     const Doubles noise{
         normal(RandomKey{p.constants.seed, purpose::kRolloutAction, 0}, p.draw_step(0), row, 0)};
     const auto sample = reference::squashed_gaussian(
-        reference::mlp(p.policy.actor_layout, actor.data(), Activation::kRelu, state), noise);
+        reference::mlp(p.policy.layout, actor.data(), Activation::kRelu, state), noise);
     EXPECT_NEAR(record[kLayout.action()], sample.action[0], 1e-5);
 
     const Doubles expected = predict(p, 0, row, record);

@@ -8,8 +8,8 @@
 #include <limits>
 
 #include "base/error.h"
-#include "tests/support/reference.h"
 #include "kernels/networks/initialize.h"
+#include "tests/support/reference.h"
 
 namespace mbrl {
 namespace {
@@ -45,16 +45,18 @@ struct Problem {
     // targets that differ from the critics, biases that are not zero
     const RandomKey key{11, purpose::kInit, 0};
     for (int i = 0; i < 2; ++i) {
-      for (std::size_t j = 0; j < state.target[i].size(); ++j)
-        state.target[i][j] *= 1.0f + 0.2f * normal(key, 0, static_cast<std::uint32_t>(j), i);
-      for (const LayerLayout& l : state.critic_layout.layers)
+      for (std::size_t j = 0; j < state.critics.target[i].size(); ++j)
+        state.critics.target[i][j] *=
+            1.0f + 0.2f * normal(key, 0, static_cast<std::uint32_t>(j), i);
+      for (const LayerLayout& l : state.critics.layout.layers)
         for (int o = 0; o < l.out; ++o)
-          state.critic[i].value[l.bias + o] =
+          state.critics.critic[i].value[l.bias + o] =
               0.1f * normal(key, 1, static_cast<std::uint32_t>(o), i);
     }
-    for (const LayerLayout& l : state.actor_layout.layers)
+    for (const LayerLayout& l : state.actor.layout.layers)
       for (int o = 0; o < l.out; ++o)
-        state.actor.value[l.bias + o] = 0.1f * normal(key, 2, static_cast<std::uint32_t>(o), 0);
+        state.actor.parameters.value[l.bias + o] =
+            0.1f * normal(key, 2, static_cast<std::uint32_t>(o), 0);
     constants.batch_size = batch_size;
     constants.target_entropy = -1.5f;
     constants.seed = 3;
@@ -91,16 +93,16 @@ double critic_loss(const Problem& p, const Doubles& critic, const Doubles& actor
     const Doubles next(r + kLayout.next_observation(), r + kLayout.next_observation() + kS);
     const auto& L = p.state;
     const auto sample = reference::squashed_gaussian(
-        reference::mlp(L.actor_layout, actor.data(), Activation::kRelu, next),
+        reference::mlp(L.actor.layout, actor.data(), Activation::kRelu, next),
         p.noise(purpose::kNextActionNoise, i));
     const Doubles input = join(next, sample.action);
-    const double q0 = reference::mlp(L.critic_layout, target0.data(), Activation::kRelu, input)[0];
-    const double q1 = reference::mlp(L.critic_layout, target1.data(), Activation::kRelu, input)[0];
+    const double q0 = reference::mlp(L.critics.layout, target0.data(), Activation::kRelu, input)[0];
+    const double q1 = reference::mlp(L.critics.layout, target1.data(), Activation::kRelu, input)[0];
     const double y = r[kLayout.reward()] + static_cast<double>(p.constants.discount) *
                                                (1.0 - r[kLayout.terminated()]) *
                                                (std::fmin(q0, q1) - alpha * sample.log_prob);
     const double q =
-        reference::mlp(L.critic_layout, critic.data(), Activation::kRelu, join(s, a))[0];
+        reference::mlp(L.critics.layout, critic.data(), Activation::kRelu, join(s, a))[0];
     loss += 0.5 * (q - y) * (q - y) / p.constants.batch_size;
   }
   return loss;
@@ -114,13 +116,13 @@ double actor_loss(const Problem& p, const Doubles& actor, const Doubles& critic0
     const float* r = p.row(i);
     const Doubles s(r, r + kS);
     const auto sample = reference::squashed_gaussian(
-        reference::mlp(p.state.actor_layout, actor.data(), Activation::kRelu, s),
+        reference::mlp(p.state.actor.layout, actor.data(), Activation::kRelu, s),
         p.noise(purpose::kActorNoise, i));
     const Doubles input = join(s, sample.action);
     const double q0 =
-        reference::mlp(p.state.critic_layout, critic0.data(), Activation::kRelu, input)[0];
+        reference::mlp(p.state.critics.layout, critic0.data(), Activation::kRelu, input)[0];
     const double q1 =
-        reference::mlp(p.state.critic_layout, critic1.data(), Activation::kRelu, input)[0];
+        reference::mlp(p.state.critics.layout, critic1.data(), Activation::kRelu, input)[0];
     loss += (alpha * sample.log_prob - std::fmin(q0, q1)) / p.constants.batch_size;
     sum += sample.log_prob / p.constants.batch_size;
   }
@@ -154,11 +156,11 @@ class SacUpdateTest : public testing::TestWithParam<int> {};
 
 TEST_P(SacUpdateTest, CriticGradientsMatchDifferencesOfTheLoss) {
   Problem p(GetParam());
-  const Doubles actor = reference::to_double(p.state.actor.value);
-  const Doubles target0 = reference::to_double(p.state.target[0]);
-  const Doubles target1 = reference::to_double(p.state.target[1]);
-  Doubles critic[2] = {reference::to_double(p.state.critic[0].value),
-                       reference::to_double(p.state.critic[1].value)};
+  const Doubles actor = reference::to_double(p.state.actor.parameters.value);
+  const Doubles target0 = reference::to_double(p.state.critics.target[0]);
+  const Doubles target1 = reference::to_double(p.state.critics.target[1]);
+  Doubles critic[2] = {reference::to_double(p.state.critics.critic[0].value),
+                       reference::to_double(p.state.critics.critic[1].value)};
   const double alpha = std::exp(static_cast<double>(p.state.log_alpha.value[0]));
 
   ThreadPool pool(2);
@@ -168,13 +170,13 @@ TEST_P(SacUpdateTest, CriticGradientsMatchDifferencesOfTheLoss) {
   for (int i = 0; i < 2; ++i) {
     const auto loss = [&] { return critic_loss(p, critic[i], actor, target0, target1, alpha); };
     EXPECT_NEAR(losses.critic_loss[i], loss(), 1e-5 * loss());
-    expect_gradients(p.state.critic_layout, p.state.critic[i], critic[i], loss);
+    expect_gradients(p.state.critics.layout, p.state.critics.critic[i], critic[i], loss);
   }
 }
 
 TEST_P(SacUpdateTest, SequentialActorSeesTheUpdatedCritics) {
   Problem p(GetParam());
-  Doubles actor = reference::to_double(p.state.actor.value);
+  Doubles actor = reference::to_double(p.state.actor.parameters.value);
   const double alpha = std::exp(static_cast<double>(p.state.log_alpha.value[0]));
   p.constants.adam.learning_rate = 0.05f;  // a step large enough to tell old critics from new ones
 
@@ -182,18 +184,18 @@ TEST_P(SacUpdateTest, SequentialActorSeesTheUpdatedCritics) {
   Stream stream(pool);
   SacWorkspace workspace(stream, p.state, GetParam());
   const SacLosses losses = sac_update(stream, p.state, p.source, p.constants, workspace);
-  const Doubles critic0 = reference::to_double(p.state.critic[0].value);
-  const Doubles critic1 = reference::to_double(p.state.critic[1].value);
+  const Doubles critic0 = reference::to_double(p.state.critics.critic[0].value);
+  const Doubles critic1 = reference::to_double(p.state.critics.critic[1].value);
   const auto loss = [&] { return actor_loss(p, actor, critic0, critic1, alpha); };
   EXPECT_NEAR(losses.actor_loss, loss(), 2e-5 * (1.0 + std::abs(loss())));
-  expect_gradients(p.state.actor_layout, p.state.actor, actor, loss);
+  expect_gradients(p.state.actor.layout, p.state.actor.parameters, actor, loss);
 }
 
 TEST_P(SacUpdateTest, SimultaneousActorSeesTheCriticsBeforeTheirUpdate) {
   Problem p(GetParam());
-  Doubles actor = reference::to_double(p.state.actor.value);
-  const Doubles critic0 = reference::to_double(p.state.critic[0].value);
-  const Doubles critic1 = reference::to_double(p.state.critic[1].value);
+  Doubles actor = reference::to_double(p.state.actor.parameters.value);
+  const Doubles critic0 = reference::to_double(p.state.critics.critic[0].value);
+  const Doubles critic1 = reference::to_double(p.state.critics.critic[1].value);
   const double alpha = std::exp(static_cast<double>(p.state.log_alpha.value[0]));
   p.constants.adam.learning_rate = 0.05f;
   p.constants.simultaneous = true;
@@ -203,13 +205,13 @@ TEST_P(SacUpdateTest, SimultaneousActorSeesTheCriticsBeforeTheirUpdate) {
   SacWorkspace workspace(stream, p.state, GetParam());
   sac_update(stream, p.state, p.source, p.constants, workspace);
   const auto loss = [&] { return actor_loss(p, actor, critic0, critic1, alpha); };
-  expect_gradients(p.state.actor_layout, p.state.actor, actor, loss);
+  expect_gradients(p.state.actor.layout, p.state.actor.parameters, actor, loss);
 }
 
 TEST_P(SacUpdateTest, TemperatureFallsWhenEntropyIsAboveItsTarget) {
   Problem p(GetParam());
-  const Doubles actor = reference::to_double(p.state.actor.value);
-  const Doubles any = reference::to_double(p.state.critic[0].value);
+  const Doubles actor = reference::to_double(p.state.actor.parameters.value);
+  const Doubles any = reference::to_double(p.state.critics.critic[0].value);
   double mean_log_prob = 0.0;
   actor_loss(p, actor, any, any, 0.0, &mean_log_prob);
 
@@ -228,13 +230,14 @@ TEST_P(SacUpdateTest, TemperatureFallsWhenEntropyIsAboveItsTarget) {
 TEST_P(SacUpdateTest, TargetsAverageTheUpdatedCritics) {
   Problem p(GetParam());
   p.constants.tau = 0.25f;
-  const Doubles before = reference::to_double(p.state.target[1]);
+  const Doubles before = reference::to_double(p.state.critics.target[1]);
   ThreadPool pool(1);
   Stream stream(pool);
   SacWorkspace workspace(stream, p.state, GetParam());
   sac_update(stream, p.state, p.source, p.constants, workspace);
   for (std::size_t i = 0; i < before.size(); ++i)
-    EXPECT_NEAR(p.state.target[1][i], 0.75 * before[i] + 0.25 * p.state.critic[1].value[i], 1e-6);
+    EXPECT_NEAR(p.state.critics.target[1][i],
+                0.75 * before[i] + 0.25 * p.state.critics.critic[1].value[i], 1e-6);
 }
 
 TEST_P(SacUpdateTest, ResultsDoNotDependOnTheNumberOfThreads) {
@@ -249,9 +252,9 @@ TEST_P(SacUpdateTest, ResultsDoNotDependOnTheNumberOfThreads) {
   const auto same = [](const Buffer<float>& a, const Buffer<float>& b) {
     return std::equal(a.begin(), a.end(), b.begin());
   };
-  EXPECT_TRUE(same(one.state.actor.value, three.state.actor.value));
-  EXPECT_TRUE(same(one.state.critic[0].v, three.state.critic[0].v));
-  EXPECT_TRUE(same(one.state.target[1], three.state.target[1]));
+  EXPECT_TRUE(same(one.state.actor.parameters.value, three.state.actor.parameters.value));
+  EXPECT_TRUE(same(one.state.critics.critic[0].v, three.state.critics.critic[0].v));
+  EXPECT_TRUE(same(one.state.critics.target[1], three.state.critics.target[1]));
   EXPECT_EQ(one.state.log_alpha.value[0], three.state.log_alpha.value[0]);
 }
 
@@ -261,10 +264,11 @@ TEST_P(SacUpdateTest, PaddingOfTheArenaStaysZero) {
   Stream stream(pool);
   SacWorkspace workspace(stream, p.state, GetParam());
   for (int i = 0; i < 3; ++i) sac_update(stream, p.state, p.source, p.constants, workspace);
-  for (const LayerLayout& l : p.state.critic_layout.layers)
+  for (const LayerLayout& l : p.state.critics.layout.layers)
     for (int o = 0; o < l.out; ++o)
       for (int i = l.in; i < l.in_pitch; ++i)
-        EXPECT_EQ(p.state.critic[0].value[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i],
+        EXPECT_EQ(p.state.critics.critic[0]
+                      .value[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i],
                   0.0f);
 }
 
