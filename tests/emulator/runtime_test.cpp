@@ -15,7 +15,7 @@
 #include "kernels/stages/sac/sac_update.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
-#include "tests/support/tiny_config.h"
+#include "tests/support/configs.h"
 
 namespace mbrl {
 namespace {
@@ -59,7 +59,7 @@ TEST_F(EmulatedRuntimeTest, OutOfMemoryNamesTheBufferItsSizeAndTheWayOut) {
   emulator::set_device_memory(std::size_t{32} << 20);
   TwinStreams streams;
   const std::string text =
-      error_text<DeviceError>([&] { make_learner(tiny_config("cartpole"), streams.gpu, {}); });
+      error_text<DeviceError>([&] { make_learner(tiny_mbpo("cartpole"), streams.gpu, {}); });
   // 1,000,000 transitions of 16 floats
   EXPECT_THAT(text, testing::StartsWith("61.0 MiB of device memory for the real replay could not "
                                         "be had on cuda:0: "));
@@ -68,7 +68,7 @@ TEST_F(EmulatedRuntimeTest, OutOfMemoryNamesTheBufferItsSizeAndTheWayOut) {
 
 TEST_F(EmulatedRuntimeTest, AFaultInTheMiddleOfARunIsADeviceError) {
   TwinStreams streams;
-  const auto learner = make_learner(tiny_config("cartpole"), streams.gpu, {});
+  const auto learner = make_learner(tiny_mbpo("cartpole"), streams.gpu, {});
   while (learner->exploring()) learner->step();
   emulator::fail_after(40);
   const std::string text = error_text<DeviceError>([&] {

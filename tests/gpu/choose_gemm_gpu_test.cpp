@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "envs/env.h"
 #include "host/bench/choose_gemm.h"
+#include "tests/support/configs.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
@@ -31,7 +31,7 @@ class ChooseGemmGpuTest : public GpuTest {
   ThreadPool pool_{1};
   TemporaryDirectory directory_;
   std::filesystem::path cache_ = directory_.path() / "deep" / "gemm.json";
-  Config config_ = tiny_config("pendulum");
+  Config config_ = tiny_mbpo("pendulum");
 };
 
 TEST_F(ChooseGemmGpuTest, ANameIsTaken) {

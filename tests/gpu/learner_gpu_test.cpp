@@ -10,6 +10,7 @@
 #include "host/run/resume.h"
 #include "host/tune/autombpo/controller.h"
 #include "host/tune/autombpo/steering.h"
+#include "tests/support/configs.h"
 #include "tests/support/gpu.h"
 #include "tests/support/temporary_directory.h"
 
@@ -19,26 +20,8 @@ namespace {
 using LearnerGpuTest = GpuTest;
 
 Config small_config() {
-  Config c;
-  c.env.name = "cartpole";
-  c.model.ensemble_size = 3;
-  c.model.num_elites = 2;
-  c.model.hidden_size = 16;
-  c.model.num_hidden_layers = 2;
+  Config c = small_mbpo("cartpole");
   c.model.weight_decay = {1e-4f, 1e-4f, 1e-4f};
-  c.model.max_epochs = 2;
-  c.model.batch_size = 32;
-  c.rollout.batch_size = 100;
-  c.rollout.schedule = {0, 2, 1, 3};
-  c.sac.hidden_sizes = {16, 16};
-  c.sac.batch_size = 32;
-  c.sac.updates_per_step = 3;
-  c.loop.epoch_length = 20;
-  c.loop.num_exploration_steps = 50;
-  c.loop.min_replay_size = 10;
-  c.loop.model_train_interval = 10;
-  c.loop.replay_capacity = 200;
-  c.seed = 3;
   return c;
 }
 

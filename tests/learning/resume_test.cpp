@@ -1,5 +1,7 @@
 // Tests of promises across the whole learner: any number of threads gives the same run, and a run
 // that was stopped and resumed equals one that was not, parameter for parameter.
+#include "host/run/resume.h"
+
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -12,26 +14,18 @@
 #include "host/config/config.h"
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"
-#include "host/run/resume.h"
+#include "tests/support/configs.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
 namespace {
 
 Config small_config(const std::string& algorithm) {
-  Config c;
+  Config c = small_mbpo("inverted_pendulum");
   c.algorithm = algorithm;
-  c.env.name = "inverted_pendulum";
-  c.model.ensemble_size = 3;
-  c.model.num_elites = 2;
-  c.model.hidden_size = 16;
-  c.model.num_hidden_layers = 2;
-  c.model.weight_decay = {1e-5f, 1e-5f, 1e-5f};
-  c.model.batch_size = 32;
   c.model.max_epochs = 8;
   c.rollout.batch_size = 200;
   c.rollout.schedule = {0, 4, 1, 3};
-  c.sac.hidden_sizes = {16, 16};
   c.sac.batch_size = 40;
   c.sac.updates_per_step = 2;
   c.loop.num_env_steps = 200;
@@ -41,11 +35,10 @@ Config small_config(const std::string& algorithm) {
   c.loop.model_train_interval = 20;
   c.loop.replay_capacity = 120;  // wraps
   c.loop.real_ratio = algorithm == "sac" ? 1.0f : 0.3f;
-  c.ppo.num_envs = 3;
+  c.ppo = small_ppo("").ppo;
   c.ppo.steps_per_update = 8;  // checkpoints fall between two updates
   c.ppo.epochs = 4;
-  c.ppo.batch_size = 6;
-  c.ppo.hidden_sizes = {16, 16};
+  c.seed = 0;
   return c;
 }
 

@@ -8,8 +8,9 @@
 
 #include "base/error.h"
 #include "host/algo/sac.h"
+#include "tests/support/breakable.h"
+#include "tests/support/configs.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
@@ -32,7 +33,7 @@ TEST(MetricsTest, AddAveragesSetKeepsTheLatest) {
 }
 
 Config small_config() {
-  Config c = tiny_config("inverted_pendulum");
+  Config c = tiny_mbpo("inverted_pendulum");
   c.rollout.schedule = {0, 2, 1, 3};
   c.sac.updates_per_step = 3;
   c.loop.epoch_length = 20;
@@ -208,17 +209,6 @@ TEST(MbpoTest, EvaluationCountsWholeEpisodesOfTheDeterministicPolicy) {
   EXPECT_NE(e.lengths, std::vector<int>(5, e.lengths[0])) << "start states differ";
 }
 
-/// A learner whose simulator can be blown up.
-class Breakable : public Sac {
- public:
-  using Sac::Sac;
-  void explode() {
-    std::vector<double> state = envs_.get_state();
-    state[2 + 11 + 6 + 3] = 1e12;  // behind episode, steps, observation and qpos: the thigh's rate
-    envs_.set_state(state);
-  }
-};
-
 TEST(LearnerTest, AnUnstableSimulatorDropsTheTransitionEndsTheEpisodeAndTheRunGoesOn) {
   Config config = small_config();
   config.env.name =
@@ -236,7 +226,7 @@ TEST(LearnerTest, AnUnstableSimulatorDropsTheTransitionEndsTheEpisodeAndTheRunGo
   };
   ThreadPool pool(1);
   Stream stream(pool);
-  Breakable learner(config, stream, hooks, 0);
+  Breakable<Sac> learner(config, stream, hooks, 0);
   for (int i = 0; i < 3; ++i) learner.step();
   ASSERT_TRUE(trace.episodes.empty());
   learner.explode();
@@ -294,7 +284,7 @@ TEST(LearnerTest, UnstableStepsAreToldAtPowersOfTenAndARobotThatNeverMovesEndsTh
   hooks.warn = [&](const std::string& text) { warnings.push_back(text); };
   ThreadPool pool(1);
   Stream stream(pool);
-  Breakable learner(config, stream, hooks, 0);
+  Breakable<Sac> learner(config, stream, hooks, 0);
   // a step that works lies between two that do not
   for (int i = 0; i < 12; ++i) {
     learner.step();

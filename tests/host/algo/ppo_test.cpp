@@ -9,21 +9,15 @@
 #include <vector>
 
 #include "host/run/loop.h"
+#include "tests/support/breakable.h"
+#include "tests/support/configs.h"
 
 namespace mbrl {
 namespace {
 
 Config small_config() {
-  Config c;
-  c.algorithm = "ppo";
-  c.env.name = "cartpole";
+  Config c = small_ppo("cartpole");
   c.env.max_episode_steps = 7;
-  c.ppo.num_envs = 3;
-  c.ppo.steps_per_update = 10;
-  c.ppo.epochs = 2;
-  c.ppo.batch_size = 6;
-  c.ppo.hidden_sizes = {16, 16};
-  c.seed = 3;
   return c;
 }
 
@@ -138,17 +132,6 @@ TEST(PpoTest, ObservationsAndRewardsAreKeptScaled) {
   EXPECT_GT(std::count_if(wide.begin(), wide.begin() + 360, large), 100);
 }
 
-/// A learner whose simulator can be blown up.
-class Breakable : public Ppo {
- public:
-  using Ppo::Ppo;
-  void explode() {
-    std::vector<double> state = envs_.get_state();
-    state[2 + 11 + 6 + 3] = 1e12;  // behind episode, steps, observation and qpos: the thigh's rate
-    envs_.set_state(state);
-  }
-};
-
 TEST(PpoTest, AnUnstableSimulatorEndsTheEpisodeAndTheRunGoesOn) {
   Config config = small_config();
   config.env.name = "hopper";
@@ -159,10 +142,10 @@ TEST(PpoTest, AnUnstableSimulatorEndsTheEpisodeAndTheRunGoesOn) {
   std::vector<EpisodeReport> episodes;
   ThreadPool pool(1);
   Stream stream(pool);
-  Breakable ppo(config, stream,
-                {.on_episode = [&](const EpisodeReport& e) { episodes.push_back(e); },
-                 .warn = [&](const std::string&) { ++warnings; }},
-                0);
+  Breakable<Ppo> ppo(config, stream,
+                     {.on_episode = [&](const EpisodeReport& e) { episodes.push_back(e); },
+                      .warn = [&](const std::string&) { ++warnings; }},
+                     0);
   for (int i = 0; i < 3; ++i) ppo.step();
   ASSERT_TRUE(episodes.empty());
   const std::vector<double> moments = array_of<double>(ppo, "return_moments");

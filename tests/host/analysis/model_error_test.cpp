@@ -8,13 +8,13 @@
 #include <string>
 
 #include "base/error.h"
-#include "tests/support/tiny_config.h"
+#include "tests/support/configs.h"
 
 namespace mbrl {
 namespace {
 
 Config small_config() {
-  Config c = tiny_config("pendulum");
+  Config c = tiny_mbpo("pendulum");
   c.env.max_episode_steps = 7;
   c.sac.updates_per_step = 1;
   c.loop.num_exploration_steps = 30;

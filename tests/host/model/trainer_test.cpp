@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "kernels/networks/initialize.h"
+#include "tests/support/configs.h"
 
 namespace mbrl {
 namespace {
@@ -18,13 +19,8 @@ constexpr int kS = 3, kA = 1;
 const TransitionLayout kLayout{kS, kA};
 
 ModelConfig small_config() {
-  ModelConfig c;
-  c.ensemble_size = 3;
-  c.num_elites = 2;
-  c.hidden_size = 16;
-  c.num_hidden_layers = 2;
-  c.weight_decay = {1e-5f, 1e-5f, 1e-5f};
-  c.batch_size = 32;
+  ModelConfig c = small_mbpo("pendulum").model;
+  c.max_epochs = 0;
   return c;
 }
 

@@ -14,15 +14,15 @@
 #include "host/algo/learner.h"
 #include "host/run/signals.h"
 #include "kernels/data/transition.h"
+#include "tests/support/configs.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
 
 Config small_config() {
-  Config c = tiny_config("pendulum");
+  Config c = tiny_mbpo("pendulum");
   c.rollout.batch_size = 20;
   c.sac.batch_size = 16;
   c.sac.updates_per_step = 2;

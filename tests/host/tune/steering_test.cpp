@@ -9,15 +9,15 @@
 #include "host/algo/mbpo.h"
 #include "host/io/curves.h"
 #include "host/run/loop.h"
+#include "tests/support/configs.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/support/tiny_config.h"
 
 namespace mbrl {
 namespace {
 
 // exploration ends at step 40 for sure: episodes last 10 steps
 Config small_config() {
-  Config c = tiny_config("pendulum");
+  Config c = tiny_mbpo("pendulum");
   c.env.max_episode_steps = 10;
   c.rollout.schedule = {0, 1, 2, 4};
   c.rollout.batch_size = 20;
