@@ -8,9 +8,6 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "host/algo/mbpo.h"
-#include "host/algo/ppo.h"
-#include "host/algo/sac.h"
 #include "profiling/nvtx.h"
 
 namespace mbrl {
@@ -164,14 +161,5 @@ std::vector<TensorRef> Learner::replay_tensors() {
 }
 
 void Learner::finish_loading() { envs_.set_state(env_state_); }
-
-std::unique_ptr<Learner> make_learner(const Config& config, Stream& stream, Hooks hooks,
-                                      std::uint32_t learner_index) {
-  if (config.algorithm == "mbpo")
-    return std::make_unique<Mbpo>(config, stream, std::move(hooks), learner_index);
-  if (config.algorithm == "ppo")
-    return std::make_unique<Ppo>(config, stream, std::move(hooks), learner_index);
-  return std::make_unique<Sac>(config, stream, std::move(hooks), learner_index);
-}
 
 }  // namespace mbrl

@@ -12,6 +12,7 @@
 #include "cuda/stream.h"
 #include "envs/pool.h"
 #include "host/algo/hooks.h"
+#include "host/algo/hyperparameters.h"
 #include "host/algo/metrics.h"
 #include "host/config/config.h"
 #include "host/io/safetensors.h"
@@ -57,6 +58,9 @@ class Learner {
   std::int64_t train_steps() const { return exploring_ ? 0 : env_steps_ - exploration_end_; }
   int epoch() const { return static_cast<int>(train_steps() / config_.loop.epoch_length); }
   bool exploring() const { return exploring_; }
+
+  /// The values that may change between two steps, bound to this learner.
+  virtual std::vector<Hyperparameter> hyperparameters() { return live_keys(config_); }
 
   /// Runs `num_episodes` episodes in environments of its own, all at once.
   Evaluation evaluate(int num_episodes);
@@ -116,9 +120,5 @@ class Learner {
 
 /// Value and moments of a group of parameters under `name`, for checkpoints.
 void append_tensors(std::vector<TensorRef>& tensors, const std::string& name, TrainedParameters& p);
-
-/// Makes the learner that config.algorithm names.
-std::unique_ptr<Learner> make_learner(const Config& config, Stream& stream, Hooks hooks,
-                                      std::uint32_t learner_index = 0);
 
 }  // namespace mbrl

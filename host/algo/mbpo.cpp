@@ -7,6 +7,9 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "host/algo/checks.h"
+#include "host/algo/memory.h"
+#include "host/algo/registry.h"
 #include "host/schedule/rollout_schedule.h"
 #include "host/tune/autombpo/hyper_mdp.h"
 #include "profiling/nvtx.h"
@@ -234,4 +237,34 @@ std::vector<TensorRef> Mbpo::replay_tensors() {
   return tensors;
 }
 
+namespace algorithms {
+
+Algorithm mbpo_algorithm() {
+  return {.name = "mbpo",
+          .text = "model-based policy optimization: SAC on short rollouts of a learned ensemble",
+          .needs_model = true,
+          .reads = {"model", "rollout", "sac", "loop", "controller"},
+          .make = [](const Config& config, Stream& stream, Hooks hooks,
+                     std::uint32_t learner_index) -> std::unique_ptr<Learner> {
+            return std::make_unique<Mbpo>(config, stream, std::move(hooks), learner_index);
+          },
+          .run = nullptr,
+          .check =
+              [](const Config& config, const Require& require) {
+                check_dynamics(config, require);
+                check_imagination(config, require);
+                check_soft_actor_critic(config, require);
+                check_replay(config, require);
+                // a controller's own rollouts divide an epoch, so there is always room for one
+                if (config.controller.file.empty()) return check_model_replay(config, require);
+                check_controller(config, require);
+              },
+          .memory =
+              [](const Config& config, const EnvSpec& env, bool on_gpu) {
+                return real_replay_bytes(config, env, on_gpu) +
+                       dynamics_bytes(config, env, on_gpu) + imagination_bytes(config, env);
+              }};
+}
+
+}  // namespace algorithms
 }  // namespace mbrl

@@ -2,13 +2,17 @@
 // observations and rewards scaled by running moments, advantages by those of their batch.
 #include "host/algo/ppo.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "profiling/nvtx.h"
+#include "host/algo/checks.h"
 #include "host/algo/draws.h"
+#include "host/algo/registry.h"
 #include "kernels/data/permutation.h"
+#include "profiling/nvtx.h"
 
 namespace mbrl {
 namespace {
@@ -326,4 +330,40 @@ std::vector<TensorRef> Ppo::replay_tensors() {
   return tensors;
 }
 
+namespace algorithms {
+
+Algorithm ppo_algorithm() {
+  return {
+      .name = "ppo",
+      .text = "proximal policy optimization in parallel environments",
+      .needs_model = false,
+      .reads = {"ppo", "loop.num_env_steps", "loop.epoch_length"},
+      .make = [](const Config& config, Stream& stream, Hooks hooks,
+                 std::uint32_t learner_index) -> std::unique_ptr<Learner> {
+        return std::make_unique<Ppo>(config, stream, std::move(hooks), learner_index);
+      },
+      .run = nullptr,
+      .check =
+          [](const Config& config, const Require& require) {
+            const PpoConfig& ppo = config.ppo;
+            require(
+                static_cast<std::int64_t>(ppo.num_envs) * ppo.steps_per_update % ppo.batch_size ==
+                    0,
+                fmt::format("ppo.batch_size is {}, which does not divide the {} x {} steps of "
+                            "ppo.num_envs and ppo.steps_per_update; an epoch takes every step "
+                            "once.",
+                            ppo.batch_size, ppo.num_envs, ppo.steps_per_update));
+            check_not_steered(config, require);
+          },
+      .memory =
+          [](const Config& config, const EnvSpec& env, bool) {
+            // observation, action and six numbers of each step
+            return static_cast<std::size_t>(config.ppo.num_envs) *
+                   static_cast<std::size_t>(config.ppo.steps_per_update) *
+                   static_cast<std::size_t>(env.observation_size + env.action_size + 6) *
+                   sizeof(float);
+          }};
+}
+
+}  // namespace algorithms
 }  // namespace mbrl

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "cuda/gpu.h"
+#include "host/algo/registry.h"
 #include "host/bench/stage_trials.h"
 #include "kernels/gpu/product.h"
 
@@ -105,7 +106,8 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
           name));
     return "";
   }
-  if (config.algorithm == "ppo") return "";  // has products of its own
+  const Algorithm& algorithm = find_algorithm(config.algorithm);
+  if (!reads_section(algorithm, "sac")) return "";  // has products of its own
   if (name != "auto") {
     const GemmProvider provider = named_provider(name);
     if (const std::string why = gpu::provider_missing(provider); !why.empty())
@@ -132,7 +134,7 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
   };
   const GemmProvider sac = provider_of(Stage::kSac, "sac");
   const GemmProvider ensemble =
-      config.algorithm == "mbpo" ? provider_of(Stage::kEnsemble, "ensemble") : sac;
+      algorithm.needs_model ? provider_of(Stage::kEnsemble, "ensemble") : sac;
   stream.set_gemm(Stage::kSac, sac);
   stream.set_gemm(Stage::kEnsemble, ensemble);
   return fmt::format("sac {}, ensemble {}", gpu::provider_name(sac), gpu::provider_name(ensemble));

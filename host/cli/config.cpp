@@ -5,8 +5,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "host/algo/resolve_config.h"
 #include "host/cli/cli.h"
-#include "host/config/load.h"
 #include "host/config/print.h"
 #include "host/config/schema.h"
 

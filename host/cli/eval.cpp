@@ -8,13 +8,14 @@
 
 #include "base/error.h"
 #include "host/algo/mbpo.h"
+#include "host/algo/registry.h"
+#include "host/analysis/model_error.h"
+#include "host/analysis/value_error.h"
 #include "host/cli/cli.h"
 #include "host/io/output_file.h"
 #include "host/io/svg_plot.h"
-#include "host/run/resume.h"
-#include "host/analysis/model_error.h"
 #include "host/run/open_device.h"
-#include "host/analysis/value_error.h"
+#include "host/run/resume.h"
 #include "host/stats/half_normal.h"
 #include "host/stats/summary.h"
 

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
-#include "host/tune/autombpo/hyper_mdp.h"
+#include "host/config/algorithms.h"
 #include "kernels/stages/rollout/rollout.h"
 
 namespace mbrl {
@@ -31,10 +31,17 @@ Range strictly_between(double low, double high) {
 #define MBRL_KEY(section, member) \
 #section, #member, [](Config & c) -> Slot { return &c.section.member; }
 
+std::vector<std::string> algorithm_names() {
+#define MBRL_NAME(name) #name,
+  return {MBRL_ALGORITHMS(MBRL_NAME)};
+#undef MBRL_NAME
+}
+
 std::vector<Field> make_fields() {
+  const std::vector<std::string> kHeads{"real_ratio", "model", "updates", "rollout_length"};
   return {
       {MBRL_TOP(name), "folder of the run under the runs directory", "", {}},
-      {MBRL_TOP(algorithm), "what learns", "", {}, {"mbpo", "sac", "ppo", "autombpo"}},
+      {MBRL_TOP(algorithm), "what learns", "", {}, algorithm_names()},
       {MBRL_TOP(seed), "key of all random draws of the run", "", at_least(0)},
 
       {MBRL_KEY(env, name), "environment", "", {}, env_names()},
@@ -211,13 +218,17 @@ std::vector<Field> make_fields() {
        "GPU: launch recorded sequences as one graph; false: kernel by kernel, to find errors", ""},
 
       {MBRL_KEY(controller, file), "a trained controller, which then steers an mbpo run", ""},
-      {MBRL_KEY(controller, heads), "what the controller decides on", "", {}, head_names()},
+      {MBRL_KEY(controller, heads), "what the controller decides on", "", {}, kHeads},
       {MBRL_KEY(controller, apply),
        "heads whose decisions take effect; the others' hyperparameters follow the config",
        "",
        {},
-       head_names()},
-      {MBRL_KEY(controller, features), "what the controller sees", "", {}, feature_names()},
+       kHeads},
+      {MBRL_KEY(controller, features),
+       "what the controller sees",
+       "",
+       {},
+       {"samples", "model_loss", "critic_loss", "policy_change", "return", "values"}},
       {MBRL_KEY(controller, interval), "distance between decisions", "env steps", at_least(1)},
       {MBRL_KEY(controller, ratio_factor), "a decision multiplies the real ratio by 1/c, 1 or c",
        "", above(1)},

@@ -36,6 +36,7 @@ struct Field {
   Range range = {};                       // numbers and lists of numbers
   std::vector<std::string> choices = {};  // strings and lists of them; empty: any text
   int num_items = 0;                      // length of a list; 0: one or more (see may_be_empty)
+  bool live = false;                      // may change between two steps of a learner
 
   /// "model.learning_rate", or "seed" outside of a section.
   std::string path() const { return section.empty() ? key : section + "." + key; }

@@ -14,9 +14,7 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
-#include "host/config/check.h"
 #include "host/config/fields.h"
-#include "host/config/overrides.h"
 
 namespace mbrl {
 namespace {
@@ -185,14 +183,6 @@ Config config_from_json(const Json& json, std::string_view origin) {
 
 Config load_config(const fs::path& path) {
   return config_from_json(parse(read_file(path), path), path.string());
-}
-
-Config resolve_config(const std::string& name, const std::vector<std::string>& overrides) {
-  const fs::path path = find_config(name);
-  Config config = load_config(path);
-  for (const std::string& assignment : overrides) apply_override(config, assignment);
-  check_config(config, path.string() + (overrides.empty() ? "" : " with its overrides"));
-  return config;
 }
 
 }  // namespace mbrl

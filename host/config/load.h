@@ -1,6 +1,6 @@
 // Config files: JSON with // comments that holds only what differs from the defaults.
 //
-// find_config (name -> path) --> load_config (values, ranges) --> apply_override --> check_config
+// host/algo/resolve_config.h goes the whole way from a name to a checked config.
 #pragma once
 
 #include <filesystem>
@@ -22,8 +22,8 @@ std::filesystem::path find_config(const std::string& name);
 /// The shipped configs, without ".json", sorted.
 std::vector<std::string> shipped_configs();
 
-/// Reads a config file. Each value is checked here; what must hold between keys is check_config's,
-/// once the overrides are in.
+/// Reads a config file. Each value is checked here; what must hold between keys is checked once the
+/// overrides are in.
 ///
 /// Errors   ConfigError naming file, line and column (unreadable JSON) or file and key (all else).
 Config load_config(const std::filesystem::path& path);
@@ -31,11 +31,5 @@ Config load_config(const std::filesystem::path& path);
 /// The same from JSON that is already parsed, such as the config inside a checkpoint. `origin`
 /// starts the text of every error.
 Config config_from_json(const nlohmann::ordered_json& json, std::string_view origin);
-
-/// The whole way from the command line: finds and loads `name`, applies the overrides in order and
-/// checks the result.
-///
-/// Errors   ConfigError as those of the steps.
-Config resolve_config(const std::string& name, const std::vector<std::string>& overrides);
 
 }  // namespace mbrl

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,8 +16,13 @@
 
 namespace mbrl {
 
+class Schedule;
+struct OpenDevice;
+
 struct RunOptions {
   Config config;
+  /// Makes what changes hyperparameters during the run; empty where nothing does.
+  std::function<std::unique_ptr<Schedule>(const Config&, OpenDevice&)> make_schedule = {};
   std::string device = "auto";
   int num_threads = 0;  // 0: all cores this process may use
   std::string resume =
@@ -27,7 +34,7 @@ struct RunOptions {
 /// Trains until config.loop.num_env_steps or a stop signal.
 ///
 /// Returns  kDone, or kStopped after a signal (a checkpoint was written).
-/// Errors   those of the parts; after any of them complete checkpoints stay so.
+/// Errors   those of the parts; existing checkpoints are kept.
 ExitCode run_training(const RunOptions& options);
 
 }  // namespace mbrl

@@ -6,10 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "host/algo/registry.h"
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"
-#include "host/run/resume.h"
 #include "host/run/loop.h"
+#include "host/run/resume.h"
 #include "host/run/signals.h"
 #include "profiling/nvtx.h"
 

@@ -13,12 +13,9 @@
 #include "base/error.h"
 #include "cuda/device.h"
 #include "cuda/gpu.h"
-#include "host/algo/mbpo.h"
+#include "host/algo/registry.h"
 #include "host/bench/choose_gemm.h"
 #include "host/run/signals.h"
-#include "host/tune/autombpo/hyper_mdp.h"
-#include "host/schedule/rollout_schedule.h"
-#include "kernels/stages/ensemble/ensemble_step.h"
 
 namespace mbrl {
 namespace {
@@ -39,35 +36,10 @@ double gib(std::size_t bytes) { return static_cast<double>(bytes) / (1u << 30); 
 
 }  // namespace
 
-std::size_t learner_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
-  const TransitionLayout layout{env.observation_size, env.action_size};
-  const auto record = static_cast<std::size_t>(layout.pitch()) * sizeof(float);
-  // on the host pages of the ring count once they are written
-  const auto real = static_cast<std::size_t>(
-      on_gpu ? config.loop.replay_capacity
-             : std::min(config.loop.replay_capacity, config.loop.num_env_steps));
-  const std::size_t imagined = model_replay_capacity(config, max_rollout_length(config));
-  std::vector<int> widths{env.observation_size + env.action_size};
-  widths.insert(widths.end(), static_cast<std::size_t>(config.model.num_hidden_layers),
-                config.model.hidden_size);
-  widths.push_back(2 * (1 + env.observation_size));
-  // members: value and moments, as much again to undo a fit, a snapshot; activations of a batch
-  std::size_t model = make_mlp_layout(widths).size * 7;
-  for (const int width : widths)
-    model +=
-        static_cast<std::size_t>(2 * config.model.batch_size) * static_cast<std::size_t>(width);
-  model *= static_cast<std::size_t>(config.model.ensemble_size) * sizeof(float);
-  // bootstrap and shuffled rows of each member
-  model += real * static_cast<std::size_t>(config.model.ensemble_size) * 2 * sizeof(std::uint32_t);
-  const std::size_t rollout = static_cast<std::size_t>(config.rollout.batch_size) * record * 2;
-  // imagined records twice: while the rollout length changes they move from one buffer to another
-  return real * record + 2 * imagined * record + model + rollout;
-}
-
 int concurrent_learners(const Config& config, const EnvSpec& env, const Device& device,
                         int num_threads) {
   const bool on_gpu = device.kind == Device::Kind::kCuda;
-  const std::size_t each = learner_bytes(config, env, on_gpu);
+  const std::size_t each = find_algorithm(config.algorithm).memory(config, env, on_gpu);
   const std::size_t free = on_gpu ? gpu::info(device.index).free_bytes : available_host_memory();
   const auto fit =
       static_cast<int>(std::min<std::size_t>(free / std::max<std::size_t>(each, 1), 100000));

@@ -49,9 +49,6 @@ void run_population(const std::vector<Member>& members, const PopulationOptions&
 int concurrent_learners(const Config& config, const EnvSpec& env, const Device& device,
                         int num_threads);
 
-/// About how much memory an MBPO learner takes on the device at its largest.
-std::size_t learner_bytes(const Config& config, const EnvSpec& env, bool on_gpu);
-
 /// One status line for all members that run: each of them, or what they span where there are more
 /// than two. Elsewhere than on a terminal every 30 s.
 class PopulationProgress {

@@ -10,6 +10,7 @@
 #include "cuda/kernel.cuh"
 #include "host/algo/learner.h"
 #include "kernels/networks/initialize.h"
+#include "host/algo/registry.h"
 #include "kernels/stages/policy/policy.h"
 #include "kernels/stages/rollout/rollout.h"
 #include "kernels/stages/sac/sac_update.h"

@@ -6,6 +6,7 @@
 
 #include "host/algo/mbpo.h"
 #include "host/algo/ppo.h"
+#include "host/algo/registry.h"
 #include "host/analysis/model_error.h"
 #include "host/run/resume.h"
 #include "host/tune/autombpo/controller.h"

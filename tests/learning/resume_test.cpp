@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "cuda/stream.h"
 #include "host/algo/learner.h"
+#include "host/algo/registry.h"
 #include "host/config/config.h"
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"

@@ -4,25 +4,28 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "envs/env.h"
+#include "host/algo/checks.h"
+#include "host/algo/registry.h"
 #include "host/config/load.h"
 #include "host/config/print.h"
 #include "host/io/curves.h"
 #include "host/io/output_file.h"
-#include "host/tune/population.h"
 #include "host/run/run_dir.h"
 #include "host/run/run_log.h"
 #include "host/run/signals.h"
 #include "host/run/training.h"
-#include "host/tune/autombpo/ror.h"
-#include "host/tune/autombpo/steering.h"
 #include "host/stats/summary.h"
 #include "host/stats/welch.h"
 #include "host/tune/autombpo/controller.h"
+#include "host/tune/autombpo/ror.h"
+#include "host/tune/autombpo/steering.h"
+#include "host/tune/population.h"
 
 namespace mbrl {
 
@@ -586,4 +589,40 @@ ExitCode run_autombpo(const RunOptions& options) {
   return AutoMbpo(options, dir, device, num_threads).run();
 }
 
+namespace algorithms {
+
+Algorithm autombpo_algorithm() {
+  return {
+      .name = "autombpo",
+      .text = "a controller that learns MBPO's hyperparameters over whole runs",
+      .needs_model = true,
+      .reads = {"model", "rollout", "sac", "loop", "controller", "autombpo", "population"},
+      .make = nullptr,
+      .run = run_autombpo,
+      .check =
+          [](const Config& config, const Require& require) {
+            check_dynamics(config, require);
+            check_imagination(config, require);
+            check_soft_actor_critic(config, require);
+            check_replay(config, require);
+            check_controller(config, require);
+            // the baseline's runs are default MBPO's
+            if (config.autombpo.baseline.empty()) check_model_replay(config, require);
+            require(config.eval.interval == config.loop.epoch_length,
+                    fmt::format("eval.interval is {}, loop.epoch_length {}; a controller is paid "
+                                "at the end of each epoch, so the two must be equal.",
+                                config.eval.interval, config.loop.epoch_length));
+            const std::string& n = config.population.concurrent;
+            require(
+                n == "auto" || (!n.empty() && n.size() <= 4 && n != "0" &&
+                                std::all_of(n.begin(), n.end(),
+                                            [](unsigned char d) { return std::isdigit(d) != 0; })),
+                fmt::format("population.concurrent is \"{}\"; expected auto or a number of "
+                            "learners from 1.",
+                            n));
+          },
+      .memory = nullptr};
+}
+
+}  // namespace algorithms
 }  // namespace mbrl

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/config/fields.h"
 #include "host/schedule/rollout_schedule.h"
 
 namespace mbrl {
@@ -18,10 +19,7 @@ float in_unit(double x) {
 
 }  // namespace
 
-const std::vector<std::string>& head_names() {
-  static const std::vector<std::string> names{"real_ratio", "model", "updates", "rollout_length"};
-  return names;
-}
+const std::vector<std::string>& head_names() { return find_field("controller.heads")->choices; }
 
 const std::string& head_name(Head head) { return head_names()[static_cast<std::size_t>(head)]; }
 
@@ -33,9 +31,7 @@ Head head_of(const std::string& name) {
 int num_options(Head head) { return head == Head::kModel ? 2 : 3; }
 
 const std::vector<std::string>& feature_names() {
-  static const std::vector<std::string> names{"samples",       "model_loss", "critic_loss",
-                                              "policy_change", "return",     "values"};
-  return names;
+  return find_field("controller.features")->choices;
 }
 
 HyperValues start_values(const Config& config) {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "host/algo/registry.h"
 #include "host/algo/sac.h"
 #include "tests/support/breakable.h"
 #include "tests/support/configs.h"

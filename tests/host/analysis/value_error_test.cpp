@@ -8,6 +8,8 @@
 #include <map>
 #include <string>
 
+#include "host/algo/registry.h"
+
 namespace mbrl {
 namespace {
 

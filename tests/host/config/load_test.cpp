@@ -1,6 +1,8 @@
 // Tests for host/config/load.{h,cpp}.
 #include "host/config/load.h"
 
+#include "host/algo/resolve_config.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

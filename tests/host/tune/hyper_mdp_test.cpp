@@ -14,8 +14,7 @@ const std::vector<Head> kAllHeads{Head::kRealRatio, Head::kModel, Head::kUpdates
                                   Head::kRolloutLength};
 
 TEST(HeadTest, NamesAndOptions) {
-  for (const Head head : kAllHeads)
-    EXPECT_EQ(head_of(head_name(head)), head);
+  for (const Head head : kAllHeads) EXPECT_EQ(head_of(head_name(head)), head);
   EXPECT_EQ(head_of("updates"), Head::kUpdates);
   EXPECT_EQ(num_options(Head::kModel), 2);
   for (const Head head : {Head::kRealRatio, Head::kUpdates, Head::kRolloutLength})

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "host/algo/learner.h"
+#include "host/algo/registry.h"
 #include "host/run/signals.h"
 #include "kernels/data/transition.h"
 #include "tests/support/configs.h"
@@ -183,7 +184,7 @@ TEST(ConcurrentLearnersTest, SaysHowManyFitIfFewerThanWereAskedFor) {
               testing::HasSubstr("not even one does. Lower loop.replay_capacity"));
 }
 
-TEST(LearnerBytesTest, CountsRealAndImaginedRecordsByHand) {
+TEST(LearnerMemoryTest, CountsRealAndImaginedRecordsByHand) {
   Config config = small_config();
   config.loop.num_env_steps = 3000;
   config.loop.replay_capacity = 1000000;
@@ -191,6 +192,9 @@ TEST(LearnerBytesTest, CountsRealAndImaginedRecordsByHand) {
   const std::size_t record =
       sizeof(float) *
       static_cast<std::size_t>(TransitionLayout{env.observation_size, env.action_size}.pitch());
+  const auto learner_bytes = [&](const Config& c, const EnvSpec& e, bool on_gpu) {
+    return find_algorithm("mbpo").memory(c, e, on_gpu);
+  };
   const std::size_t usual = learner_bytes(config, env, false);
   config.loop.num_env_steps = 4000;
   // a record, and two row numbers for each of the two members

@@ -1,5 +1,5 @@
-// Tests for host/config/check.{h,cpp}.
-#include "host/config/check.h"
+// Tests for host/algo/checks.cpp, host/config/check.cpp and the checks of the algorithms.
+#include "host/algo/resolve_config.h"
 
 #include <gtest/gtest.h>
 
@@ -13,12 +13,12 @@ template <typename Change>
 std::string error_after(Change change) {
   Config config;
   change(config);
-  return config_error([&] { check_config(config, "x.json"); });
+  return config_error([&] { check_run(config, "x.json"); });
 }
 
-TEST(CheckConfigTest, TheDefaultsHold) { EXPECT_NO_THROW(check_config(Config{})); }
+TEST(CheckRunTest, TheDefaultsHold) { EXPECT_NO_THROW(check_run(Config{})); }
 
-TEST(CheckConfigTest, ElitesAreMembersOfTheEnsemble) {
+TEST(CheckRunTest, ElitesAreMembersOfTheEnsemble) {
   EXPECT_EQ(
       error_after([](Config& c) { c.model.num_elites = 8; }),
       "x.json: model.num_elites is 8, more than the 7 members of model.ensemble_size; lower the "
@@ -26,21 +26,21 @@ TEST(CheckConfigTest, ElitesAreMembersOfTheEnsemble) {
   EXPECT_EQ(error_after([](Config& c) { c.model.num_elites = 7; }), "no error");
 }
 
-TEST(CheckConfigTest, WeightDecayHasOneValuePerLayer) {
+TEST(CheckRunTest, WeightDecayHasOneValuePerLayer) {
   EXPECT_EQ(
       error_after([](Config& c) { c.model.num_hidden_layers = 3; }),
       "x.json: model.weight_decay has 5 values; model.num_hidden_layers = 3 needs 4, one for each "
       "layer from first to last.");
 }
 
-TEST(CheckConfigTest, LogVarianceBoundsAreOrdered) {
+TEST(CheckRunTest, LogVarianceBoundsAreOrdered) {
   EXPECT_EQ(
       error_after([](Config& c) { c.model.init_max_logvar = -10; }),
       "x.json: model.init_min_logvar is -10; expected less than model.init_max_logvar, which is "
       "-10.");
 }
 
-TEST(CheckConfigTest, RolloutScheduleRunsForwardWithLengthsOfAtLeastOne) {
+TEST(CheckRunTest, RolloutScheduleRunsForwardWithLengthsOfAtLeastOne) {
   EXPECT_EQ(
       error_after([](Config& c) {
         c.rollout.schedule = {150, 20, 1, 15};
@@ -55,21 +55,22 @@ TEST(CheckConfigTest, RolloutScheduleRunsForwardWithLengthsOfAtLeastOne) {
   EXPECT_EQ(error_after([](Config& c) { c.rollout.schedule = {20, 20, 15, 1}; }), "no error");
 }
 
-TEST(CheckConfigTest, ATargetEntropyThatWouldBeIgnoredIsAnError) {
+TEST(CheckRunTest, ATargetEntropyThatWouldBeIgnoredIsAnError) {
   EXPECT_EQ(
       error_after([](Config& c) { c.sac.target_entropy = -1; }),
       "x.json: sac.target_entropy is -1, but sac.auto_target_entropy = true takes minus the action "
       "size instead. Set sac.auto_target_entropy=false to use it.");
 }
 
-TEST(CheckConfigTest, SacTrainsOnRealRowsOnly) {
+TEST(CheckRunTest, SacTrainsOnRealRowsOnly) {
   EXPECT_EQ(error_after([](Config& c) { c.algorithm = "sac"; }),
             "x.json: algorithm sac has no imagined data, so all rows of a batch are real; set "
             "loop.real_ratio=1 (found 0.05).");
 }
 
-TEST(CheckConfigTest, PpoBatchesTakeEveryStepOnce) {
+TEST(CheckRunTest, PpoBatchesTakeEveryStepOnce) {
   EXPECT_EQ(error_after([](Config& c) {
+              c.algorithm = "ppo";
               c.ppo.num_envs = 3;
               c.ppo.steps_per_update = 100;
             }),
@@ -77,14 +78,14 @@ TEST(CheckConfigTest, PpoBatchesTakeEveryStepOnce) {
             "and ppo.steps_per_update; an epoch takes every step once.");
 }
 
-TEST(CheckConfigTest, TheReplayHoldsWhatTrainingWaitsFor) {
+TEST(CheckRunTest, TheReplayHoldsWhatTrainingWaitsFor) {
   EXPECT_EQ(
       error_after([](Config& c) { c.loop.replay_capacity = 500; }),
       "x.json: loop.min_replay_size is 1000, but loop.replay_capacity keeps only 500 transitions, "
       "so training would never start.");
 }
 
-TEST(CheckConfigTest, TheModelReplayHoldsARolloutOfTheShortestLength) {
+TEST(CheckRunTest, TheModelReplayHoldsARolloutOfTheShortestLength) {
   const auto change = [](Config& c) {
     c.rollout.batch_size = 1000;
     c.rollout.retain_epochs = 1;
@@ -146,7 +147,7 @@ TEST(CheckConfigTest, TheModelReplayHoldsARolloutOfTheShortestLength) {
             "no error");
 }
 
-TEST(CheckConfigTest, MbpoBeginsWithAFitToWhatExplorationFound) {
+TEST(CheckRunTest, MbpoBeginsWithAFitToWhatExplorationFound) {
   const auto error = [](int steps, const char* insertion, const char* algorithm = "mbpo") {
     return error_after([&](Config& c) {
       c.algorithm = algorithm;
@@ -175,7 +176,7 @@ std::string controller_error(const std::string& algorithm, Change change) {
   });
 }
 
-TEST(CheckConfigTest, AControllersIntervalsDivideAnEpoch) {
+TEST(CheckRunTest, AControllersIntervalsDivideAnEpoch) {
   for (const char* algorithm : {"mbpo", "autombpo"}) {
     EXPECT_EQ(controller_error(algorithm, [](Config&) {}), "no error");
     EXPECT_EQ(controller_error(algorithm, [](Config& c) { c.controller.interval = 300; }),
@@ -190,7 +191,7 @@ TEST(CheckConfigTest, AControllersIntervalsDivideAnEpoch) {
 }
 
 // apply holds every head by default
-TEST(CheckConfigTest, HeadsThatAreNotDecidedOnMayStandAmongThoseThatApply) {
+TEST(CheckRunTest, HeadsThatAreNotDecidedOnMayStandAmongThoseThatApply) {
   EXPECT_EQ(controller_error("autombpo",
                              [](Config& c) {
                                c.controller.heads = {"model", "updates"};
@@ -198,7 +199,7 @@ TEST(CheckConfigTest, HeadsThatAreNotDecidedOnMayStandAmongThoseThatApply) {
             "no error");
 }
 
-TEST(CheckConfigTest, AControllerSeesSomething) {
+TEST(CheckRunTest, AControllerSeesSomething) {
   const auto features = [](std::vector<std::string> list, std::vector<std::string> heads,
                            const std::string& stack) {
     return controller_error("autombpo", [&](Config& c) {
@@ -209,14 +210,14 @@ TEST(CheckConfigTest, AControllerSeesSomething) {
   };
   EXPECT_EQ(
       features({"values"}, {"model"}, "joint"),
-      "x.json: controller.features = values shows a controller that decides on model nothing; "
+      "x.json: controller.features = values gives a controller that decides on model no input; "
       "add another of samples, model_loss, critic_loss, policy_change, return, values.");
   EXPECT_NE(features({"values"}, {"model", "updates"}, "staged"), "no error");
   EXPECT_EQ(features({"values"}, {"model", "updates"}, "joint"), "no error");
   EXPECT_EQ(features({"samples"}, {"model"}, "joint"), "no error");
 }
 
-TEST(CheckConfigTest, WhoeverTrainsAControllerPaysItOncePerEpoch) {
+TEST(CheckRunTest, WhoeverTrainsAControllerPaysItOncePerEpoch) {
   const auto change = [](Config& c) { c.eval.interval = 500; };
   EXPECT_EQ(controller_error("autombpo", change),
             "x.json: eval.interval is 500, loop.epoch_length 1000; a controller is paid at the end "
@@ -224,14 +225,14 @@ TEST(CheckConfigTest, WhoeverTrainsAControllerPaysItOncePerEpoch) {
   EXPECT_EQ(controller_error("mbpo", change), "no error");
 }
 
-TEST(CheckConfigTest, UpdatesStartWithinTheirLimit) {
+TEST(CheckRunTest, UpdatesStartWithinTheirLimit) {
   EXPECT_EQ(
       controller_error("autombpo", [](Config& c) { c.controller.init_updates_per_step = 21; }),
       "x.json: controller.init_updates_per_step is 21, more than "
       "controller.max_updates_per_step, which is 20.");
 }
 
-TEST(CheckConfigTest, LearnersAtATimeAreANumberOrAuto) {
+TEST(CheckRunTest, LearnersAtATimeAreANumberOrAuto) {
   const auto error = [](const std::string& text) {
     return controller_error("autombpo", [&](Config& c) { c.population.concurrent = text; });
   };
@@ -241,7 +242,7 @@ TEST(CheckConfigTest, LearnersAtATimeAreANumberOrAuto) {
                               "\"; expected auto or a number of learners from 1.");
 }
 
-TEST(CheckConfigTest, SacHasNothingForAController) {
+TEST(CheckRunTest, SacHasNothingForAController) {
   EXPECT_EQ(error_after([](Config& c) {
               c.algorithm = "sac";
               c.loop.real_ratio = 1;
@@ -250,7 +251,7 @@ TEST(CheckConfigTest, SacHasNothingForAController) {
             "x.json: controller.file steers mbpo; algorithm sac has no hyperparameters for it.");
 }
 
-TEST(CheckConfigTest, TheNameIsAFolders) {
+TEST(CheckRunTest, TheNameIsAFolders) {
   EXPECT_EQ(
       error_after([](Config& c) { c.name = "../up"; }),
       "x.json: name is \"../up\"; expected a folder's name of letters, digits, '.', '_' and '-'.");

@@ -1,0 +1,115 @@
+#include "host/algo/checks.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "host/config/fields.h"
+#include "host/schedule/rollout_schedule.h"
+
+namespace mbrl {
+
+void check_replay(const Config& config, const Require& require) {
+  require(config.loop.min_replay_size <= config.loop.replay_capacity,
+          fmt::format("loop.min_replay_size is {}, but loop.replay_capacity keeps only {} "
+                      "transitions, so training would never start.",
+                      config.loop.min_replay_size, config.loop.replay_capacity));
+}
+
+void check_soft_actor_critic(const Config& config, const Require& require) {
+  // a value that would silently have no effect
+  require(
+      !config.sac.auto_target_entropy || config.sac.target_entropy == 0.0f,
+      fmt::format("sac.target_entropy is {}, but sac.auto_target_entropy = true takes minus the "
+                  "action size instead. Set sac.auto_target_entropy=false to use it.",
+                  config.sac.target_entropy));
+}
+
+void check_dynamics(const Config& config, const Require& require) {
+  const ModelConfig& model = config.model;
+  require(model.num_elites <= model.ensemble_size,
+          fmt::format("model.num_elites is {}, more than the {} members of model.ensemble_size; "
+                      "lower the one or raise the other.",
+                      model.num_elites, model.ensemble_size));
+  require(
+      static_cast<int>(model.weight_decay.size()) == model.num_hidden_layers + 1,
+      fmt::format("model.weight_decay has {} values; model.num_hidden_layers = {} needs {}, one "
+                  "for each layer from first to last.",
+                  model.weight_decay.size(), model.num_hidden_layers, model.num_hidden_layers + 1));
+  require(model.init_min_logvar < model.init_max_logvar,
+          fmt::format(
+              "model.init_min_logvar is {}; expected less than model.init_max_logvar, which is {}.",
+              model.init_min_logvar, model.init_max_logvar));
+  // exploration goes on to the end of an episode, where that is when transitions arrive
+  const int needed = config.loop.pool_insertion == "step" ? 2 : 1;
+  require(config.loop.num_exploration_steps >= needed,
+          fmt::format("loop.num_exploration_steps is {}; {} needs at least {}, as it begins with a "
+                      "fit of the ensemble to what exploration has found.",
+                      config.loop.num_exploration_steps, config.algorithm, needed));
+}
+
+void check_imagination(const Config& config, const Require& require) {
+  const std::vector<float>& schedule = config.rollout.schedule;
+  require(schedule.size() == 4, "rollout.schedule needs 4 numbers.");
+  require(schedule[0] <= schedule[1],
+          fmt::format("rollout.schedule starts at epoch {} and ends at epoch {}; expected [first "
+                      "epoch, last epoch, first length, last length] with first epoch <= last "
+                      "epoch.",
+                      schedule[0], schedule[1]));
+  require(schedule[2] >= 1 && schedule[3] >= 1,
+          fmt::format("rollout.schedule goes from length {} to length {}; expected [first epoch, "
+                      "last epoch, first length, last length] with lengths of at least 1 step.",
+                      schedule[2], schedule[3]));
+}
+
+void check_model_replay(const Config& config, const Require& require) {
+  const std::vector<float>& schedule = config.rollout.schedule;
+  const int shortest = static_cast<int>(std::min(schedule[2], schedule[3]));
+  const std::size_t capacity = model_replay_capacity(config, shortest);
+  require(
+      capacity >= static_cast<std::size_t>(config.rollout.batch_size),
+      fmt::format("the model replay would hold {} transitions at rollout length {}, fewer than the "
+                  "{} of rollout.batch_size that one step writes: loop.epoch_length = {} is less "
+                  "than {} = {}. Raise loop.epoch_length or rollout.retain_epochs, which is {}.",
+                  capacity, shortest, config.rollout.batch_size, config.loop.epoch_length,
+                  config.rollout.interval > 0 ? "rollout.interval" : "loop.model_train_interval",
+                  rollout_interval(config), config.rollout.retain_epochs));
+}
+
+void check_controller(const Config& config, const Require& require) {
+  const ControllerConfig& c = config.controller;
+  for (const auto& [key, interval] : {std::pair("controller.interval", c.interval),
+                                      std::pair("controller.rollout_interval", c.rollout_interval)})
+    require(config.loop.epoch_length % interval == 0,
+            fmt::format("{} is {}; expected a divisor of loop.epoch_length, which is {}.", key,
+                        interval, config.loop.epoch_length));
+  // the decision to fit has no value that could be seen; staged, the real ratio is decided with it
+  const auto decides = [&](const char* head) {
+    return std::find(c.heads.begin(), c.heads.end(), head) != c.heads.end();
+  };
+  const bool fits_alone =
+      decides("model") && !decides("real_ratio") &&
+      (c.stack == "staged" || (!decides("updates") && !decides("rollout_length")));
+  const bool sees_values_alone = std::all_of(c.features.begin(), c.features.end(),
+                                             [](const auto& name) { return name == "values"; });
+  require(
+      !(fits_alone && sees_values_alone),
+      fmt::format("controller.features = {} gives a controller that decides on {} no input; add "
+                  "another of {}.",
+                  fmt::join(c.features, ", "), fmt::join(c.heads, ", "),
+                  fmt::join(find_field("controller.features")->choices, ", ")));
+  require(c.init_updates_per_step <= c.max_updates_per_step,
+          fmt::format("controller.init_updates_per_step is {}, more than "
+                      "controller.max_updates_per_step, which is {}.",
+                      c.init_updates_per_step, c.max_updates_per_step));
+}
+
+void check_not_steered(const Config& config, const Require& require) {
+  require(config.controller.file.empty(),
+          fmt::format("controller.file steers mbpo; algorithm {} has no hyperparameters for it.",
+                      config.algorithm));
+}
+
+}  // namespace mbrl

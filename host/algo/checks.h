@@ -1,0 +1,30 @@
+// What must hold between the keys of a section, for the algorithms that read it.
+#pragma once
+
+#include "host/config/check.h"
+#include "host/config/config.h"
+
+namespace mbrl {
+
+/// loop: the real replay.
+void check_replay(const Config& config, const Require& require);
+
+/// sac.
+void check_soft_actor_critic(const Config& config, const Require& require);
+
+/// model, and the exploration that the first fit needs.
+void check_dynamics(const Config& config, const Require& require);
+
+/// rollout.
+void check_imagination(const Config& config, const Require& require);
+
+/// The model replay holds what one step of the shortest rollout writes.
+void check_model_replay(const Config& config, const Require& require);
+
+/// controller, of a run that one steers or trains.
+void check_controller(const Config& config, const Require& require);
+
+/// No controller steers the algorithm.
+void check_not_steered(const Config& config, const Require& require);
+
+}  // namespace mbrl

@@ -1,0 +1,69 @@
+#include "host/algo/hyperparameters.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <type_traits>
+#include <variant>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "host/algo/registry.h"
+
+namespace mbrl {
+namespace {
+
+bool contains(const Range& range, double value) {
+  const bool above = range.low_open ? value > range.low : value >= range.low;
+  const bool below = range.high_open ? value < range.high : value <= range.high;
+  return above && below;  // and so no NaN
+}
+
+template <typename T>
+Hyperparameter bind(const Field& field, T* value) {
+  const Range range = std::is_same_v<T, bool> ? Range{.low = 0.0, .high = 1.0} : field.range;
+  return {.name = field.path(),
+          .range = range,
+          .change = std::is_same_v<T, bool> ? Change::kToggle
+                    : std::is_integral_v<T> ? Change::kAdd
+                                            : Change::kMultiply,
+          .get = [value] { return static_cast<double>(*value); },
+          .set =
+              [value, range, name = field.path()](double to) {
+                if (!contains(range, to))
+                  throw ConfigError(fmt::format("{} is set to {}; expected a number {}.", name, to,
+                                                range_text(range)));
+                *value = std::is_floating_point_v<T> ? static_cast<T>(to)
+                                                     : static_cast<T>(std::lround(to));
+              }};
+}
+
+}  // namespace
+
+std::vector<Hyperparameter> live_keys(Config& config) {
+  const Algorithm& algorithm = find_algorithm(config.algorithm);
+  std::vector<Hyperparameter> all;
+  for (const Field& field : fields()) {
+    if (!field.live || !reads_key(algorithm, field.path())) continue;
+    const Slot slot = field.slot(config);
+    if (auto* const* value = std::get_if<float*>(&slot)) all.push_back(bind(field, *value));
+    if (auto* const* value = std::get_if<int*>(&slot)) all.push_back(bind(field, *value));
+    if (auto* const* value = std::get_if<bool*>(&slot)) all.push_back(bind(field, *value));
+  }
+  return all;
+}
+
+Hyperparameter& find_hyperparameter(std::vector<Hyperparameter>& all, std::string_view name) {
+  std::vector<std::string> names;
+  for (Hyperparameter& hyperparameter : all) {
+    if (hyperparameter.name == name) return hyperparameter;
+    names.push_back(hyperparameter.name);
+  }
+  const std::string near = nearest_name(std::string(name), names);
+  throw ConfigError(fmt::format("hyperparameter {} is unknown.{} There are: {}.", name,
+                                near.empty() ? "" : fmt::format(" Did you mean {}?", near),
+                                fmt::join(names, ", ")));
+}
+
+}  // namespace mbrl

@@ -1,0 +1,39 @@
+// The values of a learner that may change while it runs, as one table.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/config/config.h"
+#include "host/config/fields.h"
+
+namespace mbrl {
+
+/// How a tuner moves a value.
+enum class Change {
+  kMultiply,  // by a factor
+  kAdd,       // steps of one
+  kToggle,    // 0 or 1
+};
+
+struct Hyperparameter {
+  std::string name;  // a config key, such as "sac.learning_rate", or one of the algorithm's own
+  Range range;
+  Change change;
+  std::function<double()> get;
+  /// Holds from the next step on.
+  ///
+  /// Errors   ConfigError naming the value and the range.
+  std::function<void(double)> set;
+};
+
+/// The keys of `config` that may change between two steps and that its algorithm reads, bound to
+/// `config`, which must outlive them. Floats are multiplied, integers added to, booleans toggled.
+std::vector<Hyperparameter> live_keys(Config& config);
+
+/// Errors   ConfigError with the nearest name and the list.
+Hyperparameter& find_hyperparameter(std::vector<Hyperparameter>& all, std::string_view name);
+
+}  // namespace mbrl

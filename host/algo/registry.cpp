@@ -1,0 +1,75 @@
+#include "host/algo/registry.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/nearest_name.h"
+#include "host/algo/learner.h"
+#include "host/config/algorithms.h"
+
+namespace mbrl {
+
+namespace algorithms {
+#define MBRL_DECLARE(name) Algorithm name##_algorithm();
+MBRL_ALGORITHMS(MBRL_DECLARE)
+#undef MBRL_DECLARE
+}  // namespace algorithms
+
+namespace {
+
+constexpr std::array<std::string_view, 4> kCommonSections = {"env", "eval", "checkpoint", "device"};
+
+std::string_view section_of(std::string_view path) { return path.substr(0, path.find('.')); }
+
+}  // namespace
+
+const std::vector<Algorithm>& list_algorithms() {
+#define MBRL_ENTRY(name) ::mbrl::algorithms::name##_algorithm(),
+  static const std::vector<Algorithm> all{MBRL_ALGORITHMS(MBRL_ENTRY)};
+#undef MBRL_ENTRY
+  return all;
+}
+
+const Algorithm& find_algorithm(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Algorithm& algorithm : list_algorithms()) {
+    if (algorithm.name == name) return algorithm;
+    names.push_back(algorithm.name);
+  }
+  const std::string near = nearest_name(std::string(name), names);
+  throw ConfigError(fmt::format("algorithm {} is unknown.{} Algorithms: {}.", name,
+                                near.empty() ? "" : fmt::format(" Did you mean {}?", near),
+                                fmt::join(names, ", ")));
+}
+
+bool reads_key(const Algorithm& algorithm, std::string_view path) {
+  const std::string_view section = section_of(path);
+  if (section == path) return true;  // outside of the sections
+  if (std::find(kCommonSections.begin(), kCommonSections.end(), section) != kCommonSections.end())
+    return true;
+  const auto listed = [&](const std::string& entry) {
+    return std::find(algorithm.reads.begin(), algorithm.reads.end(), entry) !=
+           algorithm.reads.end();
+  };
+  if (listed("-" + std::string(path))) return false;
+  return listed(std::string(section)) || listed(std::string(path));
+}
+
+bool reads_section(const Algorithm& algorithm, std::string_view section) {
+  return std::any_of(algorithm.reads.begin(), algorithm.reads.end(),
+                     [&](const std::string& entry) { return section_of(entry) == section; });
+}
+
+std::unique_ptr<Learner> make_learner(const Config& config, Stream& stream, Hooks hooks,
+                                      std::uint32_t learner_index) {
+  const Algorithm& algorithm = find_algorithm(config.algorithm);
+  if (algorithm.make == nullptr)
+    throw ConfigError(
+        fmt::format("algorithm {} trains many learners; it is not one itself.", algorithm.name));
+  return algorithm.make(config, stream, std::move(hooks), learner_index);
+}
+
+}  // namespace mbrl
