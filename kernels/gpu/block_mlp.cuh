@@ -337,6 +337,19 @@ class BlockMlp {
   __device__ float* tile() { return tile_; }
   __device__ int pitch() const { return pitch_; }
 
+  /// Columns [0, width) of tile() from value(row, column), zero from `used` on; also to `saved`
+  /// [kRows, width] where given. Complete (barrier) when this returns.
+  template <typename Value>
+  __device__ __forceinline__ void fill(int width, int used, float* saved, Value value) {
+    for (int i = static_cast<int>(threadIdx.x); i < kRows * width; i += kBlockThreads) {
+      const int row = i / width, column = i % width;
+      const float v = column < used ? value(row, column) : 0.0f;
+      tile_[row * pitch_ + column] = v;
+      if (saved != nullptr) saved[i] = v;
+    }
+    sync_block();
+  }
+
   /// tile() from the network's input to its output. `saved`: where layer inputs and derivatives go
   /// for the backward pass and the update, at rows [first_row, first_row + kRows); its x[0] is the
   /// caller's. Inputs are complete (barrier) when this is called; outputs are when it returns.

@@ -4,28 +4,24 @@
 #include <cstdint>
 
 #include "base/rng.h"
-#include "kernels/gpu/block_mlp.cuh"
 #include "kernels/formulas/squashed_gaussian.h"
+#include "kernels/gpu/block_mlp.cuh"
 
 namespace mbrl::gpu {
 
 constexpr int kPolicyRows = 16;
 
-/// A few rows do not repay a narrow copy of the weights: read in fp32 whatever the precision.
+/// A few rows do not repay a 16-bit copy of the weights: read in fp32 whatever the precision.
 ///
 /// Outputs of the actor for the 16 observations from row `first` on, in mlp.tile().
 template <Precision kPrecision>
 __device__ void policy_forward(BlockMlp<kPrecision, kPolicyRows>& mlp, const MlpTable& actor,
-                               const float* parameters, int pitch, int S, int first, int num_rows,
+                               const float* parameters, int S, int first, int num_rows,
                                const float* observation) {
-  const int width = actor.layer[0].in_pitch;
-  for (int i = static_cast<int>(threadIdx.x); i < kPolicyRows * width; i += kBlockThreads) {
-    const int row = first + i / width, column = i % width;
-    const bool inside = row < num_rows && column < S;
-    mlp.tile()[i / width * pitch + column] =
-        inside ? observation[static_cast<std::size_t>(row) * S + column] : 0.0f;
-  }
-  sync_block();
+  mlp.fill(actor.layer[0].in_pitch, S, nullptr, [&](int row, int column) {
+    return first + row < num_rows ? observation[static_cast<std::size_t>(first + row) * S + column]
+                                  : 0.0f;
+  });
   mlp.forward(actor, Parameters<float>{parameters, parameters}, Activation::kRelu, nullptr, first);
 }
 
@@ -39,7 +35,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   if (lacks_format<kPrecision>()) return;
   BlockMlp<kPrecision, kPolicyRows> mlp(shared_floats(), pitch);
   const int first = static_cast<int>(blockIdx.x) * kPolicyRows;
-  policy_forward(mlp, actor, parameters, pitch, S, first, num_rows, observation);
+  policy_forward(mlp, actor, parameters, S, first, num_rows, observation);
   for (int i = static_cast<int>(threadIdx.x); i < kPolicyRows * A; i += kBlockThreads) {
     const int row = first + i / A, k = i % A;
     if (row >= num_rows) continue;
@@ -59,7 +55,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   if (lacks_format<kPrecision>()) return;
   BlockMlp<kPrecision, kPolicyRows> mlp(shared_floats(), pitch);
   const int first = static_cast<int>(blockIdx.x) * kPolicyRows;
-  policy_forward(mlp, actor, parameters, pitch, S, first, num_rows, observation);
+  policy_forward(mlp, actor, parameters, S, first, num_rows, observation);
   const int i = static_cast<int>(threadIdx.x);
   if (i >= kPolicyRows || first + i >= num_rows) return;
   const float* output = mlp.tile() + i * pitch;

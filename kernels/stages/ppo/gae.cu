@@ -1,5 +1,5 @@
-#include "kernels/stages/ppo/gae.h"
 #include "kernels/gpu/linear.cuh"
+#include "kernels/stages/ppo/gae.h"
 
 namespace mbrl::gpu {
 namespace {

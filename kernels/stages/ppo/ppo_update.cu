@@ -9,12 +9,13 @@
 // to the device, so that a recorded graph never changes.
 #include <algorithm>
 #include <cstddef>
+#include <tuple>
 #include <utility>
-#include <vector>
 
-#include "cuda/graph.h"
 #include "cuda/kernel.cuh"
 #include "kernels/gpu/network_update.cuh"
+#include "kernels/gpu/plan.h"
+#include "kernels/gpu/reduce.cuh"
 #include "kernels/stages/ppo/ppo_update.h"
 
 namespace mbrl::gpu {
@@ -57,24 +58,14 @@ struct PpoArrays {
   int S, max_rows;
   int pitch;  // of an activation tile in shared memory
 
+  /// What belongs to the caller: a recording holds these addresses.
+  auto borrowed() const { return std::tuple(policy_arrays, log_std, value_arrays); }
   __device__ float* log_std_gradient() const { return gradient + policy_arrays.size; }
   __device__ float* value_gradient() const { return log_std_gradient() + log_std.size; }
   __device__ int num_terms() const { return kNumPpoTerms + static_cast<int>(log_std.size); }
 };
 
 __device__ Parameters<float> parameters(const TrainedArrays& a) { return {a.value, a.value}; }
-
-// columns [0, width) of the tile from value(row, column), zero from `used` on; also to `saved`
-template <typename Value>
-__device__ void fill_tile(PpoMlp& mlp, int width, int used, float* saved, Value value) {
-  for (int i = static_cast<int>(threadIdx.x); i < kPpoRows * width; i += kBlockThreads) {
-    const int row = i / width, column = i % width;
-    const float v = column < used ? value(row, column) : 0.0f;
-    mlp.tile()[row * mlp.pitch() + column] = v;
-    if (saved != nullptr) saved[i] = v;
-  }
-  sync_block();
-}
 
 // grid: row tiles, then policy and value network
 __global__ void __launch_bounds__(kBlockThreads, 1)
@@ -92,7 +83,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 
   // rows past the update repeat its last one; they have no gradient
   PpoMlp mlp(shared_floats(), a.pitch);
-  fill_tile(mlp, table.layer[0].in_pitch, a.S, saved.x(0, first), [&](int row, int i) {
+  mlp.fill(table.layer[0].in_pitch, a.S, saved.x(0, first), [&](int row, int i) {
     const std::size_t at = indices[row < rows ? row : rows - 1];
     return plan.observation[at * a.S + i];
   });
@@ -118,8 +109,8 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   }
   sync_block();
   const int width = padded(last.out);
-  fill_tile(mlp, width, last.out, saved.dz(table.num_layers - 1, first),
-            [&](int row, int i) { return row < rows ? scratch[row * width + i] : 0.0f; });
+  mlp.fill(width, last.out, saved.dz(table.num_layers - 1, first),
+           [&](int row, int i) { return row < rows ? scratch[row * width + i] : 0.0f; });
   mlp.template backward<false>(table, weights, Activation::kTanh, saved, first);
 }
 
@@ -139,7 +130,7 @@ struct StoreGradient {
   }
 };
 
-// means of the losses and the gradient of log_std: a warp per term, lanes then a fixed tree
+// means of the losses and the gradient of log_std: a warp per term
 __device__ void sum_terms(const PpoArrays& a, int update, int B, PpoLosses* losses,
                           double* squares) {
   double* sums = reinterpret_cast<double*>(shared_floats());
@@ -148,7 +139,7 @@ __device__ void sum_terms(const PpoArrays& a, int update, int B, PpoLosses* loss
     const float* values = a.terms + static_cast<std::size_t>(term) * a.max_rows;
     double sum = 0.0;
     for (int row = lane; row < B; row += 32) sum += values[row];
-    for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+    sum = warp_sum(sum);
     if (lane == 0) sums[term] = sum;
   }
   sync_block();
@@ -179,17 +170,8 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   update_network<Precision::kFp32>(shared_floats(), is_policy ? policy : value, saved, store,
                                    is_policy ? block : block - policy_blocks, B);
 
-  // a fixed tree: lanes, then warps in order
-  const int thread = static_cast<int>(threadIdx.x);
-  double* warps = reinterpret_cast<double*>(shared_floats());
-  for (int mask = 16; mask > 0; mask /= 2) squares += shuffle_xor(squares, mask);
-  sync_block();
-  if (thread % 32 == 0) warps[thread / 32] = squares;
-  sync_block();
-  if (thread != 0) return;
-  double sum = 0.0;
-  for (int warp = 0; warp < kBlockThreads / 32; ++warp) sum += warps[warp];
-  a.squares[block] = sum;
+  const double sum = block_sum(squares, reinterpret_cast<double*>(shared_floats()));
+  if (threadIdx.x == 0) a.squares[block] = sum;
 }
 
 // one thread per parameter
@@ -223,7 +205,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   const MlpTable& table = is_policy ? a.policy : a.value;
   const int first = static_cast<int>(blockIdx.x) * kPpoRows;
   PpoMlp mlp(shared_floats(), a.pitch);
-  fill_tile(mlp, table.layer[0].in_pitch, a.S, nullptr, [&](int row, int i) {
+  mlp.fill(table.layer[0].in_pitch, a.S, nullptr, [&](int row, int i) {
     return observation[static_cast<std::size_t>(first + row < N ? first + row : N - 1) * a.S + i];
   });
   mlp.forward(table, parameters(is_policy ? a.policy_arrays : a.value_arrays), Activation::kTanh,
@@ -255,15 +237,15 @@ class PpoBuffers {
 
  private:
   /// What a recorded graph depends on.
-  struct Recording {
+  struct Key {
     std::size_t num_updates;
     int num_rows;
-    Graph graph;
+    bool operator==(const Key&) const = default;
   };
 
   void reserve(std::size_t num_updates);
   void bind(const PpoState& state);
-  void issue(Stream& stream, std::size_t num_updates, int num_rows);
+  void issue(Stream& stream, const Key& key);
   bool has_value() const { return arrays_.value.num_layers > 0; }
 
   SavedLayout policy_saved_, value_saved_;
@@ -273,10 +255,9 @@ class PpoBuffers {
   PpoArrays arrays_{};
   Buffer<float> observation_, action_, log_prob_, value_;  // pinned
   Buffer<std::uint64_t> act_step_;                         // pinned
-  std::size_t max_updates_ = 0, plan_bytes_ = 0;
-  Buffer<std::byte> plan_, plan_on_device_;
+  Plan<PpoPlan> plan_{"PPO plan"};
   Buffer<PpoLosses> losses_;  // pinned
-  std::vector<Recording> recordings_;
+  Recorded<Key, decltype(std::declval<PpoArrays>().borrowed())> recorded_;
 };
 
 PpoBuffers::PpoBuffers(const PpoState& state, int max_rows)
@@ -319,28 +300,18 @@ PpoBuffers::PpoBuffers(const PpoState& state, int max_rows)
 
 // grows with the largest call seen; recordings hold the old addresses
 void PpoBuffers::reserve(std::size_t num_updates) {
-  if (num_updates <= max_updates_) return;
-  recordings_.clear();
-  max_updates_ = num_updates;
-  plan_bytes_ = sizeof(PpoPlan) + max_updates_ * sizeof(AdamStep);
-  plan_ = Buffer<std::byte>(plan_bytes_, Memory::kPinned, "PPO plan");
-  plan_on_device_ = Buffer<std::byte>(plan_bytes_, Memory::kDevice, "PPO plan");
-  losses_ = Buffer<PpoLosses>(max_updates_, Memory::kPinned, "PPO losses");
-  arrays_.plan = reinterpret_cast<const PpoPlan*>(plan_on_device_.data());
-  arrays_.adam = reinterpret_cast<const AdamStep*>(plan_on_device_.data() + sizeof(PpoPlan));
+  if (!plan_.reserve(num_updates)) return;
+  recorded_.clear();
+  losses_ = Buffer<PpoLosses>(num_updates, Memory::kPinned, "PPO losses");
+  arrays_.plan = plan_.on_device();
+  arrays_.adam = plan_.steps_on_device();
 }
 
 // addresses of the state's arrays
 void PpoBuffers::bind(const PpoState& state) {
-  const TrainedArrays policy = trained_arrays(state.policy),
-                      log_std = trained_arrays(state.log_std), value = trained_arrays(state.value);
-  if (policy == arrays_.policy_arrays && log_std == arrays_.log_std &&
-      value == arrays_.value_arrays)
-    return;
-  recordings_.clear();
-  arrays_.policy_arrays = policy;
-  arrays_.log_std = log_std;
-  arrays_.value_arrays = value;
+  arrays_.policy_arrays = trained_arrays(state.policy);
+  arrays_.log_std = trained_arrays(state.log_std);
+  arrays_.value_arrays = trained_arrays(state.value);
 }
 
 void PpoBuffers::act(Stream& stream, const PpoState& state, Matrix<const float> observation,
@@ -363,8 +334,9 @@ void PpoBuffers::act(Stream& stream, const PpoState& state, Matrix<const float> 
   if (value.data != nullptr) std::copy_n(value_.data(), value.count(), value.data);
 }
 
-void PpoBuffers::issue(Stream& stream, std::size_t num_updates, int B) {
-  copy_async(plan_on_device_.data(), plan_.data(), plan_bytes_, stream.handle());
+void PpoBuffers::issue(Stream& stream, const Key& key) {
+  plan_.copy(stream, key.num_updates);
+  const int B = key.num_rows;
   const auto tiles = static_cast<unsigned>((B + kPpoRows - 1) / kPpoRows);
   const unsigned networks = has_value() ? 2 : 1;
   const int blocks = policy_table_.num_blocks() + value_table_.num_blocks() + 1;
@@ -372,7 +344,7 @@ void PpoBuffers::issue(Stream& stream, std::size_t num_updates, int B) {
       static_cast<unsigned>((gradient_.size() + kBlockThreads - 1) / kBlockThreads);
   const std::size_t sums =
       (kNumPpoTerms + static_cast<std::size_t>(arrays_.log_std.size)) * sizeof(double);
-  for (int update = 0; update < static_cast<int>(num_updates); ++update) {
+  for (int update = 0; update < static_cast<int>(key.num_updates); ++update) {
     launch(stream, "ppo_rows", ppo_rows_kernel,
            {{tiles, networks, 1}, kBlockThreads, rows_shared_bytes(arrays_)}, arrays_, update, B);
     launch(
@@ -392,8 +364,7 @@ void PpoBuffers::update(Stream& stream, std::span<PpoLosses> losses, PpoState& s
   const int B = rows.size(1);
 
   // the plan of this call
-  auto& plan = *reinterpret_cast<PpoPlan*>(plan_.data());
-  plan = {
+  plan_.value() = {
       batch.observation.data,
       batch.action.data,
       batch.log_prob.data,
@@ -401,16 +372,10 @@ void PpoBuffers::update(Stream& stream, std::span<PpoLosses> losses, PpoState& s
       batch.value_target.data,
       rows.data,
       {c.clip, c.entropy_bonus, c.value_weight, 1.0f / static_cast<float>(B), c.max_gradient_norm}};
-  auto* adam = reinterpret_cast<AdamStep*>(plan_.data() + sizeof(PpoPlan));
-  for (std::size_t i = 0; i < losses.size(); ++i)
-    adam[i] = adam_step_constants(c.adam, state.num_updates + 1 + static_cast<std::int64_t>(i));
+  plan_.set_steps(c.adam, state.num_updates, losses.size());
 
-  auto recording = std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording& r) {
-    return r.num_updates == losses.size() && r.num_rows == B;
-  });
-  if (recording == recordings_.end())
-    recording = recordings_.insert(recording, Recording{losses.size(), B, {}});
-  recording->graph.run(stream, [&] { issue(stream, losses.size(), B); });
+  const Key key{losses.size(), B};
+  recorded_.run(stream, arrays_.borrowed(), key, [&] { issue(stream, key); });
   stream.synchronize();
   std::copy_n(losses_.data(), losses.size(), losses.data());
   state.num_updates += static_cast<std::int64_t>(losses.size());

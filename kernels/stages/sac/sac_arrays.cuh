@@ -7,10 +7,11 @@
 #include <tuple>
 
 #include "cuda/kernel.cuh"
-#include "kernels/gpu/device_mlp.h"
-#include "kernels/stages/sac/sac_update.h"
 #include "kernels/formulas/squashed_gaussian.h"
 #include "kernels/formulas/td_target.h"
+#include "kernels/gpu/device_mlp.h"
+#include "kernels/gpu/reduce.cuh"
+#include "kernels/stages/sac/sac_update.h"
 
 namespace mbrl::gpu {
 
@@ -102,16 +103,7 @@ __device__ inline void finish_update(const SacArrays& a, const SacRule& rule, in
     sums[kLogProb] += a.log_prob[row];
     sums[kQ] += a.q[0][row];
   }
-  // a fixed tree: lanes, then warps in order
-  for (double& sum : sums) {
-    for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
-    sync_block();
-    if (thread % 32 == 0) scratch[thread / 32] = sum;
-    sync_block();
-    sum = 0.0;
-    for (int warp = 0; warp < kBlockThreads / 32; ++warp) sum += scratch[warp];
-    sum /= a.batch_size;
-  }
+  for (double& sum : sums) sum = block_sum(sum, scratch) / a.batch_size;
   if (thread != 0) return;
   losses[update] = {
       {static_cast<float>(sums[kCriticLoss0]), static_cast<float>(sums[kCriticLoss1])},

@@ -2,18 +2,15 @@
 //
 //   sac_gather          rows of all updates of the call
 //   sac_critics         per (row tile, role): one critic forward and backward, or the actor on s'
-//   and
-//                       one target
+//                       and one target
 //   sac_update_critics  per (weight tile, critic): gradient, Adam, target averaging; per row tile:
-//   the
-//                       actor on s
+//                       the actor on s
 //   sac_actor           per (row tile, critic): the critic on (s, a_pi) down to a_pi; whichever
-//   block
-//                       of a tile comes last takes both to the actor's gradients
+//                       block of a tile comes last takes both to the actor's gradients
 //   sac_update_actor    per weight tile: gradient, Adam; one more block: temperature and losses
 //
 // A critic has one output, so its backward pass is linear in one number per row: it starts from 1
-// beside the targets' passes rather than behind them, and the update kernel multiplies each row by
+// beside the targets' passes rather than after them, and the update kernel multiplies each row by
 // its TD error. That keeps the chain of layers short, which decides the time.
 //
 // With simultaneous gradients the row kernels are one (sac_gradients), and so are the others
@@ -24,12 +21,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <utility>
-#include <vector>
 
-#include "cuda/graph.h"
 #include "cuda/kernel.cuh"
 #include "kernels/gpu/dispatch.cuh"
 #include "kernels/gpu/network_update.cuh"
+#include "kernels/gpu/plan.h"
 #include "kernels/stages/policy/policy.cuh"
 #include "kernels/stages/sac/sac_arrays.cuh"
 #include "kernels/stages/sac/sac_layers.h"
@@ -42,8 +38,7 @@ template <Precision kPrecision>
 constexpr int kSacRows = kPrecision == Precision::kFp32 ? 8 : 16;
 constexpr int kSmallestSacRows = 8;  // of any precision
 
-// one thread per four floats of a record; rows past the batch of a tile repeat the last one by
-// index
+// one thread per four floats of a record
 __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
                                   const __grid_constant__ SacRule rule) {
   const int per_record = a.layout.pitch() / 4;
@@ -102,7 +97,7 @@ class SacBlock {
   /// a' ~ pi(s') and one averaged critic on it.
   __device__ void target(int which) {
     const auto next = [&](int row, int i) { return record(row)[a_.layout.next_observation() + i]; };
-    fill_tile(a_.actor.layer[0].in_pitch, a_.S, nullptr, next);
+    mlp_.fill(a_.actor.layer[0].in_pitch, a_.S, nullptr, next);
     mlp_.forward(a_.actor, value(a_.actor_arrays), Activation::kRelu, nullptr, first_);
     sample(mlp_.tile(), mlp_.pitch(), purpose::kNextActionNoise,
            which == 0 ? a_.next_log_prob : nullptr);
@@ -122,7 +117,7 @@ class SacBlock {
 
   /// The actor on s, its output left in the tile.
   __device__ void forward_actor(const Saved* saved) {
-    fill_tile(a_.actor.layer[0].in_pitch, a_.S, saved == nullptr ? nullptr : saved->x(0, first_),
+    mlp_.fill(a_.actor.layer[0].in_pitch, a_.S, saved == nullptr ? nullptr : saved->x(0, first_),
               [&](int row, int i) { return record(row)[i]; });
     mlp_.forward(a_.actor, value(a_.actor_arrays), Activation::kRelu, saved, first_);
   }
@@ -153,14 +148,14 @@ class SacBlock {
     return true;
   }
 
-  /// Behind both critics: through the squashing to the actor's outputs, then down the actor.
+  /// After both critics: through the squashing to the actor's outputs, then down the actor.
   __device__ void actor_backward() {
     const int width = padded(2 * a_.A);
     const float* output = a_.actor_output + static_cast<std::size_t>(first_) * width;
     const Saved saved{a_.actor_saved_layout, a_.actor_saved};
     const RandomKey key = rule_.key(purpose::kActorNoise);
     const float weight = alpha() / static_cast<float>(a_.batch_size);
-    fill_tile(width, 2 * a_.A, saved.dz(a_.actor.num_layers - 1, first_), [&](int row, int column) {
+    mlp_.fill(width, 2 * a_.A, saved.dz(a_.actor.num_layers - 1, first_), [&](int row, int column) {
       if (row >= rows()) return 0.0f;
       const int k = column % a_.A;
       const float raw = output[row * width + a_.A + k], n = noise(key, row, k);
@@ -202,21 +197,9 @@ class SacBlock {
                   static_cast<std::uint32_t>(first_ + row), k);
   }
 
-  /// Columns [0, width) of the tile from value(row, column), zero from `used` on; also to `saved`.
-  template <typename Value>
-  __device__ void fill_tile(int width, int used, float* saved, Value value) {
-    for (int i = thread(); i < kRows * width; i += kBlockThreads) {
-      const int row = i / width, column = i % width;
-      const float v = column < used ? value(row, column) : 0.0f;
-      mlp_.tile()[row * mlp_.pitch() + column] = v;
-      if (saved != nullptr) saved[i] = v;
-    }
-    sync_block();
-  }
-
   /// The tile as the gradient 1 of a critic's only output.
   __device__ void fill_unit_gradient(float* saved) {
-    fill_tile(padded(1), 1, saved, [](int, int) { return 1.0f; });
+    mlp_.fill(padded(1), 1, saved, [](int, int) { return 1.0f; });
   }
 
   /// Squashed Gaussian actions [row, A] from an actor's output; their log-densities go to
@@ -241,7 +224,7 @@ class SacBlock {
   template <typename Observation>
   __device__ void evaluate(const Weights& parameters, const Saved* saved, float* q,
                            Observation observation) {
-    fill_tile(a_.critic.layer[0].in_pitch, a_.S + a_.A,
+    mlp_.fill(a_.critic.layer[0].in_pitch, a_.S + a_.A,
               saved == nullptr ? nullptr : saved->x(0, first_), [&](int row, int i) {
                 return i < a_.S ? observation(row, i) : action_[row * a_.A + i - a_.S];
               });
@@ -382,19 +365,19 @@ class SacBuffers {
 
  private:
   /// What a recorded graph depends on.
-  struct Recording {
+  struct Key {
     std::size_t num_updates;
     int act_rows;
     bool simultaneous, stochastic;
     RandomKey act_key;
     SacRule rule;
-    Graph graph;
+    bool operator==(const Key&) const = default;
   };
 
   void reserve(std::size_t num_updates, int act_rows, const SacState& state);
   void bind(SacState& state);
   template <Precision kPrecision>
-  void issue(Stream& stream, const Recording& recording);
+  void issue(Stream& stream, const Key& key);
 
   int batch_size_;
   std::size_t actor_size_, critic_size_;  // parameters
@@ -404,12 +387,10 @@ class SacBuffers {
   Buffer<std::uint16_t> narrow_;  // copies of actor, critics and targets
   SacArrays arrays_{};
   UpdateTable actor_table_, critic_table_;
-  std::size_t max_updates_ = 0;
-  std::size_t plan_bytes_ = 0;
-  Buffer<std::byte> plan_, plan_on_device_;
+  Plan<SacPlan> plan_{"SAC plan"};
   Buffer<SacLosses> losses_;            // pinned
   Buffer<float> observation_, action_;  // pinned
-  std::vector<Recording> recordings_;
+  Recorded<Key, decltype(std::declval<SacArrays>().borrowed())> recorded_;
   std::unique_ptr<SacLayers> layers_;  // where a library multiplies
 };
 
@@ -468,23 +449,21 @@ SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_si
 // grows with the largest call seen; recordings hold the old addresses
 void SacBuffers::reserve(std::size_t num_updates, int act_rows, const SacState& state) {
   const std::size_t act_size = static_cast<std::size_t>(act_rows) * state.observation_size();
-  if (num_updates <= max_updates_ && act_size <= observation_.size()) return;
-  recordings_.clear();
-  max_updates_ = std::max(max_updates_, num_updates);
-  plan_bytes_ = sizeof(SacPlan) + max_updates_ * sizeof(AdamStep);
-  plan_ = Buffer<std::byte>(plan_bytes_, Memory::kPinned, "SAC plan");
-  plan_on_device_ = Buffer<std::byte>(plan_bytes_, Memory::kDevice, "SAC plan");
-  losses_ = Buffer<SacLosses>(max_updates_, Memory::kPinned, "SAC losses");
-  batch_ = Buffer<float>(max_updates_ * batch_size_ * arrays_.layout.pitch(), Memory::kDevice,
-                         "SAC batches");
+  if (plan_.reserve(num_updates)) {
+    recorded_.clear();
+    losses_ = Buffer<SacLosses>(num_updates, Memory::kPinned, "SAC losses");
+    batch_ = Buffer<float>(num_updates * batch_size_ * arrays_.layout.pitch(), Memory::kDevice,
+                           "SAC batches");
+    arrays_.batch = batch_.data();
+    arrays_.plan = plan_.on_device();
+    arrays_.adam = plan_.steps_on_device();
+  }
   if (act_size > observation_.size()) {
+    recorded_.clear();
     observation_ = Buffer<float>(act_size, Memory::kPinned, "observations");
     action_ = Buffer<float>(static_cast<std::size_t>(act_rows) * state.action_size(),
                             Memory::kPinned, "actions");
   }
-  arrays_.batch = batch_.data();
-  arrays_.plan = reinterpret_cast<const SacPlan*>(plan_on_device_.data());
-  arrays_.adam = reinterpret_cast<const AdamStep*>(plan_on_device_.data() + sizeof(SacPlan));
 }
 
 // addresses of the state's arrays
@@ -501,24 +480,22 @@ void SacBuffers::bind(SacState& state) {
     }
     return a;
   };
-  const SacArrays before = arrays_;
   arrays_.actor_arrays = arrays(state.actor.parameters, nullptr);
   for (int i = 0; i < 2; ++i)
     arrays_.critic_arrays[i] = arrays(state.critics.critic[i], &state.critics.target[i]);
   arrays_.log_alpha = state.log_alpha.value.data();
   arrays_.log_alpha_m = state.log_alpha.m.data();
   arrays_.log_alpha_v = state.log_alpha.v.data();
-  if (arrays_.borrowed() != before.borrowed()) recordings_.clear();
 }
 
 template <Precision kPrecision>
-void SacBuffers::issue(Stream& stream, const Recording& r) {
-  copy_async(plan_on_device_.data(), plan_.data(), plan_bytes_, stream.handle());
+void SacBuffers::issue(Stream& stream, const Key& key) {
+  plan_.copy(stream, key.num_updates);
   const unsigned gather_blocks =
       (batch_size_ * (arrays_.layout.pitch() / 4) + kBlockThreads - 1) / kBlockThreads;
   launch(stream, "sac_gather", sac_gather_kernel,
-         {{gather_blocks, static_cast<unsigned>(r.num_updates), 1}, kBlockThreads}, arrays_,
-         r.rule);
+         {{gather_blocks, static_cast<unsigned>(key.num_updates), 1}, kBlockThreads}, arrays_,
+         key.rule);
 
   if (layers_ == nullptr) {
     const std::size_t actor_size = actor_size_, critic_size = critic_size_;
@@ -537,32 +514,32 @@ void SacBuffers::issue(Stream& stream, const Recording& r) {
     return dim3{static_cast<unsigned>(x), static_cast<unsigned>(y), 1};
   };
   const int critic_blocks = critic_table_.num_blocks(), actor_blocks = actor_table_.num_blocks();
-  for (int update = 0; update < static_cast<int>(r.num_updates); ++update) {
+  for (int update = 0; update < static_cast<int>(key.num_updates); ++update) {
     if (layers_ != nullptr) {
-      layers_->issue(stream, arrays_, r.rule, update, r.simultaneous, losses_.data());
-    } else if (r.simultaneous) {
+      layers_->issue(stream, arrays_, key.rule, update, key.simultaneous, losses_.data());
+    } else if (key.simultaneous) {
       launch(stream, "sac_gradients", sac_gradients_kernel<kPrecision>,
-             {grid(tiles, 6), kBlockThreads, shared}, arrays_, r.rule, update);
+             {grid(tiles, 6), kBlockThreads, shared}, arrays_, key.rule, update);
       launch(stream, "sac_update_all", sac_update_all_kernel<kPrecision>,
              {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads, update_shared}, arrays_,
-             critic_table_, actor_table_, r.rule, update, losses_.data());
+             critic_table_, actor_table_, key.rule, update, losses_.data());
     } else {
       launch(stream, "sac_critics", sac_critics_kernel<kPrecision>,
-             {grid(tiles, 4), kBlockThreads, shared}, arrays_, r.rule, update);
+             {grid(tiles, 4), kBlockThreads, shared}, arrays_, key.rule, update);
       launch(stream, "sac_update_critics", sac_update_critics_kernel<kPrecision>,
              {grid(tiles + 2 * critic_blocks, 1), kBlockThreads, std::max(shared, update_shared)},
-             arrays_, critic_table_, r.rule, update, tiles);
+             arrays_, critic_table_, key.rule, update, tiles);
       launch(stream, "sac_actor", sac_actor_kernel<kPrecision>,
-             {grid(tiles, 2), kBlockThreads, shared}, arrays_, r.rule, update);
+             {grid(tiles, 2), kBlockThreads, shared}, arrays_, key.rule, update);
       launch(stream, "sac_update_actor", sac_update_actor_kernel<kPrecision>,
              {grid(actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes}, arrays_, actor_table_,
-             r.rule, update, losses_.data());
+             key.rule, update, losses_.data());
     }
   }
-  if (r.act_rows > 0)
+  if (key.act_rows > 0)
     launch_policy<kPrecision>(stream, arrays_.actor, arrays_.actor_arrays.value, arrays_.S,
-                              arrays_.A, r.act_rows, observation_.data(), action_.data(),
-                              r.stochastic, r.act_key, &arrays_.plan->act_step);
+                              arrays_.A, key.act_rows, observation_.data(), action_.data(),
+                              key.stochastic, key.act_key, &arrays_.plan->act_step);
 }
 
 void SacBuffers::run(Stream& stream, std::span<SacLosses> losses, SacState& state,
@@ -572,29 +549,20 @@ void SacBuffers::run(Stream& stream, std::span<SacLosses> losses, SacState& stat
   bind(state);
 
   // the plan of this call
-  auto& plan = *reinterpret_cast<SacPlan*>(plan_.data());
-  plan = {static_cast<std::uint64_t>(state.num_updates), source.real, source.imagined,
-          source.num_real, act == nullptr ? 0 : act->step};
-  auto* adam = reinterpret_cast<AdamStep*>(plan_.data() + sizeof(SacPlan));
-  for (std::size_t i = 0; i < losses.size(); ++i)
-    adam[i] = adam_step_constants(c.adam, state.num_updates + 1 + static_cast<std::int64_t>(i));
+  plan_.value() = {static_cast<std::uint64_t>(state.num_updates), source.real, source.imagined,
+                   source.num_real, act == nullptr ? 0 : act->step};
+  plan_.set_steps(c.adam, state.num_updates, losses.size());
   if (act != nullptr)
     std::copy_n(act->observation.data, act->observation.count(), observation_.data());
 
-  const SacRule rule{c.discount, c.tau, c.target_entropy, c.seed, c.learner};
-  const RandomKey act_key = act == nullptr ? RandomKey{} : act->key;
-  const bool stochastic = act != nullptr && act->stochastic;
-  auto recording = std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording& r) {
-    return r.num_updates == losses.size() && r.act_rows == act_rows &&
-           r.simultaneous == c.simultaneous && r.stochastic == stochastic && r.act_key == act_key &&
-           r.rule == rule;
-  });
-  if (recording == recordings_.end())
-    recording = recordings_.insert(
-        recording,
-        Recording{losses.size(), act_rows, c.simultaneous, stochastic, act_key, rule, {}});
-  recording->graph.run(stream, [&] {
-    with_precision(stream, [&]<Precision kPrecision>() { issue<kPrecision>(stream, *recording); });
+  const Key key{losses.size(),
+                act_rows,
+                c.simultaneous,
+                act != nullptr && act->stochastic,
+                act == nullptr ? RandomKey{} : act->key,
+                {c.discount, c.tau, c.target_entropy, c.seed, c.learner}};
+  recorded_.run(stream, arrays_.borrowed(), key, [&] {
+    with_precision(stream, [&]<Precision kPrecision>() { issue<kPrecision>(stream, key); });
   });
   stream.synchronize();
 
