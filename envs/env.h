@@ -19,8 +19,7 @@ inline constexpr Purpose kEnvReset{13};  // start states
 /// Switches that change what an environment computes; part of the run's config.
 struct EnvOptions {
   std::string name = "hopper";
-  // capsule masses: "old" as MuJoCo 1.50 compiled them (the papers' physics), "exact" as MuJoCo
-  // >= 2.1.2
+  // "old" as MuJoCo 1.50 compiled them (the papers' physics), "exact" as MuJoCo >= 2.1.2
   std::string capsule_masses = "old";
   bool contact_cost = true;   // ant and humanoid: pay for contact forces, as MuJoCo 1.50 did
   int max_episode_steps = 0;  // 0: the environment's own limit
@@ -37,7 +36,7 @@ struct EnvOptions {
   std::vector<float> end_bounds = {};
 };
 
-/// Why a step means nothing. As a condition: whether it does not.
+/// Why a step is invalid; converts to true if it is.
 enum Fault : std::uint8_t {
   kNoFault,
   kBadAction,    // an action is not finite: nothing was simulated
@@ -67,9 +66,9 @@ class Env {
   /// Starts an episode. The start state is a pure function of (seed, episode).
   virtual void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) = 0;
 
-  /// Advances one control step with a normalised action [A] in [-1, 1]; finite values outside are
-  /// clipped. Whatever a simulator thinks of itself: an action, reward or observation that is not
-  /// finite makes the step a broken one. The observation of a broken step means nothing.
+  /// Advances one control step with a normalized action [A] in [-1, 1]; finite values outside are
+  /// clipped. An action, reward or observation that is not finite makes the step broken, even where
+  /// the simulator saw nothing wrong. The observation of a broken step is not to be used.
   StepResult step(std::span<const float> action, std::span<float> observation);
 
   /// The simulator's part of step() alone: controls and time, no observation, reward or checks.
@@ -91,7 +90,7 @@ class Env {
 /// Makes an environment. Throws ConfigError with the nearest name if options.name is unknown.
 std::unique_ptr<Env> make_env(const EnvOptions& options);
 
-/// All registered environments, sorted by name; mjcf, which needs a model, is not among them.
+/// All environments of envs/list.h, sorted by name; mjcf, which needs a model, is not among them.
 std::vector<EnvSpec> list_envs();
 /// What env.name may be.
 std::vector<std::string> env_names();

@@ -64,8 +64,7 @@ void EnvPool::step_one(int env, const float* action) {
       envs_[env]->step({action, static_cast<std::size_t>(spec().action_size)}, {next, S});
   ++episode_steps_[env];
 
-  // an unstable simulator says nothing about the next state: the last finite one stands in its
-  // place
+  // the next state of an unstable simulator is unknown: the last finite one stands in its place
   if (result.broken) std::copy_n(observation, S, next);
   reward_[env] = result.broken ? 0.0f : result.reward;
   terminated_[env] = result.terminated && !result.broken;

@@ -11,8 +11,8 @@
 #include <span>
 #include <vector>
 
-#include "cuda/buffer.h"
 #include "base/thread_pool.h"
+#include "cuda/buffer.h"
 #include "envs/env.h"
 
 namespace mbrl {

@@ -1,37 +1,49 @@
-// Names of environments. README.md beside this file says what to do to add one.
+// Environments by name. README.md beside this file says how to add one.
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/nearest_name.h"
-#include "envs/bullet/bullet_env.h"
-#include "envs/classic/classic.h"
 #include "envs/env.h"
+#include "envs/list.h"
 #include "envs/mujoco/mujoco_env.h"
 
 namespace mbrl {
+// each is defined in the robot's file
+#define MBRL_MAKE(name, Task) std::unique_ptr<Env> make_##name(const EnvOptions& options);
+MBRL_ENVIRONMENTS(MBRL_MAKE)
+#undef MBRL_MAKE
+
 namespace {
 
 struct Entry {
   const char* name;
   std::unique_ptr<Env> (*make)(const EnvOptions&);
 };
-// sorted by name
-constexpr Entry kEntries[] = {{"ant", make_ant},
-                              {"cartpole", make_cartpole},
-                              {"halfcheetah", make_halfcheetah},
-                              {"halfcheetah_bullet", make_halfcheetah_bullet},
-                              {"hopper", make_hopper},
-                              {"hopper_bullet", make_hopper_bullet},
-                              {"humanoid", make_humanoid},
-                              {"inverted_double_pendulum", make_inverted_double_pendulum},
-                              {"inverted_pendulum", make_inverted_pendulum},
-                              {"pendulum", make_pendulum},
-                              {"swimmer", make_swimmer},
-                              {"walker2d", make_walker2d},
-                              {"walker2d_bullet", make_walker2d_bullet}};
+constexpr Entry kEntries[] = {
+#define MBRL_ENTRY(name, Task) {#name, make_##name},
+    MBRL_ENVIRONMENTS(MBRL_ENTRY)
+#undef MBRL_ENTRY
+};
 
 constexpr const char* kOwnRobot = "mjcf";
 
+bool reads(const EnvSpec& spec, const std::string& key) {
+  return std::find(spec.reads.begin(), spec.reads.end(), key) != spec.reads.end();
+}
+
+/// "env.name=ant or humanoid": the environments that read a key.
+std::string readers(const std::string& key) {
+  std::vector<std::string> names;
+  for (const EnvSpec& spec : list_envs())
+    if (reads(spec, key)) names.push_back(spec.name);
+  std::string text = "env.name=";
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return text;
+}
+
 // keys that only some environments read: set elsewhere they would look as if they did something
-void refuse_keys_without_effect(const EnvOptions& options) {
+void refuse_keys_without_effect(const EnvOptions& options, const EnvSpec& spec) {
   const EnvOptions usual;
   const auto refuse = [&](bool differs, const char* key, const char* who) {
     if (differs)
@@ -49,9 +61,11 @@ void refuse_keys_without_effect(const EnvOptions& options) {
     refuse(options.reset_noise != usual.reset_noise, "env.reset_noise", own);
     refuse(options.end_bounds != usual.end_bounds, "env.end_bounds", own);
   }
-  if (options.name != "ant" && options.name != "humanoid")
-    refuse(options.contact_cost != usual.contact_cost, "env.contact_cost",
-           "env.name=ant or humanoid");
+  const auto refuse_unread = [&](bool differs, const std::string& key) {
+    if (differs && !reads(spec, key)) refuse(true, key.c_str(), readers(key).c_str());
+  };
+  refuse_unread(options.capsule_masses != usual.capsule_masses, "env.capsule_masses");
+  refuse_unread(options.contact_cost != usual.contact_cost, "env.contact_cost");
 }
 
 }  // namespace
@@ -66,12 +80,14 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
     if (!options.model.empty())
       throw ConfigError("env.model is " + options.model + ", but env.name is " + options.name +
                         ", which has its own model; env.name=mjcf takes yours.");
-    refuse_keys_without_effect(options);
-    return entry.make(options);
+    auto env = entry.make(options);
+    refuse_keys_without_effect(options, env->spec());
+    return env;
   }
   if (options.name == kOwnRobot) {
-    refuse_keys_without_effect(options);
-    return make_mjcf(options);
+    auto env = make_mjcf(options);
+    refuse_keys_without_effect(options, env->spec());
+    return env;
   }
   const std::string nearest = nearest_name(options.name, env_names());
   throw ConfigError("env.name: there is no environment \"" + options.name + "\"." +

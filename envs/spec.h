@@ -2,26 +2,18 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include "envs/list.h"
 
 namespace mbrl {
 
-/// The task whose reward and termination apply (envs/tasks/task.h). One value per reward and end
-/// rule, whatever simulator runs it.
+/// The task whose reward and end rule apply (envs/tasks/task.h). Its number is not stored anywhere.
 enum class TaskId : int {
-  kHopper,
-  kInvertedPendulum,
-  kPendulum,
-  kCartpole,
-  kHopperBullet,
-  kWalker2dBullet,
-  kHalfCheetahBullet,
-  kWalker2d,
-  kHalfCheetah,
-  kAnt,
-  kInvertedDoublePendulum,
-  kSwimmer,
-  kHumanoid,
-  kMjcf
+#define MBRL_TASK_ID(name, Task) k##Task,
+  MBRL_ENVIRONMENTS(MBRL_TASK_ID)
+#undef MBRL_TASK_ID
+      kMjcf
 };
 
 /// Entries of an observation that end an episode outside their bounds: the end rule of a robot that
@@ -42,12 +34,15 @@ struct EnvSpec {
   std::string name;  // as in config env.name
   TaskId task;
   int observation_size;   // S
-  int action_size;        // A; actions are normalised to [-1, 1] everywhere outside the environment
+  int action_size;        // A; actions are normalized to [-1, 1] everywhere outside the environment
   int max_episode_steps;  // time limit; reaching it truncates and does not terminate
   double dt;              // seconds per environment step
-  std::string simulator;  // "MuJoCo 2.2.2", "closed form"
+  std::string simulator = {};  // "MuJoCo 2.2.2", "closed form"; its base class fills it in
   std::string description;
   EndBounds end_bounds = {};  // of TaskId::kMjcf
+  // keys of the config that not every environment reads, such as env.capsule_masses; the others are
+  // refused when they are set
+  std::vector<std::string> reads = {};
 };
 
 }  // namespace mbrl

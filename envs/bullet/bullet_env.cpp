@@ -310,6 +310,7 @@ BulletEnv::BulletEnv(EnvSpec spec, BulletRobot robot)
       start_positions_(world_->dof_links.size(), 0.0),
       start_speeds_(world_->dof_links.size(), 0.0),
       contact_(robot_.feet.size(), 0.0f) {
+  spec_.simulator = "Bullet " + bullet_version();
   const int entries = 8 + 2 * num_joints() + static_cast<int>(robot_.feet.size());
   if (num_joints() != spec_.action_size || entries != spec_.observation_size)
     throw DataError(spec_.name + ": the robot has " + std::to_string(num_joints()) +

@@ -150,8 +150,4 @@ class BulletEnv : public Env {
 /// "3.24": the library the program is built with.
 std::string bullet_version();
 
-std::unique_ptr<Env> make_hopper_bullet(const EnvOptions& options);
-std::unique_ptr<Env> make_walker2d_bullet(const EnvOptions& options);
-std::unique_ptr<Env> make_halfcheetah_bullet(const EnvOptions& options);
-
 }  // namespace mbrl

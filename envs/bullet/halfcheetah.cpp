@@ -86,7 +86,6 @@ class HalfcheetahBullet : public BulletEnv {
                    .action_size = 6,
                    .max_episode_steps = 1000,
                    .dt = 0.0165,
-                   .simulator = "Bullet " + bullet_version(),
                    .description = "run forward (AutoMBPO's HalfCheetahBulletEnv)"},
                   halfcheetah_robot()) {}
 

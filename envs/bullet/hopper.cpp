@@ -1,4 +1,4 @@
-// Hopper on Bullet: a one-legged robot in the plane that shall hop forward.
+// Hopper on Bullet: a one-legged robot in the plane that must hop forward.
 //
 // Matches HopperBulletEnv of AutoMBPO; observation, physics and reset are in bullet_env.h.
 //
@@ -12,8 +12,8 @@
 namespace mbrl {
 namespace {
 
-// The original's model has all frames at the world's origin: positions are those of the upright
-// robot.
+// The original's model has all frames at the world's origin: positions are those of the robot when
+// it stands upright.
 BulletRobot hopper_robot() {
   const float bent = importer_radians(-150.0f), turned = importer_radians(45.0f);
   BulletRobot robot;
@@ -57,7 +57,6 @@ class HopperBullet : public BulletEnv {
                    .action_size = 3,
                    .max_episode_steps = 1000,
                    .dt = 0.0165,
-                   .simulator = "Bullet " + bullet_version(),
                    .description = "one leg, hop forward (AutoMBPO's HopperBulletEnv)"},
                   hopper_robot()) {}
 

@@ -1,4 +1,4 @@
-// Walker on Bullet: a robot with two legs in the plane that shall walk forward.
+// Walker on Bullet: a robot with two legs in the plane that must walk forward.
 //
 // Matches Walker2DBulletEnv of AutoMBPO; observation, physics and reset are in bullet_env.h.
 //
@@ -62,7 +62,6 @@ class Walker2dBullet : public BulletEnv {
                    .action_size = 6,
                    .max_episode_steps = 1000,
                    .dt = 0.0165,
-                   .simulator = "Bullet " + bullet_version(),
                    .description = "two legs, walk forward (AutoMBPO's Walker2DBulletEnv)"},
                   walker2d_robot()) {}
 

@@ -12,7 +12,6 @@
 #include <cmath>
 
 #include "base/rng.h"
-#include "envs/classic/classic.h"
 #include "envs/env.h"
 
 namespace mbrl {

@@ -1,4 +1,4 @@
-// Ant on MuJoCo: a torso on four legs that shall walk forward.
+// Ant on MuJoCo: a torso on four legs that must walk forward.
 //
 // Matches AntTruncatedObs-v2 of jannerm/mbpo, which is Ant-v2 of OpenAI Gym 0.12.0 without the 84
 // contact forces in its observation; with capsule_masses = exact also Ant-v4 and v5 of Gymnasium
@@ -36,7 +36,6 @@ namespace mbrl {
 namespace {
 
 constexpr int kPositions = 15, kVelocities = 14;
-constexpr double kResetNoise = 0.1;
 constexpr double kDensity = 5.0;
 
 std::string mjcf(bool old_masses) {
@@ -86,48 +85,42 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-class Ant : public MujocoEnv {
- public:
-  explicit Ant(const EnvOptions& options)
-      : MujocoEnv({.name = "ant",
-                   .task = TaskId::kAnt,
-                   .observation_size = 27,
-                   .action_size = 8,
-                   .max_episode_steps = 1000,
-                   .dt = 0.05,
-                   .simulator = mujoco_name(),
-                   .description = "four legs, walk forward (AntTruncatedObs-v2 of MBPO)"},
-                  mjcf(options.capsule_masses == "old"), /*frame_skip=*/5, options.contact_cost),
-        contact_cost_(options.contact_cost) {}
-
- private:
-  void perturb(mjData& d, const ResetNoise& noise) override {
-    add_noise(d, noise, kResetNoise, /*gaussian_velocities=*/true);
-    mju_normalize4(d.qpos + 3);
-  }
-
-  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 2); }
-
-  StepResult outcome(const mjData& d, double dx) const override {
-    double contact = 0.0;
-    if (contact_cost_) {
-      for (int i = 0; i < 6 * model().nbody; ++i) {
-        const double force = std::clamp(d.cfrc_ext[i], -1.0, 1.0);
-        contact += force * force;
-      }
+StepResult outcome(const MujocoStep& s, bool contact_cost) {
+  const mjData& d = s.data;
+  double contact = 0.0;
+  if (contact_cost) {
+    for (int i = 0; i < 6 * s.model.nbody; ++i) {
+      const double force = std::clamp(d.cfrc_ext[i], -1.0, 1.0);
+      contact += force * force;
     }
-    double state[kPositions + kVelocities];
-    std::copy_n(d.qpos, kPositions, state);
-    std::copy_n(d.qvel, kVelocities, state + kPositions);
-    return {.reward = static_cast<float>(ant_reward(dx, spec().dt, squared_control(), contact)),
-            .terminated = ant_terminated(d.qpos[2], state, kPositions + kVelocities)};
   }
-
-  bool contact_cost_;
-};
+  double state[kPositions + kVelocities];
+  std::copy_n(d.qpos, kPositions, state);
+  std::copy_n(d.qvel, kVelocities, state + kPositions);
+  return {.reward = static_cast<float>(ant_reward(s.dx, s.dt, s.squared_control, contact)),
+          .terminated = ant_terminated(d.qpos[2], state, kPositions + kVelocities)};
+}
 
 }  // namespace
 
-std::unique_ptr<Env> make_ant(const EnvOptions& options) { return std::make_unique<Ant>(options); }
+std::unique_ptr<Env> make_ant(const EnvOptions& options) {
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "ant",
+               .task = TaskId::kAnt,
+               .observation_size = 27,
+               .action_size = 8,
+               .max_episode_steps = 1000,
+               .dt = 0.05,
+               .description = "four legs, walk forward (AntTruncatedObs-v2 of MBPO)",
+               .reads = {"env.capsule_masses", "env.contact_cost"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 5,
+      .outcome = [paid = options.contact_cost](const MujocoStep& s) { return outcome(s, paid); },
+      .contact_forces = options.contact_cost,
+      .reset_noise = 0.1,
+      .gaussian_velocities = true,
+      .skip_positions = 2,
+  });
+}
 
 }  // namespace mbrl

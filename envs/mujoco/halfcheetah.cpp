@@ -1,4 +1,4 @@
-// HalfCheetah on MuJoCo: two legs and a trunk in the plane that shall run forward.
+// HalfCheetah on MuJoCo: two legs and a trunk in the plane that must run forward.
 //
 // Matches HalfCheetah-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also HalfCheetah-v4 and
 // v5 of Gymnasium.
@@ -21,7 +21,6 @@
 namespace mbrl {
 namespace {
 
-constexpr double kResetNoise = 0.1;
 constexpr double kRadius = 0.046;
 
 // a capsule in the plane: its centre, the angle about +y from the z axis, half its axis
@@ -113,36 +112,29 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-class HalfCheetah : public MujocoEnv {
- public:
-  explicit HalfCheetah(const EnvOptions& options)
-      : MujocoEnv({.name = "halfcheetah",
-                   .task = TaskId::kHalfCheetah,
-                   .observation_size = 17,
-                   .action_size = 6,
-                   .max_episode_steps = 1000,
-                   .dt = 0.05,
-                   .simulator = mujoco_name(),
-                   .description = "two legs and a trunk, run forward (Gym HalfCheetah-v2)"},
-                  mjcf(options.capsule_masses == "old"), /*frame_skip=*/5) {}
-
- private:
-  void perturb(mjData& d, const ResetNoise& noise) override {
-    add_noise(d, noise, kResetNoise, /*gaussian_velocities=*/true);
-  }
-
-  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 1); }
-
-  StepResult outcome(const mjData&, double dx) const override {
-    return {.reward = static_cast<float>(halfcheetah_reward(dx, spec().dt, squared_control())),
-            .terminated = false};
-  }
-};
+StepResult outcome(const MujocoStep& s) {
+  return {.reward = static_cast<float>(halfcheetah_reward(s.dx, s.dt, s.squared_control))};
+}
 
 }  // namespace
 
 std::unique_ptr<Env> make_halfcheetah(const EnvOptions& options) {
-  return std::make_unique<HalfCheetah>(options);
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "halfcheetah",
+               .task = TaskId::kHalfCheetah,
+               .observation_size = 17,
+               .action_size = 6,
+               .max_episode_steps = 1000,
+               .dt = 0.05,
+               .description = "two legs and a trunk, run forward (Gym HalfCheetah-v2)",
+               .reads = {"env.capsule_masses"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 5,
+      .outcome = outcome,
+      .reset_noise = 0.1,
+      .gaussian_velocities = true,
+      .skip_positions = 1,
+  });
 }
 
 }  // namespace mbrl

@@ -1,25 +1,21 @@
-// Hopper on MuJoCo: a one-legged robot in the plane that shall hop forward.
+// Hopper on MuJoCo: a one-legged robot in the plane that must hop forward.
 //
 // Matches Hopper-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also Hopper-v4 of Gymnasium,
 // whose v5 withholds the reward of 1 on the step that ends the episode.
 //
 //   action       3: torques at thigh, leg, foot; [-1, 1], gear 200 N m
 //   observation 11: 0 torso height z (m), 1 torso angle, 2 thigh, 3 leg, 4 foot (rad),
-//                   5 x', 6 z' (m/s), 7..10 rates of the four angles (rad/s), velocities clipped to
-//                   +-10
+//                   5 x', 6 z' (m/s), 7..10 rates of the four angles (rad/s); velocities are
+//                   clipped to +-10
 //   reward          x' + 1 - 0.001 |u|^2, x' the mean over the step of 0.008 s
 //   terminated      torso below 0.7 m or leaning by 0.2 rad, or an entry of the state beyond 100
 //   reset           upright at rest; every position and velocity + U(-0.005, 0.005)
 #include "envs/tasks/hopper.h"
 
-#include <algorithm>
-
 #include "envs/mujoco/mujoco_env.h"
 
 namespace mbrl {
 namespace {
-
-constexpr double kResetNoise = 0.005;
 
 // body frames lie at the joints; z = 1.25 m is the torso's centre
 constexpr Capsule kTorso{{0, 0, 0.2}, {0, 0, -0.2}, 0.05};
@@ -74,38 +70,33 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-class Hopper : public MujocoEnv {
- public:
-  explicit Hopper(const EnvOptions& options)
-      : MujocoEnv({.name = "hopper",
-                   .task = TaskId::kHopper,
-                   .observation_size = 11,
-                   .action_size = 3,
-                   .max_episode_steps = 1000,
-                   .dt = 0.008,
-                   .simulator = mujoco_name(),
-                   .description = "one leg, hop forward (Gym Hopper-v2)"},
-                  mjcf(options.capsule_masses == "old"), /*frame_skip=*/4) {}
-
- private:
-  void perturb(mjData& d, const ResetNoise& noise) override { add_noise(d, noise, kResetNoise); }
-
-  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 1, 10.0); }
-
-  StepResult outcome(const mjData& d, double dx) const override {
-    // the end rule sees the state, not the clipped observation
-    double state[10];
-    std::copy_n(d.qpos + 2, 4, state);
-    std::copy_n(d.qvel, 6, state + 4);
-    return {.reward = static_cast<float>(hopper_reward(dx, spec().dt, squared_control())),
-            .terminated = hopper_terminated<double>(d.qpos[1], d.qpos[2], state, 10)};
-  }
-};
+StepResult outcome(const MujocoStep& s) {
+  // the end rule sees the state, not the clipped observation
+  const double *q = s.data.qpos, *v = s.data.qvel;
+  const double others[10] = {q[2], q[3], q[4], q[5], v[0], v[1], v[2], v[3], v[4], v[5]};
+  return {.reward = static_cast<float>(hopper_reward(s.dx, s.dt, s.squared_control)),
+          .terminated = hopper_terminated<double>(q[1], q[2], others, 10)};
+}
 
 }  // namespace
 
 std::unique_ptr<Env> make_hopper(const EnvOptions& options) {
-  return std::make_unique<Hopper>(options);
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "hopper",
+               .task = TaskId::kHopper,
+               .observation_size = 11,
+               .action_size = 3,
+               .max_episode_steps = 1000,
+               .dt = 0.008,
+               .description = "one leg, hop forward (Gym Hopper-v2)",
+               .reads = {"env.capsule_masses"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 4,
+      .outcome = outcome,
+      .reset_noise = 0.005,
+      .skip_positions = 1,
+      .velocity_limit = 10.0,
+  });
 }
 
 }  // namespace mbrl

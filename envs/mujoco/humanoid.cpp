@@ -1,4 +1,4 @@
-// Humanoid on MuJoCo: a body with arms and legs that shall walk forward.
+// Humanoid on MuJoCo: a body with arms and legs that must walk forward.
 //
 // Matches HumanoidTruncatedObs-v2 of jannerm/mbpo, which is Humanoid-v2 of OpenAI Gym 0.12.0 with
 // positions and velocities alone in its observation; with capsule_masses = exact also Humanoid-v5
@@ -34,14 +34,10 @@
 // as drawn, and Gymnasium's first observation shows it so.
 #include "envs/tasks/humanoid.h"
 
-#include <algorithm>
-
 #include "envs/mujoco/mujoco_env.h"
 
 namespace mbrl {
 namespace {
-
-constexpr double kResetNoise = 0.01;
 
 // mirrored in the plane y = 0
 Capsule mirrored(const Capsule& c) {
@@ -173,55 +169,45 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-class Humanoid : public MujocoEnv {
- public:
-  explicit Humanoid(const EnvOptions& options)
-      : MujocoEnv(
-            {.name = "humanoid",
-             .task = TaskId::kHumanoid,
-             .observation_size = 45,
-             .action_size = 17,
-             .max_episode_steps = 1000,
-             .dt = 0.015,
-             .simulator = mujoco_name(),
-             .description = "two legs and arms, walk forward (HumanoidTruncatedObs-v2 of MBPO)"},
-            mjcf(options.capsule_masses == "old"), /*frame_skip=*/5, options.contact_cost),
-        contact_cost_(options.contact_cost) {}
-
- private:
-  void perturb(mjData& d, const ResetNoise& noise) override {
-    add_noise(d, noise, kResetNoise);
-    mju_normalize4(d.qpos + 3);
+double centre_of_mass(const mjModel& model, mjData& d) {
+  mj_kinematics(&model, &d);
+  double sum = 0.0, mass = 0.0;
+  for (int body = 1; body < model.nbody; ++body) {
+    sum += model.body_mass[body] * d.xipos[3 * body];
+    mass += model.body_mass[body];
   }
+  return sum / mass;
+}
 
-  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 2); }
-
-  double forward_position(mjData& d) const override {
-    mj_kinematics(&model(), &d);
-    double sum = 0.0, mass = 0.0;
-    for (int body = 1; body < model().nbody; ++body) {
-      sum += model().body_mass[body] * d.xipos[3 * body];
-      mass += model().body_mass[body];
-    }
-    return sum / mass;
-  }
-
-  StepResult outcome(const mjData& d, double dx) const override {
-    double contact = 0.0;
-    if (contact_cost_)
-      for (int i = 0; i < 6 * model().nbody; ++i) contact += d.cfrc_ext[i] * d.cfrc_ext[i];
-    return {
-        .reward = static_cast<float>(humanoid_reward(dx, spec().dt, squared_control(), contact)),
-        .terminated = humanoid_terminated(d.qpos[2])};
-  }
-
-  bool contact_cost_;
-};
+StepResult outcome(const MujocoStep& s, bool contact_cost) {
+  const mjData& d = s.data;
+  double contact = 0.0;
+  if (contact_cost)
+    for (int i = 0; i < 6 * s.model.nbody; ++i) contact += d.cfrc_ext[i] * d.cfrc_ext[i];
+  return {.reward = static_cast<float>(humanoid_reward(s.dx, s.dt, s.squared_control, contact)),
+          .terminated = humanoid_terminated(d.qpos[2])};
+}
 
 }  // namespace
 
 std::unique_ptr<Env> make_humanoid(const EnvOptions& options) {
-  return std::make_unique<Humanoid>(options);
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "humanoid",
+               .task = TaskId::kHumanoid,
+               .observation_size = 45,
+               .action_size = 17,
+               .max_episode_steps = 1000,
+               .dt = 0.015,
+               .description = "two legs and arms, walk forward (HumanoidTruncatedObs-v2 of MBPO)",
+               .reads = {"env.capsule_masses", "env.contact_cost"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 5,
+      .outcome = [paid = options.contact_cost](const MujocoStep& s) { return outcome(s, paid); },
+      .contact_forces = options.contact_cost,
+      .reset_noise = 0.01,
+      .skip_positions = 2,
+      .forward_position = centre_of_mass,
+  });
 }
 
 }  // namespace mbrl

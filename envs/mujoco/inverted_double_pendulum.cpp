@@ -1,4 +1,4 @@
-// Inverted double pendulum on MuJoCo: two poles, one on the other, hinged on a cart that shall keep
+// Inverted double pendulum on MuJoCo: two poles, one on the other, hinged on a cart that must keep
 // them upright.
 //
 // Matches InvertedDoublePendulum-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also v4 of
@@ -28,7 +28,6 @@ namespace mbrl {
 namespace {
 
 constexpr int kJoints = 3;
-constexpr double kResetNoise = 0.1;
 constexpr Capsule kCart{{-0.1, 0, 0}, {0.1, 0, 0}, 0.1};
 constexpr Capsule kPole{{0, 0, 0}, {0, 0, 0.6}, 0.045};
 
@@ -66,51 +65,46 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-class InvertedDoublePendulum : public MujocoEnv {
- public:
-  explicit InvertedDoublePendulum(const EnvOptions& options)
-      : MujocoEnv(
-            {.name = "inverted_double_pendulum",
-             .task = TaskId::kInvertedDoublePendulum,
-             .observation_size = 11,
-             .action_size = 1,
-             .max_episode_steps = 1000,
-             .dt = 0.05,
-             .simulator = mujoco_name(),
-             .description = "two poles on a cart, stay upright (Gym InvertedDoublePendulum-v2)"},
-            mjcf(options.capsule_masses == "old"), /*frame_skip=*/5) {}
-
- private:
-  void perturb(mjData& d, const ResetNoise& noise) override {
-    add_noise(d, noise, kResetNoise, /*gaussian_velocities=*/true);
+void observe(const mjData& d, std::span<float> o) {
+  o[0] = static_cast<float>(d.qpos[0]);
+  for (int i = 0; i < 2; ++i) {
+    o[1 + i] = static_cast<float>(std::sin(d.qpos[1 + i]));
+    o[3 + i] = static_cast<float>(std::cos(d.qpos[1 + i]));
   }
-
-  void observe(const mjData& d, std::span<float> o) const override {
-    o[0] = static_cast<float>(d.qpos[0]);
-    for (int i = 0; i < 2; ++i) {
-      o[1 + i] = static_cast<float>(std::sin(d.qpos[1 + i]));
-      o[3 + i] = static_cast<float>(std::cos(d.qpos[1 + i]));
-    }
-    for (int i = 0; i < kJoints; ++i) {
-      o[5 + i] = static_cast<float>(std::clamp(d.qvel[i], -10.0, 10.0));
-      o[8 + i] = static_cast<float>(std::clamp(d.qfrc_constraint[i], -10.0, 10.0));
-    }
+  for (int i = 0; i < kJoints; ++i) {
+    o[5 + i] = static_cast<float>(std::clamp(d.qvel[i], -10.0, 10.0));
+    o[8 + i] = static_cast<float>(std::clamp(d.qfrc_constraint[i], -10.0, 10.0));
   }
+}
 
-  StepResult outcome(const mjData& d, double) const override {
-    const double lower = d.qpos[1], upper = d.qpos[1] + d.qpos[2];
-    const double x = d.qpos[0] + double_pendulum_tip(std::sin(lower), std::sin(upper));
-    const double y = double_pendulum_tip(std::cos(lower), std::cos(upper));
-    return {
-        .reward = static_cast<float>(inverted_double_pendulum_reward(x, y, d.qvel[1], d.qvel[2])),
-        .terminated = inverted_double_pendulum_terminated(y)};
-  }
-};
+StepResult outcome(const MujocoStep& s) {
+  const mjData& d = s.data;
+  const double lower = d.qpos[1], upper = d.qpos[1] + d.qpos[2];
+  const double x = d.qpos[0] + double_pendulum_tip(std::sin(lower), std::sin(upper));
+  const double y = double_pendulum_tip(std::cos(lower), std::cos(upper));
+  return {.reward = static_cast<float>(inverted_double_pendulum_reward(x, y, d.qvel[1], d.qvel[2])),
+          .terminated = inverted_double_pendulum_terminated(y)};
+}
 
 }  // namespace
 
 std::unique_ptr<Env> make_inverted_double_pendulum(const EnvOptions& options) {
-  return std::make_unique<InvertedDoublePendulum>(options);
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "inverted_double_pendulum",
+               .task = TaskId::kInvertedDoublePendulum,
+               .observation_size = 11,
+               .action_size = 1,
+               .max_episode_steps = 1000,
+               .dt = 0.05,
+               .description = "two poles on a cart, stay upright (Gym InvertedDoublePendulum-v2)",
+               .reads = {"env.capsule_masses"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 5,
+      .outcome = outcome,
+      .reset_noise = 0.1,
+      .gaussian_velocities = true,
+      .observe = observe,
+  });
 }
 
 }  // namespace mbrl

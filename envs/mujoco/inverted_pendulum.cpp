@@ -1,4 +1,4 @@
-// Inverted pendulum on MuJoCo: a pole hinged on a cart that shall stay upright.
+// Inverted pendulum on MuJoCo: a pole hinged on a cart that must stay upright.
 //
 // Matches InvertedPendulum-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also v4 of
 // Gymnasium, whose v5 withholds the reward on the step that ends the episode.
@@ -15,7 +15,6 @@
 namespace mbrl {
 namespace {
 
-constexpr double kResetNoise = 0.01;
 constexpr Capsule kCart{{-0.1, 0, 0}, {0.1, 0, 0}, 0.1};
 constexpr Capsule kPole{{0, 0, 0}, {0.001, 0, 0.6}, 0.049};
 
@@ -49,35 +48,30 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-class InvertedPendulum : public MujocoEnv {
- public:
-  explicit InvertedPendulum(const EnvOptions& options)
-      : MujocoEnv({.name = "inverted_pendulum",
-                   .task = TaskId::kInvertedPendulum,
-                   .observation_size = 4,
-                   .action_size = 1,
-                   .max_episode_steps = 1000,
-                   .dt = 0.04,
-                   .simulator = mujoco_name(),
-                   .description = "pole on a cart, stay upright (Gym InvertedPendulum-v2)"},
-                  mjcf(options.capsule_masses == "old"), /*frame_skip=*/2) {}
-
- private:
-  void perturb(mjData& d, const ResetNoise& noise) override { add_noise(d, noise, kResetNoise); }
-
-  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 0); }
-
-  StepResult outcome(const mjData& d, double) const override {
-    const double state[4] = {d.qpos[0], d.qpos[1], d.qvel[0], d.qvel[1]};
-    return {.reward = static_cast<float>(inverted_pendulum_reward()),
-            .terminated = inverted_pendulum_terminated(state)};
-  }
-};
+StepResult outcome(const MujocoStep& s) {
+  const mjData& d = s.data;
+  const double state[4] = {d.qpos[0], d.qpos[1], d.qvel[0], d.qvel[1]};
+  return {.reward = static_cast<float>(inverted_pendulum_reward()),
+          .terminated = inverted_pendulum_terminated(state)};
+}
 
 }  // namespace
 
 std::unique_ptr<Env> make_inverted_pendulum(const EnvOptions& options) {
-  return std::make_unique<InvertedPendulum>(options);
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "inverted_pendulum",
+               .task = TaskId::kInvertedPendulum,
+               .observation_size = 4,
+               .action_size = 1,
+               .max_episode_steps = 1000,
+               .dt = 0.04,
+               .description = "pole on a cart, stay upright (Gym InvertedPendulum-v2)",
+               .reads = {"env.capsule_masses"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 2,
+      .outcome = outcome,
+      .reset_noise = 0.01,
+  });
 }
 
 }  // namespace mbrl

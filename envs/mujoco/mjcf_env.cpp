@@ -111,40 +111,17 @@ EnvSpec spec_of(const mjModel& model, const EnvOptions& options) {
                .action_size = model.nu,
                .max_episode_steps = 1000,
                .dt = model.opt.timestep * options.frame_skip,
-               .simulator = mujoco_name(),
                .description = "the robot of " + options.model};
   spec.end_bounds = end_bounds(model, options, spec.observation_size);
   return spec;
 }
 
-class MjcfEnv : public MujocoEnv {
- public:
-  MjcfEnv(const std::shared_ptr<const mjModel>& model, const EnvOptions& options)
-      : MujocoEnv(spec_of(*model, options), model, options.frame_skip), options_(options) {}
-
- private:
-  void perturb(mjData& d, const ResetNoise& noise) override {
-    add_noise(d, noise, options_.reset_noise);
-    mj_normalizeQuat(&model(), d.qpos);
-  }
-
-  void observe(const mjData& d, std::span<float> o) const override {
-    const double limit = options_.velocity_limit;
-    observe_state(d, o, options_.skip_positions,
-                  limit > 0 ? limit : std::numeric_limits<double>::infinity());
-    ended_ = out_of_bounds(spec().end_bounds, o.data());
-  }
-
-  StepResult outcome(const mjData&, double dx) const override {
-    return {.reward = static_cast<float>(mjcf_reward(options_.reward_forward, options_.reward_alive,
-                                                     options_.control_cost, dx, spec().dt,
-                                                     squared_control())),
-            .terminated = ended_};
-  }
-
-  EnvOptions options_;
-  mutable bool ended_ = false;  // by the last observation, which step() asks for before the outcome
-};
+StepResult outcome(const MujocoStep& s, const EnvOptions& options, const EndBounds& bounds) {
+  return {.reward =
+              static_cast<float>(mjcf_reward(options.reward_forward, options.reward_alive,
+                                             options.control_cost, s.dx, s.dt, s.squared_control)),
+          .terminated = out_of_bounds(bounds, s.observation.data())};
+}
 
 }  // namespace
 
@@ -153,7 +130,19 @@ std::unique_ptr<Env> make_mjcf(const EnvOptions& options) {
     throw ConfigError(
         "env.name is mjcf, but env.model is empty; give the path of an MJCF file, such as "
         "env.model=robot.xml.");
-  auto env = std::make_unique<MjcfEnv>(load_model(options.model), options);
+  const std::shared_ptr<const mjModel> model = load_model(options.model);
+  const EnvSpec spec = spec_of(*model, options);
+  const double limit = options.velocity_limit;
+  auto env = std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = spec,
+      .model = model,
+      .frame_skip = options.frame_skip,
+      .outcome = [options, bounds = spec.end_bounds](
+                     const MujocoStep& s) { return outcome(s, options, bounds); },
+      .reset_noise = options.reset_noise,
+      .skip_positions = options.skip_positions,
+      .velocity_limit = limit > 0 ? limit : std::numeric_limits<double>::infinity(),
+  });
 
   // a robot that cannot even stand still says so here and not after hours of exploration
   std::vector<float> observation(static_cast<std::size_t>(env->spec().observation_size));
@@ -165,11 +154,10 @@ std::unique_ptr<Env> make_mjcf(const EnvOptions& options) {
                       ": its rest state is not finite; look at the joints' ref and the bodies' "
                       "places.");
   if (const Fault fault = env->step(middle, observation).broken)
-    throw DataError("env.model " + options.model +
-                    ": its first step, at the middle of all "
-                    "control ranges, is unstable: " +
-                    fault_text(fault) +
-                    ". A smaller timestep, joint armature or damping may help.");
+    throw DataError(
+        "env.model " + options.model +
+        ": its first step, at the middle of all control ranges, is unstable: " + fault_text(fault) +
+        ". A smaller timestep, joint armature or damping may help.");
   return env;
 }
 

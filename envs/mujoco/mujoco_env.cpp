@@ -105,6 +105,10 @@ std::string format(const char* pattern, auto... values) {
 
 }  // namespace
 
+std::shared_ptr<const mjModel> compile_model(const std::string& mjcf) {
+  return shared_model(mjcf, compile);
+}
+
 std::shared_ptr<const mjModel> load_model(const std::string& path) {
   return shared_model(path, load);
 }
@@ -194,36 +198,58 @@ double ResetNoise::gaussian(int i) const {
   return normal(key, episode, static_cast<std::uint32_t>(i), 0);
 }
 
-MujocoEnv::MujocoEnv(EnvSpec spec, const std::string& mjcf, int frame_skip, bool contact_forces)
-    : MujocoEnv(std::move(spec), shared_model(mjcf, compile), frame_skip, contact_forces) {}
-
-MujocoEnv::MujocoEnv(EnvSpec spec, std::shared_ptr<const mjModel> model, int frame_skip,
-                     bool contact_forces)
-    : spec_(std::move(spec)),
-      model_(std::move(model)),
-      frame_skip_(frame_skip),
-      contact_forces_(contact_forces) {
-  if (model_->nu != spec_.action_size)
-    throw DataError(spec_.name + ": the model has " + std::to_string(model_->nu) +
-                    " actuators, the task " + std::to_string(spec_.action_size) + " actions.");
-  data_ = mj_makeData(model_.get());
+MujocoEnv::MujocoEnv(MujocoRobot robot) : robot_(std::move(robot)) {
+  EnvSpec& spec = robot_.spec;
+  spec.simulator = mujoco_name();
+  if (model().nu != spec.action_size)
+    throw DataError(spec.name + ": the model has " + std::to_string(model().nu) +
+                    " actuators, the task " + std::to_string(spec.action_size) + " actions.");
+  data_ = mj_makeData(&model());
   if (data_ == nullptr) throw std::bad_alloc();
 }
 
 MujocoEnv::~MujocoEnv() { mj_deleteData(data_); }
 
 void MujocoEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) {
-  mj_resetData(model_.get(), data_);
-  perturb(*data_, {{seed, purpose::kEnvReset, 0}, episode});
-  mj_forward(model_.get(), data_);
-  observe(*data_, observation);
+  mj_resetData(&model(), data_);
+  start({{seed, purpose::kEnvReset, 0}, episode});
+  mj_forward(&model(), data_);
+  observe(observation);
+}
+
+void MujocoEnv::start(const ResetNoise& noise) {
+  if (robot_.start) return robot_.start(*data_, noise);
+  const int nq = model().nq;
+  const double width = robot_.reset_noise;
+  for (int i = 0; i < nq; ++i) data_->qpos[i] += width * noise.uniform(i);
+  for (int i = 0; i < model().nv; ++i)
+    data_->qvel[i] +=
+        width * (robot_.gaussian_velocities ? noise.gaussian(nq + i) : noise.uniform(nq + i));
+  mj_normalizeQuat(&model(), data_->qpos);
+}
+
+void MujocoEnv::observe(std::span<float> o) const {
+  if (robot_.observe) return robot_.observe(*data_, o);
+  const int skip = robot_.skip_positions, positions = model().nq - skip;
+  const double limit = robot_.velocity_limit;
+  if (static_cast<int>(o.size()) != positions + model().nv)
+    throw DataError(spec().name + ": the model has " + std::to_string(positions + model().nv) +
+                    " positions and velocities to observe, the task's observation " +
+                    std::to_string(o.size()) + " entries.");
+  for (int i = 0; i < positions; ++i) o[i] = static_cast<float>(data_->qpos[skip + i]);
+  for (int i = 0; i < model().nv; ++i)
+    o[positions + i] = static_cast<float>(std::clamp(data_->qvel[i], -limit, limit));
+}
+
+double MujocoEnv::forward_position() {
+  return robot_.forward_position ? robot_.forward_position(model(), *data_) : data_->qpos[0];
 }
 
 // [-1, 1] to the actuator's range; values outside are clipped, as the reference's wrapper does
 void MujocoEnv::set_controls(std::span<const float> action) {
-  for (int i = 0; i < model_->nu; ++i) {
-    const double low = model_->actuator_ctrlrange[2 * i],
-                 high = model_->actuator_ctrlrange[2 * i + 1];
+  for (int i = 0; i < model().nu; ++i) {
+    const double low = model().actuator_ctrlrange[2 * i],
+                 high = model().actuator_ctrlrange[2 * i + 1];
     const double control = low + (action[i] + 1.0) * 0.5 * (high - low);
     data_->ctrl[i] = control < low ? low : control > high ? high : control;
   }
@@ -232,9 +258,9 @@ void MujocoEnv::set_controls(std::span<const float> action) {
 // one control step of the engine
 void MujocoEnv::advance() {
   try {
-    for (int i = 0; i < frame_skip_; ++i) mj_step(model_.get(), data_);
+    for (int i = 0; i < robot_.frame_skip; ++i) mj_step(&model(), data_);
   } catch (const DataError& error) {
-    throw DataError(spec_.name + ", " + spec_.description + ": " + error.what() + kMemoryAdvice);
+    throw DataError(spec().name + ", " + spec().description + ": " + error.what() + kMemoryAdvice);
   }
 }
 
@@ -249,42 +275,24 @@ StepResult MujocoEnv::do_step(std::span<const float> action, std::span<float> ob
 
   // the engine resets an exploded simulation silently and goes on: its counters and clock tell
   for (int i = 0; i < mjNWARNING; ++i) data_->warning[i].number = 0;
-  const double x_before = forward_position(*data_), time_before = data_->time;
+  const double x_before = forward_position(), time_before = data_->time;
   advance();
   // without room for a contact the engine leaves it out, and bodies fall through each other
   if (data_->warning[mjWARN_CONTACTFULL].number > 0 || data_->warning[mjWARN_CNSTRFULL].number > 0)
-    throw DataError(spec_.name + ", " + spec_.description +
+    throw DataError(spec().name + ", " + spec().description +
                     ": MuJoCo has no room for all contacts and limits" + kMemoryAdvice);
   if (const Fault broken = fault(time_before)) return {.broken = broken};
 
   // version 2.0 stopped computing forces that no sensor reads
-  if (contact_forces_) mj_rnePostConstraint(model_.get(), data_);
-  observe(*data_, observation);
-  return outcome(*data_, forward_position(*data_) - x_before);
-}
-
-void MujocoEnv::add_noise(mjData& d, const ResetNoise& noise, double width,
-                          bool gaussian_velocities) const {
-  const int nq = model_->nq;
-  for (int i = 0; i < nq; ++i) d.qpos[i] += width * noise.uniform(i);
-  for (int i = 0; i < model_->nv; ++i)
-    d.qvel[i] += width * (gaussian_velocities ? noise.gaussian(nq + i) : noise.uniform(nq + i));
-}
-
-void MujocoEnv::observe_state(const mjData& d, std::span<float> o, int skip, double limit) const {
-  const int positions = model_->nq - skip;
-  if (static_cast<int>(o.size()) != positions + model_->nv)
-    throw DataError(spec_.name + ": the model has " + std::to_string(positions + model_->nv) +
-                    " positions and velocities to observe, the task's observation " +
-                    std::to_string(o.size()) + " entries.");
-  for (int i = 0; i < positions; ++i) o[i] = static_cast<float>(d.qpos[skip + i]);
-  for (int i = 0; i < model_->nv; ++i)
-    o[positions + i] = static_cast<float>(std::clamp(d.qvel[i], -limit, limit));
+  if (robot_.contact_forces) mj_rnePostConstraint(&model(), data_);
+  observe(observation);
+  return robot_.outcome(
+      {model(), *data_, observation, forward_position() - x_before, spec().dt, squared_control()});
 }
 
 double MujocoEnv::squared_control() const {
   double sum = 0.0;
-  for (int i = 0; i < model_->nu; ++i) sum += data_->ctrl[i] * data_->ctrl[i];
+  for (int i = 0; i < model().nu; ++i) sum += data_->ctrl[i] * data_->ctrl[i];
   return sum;
 }
 
@@ -293,38 +301,38 @@ Fault MujocoEnv::fault(double time_before) const {
   if (warning[mjWARN_BADCTRL].number > 0 || warning[mjWARN_BADQPOS].number > 0 ||
       warning[mjWARN_BADQVEL].number > 0 || warning[mjWARN_BADQACC].number > 0)
     return kEngineFault;
-  if (!(std::abs(data_->time - time_before - spec_.dt) <= 1e-6 * (1.0 + data_->time)))
+  if (!(std::abs(data_->time - time_before - spec().dt) <= 1e-6 * (1.0 + data_->time)))
     return kClockFault;
-  for (int i = 0; i < model_->nq; ++i)
+  for (int i = 0; i < model().nq; ++i)
     if (!std::isfinite(data_->qpos[i])) return kNotFinite;
-  for (int i = 0; i < model_->nv; ++i)
+  for (int i = 0; i < model().nv; ++i)
     if (!(std::abs(data_->qvel[i]) <= kMaxSpeed)) return kTooFast;
   return kNoFault;
 }
 
-int MujocoEnv::state_size() const { return model_->nq + 2 * model_->nv + model_->na + 1; }
+int MujocoEnv::state_size() const { return model().nq + 2 * model().nv + model().na + 1; }
 
 void MujocoEnv::get_state(std::span<double> state) const {
   double* out = state.data();
   const auto put = [&](const mjtNum* values, int count) { out = std::copy_n(values, count, out); };
-  put(data_->qpos, model_->nq);
-  put(data_->qvel, model_->nv);
-  put(data_->act, model_->na);
-  put(data_->qacc_warmstart, model_->nv);
+  put(data_->qpos, model().nq);
+  put(data_->qvel, model().nv);
+  put(data_->act, model().na);
+  put(data_->qacc_warmstart, model().nv);
   put(&data_->time, 1);
 }
 
 void MujocoEnv::set_state(std::span<const double> state) {
-  mj_resetData(model_.get(), data_);
+  mj_resetData(&model(), data_);
   const double* in = state.data();
   const auto take = [&](mjtNum* values, int count) {
     std::copy_n(in, count, values);
     in += count;
   };
-  take(data_->qpos, model_->nq);
-  take(data_->qvel, model_->nv);
-  take(data_->act, model_->na);
-  take(data_->qacc_warmstart, model_->nv);
+  take(data_->qpos, model().nq);
+  take(data_->qvel, model().nv);
+  take(data_->act, model().na);
+  take(data_->qacc_warmstart, model().nv);
   take(&data_->time, 1);
 }
 

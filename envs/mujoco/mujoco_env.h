@@ -3,8 +3,10 @@
 
 #include <mujoco/mujoco.h>
 
+#include <functional>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,17 +40,55 @@ struct ResetNoise {
   double gaussian(int i) const;
 };
 
-/// One robot on MuJoCo. A robot's file gives the model, the reset noise, the observation and the
-/// outcome of a step; this class does the rest. Models are compiled once per text and shared.
+/// One step of a robot: what its reward and its end are made of.
+struct MujocoStep {
+  const mjModel& model;
+  const mjData& data;                  // after the step
+  std::span<const float> observation;  // after the step
+  double dx;                           // m that the rewarded coordinate moved
+  double dt;                           // s
+  double squared_control;              // sum of squares of the actuator controls that acted
+};
+
+/// What a robot's file says about it; MujocoEnv does the rest. A robot gives `outcome`, and of the
+/// other functions those in which it differs from most.
 ///
-/// Robots with few limits and contacts say so with njmax: MuJoCo's own 500 rows of constraints make
-/// a state of 3 MiB, which every reset clears and no core's cache holds.
+/// Robots with few limits and contacts say so with njmax in their model: MuJoCo's own 500 rows of
+/// constraints make a state of 3 MiB, which every reset clears and no core's cache holds.
+struct MujocoRobot {
+  EnvSpec spec;
+  std::shared_ptr<const mjModel> model;
+  int frame_skip;  // steps of the simulator in one of the environment
+
+  /// Reward and end of a step.
+  std::function<StepResult(const MujocoStep& step)> outcome;
+  bool contact_forces = false;  // outcome() reads data.cfrc_ext: compute it after each step
+
+  double reset_noise =
+      0.0;  // every position and velocity starts at rest + U(-1, 1) reset_noise ...
+  bool gaussian_velocities = false;  // ... but velocities at rest + N(0, 1) reset_noise
+  int skip_positions = 0;            // leading positions that are not observed
+  double velocity_limit =
+      std::numeric_limits<double>::infinity();  // observed ones are clipped to it
+
+  /// Moves qpos0 and zero velocity to a start state. Usual: by reset_noise.
+  std::function<void(mjData& data, const ResetNoise& noise)> start = {};
+  /// Usual: positions but the first skip_positions, then velocities clipped to velocity_limit.
+  std::function<void(const mjData& data, std::span<float> observation)> observe = {};
+  /// The rewarded coordinate, m, of the present qpos; what it computes on the way stays in data,
+  /// which the next step computes again. Usual: qpos[0].
+  std::function<double(const mjModel& model, mjData& data)> forward_position = {};
+};
+
+/// One robot on MuJoCo.
 class MujocoEnv : public Env {
  public:
+  /// Throws DataError if the model has not as many actuators as the task has actions.
+  explicit MujocoEnv(MujocoRobot robot);
   ~MujocoEnv() override;
   MujocoEnv(const MujocoEnv&) = delete;
   MujocoEnv& operator=(const MujocoEnv&) = delete;
-  const EnvSpec& spec() const override { return spec_; }
+  const EnvSpec& spec() const override { return robot_.spec; }
   void reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) override;
   bool simulate(std::span<const float> action) override;
 
@@ -58,48 +98,27 @@ class MujocoEnv : public Env {
   void get_state(std::span<double> state) const override;
   void set_state(std::span<const double> state) override;
 
-  const mjModel& model() const { return *model_; }
+  const mjModel& model() const { return *robot_.model; }
   const mjData& data() const { return *data_; }
-
- protected:
-  /// contact_forces: compute data.cfrc_ext after each step, for outcome(). Throws DataError if the
-  /// model has not as many actuators as the task has actions.
-  MujocoEnv(EnvSpec spec, const std::string& mjcf, int frame_skip, bool contact_forces = false);
-  MujocoEnv(EnvSpec spec, std::shared_ptr<const mjModel> model, int frame_skip,
-            bool contact_forces = false);
-
-  /// Adds the reset noise to qpos0 and zero velocity.
-  virtual void perturb(mjData& data, const ResetNoise& noise) = 0;
-  virtual void observe(const mjData& data, std::span<float> observation) const = 0;
-  /// The coordinate whose change is rewarded, m, of the present qpos; what it computes on the way
-  /// stays in data, which the next step computes again.
-  virtual double forward_position(mjData& data) const { return data.qpos[0]; }
-  /// Reward and end after a step of `spec().dt` seconds in which forward_position() moved by dx.
-  virtual StepResult outcome(const mjData& data, double dx) const = 0;
-
-  /// Adds width * draw to every position, then to every velocity: uniform draws, or normal ones for
-  /// the velocities.
-  void add_noise(mjData& data, const ResetNoise& noise, double width,
-                 bool gaussian_velocities = false) const;
-  /// The positions but the first `skip`, then the velocities clipped to +-limit. Throws DataError
-  /// if the model's are not as many as the task's observation has entries.
-  void observe_state(const mjData& data, std::span<float> observation, int skip,
-                     double limit = std::numeric_limits<double>::infinity()) const;
-  /// Sum of squares of the actuator controls that acted during the step.
-  double squared_control() const;
 
  private:
   StepResult do_step(std::span<const float> action, std::span<float> observation) override;
+  void start(const ResetNoise& noise);
+  void observe(std::span<float> observation) const;
+  double forward_position();
   void set_controls(std::span<const float> action);
+  double squared_control() const;
   void advance();
   Fault fault(double time_before) const;
 
-  EnvSpec spec_;
-  std::shared_ptr<const mjModel> model_;
+  MujocoRobot robot_;
   mjData* data_;
-  int frame_skip_;
-  bool contact_forces_;
 };
+
+/// The model of an MJCF text. Models are compiled once per text and shared.
+///
+/// Errors   DataError with MuJoCo's text if it does not parse.
+std::shared_ptr<const mjModel> compile_model(const std::string& mjcf);
 
 /// The model of an MJCF file, shared by all who load the same path.
 ///
@@ -110,14 +129,7 @@ std::shared_ptr<const mjModel> load_model(const std::string& path);
 /// "MuJoCo 2.2.2": the library the program runs with.
 std::string mujoco_name();
 
-std::unique_ptr<Env> make_ant(const EnvOptions& options);
-std::unique_ptr<Env> make_halfcheetah(const EnvOptions& options);
-std::unique_ptr<Env> make_hopper(const EnvOptions& options);
-std::unique_ptr<Env> make_humanoid(const EnvOptions& options);
-std::unique_ptr<Env> make_inverted_double_pendulum(const EnvOptions& options);
-std::unique_ptr<Env> make_inverted_pendulum(const EnvOptions& options);
+/// The user's own robot of env.name=mjcf.
 std::unique_ptr<Env> make_mjcf(const EnvOptions& options);
-std::unique_ptr<Env> make_swimmer(const EnvOptions& options);
-std::unique_ptr<Env> make_walker2d(const EnvOptions& options);
 
 }  // namespace mbrl

@@ -1,4 +1,4 @@
-// Swimmer on MuJoCo: three links in a viscous plane that shall swim forward.
+// Swimmer on MuJoCo: three links in a viscous plane that must swim forward.
 //
 // Matches Swimmer-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also Swimmer-v4 and v5 of
 // Gymnasium. The fluid's drag follows the bodies' inertias, so it changes with the masses as well.
@@ -16,7 +16,6 @@
 namespace mbrl {
 namespace {
 
-constexpr double kResetNoise = 0.1;
 constexpr Capsule kFront{{1.5, 0, 0}, {0.5, 0, 0}, 0.1};
 constexpr Capsule kLink{{0, 0, 0}, {-1, 0, 0}, 0.1};
 
@@ -59,34 +58,28 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-class Swimmer : public MujocoEnv {
- public:
-  explicit Swimmer(const EnvOptions& options)
-      : MujocoEnv({.name = "swimmer",
-                   .task = TaskId::kSwimmer,
-                   .observation_size = 8,
-                   .action_size = 2,
-                   .max_episode_steps = 1000,
-                   .dt = 0.04,
-                   .simulator = mujoco_name(),
-                   .description = "three links, swim forward (Gym Swimmer-v2)"},
-                  mjcf(options.capsule_masses == "old"), /*frame_skip=*/4) {}
-
- private:
-  void perturb(mjData& d, const ResetNoise& noise) override { add_noise(d, noise, kResetNoise); }
-
-  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 2); }
-
-  StepResult outcome(const mjData&, double dx) const override {
-    return {.reward = static_cast<float>(swimmer_reward(dx, spec().dt, squared_control())),
-            .terminated = false};
-  }
-};
+StepResult outcome(const MujocoStep& s) {
+  return {.reward = static_cast<float>(swimmer_reward(s.dx, s.dt, s.squared_control))};
+}
 
 }  // namespace
 
 std::unique_ptr<Env> make_swimmer(const EnvOptions& options) {
-  return std::make_unique<Swimmer>(options);
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "swimmer",
+               .task = TaskId::kSwimmer,
+               .observation_size = 8,
+               .action_size = 2,
+               .max_episode_steps = 1000,
+               .dt = 0.04,
+               .description = "three links, swim forward (Gym Swimmer-v2)",
+               .reads = {"env.capsule_masses"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 4,
+      .outcome = outcome,
+      .reset_noise = 0.1,
+      .skip_positions = 2,
+  });
 }
 
 }  // namespace mbrl

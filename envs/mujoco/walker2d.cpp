@@ -1,4 +1,4 @@
-// Walker2d on MuJoCo: two legs in the plane that shall walk forward.
+// Walker2d on MuJoCo: two legs in the plane that must walk forward.
 //
 // Matches Walker2d-v2 of OpenAI Gym 0.12.0; with capsule_masses = exact also Walker2d-v4 of
 // Gymnasium, whose v5 withholds the reward of 1 on the step that ends the episode and gives both
@@ -13,14 +13,10 @@
 //   reset           upright at rest; every position and velocity + U(-0.005, 0.005)
 #include "envs/tasks/walker2d.h"
 
-#include <algorithm>
-
 #include "envs/mujoco/mujoco_env.h"
 
 namespace mbrl {
 namespace {
-
-constexpr double kResetNoise = 0.005;
 
 // body frames lie at the joints; z = 1.25 m is the torso's centre
 constexpr Capsule kTorso{{0, 0, 0.2}, {0, 0, -0.2}, 0.05};
@@ -76,34 +72,30 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-class Walker2d : public MujocoEnv {
- public:
-  explicit Walker2d(const EnvOptions& options)
-      : MujocoEnv({.name = "walker2d",
-                   .task = TaskId::kWalker2d,
-                   .observation_size = 17,
-                   .action_size = 6,
-                   .max_episode_steps = 1000,
-                   .dt = 0.008,
-                   .simulator = mujoco_name(),
-                   .description = "two legs, walk forward (Gym Walker2d-v2)"},
-                  mjcf(options.capsule_masses == "old"), /*frame_skip=*/4) {}
-
- private:
-  void perturb(mjData& d, const ResetNoise& noise) override { add_noise(d, noise, kResetNoise); }
-
-  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 1, 10.0); }
-
-  StepResult outcome(const mjData& d, double dx) const override {
-    return {.reward = static_cast<float>(walker2d_reward(dx, spec().dt, squared_control())),
-            .terminated = walker2d_terminated<double>(d.qpos[1], d.qpos[2])};
-  }
-};
+StepResult outcome(const MujocoStep& s) {
+  return {.reward = static_cast<float>(walker2d_reward(s.dx, s.dt, s.squared_control)),
+          .terminated = walker2d_terminated<double>(s.data.qpos[1], s.data.qpos[2])};
+}
 
 }  // namespace
 
 std::unique_ptr<Env> make_walker2d(const EnvOptions& options) {
-  return std::make_unique<Walker2d>(options);
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "walker2d",
+               .task = TaskId::kWalker2d,
+               .observation_size = 17,
+               .action_size = 6,
+               .max_episode_steps = 1000,
+               .dt = 0.008,
+               .description = "two legs, walk forward (Gym Walker2d-v2)",
+               .reads = {"env.capsule_masses"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 4,
+      .outcome = outcome,
+      .reset_noise = 0.005,
+      .skip_positions = 1,
+      .velocity_limit = 10.0,
+  });
 }
 
 }  // namespace mbrl

@@ -22,4 +22,7 @@ MBRL_HD bool ant_terminated(T z, const T* state, int size) {
   return !healthy;
 }
 
+/// The end rule in an observation.
+MBRL_HD bool ant_ends(const float* o) { return ant_terminated(o[0], o, 27); }
+
 }  // namespace mbrl

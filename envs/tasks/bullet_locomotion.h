@@ -47,4 +47,13 @@ MBRL_HD bool walker2d_bullet_terminated(T height, T pitch, const float* observat
   return !healthy || bullet_walker_fallen(height, pitch);
 }
 
+/// The end rules in an observation; the time limit alone ends a half-cheetah's episode.
+MBRL_HD bool hopper_bullet_ends(const float* o) {
+  return hopper_bullet_terminated(o[0] + kBulletWalkerHeight, o[7], o);
+}
+MBRL_HD bool walker2d_bullet_ends(const float* o) {
+  return walker2d_bullet_terminated(o[0] + kBulletWalkerHeight, o[7], o);
+}
+MBRL_HD bool halfcheetah_bullet_ends(const float*) { return false; }
+
 }  // namespace mbrl

@@ -19,4 +19,7 @@ MBRL_HD bool cartpole_terminated(const T* state) {
   return !healthy;
 }
 
+/// The end rule in an observation.
+MBRL_HD bool cartpole_ends(const float* o) { return cartpole_terminated(o); }
+
 }  // namespace mbrl

@@ -11,4 +11,7 @@ MBRL_HD double halfcheetah_reward(double dx, double dt, double control) {
   return dx / dt - 0.1 * control;
 }
 
+/// The end rule in an observation: only the time limit ends an episode.
+MBRL_HD bool halfcheetah_ends(const float*) { return false; }
+
 }  // namespace mbrl

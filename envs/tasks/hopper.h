@@ -24,4 +24,7 @@ MBRL_HD bool hopper_terminated(T z, T angle, const T* others, int num_others) {
   return !healthy;
 }
 
+/// The end rule in an observation.
+MBRL_HD bool hopper_ends(const float* o) { return hopper_terminated(o[0], o[1], o + 1, 10); }
+
 }  // namespace mbrl

@@ -22,4 +22,7 @@ MBRL_HD bool humanoid_terminated(T z) {
   return z < T(1) || z > T(2);
 }
 
+/// The end rule in an observation.
+MBRL_HD bool humanoid_ends(const float* o) { return humanoid_terminated(o[0]); }
+
 }  // namespace mbrl

@@ -37,4 +37,9 @@ MBRL_HD float double_pendulum_height(float sin1, float sin2, float cos1, float c
   return double_pendulum_tip(cos1, (cos1 * cos2 - sin1 * sin2) / scale);
 }
 
+/// The end rule in an observation.
+MBRL_HD bool inverted_double_pendulum_ends(const float* o) {
+  return inverted_double_pendulum_terminated(double_pendulum_height(o[1], o[2], o[3], o[4]));
+}
+
 }  // namespace mbrl

@@ -16,4 +16,7 @@ MBRL_HD bool inverted_pendulum_terminated(const T* state) {
   return !healthy;
 }
 
+/// The end rule in an observation.
+MBRL_HD bool inverted_pendulum_ends(const float* o) { return inverted_pendulum_terminated(o); }
+
 }  // namespace mbrl

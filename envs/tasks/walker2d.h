@@ -20,4 +20,7 @@ MBRL_HD bool walker2d_terminated(T z, T angle) {
   return !healthy;
 }
 
+/// The end rule in an observation.
+MBRL_HD bool walker2d_ends(const float* o) { return walker2d_terminated(o[0], o[1]); }
+
 }  // namespace mbrl

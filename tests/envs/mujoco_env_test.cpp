@@ -781,28 +781,22 @@ TEST(MujocoEnvTest, UnstableSimulationIsBrokenAndSilent) {
 }
 
 /// A cart under a task that may be of other sizes.
-class Cart : public MujocoEnv {
- public:
-  Cart(int observation_size, int action_size)
-      : MujocoEnv({.name = "cart",
+MujocoRobot cart(int observation_size, int action_size) {
+  return {.spec = {.name = "cart",
                    .task = TaskId::kInvertedPendulum,
                    .observation_size = observation_size,
                    .action_size = action_size,
                    .max_episode_steps = 10,
                    .dt = 0.002,
-                   .simulator = mujoco_name(),
                    .description = "a cart"},
-                  R"(<mujoco><worldbody><body><inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
-                     <joint name="slide" type="slide"/></body></worldbody>
-                     <actuator><motor joint="slide" ctrlrange="-1 1" ctrllimited="true"/></actuator>
-                     </mujoco>)",
-                  /*frame_skip=*/1) {}
-
- private:
-  void perturb(mjData&, const ResetNoise&) override {}
-  void observe(const mjData& d, std::span<float> o) const override { observe_state(d, o, 0); }
-  StepResult outcome(const mjData&, double) const override { return {}; }
-};
+          .model = compile_model(
+              R"(<mujoco><worldbody><body><inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
+                 <joint name="slide" type="slide"/></body></worldbody>
+                 <actuator><motor joint="slide" ctrlrange="-1 1" ctrllimited="true"/></actuator>
+                 </mujoco>)"),
+          .frame_skip = 1,
+          .outcome = [](const MujocoStep&) -> StepResult { return {}; }};
+}
 
 TEST(MujocoEnvTest, AFaultOfTheEngineHasItsReason) {
   struct Case {
@@ -810,7 +804,7 @@ TEST(MujocoEnvTest, AFaultOfTheEngineHasItsReason) {
     double value;
     Fault fault;
   };
-  Cart env(2, 1);
+  MujocoEnv env(cart(2, 1));
   std::vector<float> o(2), action{0.0f};
   std::vector<double> state(static_cast<std::size_t>(env.state_size()));
   for (const Case& c : {Case{1, 900.0, kNoFault}, Case{1, 1100.0, kTooFast},
@@ -827,11 +821,11 @@ TEST(MujocoEnvTest, AFaultOfTheEngineHasItsReason) {
 
 TEST(MujocoEnvTest, AModelWhoseSizesAreNotTheTasksIsRefused) {
   std::vector<float> o(3);
-  Cart fits(2, 1);
+  MujocoEnv fits(cart(2, 1));
   fits.reset(1, 0, {o.data(), 2});
-  EXPECT_EQ(error_text<DataError>([] { Cart(2, 2); }),
+  EXPECT_EQ(error_text<DataError>([] { MujocoEnv{cart(2, 2)}; }),
             "cart: the model has 1 actuators, the task 2 actions.");
-  EXPECT_EQ(error_text<DataError>([&] { Cart(3, 1).reset(1, 0, o); }),
+  EXPECT_EQ(error_text<DataError>([&] { MujocoEnv(cart(3, 1)).reset(1, 0, o); }),
             "cart: the model has 2 positions and velocities to observe, the task's observation 3 "
             "entries.");
 }
