@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/envs/environments.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {
@@ -69,9 +70,9 @@ class RandomActions {
   std::vector<float> action_;
 };
 
-class BulletEnvTest : public testing::TestWithParam<const char*> {};
+class BulletEnvTest : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Robots, BulletEnvTest,
-                         testing::Values("hopper_bullet", "walker2d_bullet", "halfcheetah_bullet"));
+                         testing::ValuesIn(environments_on(Simulator::kBullet)));
 
 // Bullet 3.24 and pybullet 3.2.7 give the same doubles; the tolerance leaves room for another C
 // library

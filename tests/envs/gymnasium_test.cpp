@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "envs/mujoco/mujoco_env.h"
+#include "tests/envs/environments.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {
@@ -70,7 +71,7 @@ std::vector<Step> read_table(const std::string& name, int action_size, int state
   return steps;
 }
 
-class GymnasiumTest : public testing::TestWithParam<const char*> {};
+class GymnasiumTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
   EnvOptions options;
@@ -117,9 +118,9 @@ TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Robots, GymnasiumTest,
-                         testing::Values("ant", "halfcheetah", "hopper", "humanoid",
-                                         "inverted_double_pendulum", "inverted_pendulum", "swimmer",
-                                         "walker2d"));
+                         testing::ValuesIn(environments_where([](const KnownEnvironment& known) {
+                           return std::string(known.recorded) == "gymnasium";
+                         })));
 
 }  // namespace
 }  // namespace mbrl

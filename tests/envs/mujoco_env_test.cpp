@@ -14,14 +14,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tests/envs/environments.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {
 namespace {
-
-constexpr const char* kRobots[] = {
-    "ant",     "halfcheetah", "hopper", "humanoid", "inverted_double_pendulum", "inverted_pendulum",
-    "swimmer", "walker2d"};
 
 std::unique_ptr<MujocoEnv> make(const std::string& name, const std::string& masses) {
   EnvOptions options;
@@ -714,7 +711,7 @@ TEST(InvertedPendulumTest, ActionsAreMappedToTheActuatorRange) {
   EXPECT_EQ(o[2], static_cast<float>(env->data().qvel[0]));
 }
 
-class ResetTest : public testing::TestWithParam<const char*> {};
+class ResetTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(ResetTest, StartIsAFunctionOfSeedAndEpisode) {
   const auto env = make(GetParam(), "old");
@@ -729,10 +726,10 @@ TEST_P(ResetTest, StartIsAFunctionOfSeedAndEpisode) {
   EXPECT_NE(first, other);
 }
 
-INSTANTIATE_TEST_SUITE_P(Robots, ResetTest, testing::ValuesIn(kRobots));
+INSTANTIATE_TEST_SUITE_P(Robots, ResetTest, testing::ValuesIn(environments_on(Simulator::kMujoco)));
 
 TEST(MujocoEnvTest, RestoredStateContinuesBitForBit) {
-  for (const char* name : kRobots) {
+  for (const std::string& name : environments_on(Simulator::kMujoco)) {
     const auto a = make(name, "old"), b = make(name, "old");
     const auto S = static_cast<std::size_t>(a->spec().observation_size);
     const auto A = static_cast<std::size_t>(a->spec().action_size);

@@ -1,4 +1,5 @@
-// Tests for envs/pool.{h,cpp}, envs/registry.cpp and envs/classic.
+// Tests for envs/pool.{h,cpp}, and with it what every environment must do: equal steps on any number
+// of threads, exact restore, starts by episode number, broken and clipped actions, time limits.
 #include "envs/pool.h"
 
 #include <gmock/gmock.h>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "tests/envs/environments.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {
@@ -35,7 +37,7 @@ std::vector<float> observations(const EnvPool& envs) {
   return {o.data, o.data + o.count()};
 }
 
-class PoolTest : public testing::TestWithParam<const char*> {};
+class PoolTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(PoolTest, BatchEqualsEnvironmentsSteppedOneByOneForAnyNumberOfThreads) {
   constexpr int N = 5;
@@ -142,21 +144,17 @@ TEST_P(PoolTest, FiniteActionsBeyondTheirRangeAreClipped) {
   EXPECT_EQ(a, b);
 }
 
-TEST_P(PoolTest, NothingIsWrittenBehindTheObservation) {
+TEST_P(PoolTest, NothingIsWrittenPastTheObservation) {
   const auto env = make_env(options(GetParam()));
   const auto S = static_cast<std::size_t>(env->spec().observation_size);
   std::vector<float> o(S + 50, 1234.5f);
-  const std::vector<float> behind(50, 1234.5f), action(env->spec().action_size, 0.0f);
+  const std::vector<float> past(50, 1234.5f), action(env->spec().action_size, 0.0f);
   env->reset(1, 0, {o.data(), S});
   env->step(action, {o.data(), S});
-  EXPECT_EQ(std::vector<float>(o.begin() + static_cast<std::ptrdiff_t>(S), o.end()), behind);
+  EXPECT_EQ(std::vector<float>(o.begin() + static_cast<std::ptrdiff_t>(S), o.end()), past);
 }
 
-INSTANTIATE_TEST_SUITE_P(Environments, PoolTest,
-                         testing::Values("ant", "cartpole", "halfcheetah", "halfcheetah_bullet",
-                                         "hopper", "hopper_bullet", "humanoid",
-                                         "inverted_double_pendulum", "inverted_pendulum",
-                                         "pendulum", "swimmer", "walker2d", "walker2d_bullet"));
+INSTANTIATE_TEST_SUITE_P(Environments, PoolTest, testing::ValuesIn(every_environment()));
 
 TEST(PoolLimitTest, TheTimeLimitTruncatesAndDoesNotTerminate) {
   ThreadPool pool(1);
@@ -256,86 +254,6 @@ TEST(PoolShapeTest, ActionsAndMaskMustFitTheBatch) {
             "EnvPool::step: active has 3 entries; expected 2.");
   EXPECT_EQ(error_text<ShapeError>([&] { EnvPool(options("hopper"), 0, 3, pool); }),
             "EnvPool: 0 environments; expected at least 1.");
-}
-
-TEST(RegistryTest, UnknownNameSuggestsTheNearest) {
-  try {
-    make_env(options("hoper"));
-    FAIL();
-  } catch (const ConfigError& error) {
-    EXPECT_STREQ(error.what(),
-                 "env.name: there is no environment \"hoper\". Did you mean hopper? `mbrl_gpu "
-                 "envs` lists all.");
-  }
-}
-
-TEST(RegistryTest, NoNameIsSuggestedWhereNoneIsNear) {
-  try {
-    make_env(options("chess"));
-    FAIL();
-  } catch (const ConfigError& error) {
-    EXPECT_STREQ(error.what(),
-                 "env.name: there is no environment \"chess\". `mbrl_gpu envs` lists all.");
-  }
-}
-
-TEST(RegistryTest, UnknownMassesNameTheTwoThatExist) {
-  EnvOptions o = options("hopper");
-  o.capsule_masses = "new";
-  try {
-    make_env(o);
-    FAIL();
-  } catch (const ConfigError& error) {
-    EXPECT_THAT(error.what(),
-                testing::HasSubstr("it may be old (MuJoCo 1.50, the papers' physics) or exact"));
-  }
-}
-
-TEST(RegistryTest, ListIsSortedAndEverySpecMatchesItsEnvironment) {
-  const std::vector<EnvSpec> specs = list_envs();
-  ASSERT_GE(specs.size(), 4u);
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    if (i > 0) {
-      EXPECT_LT(specs[i - 1].name, specs[i].name);
-    }
-    const auto env = make_env(options(specs[i].name));
-    std::vector<float> o(static_cast<std::size_t>(specs[i].observation_size), std::nanf(""));
-    env->reset(1, 0, o);
-    for (const float x : o) EXPECT_TRUE(std::isfinite(x)) << specs[i].name;
-  }
-}
-
-TEST(PendulumTest, HangingStillCostsPiSquaredPerStep) {
-  const auto env = make_env(options("pendulum"));
-  env->set_state(std::vector<double>{M_PI, 0.0});
-  std::vector<float> o(3), none{0.0f};
-  const StepResult r = env->step(none, o);
-  EXPECT_NEAR(r.reward, -M_PI * M_PI, 1e-4);
-  EXPECT_NEAR(o[0], -1.0, 1e-6);
-  EXPECT_FALSE(r.terminated);
-}
-
-TEST(PendulumTest, OneStepByHand) {
-  const auto env = make_env(options("pendulum"));
-  env->set_state(std::vector<double>{0.5, 1.0});
-  std::vector<float> o(3), half{0.5f};  // torque 1
-  const StepResult r = env->step(half, o);
-  const double rate = 1.0 + 0.05 * (15.0 * std::sin(0.5) + 3.0);
-  EXPECT_NEAR(r.reward, -(0.25 + 0.1 + 0.001), 1e-6);
-  EXPECT_NEAR(o[2], rate, 1e-6);
-  EXPECT_NEAR(o[1], std::sin(0.5 + 0.05 * rate), 1e-6);
-}
-
-TEST(CartpoleTest, OneStepByHand) {
-  const auto env = make_env(options("cartpole"));
-  env->set_state(std::vector<double>{0.0, 0.0, 0.0, 0.0});
-  std::vector<float> o(4), full{1.0f};  // 10 N
-  env->step(full, o);
-  const double push = 10.0 / 1.1;
-  const double angular = -push / (0.5 * (4.0 / 3.0 - 0.1 / 1.1));
-  EXPECT_NEAR(o[3], 0.02 * angular, 1e-6);
-  EXPECT_NEAR(o[1], 0.02 * (push - 0.05 * angular / 1.1), 1e-6);
-  EXPECT_EQ(o[0], 0.0f) << "positions move by the speed before the step";
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 #include "base/rng.h"
 #include "envs/mujoco/mujoco_env.h"
-#include "tests/support/statistics.h"
+#include "tests/envs/environments.h"
 
 namespace mbrl {
 namespace {
@@ -38,7 +38,6 @@ double forward_position(const Env& env) {
   return state[0] + (leans ? 1.25 * std::sin(state[2]) : 0.0);
 }
 
-// up to 1000 steps each
 Episodes walk(const EnvOptions& options, int count) {
   const auto env = make_env(options);
   const auto A = static_cast<std::size_t>(env->spec().action_size);
@@ -51,7 +50,7 @@ Episodes walk(const EnvOptions& options, int count) {
     double reward = 0.0, squares = 0.0;
     StepResult result;
     int length = 0;
-    while (length < 1000 && !result.terminated) {
+    while (length < env->spec().max_episode_steps && !result.terminated) {
       for (std::size_t i = 0; i < A; ++i) {
         const auto bits = RandomKey{9}.bits(draw, static_cast<std::uint32_t>(i));
         action[i] = 2.0f * uniform01(bits.x) - 1.0f;
@@ -71,22 +70,15 @@ Episodes walk(const EnvOptions& options, int count) {
   return episodes;
 }
 
-/// An environment and its original under uniform random actions: means of episodes, with standard
-/// errors (tests/golden/README.md says of what).
-struct Original {
-  const char* env;
-  int count;  // of our episodes
-  Mean length, reward;
-};
-void PrintTo(const Original& original, std::ostream* out) { *out << original.env; }
-
-class RandomPolicyTest : public testing::TestWithParam<Original> {};
+class RandomPolicyTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(RandomPolicyTest, EpisodesAreAsLongAndAsGoodAsTheOriginals) {
-  const Original& original = GetParam();
+  const KnownEnvironment& known = *find_known(GetParam());
+  const RandomPolicy& original = *known.random_policy;
   EnvOptions options;
-  options.name = original.env;
-  options.capsule_masses = "exact";  // as Gymnasium weighs them
+  options.name = known.name;
+  if (known.simulator == Simulator::kMujoco)
+    options.capsule_masses = "exact";  // as Gymnasium weighs them
   const Episodes episodes = walk(options, original.count);
   const auto expect_like = [&](const char* what, const std::vector<double>& found,
                                const Mean& expected) {
@@ -100,37 +92,20 @@ TEST_P(RandomPolicyTest, EpisodesAreAsLongAndAsGoodAsTheOriginals) {
   expect_like("reward", episodes.reward, original.reward);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Environments, RandomPolicyTest,
-    testing::Values(Original{"ant", 60, {190.4, 24.2}, {-63.2, 8.55}},
-                    Original{"halfcheetah", 20, {1000.0, 0.0}, {-277.2, 11.4}},
-                    Original{"halfcheetah_bullet", 20, {1000.0, 0.0}, {-12.2, 8.9}},
-                    Original{"hopper", 300, {21.66, 0.37}, {17.71, 0.49}},
-                    Original{"hopper_bullet", 300, {12.03, 0.15}, {3.54, 0.20}},
-                    Original{"humanoid", 150, {24.10, 0.22}, {117.7, 1.0}},
-                    Original{"inverted_double_pendulum", 300, {6.30, 0.06}, {57.32, 0.54}},
-                    Original{"inverted_pendulum", 300, {6.06, 0.11}, {6.06, 0.11}},
-                    Original{"swimmer", 20, {1000.0, 0.0}, {1.84, 1.4}},
-                    Original{"walker2d", 300, {21.02, 0.29}, {2.79, 0.21}},
-                    Original{"walker2d_bullet", 300, {14.34, 0.16}, {1.35, 0.16}}));
+INSTANTIATE_TEST_SUITE_P(Environments, RandomPolicyTest,
+                         testing::ValuesIn(environments_where([](const KnownEnvironment& known) {
+                           return known.random_policy.has_value();
+                         })));
 
-/// A task that pays for progress: reward = weight dx/dt + alive - cost |a|^2.
-struct Runner {
-  const char* env;
-  int count;
-  double weight, alive, cost;
-};
-void PrintTo(const Runner& runner, std::ostream* out) { *out << runner.env; }
-
-class ProgressTest : public testing::TestWithParam<Runner> {};
+class ProgressTest : public testing::TestWithParam<std::string> {};
 
 // Where an episode's mean return is near 0 a wrong sign would hardly move it; the distance that
 // each episode went tells. Bullet's walkers are paid for the speed at the end of a step, and the
 // Humanoid for that of its centre of mass: there the two agree on average.
 TEST_P(ProgressTest, ReturnGrowsWithDistance) {
-  const Runner& runner = GetParam();
+  const Progress& runner = *find_known(GetParam())->progress;
   EnvOptions options;
-  options.name = runner.env;
+  options.name = GetParam();
   options.contact_cost = options.name != "ant" && options.name != "humanoid";
   const Episodes episodes = walk(options, runner.count);
   const double per_metre = runner.weight / make_env(options)->spec().dt;
@@ -146,15 +121,9 @@ TEST_P(ProgressTest, ReturnGrowsWithDistance) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Environments, ProgressTest,
-                         testing::Values(Runner{"ant", 20, 1.0, 1.0, 0.5},
-                                         Runner{"halfcheetah", 10, 1.0, 0.0, 0.1},
-                                         Runner{"halfcheetah_bullet", 10, 1.5, 0.0, 1e-3},
-                                         Runner{"hopper", 50, 1.0, 1.0, 1e-3},
-                                         Runner{"hopper_bullet", 100, 1.5, 1.0, 1e-3},
-                                         Runner{"humanoid", 50, 1.25, 5.0, 0.1 * 0.4 * 0.4},
-                                         Runner{"swimmer", 10, 1.0, 0.0, 1e-4},
-                                         Runner{"walker2d", 50, 1.0, 1.0, 1e-3},
-                                         Runner{"walker2d_bullet", 100, 1.5, 1.0, 1e-3}));
+                         testing::ValuesIn(environments_where([](const KnownEnvironment& known) {
+                           return known.progress.has_value();
+                         })));
 
 }  // namespace
 }  // namespace mbrl

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "envs/mujoco/mujoco_env.h"
+#include "tests/envs/environments.h"
 #include "tests/support/statistics.h"
 
 namespace mbrl {
@@ -16,18 +17,7 @@ constexpr int kEpisodes = 2000;
 // the chance that a right law fails one of these tests, had the seed not been fixed
 constexpr double kChance = 1e-3;
 
-enum class Law { kUniform, kNormal };
-
-/// What a reset adds to the rest state.
-struct Noise {
-  const char* env;
-  double position, velocity;  // half width, or standard deviation
-  Law velocity_law = Law::kUniform;
-  int num_still = 0;  // leading positions that stay at rest
-};
-void PrintTo(const Noise& noise, std::ostream* out) { *out << noise.env; }
-
-class ResetLawTest : public testing::TestWithParam<Noise> {};
+class ResetLawTest : public testing::TestWithParam<std::string> {};
 
 /// Draws of a position of the state, or of a ratio of two.
 struct Place {
@@ -42,9 +32,26 @@ struct Starts {
   std::vector<Place> places;
 };
 
-Starts draw(const Noise& noise) {
+/// Whether place i is a position or a velocity of the target.
+bool of_target(const Noise& noise, const Starts& starts, std::size_t i) {
+  const auto in_last_two = [&](int end) {
+    return static_cast<int>(i) >= end - 2 && static_cast<int>(i) < end;
+  };
+  return noise.target_disc > 0.0 && (in_last_two(starts.num_positions) ||
+                                     in_last_two(starts.num_positions + starts.num_velocities));
+}
+
+/// Half width or standard deviation of what a reset adds to place i.
+double width_of(const Noise& noise, const Starts& starts, std::size_t i) {
+  const bool velocity = static_cast<int>(i) >= starts.num_positions;
+  if (of_target(noise, starts, i)) return velocity ? 0.0 : noise.target_disc;
+  if (static_cast<int>(i) < noise.num_still) return 0.0;
+  return velocity ? noise.velocity : noise.position;
+}
+
+Starts draw(const KnownEnvironment& known) {
   EnvOptions options;
-  options.name = noise.env;
+  options.name = known.name;
   const auto env = make_env(options);
   const auto* mujoco = dynamic_cast<const MujocoEnv*>(env.get());
   Starts starts{};
@@ -54,7 +61,7 @@ Starts draw(const Noise& noise) {
     starts.quaternion = mujoco->model().jnt_type[0] == mjJNT_FREE;
   } else {
     // Bullet's robots move in a plane: root x, z, angle and the joints
-    const bool bullet = std::string(noise.env).ends_with("_bullet");
+    const bool bullet = known.simulator == Simulator::kBullet;
     starts.num_positions = starts.num_velocities =
         bullet ? env->spec().action_size + 3 : env->state_size() / 2;
   }
@@ -68,12 +75,19 @@ Starts draw(const Noise& noise) {
     env->reset(4, episode, observation);
     env->get_state(state);
     for (std::size_t i = 0; i < size; ++i) {
-      const bool rests_at_zero =
-          mujoco == nullptr || i >= static_cast<std::size_t>(starts.num_positions);
+      const bool rests_at_zero = mujoco == nullptr ||
+                                 i >= static_cast<std::size_t>(starts.num_positions) ||
+                                 of_target(known.noise, starts, i);
       starts.places[i].draws.push_back(state[i] - (rests_at_zero ? 0.0 : mujoco->model().qpos0[i]));
     }
   }
   return starts;
+}
+
+// a coordinate of a uniform point in a disc
+double disc_cdf(double x, double radius) {
+  const double u = std::clamp(x / radius, -1.0, 1.0);
+  return 0.5 + (u * std::sqrt(1.0 - u * u) + std::asin(u)) / M_PI;
 }
 
 // u / (1 + v) for two uniform draws: what a quaternion's imaginary parts are to its real one
@@ -88,15 +102,16 @@ double ratio_cdf(double x, double width) {
 }
 
 TEST_P(ResetLawTest, EveryPlaceFollowsItsLaw) {
-  const Noise& noise = GetParam();
-  const Starts starts = draw(noise);
+  const KnownEnvironment* known = find_known(GetParam());
+  ASSERT_NE(known, nullptr) << GetParam() << " has no line in tests/envs/environments.h";
+  const Noise& noise = known->noise;
+  const Starts starts = draw(*known);
   const int size = static_cast<int>(starts.places.size());
   for (int i = 0; i < size; ++i) {
     const std::vector<double>& draws = starts.places[static_cast<std::size_t>(i)].draws;
     const bool velocity = i >= starts.num_positions;
-    const double width = velocity ? noise.velocity : noise.position;
-    const bool still = i < noise.num_still || width == 0.0;
-    if (still) {
+    const double width = width_of(noise, starts, static_cast<std::size_t>(i));
+    if (width == 0.0) {
       EXPECT_EQ(*std::min_element(draws.begin(), draws.end()), 0.0) << i;
       EXPECT_EQ(*std::max_element(draws.begin(), draws.end()), 0.0) << i;
       continue;
@@ -108,6 +123,8 @@ TEST_P(ResetLawTest, EveryPlaceFollowsItsLaw) {
       for (std::size_t k = 0; k < draws.size(); ++k)
         ratios.push_back(draws[k] / (1.0 + starts.places[3].draws[k]));
       EXPECT_GT(kolmogorov_p(ratios, [&](double x) { return ratio_cdf(x, width); }), allowed) << i;
+    } else if (of_target(noise, starts, static_cast<std::size_t>(i))) {
+      EXPECT_GT(kolmogorov_p(draws, [&](double x) { return disc_cdf(x, width); }), allowed) << i;
     } else if (velocity && noise.velocity_law == Law::kNormal) {
       EXPECT_GT(kolmogorov_p(draws, [&](double x) { return normal_cdf(x, width); }), allowed) << i;
     } else {
@@ -124,7 +141,9 @@ TEST_P(ResetLawTest, EveryPlaceFollowsItsLaw) {
 }
 
 TEST_P(ResetLawTest, AQuaternionHasLengthOne) {
-  const Starts starts = draw(GetParam());
+  const KnownEnvironment* known = find_known(GetParam());
+  ASSERT_NE(known, nullptr) << GetParam() << " has no line in tests/envs/environments.h";
+  const Starts starts = draw(*known);
   if (!starts.quaternion) return;
   for (std::size_t k = 0; k < kEpisodes; ++k) {
     const double real = 1.0 + starts.places[3].draws[k];
@@ -135,14 +154,31 @@ TEST_P(ResetLawTest, AQuaternionHasLengthOne) {
   }
 }
 
+TEST_P(ResetLawTest, ATargetIsAUniformPointInItsDisc) {
+  const KnownEnvironment* known = find_known(GetParam());
+  ASSERT_NE(known, nullptr) << GetParam() << " has no line in tests/envs/environments.h";
+  const double radius = known->noise.target_disc;
+  if (radius == 0.0) return;
+  const Starts starts = draw(*known);
+  const auto last = static_cast<std::size_t>(starts.num_positions - 1);
+  std::vector<double> squares, angles;
+  for (std::size_t k = 0; k < kEpisodes; ++k) {
+    const double x = starts.places[last - 1].draws[k], y = starts.places[last].draws[k];
+    squares.push_back((x * x + y * y) / (radius * radius));
+    angles.push_back(std::atan2(y, x));
+  }
+  EXPECT_GT(kolmogorov_p(squares, [](double x) { return uniform_cdf(x, 0.0, 1.0); }), kChance);
+  EXPECT_GT(kolmogorov_p(angles, [](double x) { return uniform_cdf(x, -M_PI, M_PI); }), kChance);
+}
+
 TEST_P(ResetLawTest, PlacesAndEpisodesShareNoDraw) {
-  const Noise& noise = GetParam();
-  Starts starts = draw(noise);
+  const KnownEnvironment* known = find_known(GetParam());
+  ASSERT_NE(known, nullptr) << GetParam() << " has no line in tests/envs/environments.h";
+  const Noise& noise = known->noise;
+  const Starts starts = draw(*known);
   std::vector<Place> moving;
   for (std::size_t i = 0; i < starts.places.size(); ++i) {
-    const double width =
-        static_cast<int>(i) < starts.num_positions ? noise.position : noise.velocity;
-    if (static_cast<int>(i) >= noise.num_still && width > 0.0) moving.push_back(starts.places[i]);
+    if (width_of(noise, starts, i) > 0.0) moving.push_back(starts.places[i]);
   }
   // of n independent draws a correlation has a standard error of 1 / sqrt(n)
   const double limit = 5.5 / std::sqrt(kEpisodes);
@@ -158,19 +194,7 @@ TEST_P(ResetLawTest, PlacesAndEpisodesShareNoDraw) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Environments, ResetLawTest,
-                         testing::Values(Noise{"ant", 0.1, 0.1, Law::kNormal},
-                                         Noise{"cartpole", 0.05, 0.05},
-                                         Noise{"halfcheetah", 0.1, 0.1, Law::kNormal},
-                                         Noise{"halfcheetah_bullet", 0.1, 0.0, Law::kUniform, 3},
-                                         Noise{"hopper", 0.005, 0.005},
-                                         Noise{"hopper_bullet", 0.1, 0.0, Law::kUniform, 3},
-                                         Noise{"humanoid", 0.01, 0.01},
-                                         Noise{"inverted_double_pendulum", 0.1, 0.1, Law::kNormal},
-                                         Noise{"inverted_pendulum", 0.01, 0.01},
-                                         Noise{"pendulum", M_PI, 1.0}, Noise{"swimmer", 0.1, 0.1},
-                                         Noise{"walker2d", 0.005, 0.005},
-                                         Noise{"walker2d_bullet", 0.1, 0.0, Law::kUniform, 3}));
+INSTANTIATE_TEST_SUITE_P(Environments, ResetLawTest, testing::ValuesIn(every_environment()));
 
 }  // namespace
 }  // namespace mbrl

@@ -3,8 +3,8 @@
 
     compare.py PROGRAM [--episodes N] [--resets N] [--scale X] [NAME ...]
 
-Ours are those of PROGRAM (`mbrl_gpu envs trace`) with env.capsule_masses=exact, as the packages
-weigh today. For every environment it prints
+Ours are those of PROGRAM (`mbrl_gpu envs trace`), on MuJoCo with env.capsule_masses=exact, as
+Gymnasium weighs today. For every environment it prints
 
   steps    the largest differences over episodes under the same random actions from the original's
            start states, both running freely to the original's end: of the observation and of the
@@ -58,8 +58,9 @@ class Ours:
     """One of our environments at the other end of a pipe."""
 
     def __init__(self, program, name, observation_size):
+        masses = ["env.capsule_masses=exact"] if name in make_gymnasium.ENVIRONMENTS else []
         self.process = subprocess.Popen(
-            [program, "envs", "trace", name, "seed=1", "env.capsule_masses=exact", "--state"],
+            [program, "envs", "trace", name, "seed=1", *masses, "--state"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         columns = self.process.stdout.readline().strip().split(",")
         self.first = columns.index("o0")

@@ -1,0 +1,153 @@
+// What the tests of environments know about each one beyond its spec: one table, by name. Tests walk
+// the registered names and look here for what they need.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "envs/env.h"
+#include "tests/support/statistics.h"
+
+namespace mbrl {
+
+enum class Simulator { kMujoco, kBullet, kClosedForm };
+
+enum class Law { kUniform, kNormal };
+
+/// What a reset adds to the rest state.
+struct Noise {
+  double position, velocity;  // half width, or standard deviation
+  Law velocity_law = Law::kUniform;
+  int num_still = 0;         // leading positions that stay at rest
+  double target_disc = 0.0;  // m; if not 0, the last two positions are a point in a disc of this
+                             // radius about 0, whose velocities are 0
+};
+
+/// The original under uniform random actions: means of episodes, with standard errors
+/// (tests/golden/README.md says of what).
+struct RandomPolicy {
+  int count;  // of our episodes
+  Mean length, reward;
+};
+
+/// A task that pays for progress: reward = weight dx/dt + alive - cost |a|^2.
+struct Progress {
+  int count;
+  double weight, alive, cost;
+};
+
+struct KnownEnvironment {
+  const char* name;
+  Simulator simulator;
+  // who recorded tests/golden/<recorded>_<name>.csv; empty: nobody, its tests are by hand
+  const char* recorded;
+  Noise noise;
+  std::optional<RandomPolicy> random_policy = {};  // none: there is no original with our physics
+  std::optional<Progress> progress = {};           // none: the reward is not for progress
+};
+
+inline const std::vector<KnownEnvironment>& known_environments() {
+  using enum Simulator;
+  static const std::vector<KnownEnvironment> kTable = {
+      {.name = "ant",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {0.1, 0.1, Law::kNormal},
+       .random_policy = {{60, {190.4, 24.2}, {-63.2, 8.55}}},
+       .progress = {{20, 1.0, 1.0, 0.5}}},
+      {.name = "cartpole", .simulator = kClosedForm, .recorded = "", .noise = {0.05, 0.05}},
+      {.name = "halfcheetah",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {0.1, 0.1, Law::kNormal},
+       .random_policy = {{20, {1000.0, 0.0}, {-277.2, 11.4}}},
+       .progress = {{10, 1.0, 0.0, 0.1}}},
+      {.name = "halfcheetah_bullet",
+       .simulator = kBullet,
+       .recorded = "pybullet",
+       .noise = {0.1, 0.0, Law::kUniform, 3},
+       .random_policy = {{20, {1000.0, 0.0}, {-12.2, 8.9}}},
+       .progress = {{10, 1.5, 0.0, 1e-3}}},
+      {.name = "hopper",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {0.005, 0.005},
+       .random_policy = {{300, {21.66, 0.37}, {17.71, 0.49}}},
+       .progress = {{50, 1.0, 1.0, 1e-3}}},
+      {.name = "hopper_bullet",
+       .simulator = kBullet,
+       .recorded = "pybullet",
+       .noise = {0.1, 0.0, Law::kUniform, 3},
+       .random_policy = {{300, {12.03, 0.15}, {3.54, 0.20}}},
+       .progress = {{100, 1.5, 1.0, 1e-3}}},
+      {.name = "humanoid",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {0.01, 0.01},
+       .random_policy = {{150, {24.10, 0.22}, {117.7, 1.0}}},
+       .progress = {{50, 1.25, 5.0, 0.1 * 0.4 * 0.4}}},
+      {.name = "inverted_double_pendulum",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {0.1, 0.1, Law::kNormal},
+       .random_policy = {{300, {6.30, 0.06}, {57.32, 0.54}}}},
+      {.name = "inverted_pendulum",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {0.01, 0.01},
+       .random_policy = {{300, {6.06, 0.11}, {6.06, 0.11}}}},
+      {.name = "pendulum", .simulator = kClosedForm, .recorded = "", .noise = {M_PI, 1.0}},
+      {.name = "swimmer",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {0.1, 0.1},
+       .random_policy = {{20, {1000.0, 0.0}, {1.84, 1.4}}},
+       .progress = {{10, 1.0, 0.0, 1e-4}}},
+      {.name = "walker2d",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {0.005, 0.005},
+       .random_policy = {{300, {21.02, 0.29}, {2.79, 0.21}}},
+       .progress = {{50, 1.0, 1.0, 1e-3}}},
+      {.name = "walker2d_bullet",
+       .simulator = kBullet,
+       .recorded = "pybullet",
+       .noise = {0.1, 0.0, Law::kUniform, 3},
+       .random_policy = {{300, {14.34, 0.16}, {1.35, 0.16}}},
+       .progress = {{100, 1.5, 1.0, 1e-3}}},
+  };
+  return kTable;
+}
+
+/// Null where the table has no such line.
+inline const KnownEnvironment* find_known(std::string_view name) {
+  for (const KnownEnvironment& known : known_environments())
+    if (name == known.name) return &known;
+  return nullptr;
+}
+
+/// Every environment that list_envs() lists, by name, without making one.
+inline std::vector<std::string> every_environment() {
+  std::vector<std::string> names = env_names();
+  std::erase(names, "mjcf");
+  return names;
+}
+
+/// The names of the table's lines for which wanted(line) holds.
+template <typename Wanted>
+std::vector<std::string> environments_where(Wanted wanted) {
+  std::vector<std::string> names;
+  for (const KnownEnvironment& known : known_environments())
+    if (wanted(known)) names.emplace_back(known.name);
+  return names;
+}
+
+inline std::vector<std::string> environments_on(Simulator simulator) {
+  return environments_where([=](const auto& known) { return known.simulator == simulator; });
+}
+
+}  // namespace mbrl
