@@ -23,6 +23,7 @@
 #include "envs/tasks/inverted_double_pendulum.h"
 #include "envs/tasks/inverted_pendulum.h"
 #include "envs/tasks/pendulum.h"
+#include "envs/tasks/reacher.h"
 #include "envs/tasks/swimmer.h"
 #include "envs/tasks/walker2d.h"
 
@@ -37,6 +38,7 @@
   X(inverted_double_pendulum, InvertedDoublePendulum) \
   X(inverted_pendulum, InvertedPendulum)              \
   X(pendulum, Pendulum)                               \
+  X(reacher, Reacher)                                 \
   X(swimmer, Swimmer)                                 \
   X(walker2d, Walker2d)                               \
   X(walker2d_bullet, Walker2dBullet)

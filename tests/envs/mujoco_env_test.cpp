@@ -624,6 +624,48 @@ TEST(AntTest, EndsAboveAMetre) {
   }
 }
 
+TEST(ReacherTest, ModelFollowsTheReference) {
+  const auto env = make("reacher", "exact");
+  const mjModel& m = env->model();
+  EXPECT_EQ(m.opt.integrator, mjINT_RK4);
+  EXPECT_DOUBLE_EQ(m.opt.timestep * 2, env->spec().dt);
+  EXPECT_THAT(joints(m), ElementsAre("shoulder", "elbow", "target_x", "target_y"));
+  EXPECT_THAT(motors(m), ElementsAre(Pair("shoulder", 200), Pair("elbow", 200)));
+  for (int j = 0; j < 4; ++j) {
+    EXPECT_EQ(m.jnt_limited[j], j > 0) << j;
+    EXPECT_DOUBLE_EQ(m.dof_armature[j], j < 2 ? 1.0 : 0.0);
+    EXPECT_DOUBLE_EQ(m.dof_damping[j], j < 2 ? 1.0 : 0.0);
+  }
+  EXPECT_DOUBLE_EQ(m.jnt_range[2 * 1 + 1], 3.0);
+  EXPECT_DOUBLE_EQ(m.jnt_range[2 * 3], -0.27);
+  // pi r^2 (h + 4 r / 3) of 0.1 and 0.01 m times 1000 kg/m^3, and h + r for MuJoCo 1.50
+  const auto old_masses = make("reacher", "old");
+  for (const int link : {1, 2}) {
+    EXPECT_NEAR(m.body_mass[link], M_PI * 0.1 * (0.1 + 0.04 / 3.0), 1e-9);
+    EXPECT_NEAR(old_masses->model().body_mass[link], M_PI * 0.1 * 0.11, 1e-9);
+  }
+}
+
+TEST(ReacherTest, ObservationAndRewardAreAboutTheFingertip) {
+  const auto env = make("reacher", "old");
+  // stretched along x, at rest; the target 0.11 m beside the tip
+  std::vector<double> state{0.0, 0.0, 0.12, 0.09};
+  state.resize(static_cast<std::size_t>(env->state_size()), 0.0);
+  env->set_state(state);
+  std::vector<float> o(10);
+  const StepResult r = env->step(std::vector<float>{0.0f, 0.0f}, o);
+  const std::vector<double> expected{1, 1, 0, 0, 0.12, 0.09, 0, 0, 0.21 - 0.12, -0.09};
+  for (std::size_t i = 0; i < 10; ++i) EXPECT_NEAR(o[i], expected[i], 1e-7) << i;
+  EXPECT_NEAR(r.reward, -std::hypot(0.09, 0.09), 1e-7);
+  const StepResult pushed = env->step(std::vector<float>{1.0f, -0.5f}, o);
+  EXPECT_NEAR(pushed.reward, -std::hypot(o[8], o[9]) - 1.25, 1e-6);
+  EXPECT_GT(o[6], 0.0f);
+  EXPECT_LT(o[7], 0.0f);
+  EXPECT_EQ(o[0], static_cast<float>(std::cos(env->data().qpos[0])));
+  EXPECT_EQ(o[3], static_cast<float>(std::sin(env->data().qpos[1])));
+  EXPECT_FALSE(pushed.terminated);
+}
+
 TEST(HopperTest, ModelFollowsTheReference) {
   const auto env = make("hopper", "old");
   const mjModel& m = env->model();

@@ -34,6 +34,7 @@ ENVIRONMENTS = {
                                  for x in ["cinert", "cvel", "qfrc_actuator", "cfrc_ext"]}, 5.0, 1000),
     "inverted_double_pendulum": ("InvertedDoublePendulum-v4", {}, 0.0, 1000),
     "inverted_pendulum": ("InvertedPendulum-v5", {}, 1.0, 1000),
+    "reacher": ("Reacher-v5", {}, 0.0, 50),
     "swimmer": ("Swimmer-v5", {}, 0.0, 20),
     # version 5's own model gives both feet the friction of the left one
     "walker2d": ("Walker2d-v5", {"xml_file": "walker2d.xml"}, 1.0, 1000),

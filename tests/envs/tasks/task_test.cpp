@@ -7,10 +7,6 @@
 #include <limits>
 #include <vector>
 
-#include "envs/tasks/halfcheetah.h"
-#include "envs/tasks/pendulum.h"
-#include "envs/tasks/swimmer.h"
-
 namespace mbrl {
 namespace {
 
@@ -173,6 +169,11 @@ TEST(CartpoleTaskTest, LeavingTheTrackOrTwelveDegreesEndsIt) {
 TEST(PendulumTaskTest, NeverEndsAndCostsAngleRateAndTorque) {
   EXPECT_FALSE(ends(TaskId::kPendulum, {kNan, 0.0f, 0.0f}));
   EXPECT_DOUBLE_EQ(pendulum_reward(2.0, 3.0, 1.0), -(4.0 + 0.9 + 0.001));
+}
+
+TEST(ReacherTaskTest, NeverEndsAndCostsDistanceAndControl) {
+  EXPECT_FALSE(ends(TaskId::kReacher, std::vector<float>(10, kNan)));
+  EXPECT_DOUBLE_EQ(reacher_reward(0.25, 1.5), -1.75);
 }
 
 std::vector<float> walking(std::size_t size, std::size_t index = 0, float value = 0.0f) {
