@@ -62,7 +62,7 @@ double body_mass(const BulletBody& body) {
 }
 
 // the last capsule decides
-btTransform body_centre(const BulletBody& body) {
+btTransform body_center(const BulletBody& body) {
   const BulletCapsule& c = body.capsules.back();
   if (!c.by_end_points) return btTransform::getIdentity();
   btTransform t = btTransform::getIdentity();
@@ -206,7 +206,7 @@ BulletEnv::World::World(const BulletRobot& model)
     const int link = joint_link(i);
     add_joint(link, body_link(body.parent), btMultibodyLink::eRevolute,
               btVector3(0, body.axis_y, 0),
-              body_centre(parent).inverse() * (translation(body.x, body.z) * joint));
+              body_center(parent).inverse() * (translation(body.x, body.z) * joint));
     constraints.push_back(std::make_unique<btMultiBodyJointLimitConstraint>(
         robot.get(), link, body.lower, body.upper));
     world.addMultiBodyConstraint(constraints.back().get());
@@ -244,7 +244,7 @@ btMultiBodyLinkCollider* BulletEnv::World::add_collider(btMultiBody& body, int l
   return collider;
 }
 
-// parent_to_joint: from the parent's centre of mass
+// parent_to_joint: from the parent's center of mass
 void BulletEnv::World::add_joint(int link, int parent, btMultibodyLink::eFeatherstoneJointType type,
                                  const btVector3& axis, const btTransform& parent_to_joint) {
   const btQuaternion rotation = parent_to_joint.inverse().getRotation();
@@ -259,7 +259,7 @@ void BulletEnv::World::add_joint(int link, int parent, btMultibodyLink::eFeather
 void BulletEnv::World::add_body(int link, const BulletBody& body,
                                 const btTransform& joint_to_body) {
   const double mass = body_mass(body);
-  const btTransform centre = body_centre(body), to_frame = centre.inverse();
+  const btTransform center = body_center(body), to_frame = center.inverse();
   btCompoundShape* compound = own_shape<btCompoundShape>();
   for (const BulletCapsule& c : body.capsules) {
     if (c.by_end_points) {
@@ -330,7 +330,7 @@ BulletEnv::~BulletEnv() = default;
 
 // Sets root and joints and forgets all contacts.
 void BulletEnv::place(std::span<const double> positions, std::span<const double> speeds) {
-  // a simulation that exploded leaves colliders switched off and boxes of NaN behind
+  // a simulation that exploded leaves colliders switched off and boxes of NaN
   if (!finite()) world_ = std::make_unique<World>(robot_);
 
   btMultiBody& robot = *world_->robot;
@@ -484,10 +484,10 @@ void BulletEnv::set_state(std::span<const double> state) {
 
 BulletEnv::Inertia BulletEnv::inertia(int body) const {
   const btMultibodyLink& link = world_->robot->getLink(body_link(body));
-  const btVector3 centre = body_centre(robot_.bodies[static_cast<std::size_t>(body)]).getOrigin();
+  const btVector3 center = body_center(robot_.bodies[static_cast<std::size_t>(body)]).getOrigin();
   return {.mass = link.m_mass,
-          .centre_x = centre.x(),
-          .centre_z = centre.z(),
+          .center_x = center.x(),
+          .center_z = center.z(),
           .xx = link.m_inertiaLocal.x(),
           .yy = link.m_inertiaLocal.y(),
           .zz = link.m_inertiaLocal.z()};

@@ -9,7 +9,7 @@
 //   numbers   rounded to float32
 //   links     every joint is a massless link; the body is a further link fixed to it
 //   mass      volume of the capsules x 1000 kg/m^3, unless the file states a mass
-//   centre    middle of the last capsule if that is given by end points, else the body's origin
+//   center    middle of the last capsule if that is given by end points, else the body's origin
 //   inertia   of the bounding box; capsules given by end points count 0.04 m more on every side
 //   ignored   armature, damping, stiffness, gear, reference positions, actuators, total mass
 //
@@ -30,9 +30,9 @@
 //
 // Observation, n joints and f feet, 8 + 2n + f entries clipped to +-5:
 //
-//   0            height of the torso's centre above its height at reset (m)
+//   0            height of the torso's center above its height at reset (m)
 //   1, 2         sine and cosine of the direction to a target far ahead, minus yaw: 0 and 1
-//   3, 4, 5      0.3 x velocity of the torso's centre (m/s), in the frame turned by yaw
+//   3, 4, 5      0.3 x velocity of the torso's center (m/s), in the frame turned by yaw
 //   6, 7         roll and pitch (rad)
 //   8 + 2i       angle of joint i, -1 and 1 at its limits
 //   9 + 2i       0.1 x rate of joint i (rad/s)
@@ -58,10 +58,10 @@
 
 namespace mbrl {
 
-/// A capsule in the x-z plane of its body's frame, metres and radians.
+/// A capsule in the x-z plane of its body's frame, meters and radians.
 struct BulletCapsule {
   bool by_end_points;
-  float from_x, from_z;                    // first end, or the centre
+  float from_x, from_z;                    // first end, or the center
   float to_x = 0.0f, to_z = 0.0f;          // second end
   float angle = 0.0f, half_length = 0.0f;  // about +y from the z axis
   float radius;
@@ -111,9 +111,9 @@ class BulletEnv : public Env {
   void get_state(std::span<double> state) const override;
   void set_state(std::span<const double> state) override;
 
-  /// Mass (kg), centre in the body frame (m) and inertia about it (kg m^2) of a body.
+  /// Mass (kg), center in the body frame (m) and inertia about it (kg m^2) of a body.
   struct Inertia {
-    double mass, centre_x, centre_z, xx, yy, zz;
+    double mass, center_x, center_z, xx, yy, zz;
   };
   Inertia inertia(int body) const;
 
@@ -121,7 +121,7 @@ class BulletEnv : public Env {
   /// Throws DataError if the sizes of the spec are not the robot's.
   BulletEnv(EnvSpec spec, BulletRobot robot);
 
-  /// Reward and end of a step. height: of the torso's centre (m), pitch (rad), control: sum of
+  /// Reward and end of a step. height: of the torso's center (m), pitch (rad), control: sum of
   /// squares of the clipped actions.
   virtual StepResult outcome(std::span<const float> observation, double height, double pitch,
                              double control) const = 0;

@@ -5,7 +5,7 @@
 //   action       3: torques at thigh, leg, foot; 75 N m each at 1
 //   observation 15: torso 0..7; thigh, leg, foot 8..13; contact of the foot 14
 //   reward          5 o[3] + 1 - 0.001 |a|^2, that is 1.5 x' + ...; -1 for +1 on the last step
-//   terminated      torso's centre at or below 0.8 m, or |pitch| >= 1 rad
+//   terminated      torso's center at or below 0.8 m, or |pitch| >= 1 rad
 #include "envs/bullet/bullet_env.h"
 #include "envs/tasks/bullet_locomotion.h"
 

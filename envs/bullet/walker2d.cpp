@@ -5,7 +5,7 @@
 //   action       6: torques at right thigh, leg, foot, then left; 40, 40, 12 N m at 1
 //   observation 22: torso 0..7; the joints in the actions' order 8..19; contacts of the feet 20, 21
 //   reward          5 o[3] + 1 - 0.001 |a|^2, that is 1.5 x' + ...; -1 for +1 on the last step
-//   terminated      torso's centre at or below 0.8 m, or |pitch| >= 1 rad
+//   terminated      torso's center at or below 0.8 m, or |pitch| >= 1 rad
 #include "envs/bullet/bullet_env.h"
 #include "envs/tasks/bullet_locomotion.h"
 

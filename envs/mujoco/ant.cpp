@@ -21,7 +21,7 @@
 //
 // x' follows the state. The reference reads the torso's place from the integrator's last stage, a
 // guess of the state: up to 4 mm away, 0.08 of a step's reward, over 5911 random steps. That moves
-// reward between neighbouring steps and cancels over an episode. The forces are those of the last
+// reward between neighboring steps and cancels over an episode. The forces are those of the last
 // stage, as in Gymnasium; MuJoCo 1.50 left those of the last substep's start.
 //
 // MuJoCo up to 2.3.7 brings the start's quaternion back to length 1 by itself. Under 3.3.7 it stays
@@ -42,7 +42,7 @@ std::string mjcf(bool old_masses) {
   const auto geom = [&](const Capsule& c) {
     return "<geom " + shape(c) + "/>" + (old_masses ? old_inertial({c}, kDensity) : "");
   };
-  // from the torso's centre outwards along (sx, sy): a part of the torso, the hip, the ankle
+  // from the torso's center outwards along (sx, sy): a part of the torso, the hip, the ankle
   const auto leg = [&](const std::string& number, int sx, int sy, const char* axis,
                        const char* range) {
     const Capsule part{{0, 0, 0}, {0.2 * sx, 0.2 * sy, 0}, 0.08};

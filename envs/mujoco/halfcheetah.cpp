@@ -23,7 +23,7 @@ namespace {
 
 constexpr double kRadius = 0.046;
 
-// a capsule in the plane: its centre, the angle about +y from the z axis, half its axis
+// a capsule in the plane: its center, the angle about +y from the z axis, half its axis
 struct Limb {
   double x, z, angle, half;
 };

@@ -14,7 +14,7 @@
 //                   angles in the order of the actions, but abdomen z before y (rad), 22..24 torso
 //                   velocity in the world's axes (m/s), 25..27 angular velocity in its own
 //                   (rad/s), 28..44 rates of the joints (rad/s)
-//   reward          1.25 x' + 5 - 0.1 |u|^2 - min(5e-7 |f|^2, 10), x' the centre of mass's mean
+//   reward          1.25 x' + 5 - 0.1 |u|^2 - min(5e-7 |f|^2, 10), x' the center of mass's mean
 //                   velocity over the step of 0.015 s; f the external forces (N) and torques (N m)
 //                   on every body, absent if contact_cost = false
 //   terminated      torso below 1 m or above 2 m
@@ -23,7 +23,7 @@
 //
 // x' follows the state. The reference reads the bodies' places from the integrator's last stage, a
 // guess of the state: up to 0.04 mm away, 0.003 of a step's reward, over 1426 random steps. That
-// moves reward between neighbouring steps and cancels over an episode. The forces are those of the
+// moves reward between neighboring steps and cancels over an episode. The forces are those of the
 // last stage, as in Gymnasium; MuJoCo 1.50 left those of the last substep's start.
 //
 // The solver stops after 50 iterations, before it has converged, so its start shows: libraries
@@ -169,7 +169,7 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-double centre_of_mass(const mjModel& model, mjData& d) {
+double center_of_mass(const mjModel& model, mjData& d) {
   mj_kinematics(&model, &d);
   double sum = 0.0, mass = 0.0;
   for (int body = 1; body < model.nbody; ++body) {
@@ -206,7 +206,7 @@ std::unique_ptr<Env> make_humanoid(const EnvOptions& options) {
       .contact_forces = options.contact_cost,
       .reset_noise = 0.01,
       .skip_positions = 2,
-      .forward_position = centre_of_mass,
+      .forward_position = center_of_mass,
   });
 }
 

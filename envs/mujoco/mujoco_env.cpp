@@ -126,9 +126,9 @@ std::string shape(const Capsule& c) {
 
 namespace {
 
-// mass, centre and inertia about the centre, in the body's axes
+// mass, center and inertia about the center, in the body's axes
 struct Inertial {
-  double mass, centre[3], inertia[3][3];
+  double mass, center[3], inertia[3][3];
 };
 
 Inertial part_inertial(const Capsule& c, double density) {
@@ -136,7 +136,7 @@ Inertial part_inertial(const Capsule& c, double density) {
   double axis[3], length = 0.0;
   for (int i = 0; i < 3; ++i) {
     axis[i] = c.to[i] - c.from[i];
-    result.centre[i] = 0.5 * (c.to[i] + c.from[i]);
+    result.center[i] = 0.5 * (c.to[i] + c.from[i]);
     length += axis[i] * axis[i];
   }
   length = std::sqrt(length);
@@ -162,19 +162,19 @@ std::string old_inertial(const std::vector<Capsule>& body, double density) {
   std::vector<Inertial> parts;
   for (const Capsule& c : body) parts.push_back(part_inertial(c, density));
 
-  // several parts: the common centre, then each part's inertia about it, I + m (d^2 1 - d d^T)
+  // several parts: the common center, then each part's inertia about it, I + m (d^2 1 - d d^T)
   Inertial sum = parts.front();
   if (parts.size() > 1) {
     sum = {};
     for (const Inertial& part : parts) {
       sum.mass += part.mass;
-      for (int i = 0; i < 3; ++i) sum.centre[i] += part.mass * part.centre[i];
+      for (int i = 0; i < 3; ++i) sum.center[i] += part.mass * part.center[i];
     }
-    for (double& x : sum.centre) x /= sum.mass;
+    for (double& x : sum.center) x /= sum.mass;
     for (const Inertial& part : parts) {
       double d[3], squared = 0.0;
       for (int i = 0; i < 3; ++i) {
-        d[i] = part.centre[i] - sum.centre[i];
+        d[i] = part.center[i] - sum.center[i];
         squared += d[i] * d[i];
       }
       for (int i = 0; i < 3; ++i)
@@ -186,7 +186,7 @@ std::string old_inertial(const std::vector<Capsule>& body, double density) {
   return format(
       "<inertial pos=\"%.17g %.17g %.17g\" mass=\"%.17g\" "
       "fullinertia=\"%.17g %.17g %.17g %.17g %.17g %.17g\"/>",
-      sum.centre[0], sum.centre[1], sum.centre[2], sum.mass, sum.inertia[0][0], sum.inertia[1][1],
+      sum.center[0], sum.center[1], sum.center[2], sum.mass, sum.inertia[0][0], sum.inertia[1][1],
       sum.inertia[2][2], sum.inertia[0][1], sum.inertia[0][2], sum.inertia[1][2]);
 }
 

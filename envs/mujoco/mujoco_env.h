@@ -15,7 +15,7 @@
 
 namespace mbrl {
 
-/// A capsule of a robot, in its body's frame, metres; a sphere if its ends coincide.
+/// A capsule of a robot, in its body's frame, meters; a sphere if its ends coincide.
 struct Capsule {
   double from[3], to[3];
   double radius;

@@ -18,7 +18,7 @@
 namespace mbrl {
 namespace {
 
-// body frames lie at the joints; z = 1.25 m is the torso's centre
+// body frames lie at the joints; z = 1.25 m is the torso's center
 constexpr Capsule kTorso{{0, 0, 0.2}, {0, 0, -0.2}, 0.05};
 constexpr Capsule kThigh{{0, 0, 0}, {0, 0, -0.45}, 0.05};
 constexpr Capsule kLeg{{0, 0, 0}, {0, 0, -0.5}, 0.04};

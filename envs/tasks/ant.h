@@ -6,7 +6,7 @@
 
 namespace mbrl {
 
-/// Forward velocity, 1 for being healthy, costs of control and contact. dx: metres the torso moved
+/// Forward velocity, 1 for being healthy, costs of control and contact. dx: meters the torso moved
 /// in dt seconds; control: sum of squares of the actuator controls; contact: sum of squares of the
 /// external forces and torques on the bodies, each clipped to +-1 N or N m.
 MBRL_HD double ant_reward(double dx, double dt, double control, double contact) {

@@ -20,7 +20,7 @@ MBRL_HD double bullet_alive_bonus(bool terminated) { return terminated ? -1.0 : 
 /// Height of a walker's torso above the ground where its observation is 0, in m.
 constexpr float kBulletWalkerHeight = 1.25f;
 
-/// The walker has fallen. height: of the torso's centre, m; pitch: of the torso, rad; NaN is a
+/// The walker has fallen. height: of the torso's center, m; pitch: of the torso, rad; NaN is a
 /// fall.
 template <typename T>
 MBRL_HD bool bullet_walker_fallen(T height, T pitch) {

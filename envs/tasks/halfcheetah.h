@@ -5,7 +5,7 @@
 
 namespace mbrl {
 
-/// Forward velocity less a control cost. dx: metres moved in dt seconds; control: sum of squares of
+/// Forward velocity less a control cost. dx: meters moved in dt seconds; control: sum of squares of
 /// the actuator controls.
 MBRL_HD double halfcheetah_reward(double dx, double dt, double control) {
   return dx / dt - 0.1 * control;

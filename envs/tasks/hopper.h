@@ -6,7 +6,7 @@
 
 namespace mbrl {
 
-/// Forward velocity, 1 for staying up, a small control cost. dx: metres moved in dt seconds;
+/// Forward velocity, 1 for staying up, a small control cost. dx: meters moved in dt seconds;
 /// control: sum of squares of the actuator controls.
 MBRL_HD double hopper_reward(double dx, double dt, double control) {
   return dx / dt + 1.0 - 1e-3 * control;

@@ -6,7 +6,7 @@
 
 namespace mbrl {
 
-/// Forward velocity, 5 for being healthy, costs of control and impact. dx: metres the centre of
+/// Forward velocity, 5 for being healthy, costs of control and impact. dx: meters the center of
 /// mass moved in dt seconds; control: sum of squares of the actuator controls; contact: sum of
 /// squares of the external forces (N) and torques (N m) on the bodies.
 MBRL_HD double humanoid_reward(double dx, double dt, double control, double contact) {

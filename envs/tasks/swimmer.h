@@ -5,7 +5,7 @@
 
 namespace mbrl {
 
-/// Forward velocity less a small control cost. dx: metres moved in dt seconds; control: sum of
+/// Forward velocity less a small control cost. dx: meters moved in dt seconds; control: sum of
 /// squares of the actuator controls.
 MBRL_HD double swimmer_reward(double dx, double dt, double control) {
   return dx / dt - 1e-4 * control;

@@ -234,9 +234,9 @@ TEST(BulletMassTest, HopperHasInertiasOfBoundingBoxes) {
   expect_bodies("hopper_bullet", {kTorso, kThigh, kLeg, {5.31557, .035437, .171915, .171915}},
                 15.82001);
   const auto env = make("hopper_bullet");
-  EXPECT_NEAR(env->inertia(0).centre_z, 1.25, 1e-7);
-  EXPECT_NEAR(env->inertia(1).centre_z, 0.825, 1e-7);
-  EXPECT_NEAR(env->inertia(3).centre_x, 0.065, 1e-7);
+  EXPECT_NEAR(env->inertia(0).center_z, 1.25, 1e-7);
+  EXPECT_NEAR(env->inertia(1).center_z, 0.825, 1e-7);
+  EXPECT_NEAR(env->inertia(3).center_x, 0.065, 1e-7);
   // box of the torso: 0.1 x 0.1 x 0.5 m and 0.04 m around it
   EXPECT_NEAR(env->inertia(0).xx, 3.66519 / 12 * (0.18 * 0.18 + 0.58 * 0.58), 1e-6);
 }
@@ -246,7 +246,7 @@ TEST(BulletMassTest, Walker2d) {
                 23.67714);
 }
 
-TEST(BulletMassTest, HalfcheetahCentresAreItsJointsAndItsFeetWeighTenKilograms) {
+TEST(BulletMassTest, HalfcheetahCentersAreItsJointsAndItsFeetWeighTenKilograms) {
   expect_bodies("halfcheetah_bullet",
                 {{9.45733, .118510, 1.564635, 1.492756},
                  {2.33553, .026653, .043289, .019931},
@@ -258,8 +258,8 @@ TEST(BulletMassTest, HalfcheetahCentresAreItsJointsAndItsFeetWeighTenKilograms) 
                 38.18786);
   const auto env = make("halfcheetah_bullet");
   for (int i = 0; i < 7; ++i) {
-    EXPECT_EQ(env->inertia(i).centre_x, 0.0);
-    EXPECT_EQ(env->inertia(i).centre_z, 0.0);
+    EXPECT_EQ(env->inertia(i).center_x, 0.0);
+    EXPECT_EQ(env->inertia(i).center_z, 0.0);
   }
 }
 
@@ -422,7 +422,7 @@ TEST(BulletRewardTest, TheEndRuleReadsHeightAndPitch) {
     start_at(*env, start);
     return env->step(zero, o).terminated;
   };
-  // the torso turns about the world's origin: at angle t its centre lies at 1.25 cos t
+  // the torso turns about the world's origin: at angle t its center lies at 1.25 cos t
   EXPECT_FALSE(ends(1.25, 0.0));
   EXPECT_FALSE(ends(1.25, 0.8));
   EXPECT_TRUE(ends(1.25, 0.93)) << "low, though not beyond 1 rad";

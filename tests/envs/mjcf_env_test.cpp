@@ -249,7 +249,7 @@ TEST_F(MjcfEnvTest, AnUnstableRobotEndsItsEpisodeWithAReason) {
   const auto fault_at = [&](double speed) {
     env->reset(0, 0, observation);
     env->get_state(state);
-    state[2] = speed;  // of the slide, behind two positions
+    state[2] = speed;  // of the slide, after two positions
     env->set_state(state);
     return env->step({&action, 1}, observation).broken;
   };

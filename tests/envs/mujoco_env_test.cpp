@@ -258,7 +258,7 @@ TEST(CapsuleMassTest, SwimmerAndInvertedDoublePendulum) {
     EXPECT_NEAR(exact->model().body_mass[pole], M_PI * 2.025 * 0.66, 1e-9);
 }
 
-TEST(CapsuleMassTest, HalfCheetahWeighsFourteenKilogramsAndItsTrunkTurnsAboutItsCentre) {
+TEST(CapsuleMassTest, HalfCheetahWeighsFourteenKilogramsAndItsTrunkTurnsAboutItsCenter) {
   const auto old_masses = make("halfcheetah", "old"), exact = make("halfcheetah", "exact");
   const auto masses = [](const MujocoEnv& env) {
     return std::vector<double>(env.model().body_mass + 1,
@@ -288,14 +288,14 @@ TEST(CapsuleMassTest, Humanoid) {
                 {torso, waist, pelvis, thigh, shin, 1.76715, thigh, shin, 1.76715, upper, lower,
                  upper, lower},
                 1e-5);
-    // 1.50 and later versions agree on where a capsule's centre is
+    // 1.50 and later versions agree on where a capsule's center is
     for (int b = 0; b < m.nbody; ++b)
       EXPECT_EQ(m.body_ipos[3 * b + 1] != 0.0, b == 4 || b == 7 || b >= 10) << b;
   }
 }
 
 TEST(CapsuleMassTest, InertiaOfTwoPartsFollowsTheParallelAxes) {
-  // two balls of 1 m at x = -2 and 4: masses 4/3 pi, centre 1, each 3 m away from it
+  // two balls of 1 m at x = -2 and 4: masses 4/3 pi, center 1, each 3 m away from it
   const std::string text =
       old_inertial({{{-2, 0, 0}, {-2, 0, 0}, 1.0}, {{4, 0, 0}, {4, 0, 0}, 1.0}}, 1.0);
   double pos[3], mass, inertia[6];
@@ -611,7 +611,7 @@ TEST(ContactCostTest, HumanoidPaysForImpact) {
   EXPECT_TRUE(with.result.terminated) << "it lies";
 }
 
-TEST(AntTest, EndsAboveAMetre) {
+TEST(AntTest, EndsAboveAMeter) {
   const auto env = make("ant", "old");
   std::vector<float> o(27), action(8, 0.0f);
   for (const auto& [height, ends] : {std::pair(0.75, false), std::pair(1.1, true)}) {

@@ -49,6 +49,7 @@ TEST_P(PoolTest, BatchEqualsEnvironmentsSteppedOneByOneForAnyNumberOfThreads) {
     std::vector<std::unique_ptr<Env>> single;
     std::vector<std::vector<float>> observation(N, std::vector<float>(static_cast<std::size_t>(S)));
     std::vector<std::uint64_t> episode(N, 0);
+    std::vector<int> length(N, 0);
     for (int i = 0; i < N; ++i) {
       single.push_back(make_env(options(GetParam())));
       single[i]->reset(3, (static_cast<std::uint64_t>(i) << 32) + episode[i]++, observation[i]);
@@ -62,8 +63,12 @@ TEST_P(PoolTest, BatchEqualsEnvironmentsSteppedOneByOneForAnyNumberOfThreads) {
         ASSERT_EQ(step.reward[i], r.reward);
         ASSERT_EQ(step.terminated[i] != 0, r.terminated);
         for (int j = 0; j < S; ++j) ASSERT_EQ(step.next_observation.row(i)[j], observation[i][j]);
-        if (r.terminated)
+        const bool timed_out = ++length[i] == envs.spec().max_episode_steps;
+        ASSERT_EQ(step.truncated[i] != 0, timed_out && !r.terminated);
+        if (r.terminated || timed_out) {
           single[i]->reset(3, (static_cast<std::uint64_t>(i) << 32) + episode[i]++, observation[i]);
+          length[i] = 0;
+        }
         for (int j = 0; j < S; ++j) ASSERT_EQ(envs.observation().row(i)[j], observation[i][j]);
       }
     }

@@ -33,7 +33,7 @@ double forward_position(const Env& env) {
   // root x, then z and angle
   std::vector<double> state(static_cast<std::size_t>(env.state_size()));
   env.get_state(state);
-  // Bullet's walkers turn about the world's origin, 1.25 m below the torso's centre
+  // Bullet's walkers turn about the world's origin, 1.25 m below the torso's center
   const bool leans = name == "hopper_bullet" || name == "walker2d_bullet";
   return state[0] + (leans ? 1.25 * std::sin(state[2]) : 0.0);
 }
@@ -101,20 +101,20 @@ class ProgressTest : public testing::TestWithParam<std::string> {};
 
 // Where an episode's mean return is near 0 a wrong sign would hardly move it; the distance that
 // each episode went tells. Bullet's walkers are paid for the speed at the end of a step, and the
-// Humanoid for that of its centre of mass: there the two agree on average.
+// Humanoid for that of its center of mass: there the two agree on average.
 TEST_P(ProgressTest, ReturnGrowsWithDistance) {
   const Progress& runner = *find_known(GetParam())->progress;
   EnvOptions options;
   options.name = GetParam();
   options.contact_cost = options.name != "ant" && options.name != "humanoid";
   const Episodes episodes = walk(options, runner.count);
-  const double per_metre = runner.weight / make_env(options)->spec().dt;
+  const double per_meter = runner.weight / make_env(options)->spec().dt;
   double products = 0.0, squares = 0.0;
   for (std::size_t i = 0; i < episodes.length.size(); ++i) {
     const double paid_for_progress = episodes.reward[i] - runner.alive * episodes.length[i] +
                                      runner.cost * episodes.squared_action[i];
-    products += paid_for_progress * episodes.distance[i] * per_metre;
-    squares += std::pow(episodes.distance[i] * per_metre, 2);
+    products += paid_for_progress * episodes.distance[i] * per_meter;
+    squares += std::pow(episodes.distance[i] * per_meter, 2);
   }
   EXPECT_NEAR(products / squares, 1.0, 0.2);
   RecordProperty("slope", testing::PrintToString(products / squares));

@@ -5,7 +5,7 @@
     venv/bin/python tests/golden/make_gymnasium.py [--episodes N] [--steps N] [--folder DIR]
 
 One line per control step; step 0 is the start of an episode, printed so that reading returns the same
-doubles. Actions are normalised to [-1, 1]; qpos and qvel are the full state after the step.
+doubles. Actions are normalized to [-1, 1]; qpos and qvel are the full state after the step.
 
 The environments are version 5, or version 4 where 5 leaves out observations, with the models of version
 4. Rewards are brought to our definition:

@@ -23,7 +23,7 @@ std::vector<float> upright(int index = 0, float value = 1.25f) {
   return o;
 }
 
-TEST(HopperTaskTest, FallsBelowSeventyCentimetresOrBeyondAFifthOfARadian) {
+TEST(HopperTaskTest, FallsBelowSeventyCentimetersOrBeyondAFifthOfARadian) {
   EXPECT_FALSE(ends(TaskId::kHopper, upright()));
   EXPECT_TRUE(ends(TaskId::kHopper, upright(0, 0.7f)));
   EXPECT_FALSE(ends(TaskId::kHopper, upright(0, 0.7001f)));
@@ -115,7 +115,7 @@ TEST(HumanoidTaskTest, EndsOutsideItsBandOfHeightsAndNotWithNan) {
   EXPECT_TRUE(humanoid(kInf));
 }
 
-TEST(InvertedDoublePendulumTaskTest, EndsWhenTheTipIsNotAboveAMetre) {
+TEST(InvertedDoublePendulumTaskTest, EndsWhenTheTipIsNotAboveAMeter) {
   // upright: 1.2 m; both poles at 0.5857 rad: 1.2 cos = 1 m
   const auto pendulum = [](float lower, float between, float scale) {
     std::vector<float> o(11, 500.0f);
@@ -183,7 +183,7 @@ std::vector<float> walking(std::size_t size, std::size_t index = 0, float value 
   return o;
 }
 
-TEST(BulletLocomotionTaskTest, WalkersFallAtEightyCentimetresOrOneRadian) {
+TEST(BulletLocomotionTaskTest, WalkersFallAtEightyCentimetersOrOneRadian) {
   for (const auto& [task, size] : {std::pair(TaskId::kHopperBullet, std::size_t{15}),
                                    std::pair(TaskId::kWalker2dBullet, std::size_t{22})}) {
     EXPECT_FALSE(ends(task, walking(size)));
