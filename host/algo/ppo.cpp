@@ -130,9 +130,14 @@ void Ppo::collect() {
 
   observation_moments_.add(envs_.observation());
   normalize_observations(envs_.observation(), observation);
-  ppo_act(stream_, policy_, observation, action, {steps_.log_prob.data() + first, N_, 1},
-          {value, N_}, /*stochastic=*/true, RandomKey{seed(), purpose::kActionNoise, learner_},
-          static_cast<std::uint64_t>(env_steps_), workspace_);
+  ppo_act(stream_, policy_,
+          {.observation = observation,
+           .action = action,
+           .log_prob = {steps_.log_prob.data() + first, N_, 1},
+           .value = {value, N_},
+           .key = {seed(), purpose::kActionNoise, learner_},
+           .step = static_cast<std::uint64_t>(env_steps_)},
+          workspace_);
 
   // these are the values of the observations that the last steps led to
   if (num_collected_ > 0)
@@ -195,8 +200,14 @@ void Ppo::fill_next_values(const PoolStep& step, bool last) {
   if (!any) return;
   const Matrix<float> observation(observation_scratch_.data(), N_, S_);
   normalize_observations(step.next_observation, observation);
-  ppo_act(stream_, policy_, observation, {action_scratch_.data(), N_, A_}, {},
-          {bootstrap_.data(), N_}, /*stochastic=*/false, {}, 0, workspace_);
+  ppo_act(stream_, policy_,
+          {.observation = observation,
+           .action = {action_scratch_.data(), N_, A_},
+           .log_prob = {},
+           .value = {bootstrap_.data(), N_},
+           .stochastic = false,
+           .key = {}},
+          workspace_);
   for (int env = 0; env < N_; ++env)
     if (is_cut(env)) steps_.next_value[(num_collected_ - 1) * N_ + env] = bootstrap_[env];
 }
@@ -278,7 +289,14 @@ void Ppo::act(Matrix<const float> observation, Matrix<float> action) {
   std::vector<float> normalized(observation.count());
   const Matrix<float> input(normalized.data(), rows, S_);
   normalize_observations(observation, input);
-  ppo_act(stream_, policy_, input, action, {}, {}, /*stochastic=*/false, {}, 0, *eval_workspace_);
+  ppo_act(stream_, policy_,
+          {.observation = input,
+           .action = action,
+           .log_prob = {},
+           .value = {},
+           .stochastic = false,
+           .key = {}},
+          *eval_workspace_);
   for (std::size_t i = 0; i < action.count(); ++i) action[i] = clamp_f(action[i], -1.0f, 1.0f);
 }
 

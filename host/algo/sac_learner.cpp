@@ -54,8 +54,12 @@ void SacLearner::collect() {
       action_[i] =
           2.0f * uniform01(key.bits(step_index, 0, static_cast<std::uint32_t>(i)).x) - 1.0f;
   } else if (action_chosen_for_ != env_steps_) {
-    policy_act(stream_, sac_.actor, envs_.observation(), action, /*stochastic=*/true,
-               RandomKey{seed(), purpose::kActionNoise, learner_}, step_index, act_workspace_);
+    policy_act(stream_, sac_.actor,
+               {.observation = envs_.observation(),
+                .action = action,
+                .key = {seed(), purpose::kActionNoise, learner_},
+                .step = step_index},
+               act_workspace_);
   }
 
   on_action(envs_.observation().row(0), action_.data(), exploring_);
@@ -144,7 +148,8 @@ void SacLearner::act(Matrix<const float> observation, Matrix<float> action) {
   const int rows = observation.size(0);
   if (eval_workspace_ == nullptr || eval_workspace_->max_rows() != rows)
     eval_workspace_ = std::make_unique<PolicyWorkspace>(stream_, sac_.actor, rows);
-  policy_act(stream_, sac_.actor, observation, action, /*stochastic=*/false, {}, 0,
+  policy_act(stream_, sac_.actor,
+             {.observation = observation, .action = action, .stochastic = false, .key = {}},
              *eval_workspace_);
 }
 

@@ -32,8 +32,9 @@ std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int 
   envs.reset(kFreshEpisode);
   std::size_t num_records = 0;
   for (std::uint64_t step = kFreshStep; num_records < static_cast<std::size_t>(count); ++step) {
-    policy_act(stream, learner.policy().actor, envs.observation(), action, /*stochastic=*/true,
-               noise, step, workspace);
+    policy_act(stream, learner.policy().actor,
+               {.observation = envs.observation(), .action = action, .key = noise, .step = step},
+               workspace);
     // the pool shows the next observation after a step: keep the one acted on
     const Matrix<const float> shown = envs.observation();
     const std::vector<float> observation(shown.data, shown.data + shown.count());

@@ -57,9 +57,9 @@ struct WeightGradientBlock {
   int out, pitch;
   int column_begin, column_end;  // multiples of 16 within the pitch
   int num_tiles;
-  std::size_t tile_stride;  // floats from one tile to the next, in x and dy
-  const float* x;           // [tile][in_pitch, 32]
-  const float* dy;          // [tile][out, 32]
+  std::size_t x_stride, dy_stride;  // floats from one tile to the next
+  const float* x;                   // [tile][in_pitch, 32]
+  const float* dy;                  // [tile][out, 32]
   WeightUpdate update;
 };
 

@@ -218,7 +218,7 @@ void update_weights(const WeightGradientBlock& g, float* scratch) {
 
     // x of these columns with rows of the batch first: [num_tiles * 32, 32]
     for (int tile = 0; tile < g.num_tiles; ++tile) {
-      const float* x = g.x + tile * g.tile_stride + static_cast<std::size_t>(column) * kTileRows;
+      const float* x = g.x + tile * g.x_stride + static_cast<std::size_t>(column) * kTileRows;
       float* panel = scratch + tile * kTileRows * kTileRows;
       for (int i = 0; i < width; i += 8)
         for (int j = 0; j < kTileRows; j += 8)
@@ -227,7 +227,7 @@ void update_weights(const WeightGradientBlock& g, float* scratch) {
 
     // dW rows while the accumulators are warm, then Adam on them
     alignas(64) float gradient[kMaxRows * kTileRows];
-    const ScalarOperand a{g.dy, kTileRows, kTileRows, g.num_tiles, g.tile_stride};
+    const ScalarOperand a{g.dy, kTileRows, kTileRows, g.num_tiles, g.dy_stride};
     for (int r = 0; r < g.out; r += kMaxRows) {
       const int count = g.out - r < kMaxRows ? g.out - r : kMaxRows;
       // the moments come from far away; the product below takes longer than they do

@@ -11,19 +11,23 @@ constexpr int kUpdateColumns = 32;
 
 }  // namespace
 
-TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training)
+TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training,
+                 TileMlp* input_of)
     : layout_(layout), hidden_(hidden), num_tiles_(num_tiles), training_(training) {
   const int num_layers = layout_.num_layers();
   const auto reserve = [&](std::vector<std::size_t>& offsets, int features) {
     offsets.push_back(tile_size_);
     tile_size_ += static_cast<std::size_t>(features) * kTileRows;
   };
-  for (const LayerLayout& l : layout_.layers) reserve(x_offset_, l.in_pitch);
+  for (int layer = 0; layer < num_layers; ++layer)
+    reserve(x_offset_, layer == 0 && input_of != nullptr ? 0 : layout_.layers[layer].in_pitch);
   reserve(x_offset_, padded(layout_.output_size()));
   if (training) {
     for (const LayerLayout& l : layout_.layers) reserve(dz_offset_, l.out);
   }
   data_ = Buffer<float>(num_tiles * tile_size_, 0.0f);
+  input_ = input_of == nullptr ? data_.data() + x_offset_[0] : input_of->input_;
+  input_stride_ = input_of == nullptr ? tile_size_ : input_of->input_stride_;
   if (!training) return;
 
   for (int layer = 0; layer < num_layers; ++layer) {
@@ -84,7 +88,8 @@ void TileMlp::update(int task, int num_used_tiles, const NetworkUpdate& network,
   };
   const float decay = network.layer_decay == nullptr ? 0.0f : network.layer_decay[t.layer];
   simd().update_weights({l.out, l.in_pitch, t.column_begin, t.column_end, num_used_tiles,
-                         tile_size_, x(t.layer, 0), dz(t.layer, 0), at(l.weight, decay)},
+                         t.layer == 0 ? input_stride_ : tile_size_, tile_size_, x(t.layer, 0),
+                         dz(t.layer, 0), at(l.weight, decay)},
                         scratch);
   if (t.with_bias)
     simd().update_bias({l.out, num_used_tiles, tile_size_, dz(t.layer, 0), at(l.bias, 0.0f)});

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "cuda/buffer.h"
-#include "kernels/networks/mlp_layout.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/networks/mlp_layout.h"
 
 namespace mbrl {
 
@@ -29,13 +29,18 @@ struct NetworkUpdate {
 class TileMlp {
  public:
   /// `num_tiles` workspaces. Inference needs one per thread, training one per tile of the batch.
-  TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training);
+  /// input_of: a network with as many inputs and tiles whose input this one reads instead of its
+  /// own, as twin critics do; it must live as long.
+  TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training,
+          TileMlp* input_of = nullptr);
 
   const MlpLayout& layout() const { return layout_; }
 
   /// Input of `layer` on `tile`, [padded(in), 32]; layer == num_layers is the output. Write x(0,
   /// tile) before forward(); its padding rows are zero and must stay so.
-  float* x(int layer, int tile) { return tile_data(tile) + x_offset_[layer]; }
+  float* x(int layer, int tile) {
+    return layer == 0 ? input_ + tile * input_stride_ : tile_data(tile) + x_offset_[layer];
+  }
   float* output(int tile) { return x(layout_.num_layers(), tile); }
 
   /// Gradient of the loss with respect to the affine output of `layer`, [out, 32]. Write that of
@@ -80,6 +85,8 @@ class TileMlp {
   std::size_t tile_size_ = 0;
   std::vector<std::size_t> x_offset_, dz_offset_;
   Buffer<float> data_;
+  float* input_;  // of tile 0, in data_ or in another network's
+  std::size_t input_stride_;
   std::vector<UpdateTask> update_tasks_;
 };
 

@@ -9,14 +9,14 @@
 #include "cuda/device.h"
 #include "cuda/kernel.cuh"
 #include "host/algo/learner.h"
-#include "kernels/networks/initialize.h"
 #include "host/algo/registry.h"
+#include "kernels/networks/initialize.h"
 #include "kernels/stages/policy/policy.h"
 #include "kernels/stages/rollout/rollout.h"
 #include "kernels/stages/sac/sac_update.h"
+#include "tests/support/configs.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
-#include "tests/support/configs.h"
 
 namespace mbrl {
 namespace {
@@ -142,8 +142,10 @@ TEST_F(EmulatedRuntimeTest, ANetworkTooWideForTheGpuSaysSo) {
   std::vector<float> action(1);
   EXPECT_EQ(
       error_text<DeviceError>([&] {
-        policy_act(streams.gpu, policy, {observation.data(), 1, 3}, {action.data(), 1, 1}, false,
-                   {}, 0, workspace);
+        policy_act(
+            streams.gpu, policy,
+            {.observation = {observation.data(), 1, 3}, .action = {action.data(), 1, 1}, .key = {}},
+            workspace);
       }),
       "kernel policy needs 130.0 KiB of shared memory per block, this GPU has 64.0 KiB. Lower "
       "sac.hidden_sizes or model.hidden_size, or use --device cpu.");

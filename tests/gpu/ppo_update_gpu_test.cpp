@@ -208,10 +208,15 @@ TEST_F(PpoGpuTest, ActionsAreThoseOfTheCpu) {
           std::vector<float> action(static_cast<std::size_t>(N * cpu.shape.num_actions()), -9.0f);
           std::vector<float> log_prob(static_cast<std::size_t>(N * cpu.shape.num_log_probs()));
           std::vector<float> value(static_cast<std::size_t>(N), -9.0f);
-          ppo_act(stream, state, {cpu.observation.data(), N, cpu.shape.observation_size},
-                  matrix_of(action, cpu.shape.num_actions()),
-                  matrix_of(log_prob, cpu.shape.num_log_probs()), vector_of(value), stochastic,
-                  RandomKey{4, purpose::kActionNoise, 2}, 77, w);
+          ppo_act(stream, state,
+                  {{cpu.observation.data(), N, cpu.shape.observation_size},
+                   matrix_of(action, cpu.shape.num_actions()),
+                   matrix_of(log_prob, cpu.shape.num_log_probs()),
+                   vector_of(value),
+                   stochastic,
+                   {4, purpose::kActionNoise, 2},
+                   77},
+                  w);
           action.insert(action.end(), log_prob.begin(), log_prob.end());
           action.insert(action.end(), value.begin(), value.end());
           return action;

@@ -228,10 +228,12 @@ TEST_P(PolicyGpuTest, ActionsAreThoseOfTheCpu) {
         observation[i] = std::sin(static_cast<float>(i));
       std::vector<float> wanted(static_cast<std::size_t>(rows) * kA), got(wanted.size(), -9.0f);
       const RandomKey key{4, purpose::kActionNoise, 2};
-      policy_act(streams.cpu, p.cpu.actor, {observation.data(), rows, kS},
-                 {wanted.data(), rows, kA}, stochastic, key, 77, cpu);
-      policy_act(streams.gpu, p.gpu.actor, {observation.data(), rows, kS}, {got.data(), rows, kA},
-                 stochastic, key, 77, gpu);
+      const auto request = [&](std::vector<float>& action) {
+        return ActRequest{
+            {observation.data(), rows, kS}, {action.data(), rows, kA}, stochastic, key, 77};
+      };
+      policy_act(streams.cpu, p.cpu.actor, request(wanted), cpu);
+      policy_act(streams.gpu, p.gpu.actor, request(got), gpu);
       if (GetParam() == Precision::kFp32) {
         for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 2e-6) << i;
       } else {

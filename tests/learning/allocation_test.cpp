@@ -94,7 +94,8 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
   std::vector<PpoLosses> ppo_losses(3);
 
   const auto work = [&] {
-    policy_act(stream, sac.actor, envs.observation(), {actions.data(), 2, 3}, true, {}, 0,
+    policy_act(stream, sac.actor,
+               {.observation = envs.observation(), .action = {actions.data(), 2, 3}, .key = {}},
                policy_workspace);
     envs.step({actions.data(), 2, 3});
     sac_update(stream, sac, source, sac_constants, sac_workspace);
@@ -102,8 +103,13 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
     ensemble_holdout_mse(stream, model, data, {indices.data(), 64}, mse, model_workspace);
     rollout(stream, sac.actor, model, data, {ring.data(), 400, 0},
             {.num_rows = 200, .length = 2, .task = TaskId::kHopper}, rollout_workspace);
-    ppo_act(stream, ppo, envs.observation(), {actions.data(), 2, 3}, {log_prob.data(), 2, 1},
-            {value.data(), 2}, true, {}, 0, ppo_workspace);
+    ppo_act(stream, ppo,
+            {.observation = envs.observation(),
+             .action = {actions.data(), 2, 3},
+             .log_prob = {log_prob.data(), 2, 1},
+             .value = {value.data(), 2},
+             .key = {}},
+            ppo_workspace);
     gae(stream, {steps.data() + 192, 96, 2}, {steps.data() + 384, 96, 2},
         {step, step, step, step, step}, 0.99f, 0.95f);
     ppo_update(stream, ppo_losses, ppo, ppo_batch, rows, {.max_gradient_norm = 0.5f},

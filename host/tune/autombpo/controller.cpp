@@ -56,10 +56,15 @@ HyperDecision ControllerStack::decide(Stream& stream, int group, std::vector<flo
                          .options = std::vector<float>(g.heads.size()),
                          .log_probs = std::vector<float>(g.heads.size())};
   const auto act = [&](bool stochastic, std::uint64_t step) {
-    ppo_act(stream, g.state, {decision.state.data(), 1, static_cast<int>(decision.state.size())},
-            {decision.options.data(), 1, num_heads}, {decision.log_probs.data(), 1, num_heads},
-            config_.value_baseline ? Vector<float>(&decision.value, 1) : Vector<float>(),
-            stochastic, key, step, g.workspace);
+    ppo_act(stream, g.state,
+            {{decision.state.data(), 1, static_cast<int>(decision.state.size())},
+             {decision.options.data(), 1, num_heads},
+             {decision.log_probs.data(), 1, num_heads},
+             config_.value_baseline ? Vector<float>(&decision.value, 1) : Vector<float>(),
+             stochastic,
+             key,
+             step},
+            g.workspace);
   };
   // each group has draws of its own
   const std::uint64_t step = draw * groups_.size() + static_cast<std::uint64_t>(group);

@@ -27,28 +27,26 @@ PolicyWorkspace::PolicyWorkspace(Stream& stream, const GaussianActor& policy, in
   if (stream.on_gpu()) {
     gpu_ = gpu::make_policy_buffers(policy, max_rows);
   } else {
-    actor_ =
+    tiles_ =
         std::make_unique<TileMlp>(policy.layout, Activation::kRelu, num_tiles(max_rows), false);
   }
 }
 
 PolicyWorkspace::~PolicyWorkspace() = default;
 
-void policy_act(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
-                Matrix<float> action, bool stochastic, const RandomKey& key, std::uint64_t step,
+void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& r,
                 PolicyWorkspace& w) {
-  if (stream.on_gpu())
-    return gpu::policy_act(stream, policy, observation, action, stochastic, key, step, *w.gpu_);
+  if (stream.on_gpu()) return gpu::policy_act(stream, policy, r, w.buffers());
 
-  const int N = observation.size(0), A = action.size(1);
+  const int N = r.observation.size(0), A = r.action.size(1);
   stream.pool().parallel_for(num_tiles(N), [&](int tile) {
     const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
-    const float* output = forward_tile(*w.actor_, policy, observation, tile);
+    const float* output = forward_tile(w.tiles(), policy, r.observation, tile);
     for (int lane = 0; lane < rows; ++lane)
       for (int i = 0; i < A; ++i) {
         const auto row = static_cast<std::uint32_t>(begin + lane);
-        const float noise = stochastic ? normal(key, step, row, i) : 0.0f;
-        action.row(begin + lane)[i] = squashed_gaussian_action(
+        const float noise = r.stochastic ? normal(r.key, r.step, row, i) : 0.0f;
+        r.action.row(begin + lane)[i] = squashed_gaussian_action(
             output[i * kTileRows + lane], output[(A + i) * kTileRows + lane], noise);
       }
   });
@@ -57,12 +55,12 @@ void policy_act(Stream& stream, const GaussianActor& policy, Matrix<const float>
 void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
                      Matrix<const float> action, Vector<float> log_prob, PolicyWorkspace& w) {
   if (stream.on_gpu())
-    return gpu::policy_log_prob(stream, policy, observation, action, log_prob, *w.gpu_);
+    return gpu::policy_log_prob(stream, policy, observation, action, log_prob, w.buffers());
 
   const int N = observation.size(0), A = action.size(1);
   stream.pool().parallel_for(num_tiles(N), [&](int tile) {
     const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
-    const float* output = forward_tile(*w.actor_, policy, observation, tile);
+    const float* output = forward_tile(w.tiles(), policy, observation, tile);
     for (int lane = 0; lane < rows; ++lane) {
       float sum = 0.0f;
       for (int i = 0; i < A; ++i)

@@ -28,18 +28,18 @@ std::shared_ptr<PolicyBuffers> make_policy_buffers(const GaussianActor& policy, 
   return std::make_shared<PolicyBuffers>(policy, max_rows);
 }
 
-void policy_act(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
-                Matrix<float> action, bool stochastic, const RandomKey& key, std::uint64_t step,
+void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& r,
                 PolicyBuffers& b) {
-  std::copy_n(observation.data, observation.count(), b.observation.data());
-  b.step[0] = step;
+  std::copy_n(r.observation.data, r.observation.count(), b.observation.data());
+  b.step[0] = r.step;
   with_precision(stream, [&]<Precision kPrecision>() {
-    launch_policy<kPrecision>(stream, b.actor, policy.parameters.value.data(), observation.size(1),
-                              action.size(1), observation.size(0), b.observation.data(),
-                              b.action.data(), stochastic, key, b.step.data());
+    launch_policy<kPrecision>(stream, b.actor, policy.parameters.value.data(),
+                              r.observation.size(1), r.action.size(1), r.observation.size(0),
+                              b.observation.data(), b.action.data(), r.stochastic, r.key,
+                              b.step.data());
   });
   stream.synchronize();
-  std::copy_n(b.action.data(), action.count(), action.data);
+  std::copy_n(b.action.data(), r.action.count(), r.action.data);
 }
 
 void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,

@@ -16,33 +16,38 @@ namespace gpu {
 class PolicyBuffers;
 }
 
-/// Workspace of policy_act for up to `max_rows` observations.
+/// Actions of a policy for N observations: tanh(mean), or tanh(mean + sd noise) if `stochastic`,
+/// with noise from (key, step, row).
+struct ActRequest {
+  Matrix<const float> observation;  // [N, S] on the host
+  Matrix<float> action;             // [N, A] on the host, in [-1, 1]
+  bool stochastic = true;
+  RandomKey key;
+  std::uint64_t step = 0;
+};
+
+/// Buffers of the stage for up to `max_rows` observations, made once.
 class PolicyWorkspace {
  public:
   PolicyWorkspace(Stream& stream, const GaussianActor& policy, int max_rows);
   ~PolicyWorkspace();
 
   int max_rows() const { return max_rows_; }
+  TileMlp& tiles() { return *tiles_; }             // of the CPU
+  gpu::PolicyBuffers& buffers() { return *gpu_; }  // of the GPU
 
  private:
-  friend void policy_act(Stream&, const GaussianActor&, Matrix<const float>, Matrix<float>, bool,
-                         const RandomKey&, std::uint64_t, PolicyWorkspace&);
-  friend void policy_log_prob(Stream&, const GaussianActor&, Matrix<const float>,
-                              Matrix<const float>, Vector<float>, PolicyWorkspace&);
   int max_rows_;
-  std::unique_ptr<TileMlp> actor_;
+  std::unique_ptr<TileMlp> tiles_;
   std::shared_ptr<gpu::PolicyBuffers> gpu_;
 };
 
-/// action = tanh(mean), or tanh(mean + sd * noise) if `stochastic` with noise from (key, step,
-/// row).
+/// The actions that are asked for.
 ///
-/// Shapes   observation [N, S], action [N, A], both on the host, N at most the workspace's rows.
-/// Units    actions in [-1, 1].
+/// Shapes   as in ActRequest, N at most the workspace's rows.
 /// Cost     0.14 MFLOP per row at Hopper sizes, in whole tiles of 32 rows. GPU: one launch, waits
 ///          for the device.
-void policy_act(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
-                Matrix<float> action, bool stochastic, const RandomKey& key, std::uint64_t step,
+void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& request,
                 PolicyWorkspace& workspace);
 
 /// log_prob[i] = ln pi(action[i] | observation[i]).
@@ -59,9 +64,7 @@ namespace gpu {
 MBRL_GPU_ONLY std::shared_ptr<PolicyBuffers> make_policy_buffers(const GaussianActor& policy,
                                                                  int max_rows);
 MBRL_GPU_ONLY void policy_act(Stream& stream, const GaussianActor& policy,
-                              Matrix<const float> observation, Matrix<float> action,
-                              bool stochastic, const RandomKey& key, std::uint64_t step,
-                              PolicyBuffers& buffers);
+                              const ActRequest& request, PolicyBuffers& buffers);
 MBRL_GPU_ONLY void policy_log_prob(Stream& stream, const GaussianActor& policy,
                                    Matrix<const float> observation, Matrix<const float> action,
                                    Vector<float> log_prob, PolicyBuffers& buffers);

@@ -3,8 +3,8 @@
 
 #include <cstddef>
 
-#include "cuda/buffer.h"
 #include "base/hd.h"
+#include "cuda/buffer.h"
 #include "cuda/stream.h"
 
 namespace mbrl {

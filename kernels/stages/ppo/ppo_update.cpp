@@ -6,24 +6,13 @@
 #include <utility>
 
 #include "base/error.h"
-#include "kernels/networks/initialize.h"
 #include "base/not_finite.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/data/shapes.h"
 #include "kernels/cpu/tile_mlp.h"
+#include "kernels/data/shapes.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
-namespace {
-
-MlpLayout layout_of(const PpoShape& shape, int out) {
-  std::vector<int> widths{shape.observation_size};
-  widths.insert(widths.end(), shape.hidden_sizes.begin(), shape.hidden_sizes.end());
-  widths.push_back(out);
-  return make_mlp_layout(widths);
-}
-
-}  // namespace
-
 int PpoShape::num_actions() const {
   return heads.empty() ? action_size : static_cast<int>(heads.size());
 }
@@ -53,8 +42,10 @@ PpoHeads make_ppo_heads(const PpoShape& shape) {
 
 PpoState::PpoState(PpoShape given, Memory memory)
     : shape(std::move(given)),
-      policy_layout(layout_of(shape, make_ppo_heads(shape).num_outputs)),
-      value_layout(shape.value ? layout_of(shape, 1) : MlpLayout{}),
+      policy_layout(make_mlp_layout(shape.observation_size, shape.hidden_sizes,
+                                    make_ppo_heads(shape).num_outputs)),
+      value_layout(shape.value ? make_mlp_layout(shape.observation_size, shape.hidden_sizes, 1)
+                               : MlpLayout{}),
       policy(policy_layout.size, memory),
       log_std(static_cast<std::size_t>(shape.action_size), memory),
       value(value_layout.size, memory) {}
@@ -132,39 +123,35 @@ void check_rows(const char* operation, const char* argument, int rows, const Ppo
 
 }  // namespace
 
-void ppo_act(Stream& stream, const PpoState& state, Matrix<const float> observation,
-             Matrix<float> action, Matrix<float> log_prob, Vector<float> value, bool stochastic,
-             const RandomKey& key, std::uint64_t step, PpoWorkspace& w) {
-  const int N = observation.size(0), S = state.shape.observation_size;
-  check_shape("ppo_act", {"observation", observation}, {N, S}, "the policy's observation size");
-  check_shape("ppo_act", {"action", action}, {N, state.shape.num_actions()},
+void ppo_act(Stream& stream, const PpoState& state, const PpoActRequest& r, PpoWorkspace& w) {
+  const int N = r.observation.size(0), S = state.shape.observation_size;
+  check_shape("ppo_act", {"observation", r.observation}, {N, S}, "the policy's observation size");
+  check_shape("ppo_act", {"action", r.action}, {N, state.shape.num_actions()},
               "a row per observation, a column per head or value");
-  if (log_prob.data != nullptr)
-    check_shape("ppo_act", {"log_prob", log_prob}, {N, state.shape.num_log_probs()},
+  if (r.log_prob.data != nullptr)
+    check_shape("ppo_act", {"log_prob", r.log_prob}, {N, state.shape.num_log_probs()},
                 "a row per observation, a column per head");
-  if (value.data != nullptr) check_shape("ppo_act", {"value", value}, {N}, "one per observation");
+  if (r.value.data != nullptr)
+    check_shape("ppo_act", {"value", r.value}, {N}, "one per observation");
   check_rows("ppo_act", "observation", N, w);
-  if (!state.shape.value) value.data = nullptr;
-  if (stream.on_gpu())
-    return gpu::ppo_act(stream, state, observation, action, log_prob, value, stochastic, key, step,
-                        w.buffers());
+  if (stream.on_gpu()) return gpu::ppo_act(stream, state, r, w.buffers());
 
   PpoTiles& t = w.tiles();
   stream.pool().parallel_for(num_tiles(N), [&](int tile) {
     const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
-    const auto source = [&](int lane) { return observation.row(std::min(begin + lane, N - 1)); };
+    const auto source = [&](int lane) { return r.observation.row(std::min(begin + lane, N - 1)); };
     gather(t.policy.x(0, tile), S, source);
     t.policy.forward(state.policy.value.data(), tile);
     for (int lane = 0; lane < rows; ++lane) {
       const int row = begin + lane;
       ppo_act_row(t.heads, t.policy.output(tile) + lane, kTileRows, state.log_std.value.data(),
-                  stochastic, key, step, static_cast<std::uint32_t>(row), action.row(row),
-                  log_prob.data == nullptr ? nullptr : log_prob.row(row));
+                  r.stochastic, r.key, r.step, static_cast<std::uint32_t>(row), r.action.row(row),
+                  r.log_prob.data == nullptr ? nullptr : r.log_prob.row(row));
     }
-    if (value.data == nullptr) return;
+    if (t.value == nullptr || r.value.data == nullptr) return;
     gather(t.value->x(0, tile), S, source);
     t.value->forward(state.value.value.data(), tile);
-    std::copy_n(t.value->output(tile), rows, value.data + begin);
+    std::copy_n(t.value->output(tile), rows, r.value.data + begin);
   });
 }
 
@@ -313,8 +300,8 @@ void check_losses(const PpoLosses& losses, std::int64_t update) {
       throw DivergedError(
           "ppo: " + std::string(what) + " is " + not_finite_text(value) + " at policy update " +
           std::to_string(update) +
-          ". Lower the learning rate, or look at the batch: an observation, action or "
-          "advantage may be extreme.");
+          ". Lower the learning rate, or look at the batch: an observation, action or advantage "
+          "may be extreme.");
   };
   check(losses.policy_loss, "policy loss");
   check(losses.value_loss, "value loss");
@@ -329,7 +316,7 @@ void ppo_update(Stream& stream, std::span<PpoLosses> losses, PpoState& state, co
   if (losses.empty() || rows.size(1) == 0) return;
   if (stream.on_gpu()) {
     const std::int64_t before = state.num_updates;
-    gpu::ppo_update(stream, losses, state, batch, rows, constants, w.buffers());
+    gpu::ppo_update(stream, {losses, state, batch, rows, constants}, w.buffers());
     for (std::size_t i = 0; i < losses.size(); ++i)
       check_losses(losses[i], before + static_cast<std::int64_t>(i) + 1);
     return;

@@ -229,11 +229,8 @@ class PpoBuffers {
  public:
   PpoBuffers(const PpoState& state, int max_rows);
 
-  void act(Stream& stream, const PpoState& state, Matrix<const float> observation,
-           Matrix<float> action, Matrix<float> log_prob, Vector<float> value, bool stochastic,
-           const RandomKey& key, std::uint64_t step);
-  void update(Stream& stream, std::span<PpoLosses> losses, PpoState& state, const PpoBatch& batch,
-              Matrix<const std::uint32_t> rows, const PpoConstants& c);
+  void act(Stream& stream, const PpoState& state, const PpoActRequest& r);
+  void update(Stream& stream, const PpoCall& call);
 
  private:
   /// What a recorded graph depends on.
@@ -314,24 +311,24 @@ void PpoBuffers::bind(const PpoState& state) {
   arrays_.value_arrays = trained_arrays(state.value);
 }
 
-void PpoBuffers::act(Stream& stream, const PpoState& state, Matrix<const float> observation,
-                     Matrix<float> action, Matrix<float> log_prob, Vector<float> value,
-                     bool stochastic, const RandomKey& key, std::uint64_t step) {
+void PpoBuffers::act(Stream& stream, const PpoState& state, const PpoActRequest& r) {
   bind(state);
-  const int N = observation.size(0);
-  std::copy_n(observation.data, observation.count(), observation_.data());
-  act_step_[0] = step;
+  const int N = r.observation.size(0);
+  const bool with_value = has_value() && r.value.data != nullptr;
+  std::copy_n(r.observation.data, r.observation.count(), observation_.data());
+  act_step_[0] = r.step;
   const auto tiles = static_cast<unsigned>((N + kPpoRows - 1) / kPpoRows);
   launch(stream, "ppo_act", ppo_act_kernel,
-         {{tiles, value.data == nullptr ? 1u : 2u, 1},
+         {{tiles, with_value ? 2u : 1u, 1},
           kBlockThreads,
           static_cast<std::size_t>(2 * kPpoRows) * arrays_.pitch * sizeof(float)},
          arrays_, N, observation_.data(), action_.data(), log_prob_.data(), value_.data(),
-         stochastic, key, act_step_.data());
+         r.stochastic, r.key, act_step_.data());
   stream.synchronize();
-  std::copy_n(action_.data(), action.count(), action.data);
-  if (log_prob.data != nullptr) std::copy_n(log_prob_.data(), log_prob.count(), log_prob.data);
-  if (value.data != nullptr) std::copy_n(value_.data(), value.count(), value.data);
+  std::copy_n(action_.data(), r.action.count(), r.action.data);
+  if (r.log_prob.data != nullptr)
+    std::copy_n(log_prob_.data(), r.log_prob.count(), r.log_prob.data);
+  if (with_value) std::copy_n(value_.data(), r.value.count(), r.value.data);
 }
 
 void PpoBuffers::issue(Stream& stream, const Key& key) {
@@ -356,9 +353,8 @@ void PpoBuffers::issue(Stream& stream, const Key& key) {
   }
 }
 
-void PpoBuffers::update(Stream& stream, std::span<PpoLosses> losses, PpoState& state,
-                        const PpoBatch& batch, Matrix<const std::uint32_t> rows,
-                        const PpoConstants& c) {
+void PpoBuffers::update(Stream& stream, const PpoCall& call) {
+  const auto& [losses, state, batch, rows, c] = call;
   reserve(losses.size());
   bind(state);
   const int B = rows.size(1);
@@ -385,16 +381,13 @@ std::shared_ptr<PpoBuffers> make_ppo_buffers(const PpoState& state, int max_rows
   return std::make_shared<PpoBuffers>(state, max_rows);
 }
 
-void ppo_act(Stream& stream, const PpoState& state, Matrix<const float> observation,
-             Matrix<float> action, Matrix<float> log_prob, Vector<float> value, bool stochastic,
-             const RandomKey& key, std::uint64_t step, PpoBuffers& buffers) {
-  buffers.act(stream, state, observation, action, log_prob, value, stochastic, key, step);
+void ppo_act(Stream& stream, const PpoState& state, const PpoActRequest& request,
+             PpoBuffers& buffers) {
+  buffers.act(stream, state, request);
 }
 
-void ppo_update(Stream& stream, std::span<PpoLosses> losses, PpoState& state, const PpoBatch& batch,
-                Matrix<const std::uint32_t> rows, const PpoConstants& constants,
-                PpoBuffers& buffers) {
-  buffers.update(stream, losses, state, batch, rows, constants);
+void ppo_update(Stream& stream, const PpoCall& call, PpoBuffers& buffers) {
+  buffers.update(stream, call);
 }
 
 }  // namespace mbrl::gpu

@@ -18,8 +18,7 @@ namespace mbrl::gpu {
 /// What a call decides. Behind it lie the Adam constants of each of its updates.
 struct alignas(16) SacPlan {
   std::uint64_t first_update;
-  TransitionsView real, imagined;
-  int num_real;
+  MixedSource source;
   std::uint64_t act_step;
 };
 
@@ -42,7 +41,8 @@ struct SacArrays {
   const SacPlan* plan;
   const AdamStep* adam;
   int S, A, batch_size;
-  int pitch;  // of an activation tile in shared memory
+  float row_weight;  // 1 / batch_size
+  int pitch;         // of an activation tile in shared memory
   TransitionLayout layout;
 
   /// What belongs to the caller: a recording holds these addresses.
@@ -74,46 +74,36 @@ __device__ inline float td_error(const SacArrays& a, const SacRule& rule, int up
   return a.q[critic][row] - y;
 }
 
-/// The same as the gradient of the loss, half the mean squared error, with respect to Q_i.
+/// dL/dQ_i of one row.
 __device__ inline float critic_gradient(const SacArrays& a, const SacRule& rule, int update,
                                         int row, int critic) {
-  return td_error(a, rule, update, row, critic) / static_cast<float>(a.batch_size);
+  return sac_critic_gradient(td_error(a, rule, update, row, critic), a.row_weight);
 }
 
-/// dL/da_pi of one row, L = mean(alpha log pi - min Q): it goes through the smaller critic.
+/// dL/da_pi of one row: through the smaller critic, whose backward pass started from 1.
 __device__ inline float pi_action_gradient(const SacArrays& a, int row, int k) {
-  const int smaller = a.pi_q[1][row] < a.pi_q[0][row] ? 1 : 0;
-  return a.pi_action_gradient[smaller][row * a.A + k] / -static_cast<float>(a.batch_size);
+  const int smaller = sac_smaller_critic(a.pi_q[0][row], a.pi_q[1][row]);
+  return sac_actor_q_gradient(a.row_weight) * a.pi_action_gradient[smaller][row * a.A + k];
 }
 
 /// Losses of the update and the temperature's own step, by one block of kBlockThreads. scratch: a
 /// double per warp in shared memory.
 __device__ inline void finish_update(const SacArrays& a, const SacRule& rule, int update,
                                      double* scratch, SacLosses* losses) {
-  enum { kCriticLoss0, kCriticLoss1, kActorLoss, kLogProb, kQ, kNumSums };
-  const int thread = static_cast<int>(threadIdx.x);
-  double sums[kNumSums] = {};
-  for (int row = thread; row < a.batch_size; row += kBlockThreads) {
-    for (int i = 0; i < 2; ++i) {
-      const double error = td_error(a, rule, update, row, i);
-      sums[kCriticLoss0 + i] += 0.5 * error * error;
-    }
-    sums[kActorLoss] +=
-        static_cast<double>(*a.alpha) * a.log_prob[row] - min_f(a.pi_q[0][row], a.pi_q[1][row]);
-    sums[kLogProb] += a.log_prob[row];
-    sums[kQ] += a.q[0][row];
+  double mean[kNumSacTerms] = {};
+  for (int row = static_cast<int>(threadIdx.x); row < a.batch_size; row += kBlockThreads) {
+    for (int i = 0; i < 2; ++i)
+      mean[kSacCriticLoss0 + i] += sac_critic_loss(td_error(a, rule, update, row, i));
+    mean[kSacActorLoss] +=
+        sac_actor_loss(*a.alpha, a.log_prob[row], a.pi_q[0][row], a.pi_q[1][row]);
+    mean[kSacLogProb] += a.log_prob[row];
+    mean[kSacQ] += a.q[0][row];
   }
-  for (double& sum : sums) sum = block_sum(sum, scratch) / a.batch_size;
-  if (thread != 0) return;
-  losses[update] = {
-      {static_cast<float>(sums[kCriticLoss0]), static_cast<float>(sums[kCriticLoss1])},
-      static_cast<float>(sums[kActorLoss]),
-      *a.alpha,
-      static_cast<float>(-sums[kLogProb]),
-      static_cast<float>(sums[kQ])};
-  // d/d log_alpha of -log_alpha mean(log pi + target_entropy)
-  const auto gradient = static_cast<float>(-(sums[kLogProb] + rule.target_entropy));
-  adam_update(*a.log_alpha, *a.log_alpha_m, *a.log_alpha_v, gradient, a.adam[update]);
+  for (double& sum : mean) sum = block_sum(sum, scratch) / a.batch_size;
+  if (threadIdx.x != 0) return;
+  losses[update] = sac_losses(mean, *a.alpha);
+  adam_update(*a.log_alpha, *a.log_alpha_m, *a.log_alpha_v,
+              sac_temperature_gradient(mean[kSacLogProb], rule.target_entropy), a.adam[update]);
 }
 
 }  // namespace mbrl::gpu

@@ -117,7 +117,7 @@ struct SquashGradient {
     const float noise = action_noise(a, rule, purpose::kActorNoise, update, row, k);
     const SquashedGradient g = squashed_gaussian_gradient(
         squashed_gaussian_sample(head[k], head[a.A + k], noise), head[a.A + k], noise,
-        pi_action_gradient(a, row, k), *a.alpha / static_cast<float>(a.batch_size));
+        pi_action_gradient(a, row, k), sac_actor_log_prob_gradient(*a.alpha, a.row_weight));
     float* out = l.actor_gradient + static_cast<std::size_t>(row) * l.head_pitch;
     out[k] = g.d_mean;
     out[a.A + k] = g.d_raw_log_std;

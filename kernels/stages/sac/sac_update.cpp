@@ -13,13 +13,6 @@
 #include "kernels/stages/policy/policy.h"
 
 namespace mbrl {
-namespace {
-
-// sums a tile contributes
-enum Partial { kCriticLoss0, kCriticLoss1, kActorLoss, kLogProb, kQ, kNumPartials };
-
-}  // namespace
-
 void init_sac(SacState& state, std::uint32_t seed, std::uint32_t learner, float init_alpha) {
   init_actor(state.actor, seed, learner);
   const RandomKey key{seed, purpose::kInit, learner};
@@ -56,10 +49,15 @@ SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
       target_(state.critics.layout, Activation::kRelu, num_threads, false),
       action_noise_(static_cast<std::size_t>(num_tiles_) * state.action_size() * kTileRows),
       log_prob_(static_cast<std::size_t>(num_tiles_) * kTileRows),
-      partial_(static_cast<std::size_t>(num_tiles_) * kNumPartials) {
+      partial_(static_cast<std::size_t>(num_tiles_) * kNumSacTerms) {
   for (int i = 0; i < 2; ++i) {
-    critic_.emplace_back(state.critics.layout, Activation::kRelu, num_tiles_, true);
-    critic_pi_.emplace_back(state.critics.layout, Activation::kRelu, num_threads, true);
+    // both critics read the first one's input
+    const auto add = [&](std::vector<TileMlp>& critics, int count) {
+      critics.emplace_back(state.critics.layout, Activation::kRelu, count, true,
+                           i == 0 ? nullptr : &critics[0]);
+    };
+    add(critic_, num_tiles_);
+    add(critic_pi_, num_threads);
     action_gradient_.emplace_back(static_cast<std::size_t>(num_threads) *
                                   state.critics.layout.layers[0].in_pitch * kTileRows);
   }
@@ -88,13 +86,14 @@ class SacUpdate {
         S_(state.observation_size()),
         A_(state.action_size()),
         alpha_(exp_f(state.log_alpha.value[0])),
+        row_weight_(1.0f / static_cast<float>(constants.batch_size)),
         adam_(adam_step_constants(constants.adam, state.num_updates + 1)) {}
 
   SacLosses run(ThreadPool& pool);
 
  private:
   int rows_of(int tile) const { return std::min(kTileRows, c_.batch_size - tile * kTileRows); }
-  double& partial(Partial which, int tile) { return w_.partial_[which * w_.num_tiles_ + tile]; }
+  double& partial(SacTerm which, int tile) { return w_.partial_[which * w_.num_tiles_ + tile]; }
   RandomKey key(Purpose purpose) const { return {c_.seed, purpose, c_.learner}; }
 
   void gather(int tile, int thread, float* reward, float* terminated);
@@ -105,25 +104,24 @@ class SacUpdate {
   void update_critics(ThreadPool& pool);
   void update_actor(ThreadPool& pool, bool with_critics);
   void update_critic_task(int task);
-  void update_alpha();
+  void update_alpha(double mean_log_prob);
 
   SacState& state_;
   const MixedSource& source_;
   const SacConstants& c_;
   SacTiles& w_;
   const int S_, A_;
-  const float alpha_;
+  const float alpha_, row_weight_;
   const AdamStep adam_;
 };
 
-// rows of this tile: s' for the actor, s for the actor, (s, a) for both critics. Rows past the
-// batch repeat the last one; their gradients are set to zero.
+// rows of this tile: s' for the actor and the targets, s for the actor, (s, a) for both critics.
+// Rows past the batch repeat the last one; their gradients are set to zero.
 void SacUpdate::gather(int tile, int thread, float* reward, float* terminated) {
   float* next = w_.actor_next_.x(0, thread);
   float* current = w_.actor_.x(0, tile);
   float* target_input = w_.target_.x(0, thread);
-  float* critic0 = w_.critic_[0].x(0, tile);
-  float* critic1 = w_.critic_[1].x(0, tile);
+  float* critic_input = w_.critic_[0].x(0, tile);
   const RandomKey index_key = key(purpose::kReplayIndex);
   const auto step = static_cast<std::uint64_t>(state_.num_updates);
 
@@ -137,16 +135,12 @@ void SacUpdate::gather(int tile, int thread, float* reward, float* terminated) {
       const float s = record[i];
       const float s_next = record[layout.next_observation() + i];
       current[i * kTileRows + lane] = s;
-      critic0[i * kTileRows + lane] = s;
-      critic1[i * kTileRows + lane] = s;
+      critic_input[i * kTileRows + lane] = s;
       next[i * kTileRows + lane] = s_next;
       target_input[i * kTileRows + lane] = s_next;
     }
-    for (int i = 0; i < A_; ++i) {
-      const float a = record[layout.action() + i];
-      critic0[(S_ + i) * kTileRows + lane] = a;
-      critic1[(S_ + i) * kTileRows + lane] = a;
-    }
+    for (int i = 0; i < A_; ++i)
+      critic_input[(S_ + i) * kTileRows + lane] = record[layout.action() + i];
     reward[lane] = record[layout.reward()];
     terminated[lane] = record[layout.terminated()];
   }
@@ -194,9 +188,8 @@ void SacUpdate::critic_tile(int tile) {
     y[lane] = td_target_value(reward[lane], terminated[lane], first_q[lane], second_q[lane], alpha_,
                               next_log_prob[lane], c_.discount);
 
-  // both critics: 0.5 mean squared error and its gradients
+  // both critics: loss and gradients
   const int rows = rows_of(tile);
-  const float scale = 1.0f / static_cast<float>(c_.batch_size);
   for (int i = 0; i < 2; ++i) {
     TileMlp& critic = w_.critic_[i];
     const float* parameters = state_.critics.critic[i].value.data();
@@ -205,14 +198,14 @@ void SacUpdate::critic_tile(int tile) {
     float* dq = critic.output_gradient(tile);
     double loss = 0.0, sum_q = 0.0;
     for (int lane = 0; lane < kTileRows; ++lane) {
-      const float error = lane < rows ? q[lane] - y[lane] : 0.0f;
-      dq[lane] = error * scale;
-      loss += 0.5 * static_cast<double>(error) * error;
+      const float td_error = lane < rows ? q[lane] - y[lane] : 0.0f;
+      dq[lane] = sac_critic_gradient(td_error, row_weight_);
+      loss += sac_critic_loss(td_error);
       sum_q += lane < rows ? q[lane] : 0.0f;
     }
     critic.backward(parameters, tile);
-    partial(i == 0 ? kCriticLoss0 : kCriticLoss1, tile) = loss;
-    if (i == 0) partial(kQ, tile) = sum_q;
+    partial(i == 0 ? kSacCriticLoss0 : kSacCriticLoss1, tile) = loss;
+    if (i == 0) partial(kSacQ, tile) = sum_q;
   }
 
   // the actor on s, for the actor loss: its parameters do not change before that
@@ -227,34 +220,32 @@ void SacUpdate::actor_tile(int tile) {
 
   // a ~ pi(s), then both critics on (s, a)
   const float* output = w_.actor_.output(tile);
-  float* input0 = w_.critic_pi_[0].x(0, thread);
-  float* input1 = w_.critic_pi_[1].x(0, thread);
-  std::copy_n(w_.actor_.x(0, tile), S_ * kTileRows, input0);
-  sample(output, purpose::kActorNoise, tile, input0 + S_ * kTileRows, log_prob, noise);
-  std::copy_n(input0, (S_ + A_) * kTileRows, input1);
+  float* input = w_.critic_pi_[0].x(0, thread);
+  std::copy_n(w_.actor_.x(0, tile), S_ * kTileRows, input);
+  sample(output, purpose::kActorNoise, tile, input + S_ * kTileRows, log_prob, noise);
   for (int i = 0; i < 2; ++i)
     w_.critic_pi_[i].forward(state_.critics.critic[i].value.data(), thread);
 
-  // loss = mean(alpha log pi - min Q): each row's gradient goes to its smaller critic
+  // each row's gradient goes to its smaller critic
   const int rows = rows_of(tile);
-  const float scale = 1.0f / static_cast<float>(c_.batch_size);
-  const float* q0 = w_.critic_pi_[0].output(thread);
-  const float* q1 = w_.critic_pi_[1].output(thread);
-  float* dq0 = w_.critic_pi_[0].output_gradient(thread);
-  float* dq1 = w_.critic_pi_[1].output_gradient(thread);
+  const float* q[2];
+  float* dq[2];
+  for (int i = 0; i < 2; ++i) {
+    q[i] = w_.critic_pi_[i].output(thread);
+    dq[i] = w_.critic_pi_[i].output_gradient(thread);
+  }
   double loss = 0.0, sum_log_prob = 0.0;
   for (int lane = 0; lane < kTileRows; ++lane) {
-    const bool first = !(q1[lane] < q0[lane]);
-    const float weight = lane < rows ? scale : 0.0f;
-    dq0[lane] = first ? -weight : 0.0f;
-    dq1[lane] = first ? 0.0f : -weight;
+    const int smaller = sac_smaller_critic(q[0][lane], q[1][lane]);
+    dq[smaller][lane] = lane < rows ? sac_actor_q_gradient(row_weight_) : 0.0f;
+    dq[1 - smaller][lane] = 0.0f;
     if (lane < rows) {
-      loss += static_cast<double>(alpha_) * log_prob[lane] - min_f(q0[lane], q1[lane]);
+      loss += sac_actor_loss(alpha_, log_prob[lane], q[0][lane], q[1][lane]);
       sum_log_prob += log_prob[lane];
     }
   }
-  partial(kActorLoss, tile) = loss;
-  partial(kLogProb, tile) = sum_log_prob;
+  partial(kSacActorLoss, tile) = loss;
+  partial(kSacLogProb, tile) = sum_log_prob;
 
   // dL/da through both critics
   float* gradient[2];
@@ -273,8 +264,10 @@ void SacUpdate::actor_tile(int tile) {
       const float raw = output[(A_ + i) * kTileRows + lane];
       const float n = noise[i * kTileRows + lane];
       const SquashedSample s = squashed_gaussian_sample(output[i * kTileRows + lane], raw, n);
-      const float weight = lane < rows ? alpha_ * scale : 0.0f;
-      const SquashedGradient g = squashed_gaussian_gradient(s, raw, n, g0[lane] + g1[lane], weight);
+      const float d_log_prob =
+          lane < rows ? sac_actor_log_prob_gradient(alpha_, row_weight_) : 0.0f;
+      const SquashedGradient g =
+          squashed_gaussian_gradient(s, raw, n, g0[lane] + g1[lane], d_log_prob);
       d_output[i * kTileRows + lane] = g.d_mean;
       d_output[(A_ + i) * kTileRows + lane] = g.d_raw_log_std;
     }
@@ -310,13 +303,10 @@ void SacUpdate::update_actor(ThreadPool& pool, bool with_critics) {
   });
 }
 
-// d/d log_alpha of -log_alpha mean(log pi + target_entropy)
-void SacUpdate::update_alpha() {
-  double sum = 0.0;
-  for (int tile = 0; tile < w_.num_tiles_; ++tile) sum += partial(kLogProb, tile);
-  const auto gradient = static_cast<float>(-(sum / c_.batch_size + c_.target_entropy));
+void SacUpdate::update_alpha(double mean_log_prob) {
   TrainedParameters& p = state_.log_alpha;
-  adam_update(p.value[0], p.m[0], p.v[0], gradient, adam_);
+  adam_update(p.value[0], p.m[0], p.v[0],
+              sac_temperature_gradient(mean_log_prob, c_.target_entropy), adam_);
 }
 
 SacLosses SacUpdate::run(ThreadPool& pool) {
@@ -332,20 +322,17 @@ SacLosses SacUpdate::run(ThreadPool& pool) {
     pool.parallel_for(w_.num_tiles_, [&](int tile) { actor_tile(tile); });
     update_actor(pool, /*with_critics=*/false);
   }
-  update_alpha();
-  ++state_.num_updates;
 
   // add the tiles in order
-  double sums[kNumPartials] = {};
-  for (int which = 0; which < kNumPartials; ++which)
+  double mean[kNumSacTerms] = {};
+  for (int term = 0; term < kNumSacTerms; ++term) {
     for (int tile = 0; tile < w_.num_tiles_; ++tile)
-      sums[which] += partial(static_cast<Partial>(which), tile);
-  const double n = c_.batch_size;
-  return {{static_cast<float>(sums[kCriticLoss0] / n), static_cast<float>(sums[kCriticLoss1] / n)},
-          static_cast<float>(sums[kActorLoss] / n),
-          alpha_,
-          static_cast<float>(-sums[kLogProb] / n),
-          static_cast<float>(sums[kQ] / n)};
+      mean[term] += partial(static_cast<SacTerm>(term), tile);
+    mean[term] /= c_.batch_size;
+  }
+  update_alpha(mean[kSacLogProb]);
+  ++state_.num_updates;
+  return sac_losses(mean, alpha_);
 }
 
 namespace {
@@ -366,8 +353,8 @@ void check_losses(const SacLosses& losses, std::int64_t update) {
       throw DivergedError(
           std::string(what) + " is " + not_finite_text(value) + " at policy update " +
           std::to_string(update) +
-          ". Lower sac.learning_rate, or look at the replay: a reward or observation may "
-          "be extreme.");
+          ". Lower sac.learning_rate, or look at the replay: a reward or observation may be "
+          "extreme.");
   };
   check(losses.critic_loss[0], "sac: loss of critic 0");
   check(losses.critic_loss[1], "sac: loss of critic 1");
@@ -382,13 +369,13 @@ void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
                 const ActRequest* then_act) {
   check_sources(source, constants.batch_size);
   if (stream.on_gpu()) {
-    gpu::sac_update(stream, losses, state, source, constants, *workspace.gpu_, then_act);
+    gpu::sac_update(stream, {losses, state, source, constants, then_act}, workspace.buffers());
     for (std::size_t i = 0; i < losses.size(); ++i)
       check_losses(losses[i], state.num_updates - static_cast<std::int64_t>(losses.size() - i) + 1);
     return;
   }
 
-  SacTiles& tiles = *workspace.tiles_;
+  SacTiles& tiles = workspace.tiles();
   for (SacLosses& of_update : losses) {
     of_update = SacUpdate(state, source, constants, tiles).run(stream.pool());
     check_losses(of_update, state.num_updates);
@@ -397,8 +384,7 @@ void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
   const int rows = then_act->observation.size(0);
   if (tiles.act_ == nullptr || tiles.act_->max_rows() < rows)
     tiles.act_ = std::make_unique<PolicyWorkspace>(stream, state.actor, rows);
-  policy_act(stream, state.actor, then_act->observation, then_act->action, then_act->stochastic,
-             then_act->key, then_act->step, *tiles.act_);
+  policy_act(stream, state.actor, *then_act, *tiles.act_);
 }
 
 SacLosses sac_update(Stream& stream, SacState& state, const MixedSource& source,

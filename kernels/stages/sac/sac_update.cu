@@ -46,7 +46,7 @@ __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
   const int update = static_cast<int>(blockIdx.y);
   if (i >= a.batch_size * per_record) return;
   const int row = i / per_record, part = i % per_record;
-  const TransitionsView& pool = row < a.plan->num_real ? a.plan->real : a.plan->imagined;
+  const TransitionsView& pool = a.plan->source.of_row(row);
   const std::uint32_t bits = rule.key(purpose::kReplayIndex)
                                  .bits(a.plan->first_update + static_cast<std::uint64_t>(update),
                                        static_cast<std::uint32_t>(row))
@@ -154,14 +154,14 @@ class SacBlock {
     const float* output = a_.actor_output + static_cast<std::size_t>(first_) * width;
     const Saved saved{a_.actor_saved_layout, a_.actor_saved};
     const RandomKey key = rule_.key(purpose::kActorNoise);
-    const float weight = alpha() / static_cast<float>(a_.batch_size);
+    const float d_log_prob = sac_actor_log_prob_gradient(alpha(), a_.row_weight);
     mlp_.fill(width, 2 * a_.A, saved.dz(a_.actor.num_layers - 1, first_), [&](int row, int column) {
       if (row >= rows()) return 0.0f;
       const int k = column % a_.A;
       const float raw = output[row * width + a_.A + k], n = noise(key, row, k);
       const SquashedGradient g =
           squashed_gaussian_gradient(squashed_gaussian_sample(output[row * width + k], raw, n), raw,
-                                     n, pi_action_gradient(a_, first_ + row, k), weight);
+                                     n, pi_action_gradient(a_, first_ + row, k), d_log_prob);
       return column < a_.A ? g.d_mean : g.d_raw_log_std;
     });
     mlp_.template backward<false>(a_.actor, value(a_.actor_arrays), Activation::kRelu, saved,
@@ -360,8 +360,7 @@ class SacBuffers {
  public:
   SacBuffers(const Stream& stream, const SacState& state, int batch_size);
 
-  void run(Stream& stream, std::span<SacLosses> losses, SacState& state, const MixedSource& source,
-           const SacConstants& c, const ActRequest* then_act);
+  void run(Stream& stream, const SacCall& call);
 
  private:
   /// What a recorded graph depends on.
@@ -440,6 +439,7 @@ SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_si
   arrays_.S = state.observation_size();
   arrays_.A = state.action_size();
   arrays_.batch_size = batch_size;
+  arrays_.row_weight = 1.0f / static_cast<float>(batch_size);
   arrays_.pitch = shared_pitch(std::max(widest(arrays_.actor), widest(arrays_.critic)));
   arrays_.layout = {arrays_.S, arrays_.A};
   if (const GemmProvider provider = stream.gemm(Stage::kSac); provider != GemmProvider::kHand)
@@ -542,20 +542,23 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
                               key.stochastic, key.act_key, &arrays_.plan->act_step);
 }
 
-void SacBuffers::run(Stream& stream, std::span<SacLosses> losses, SacState& state,
-                     const MixedSource& source, const SacConstants& c, const ActRequest* act) {
+void SacBuffers::run(Stream& stream, const SacCall& call) {
+  SacState& state = call.state;
+  const SacConstants& c = call.constants;
+  const ActRequest* act = call.then_act;
+  const std::size_t num_updates = call.losses.size();
   const int act_rows = act == nullptr ? 0 : act->observation.size(0);
-  reserve(losses.size(), act_rows, state);
+  reserve(num_updates, act_rows, state);
   bind(state);
 
   // the plan of this call
-  plan_.value() = {static_cast<std::uint64_t>(state.num_updates), source.real, source.imagined,
-                   source.num_real, act == nullptr ? 0 : act->step};
-  plan_.set_steps(c.adam, state.num_updates, losses.size());
+  plan_.value() = {static_cast<std::uint64_t>(state.num_updates), call.source,
+                   act == nullptr ? 0 : act->step};
+  plan_.set_steps(c.adam, state.num_updates, num_updates);
   if (act != nullptr)
     std::copy_n(act->observation.data, act->observation.count(), observation_.data());
 
-  const Key key{losses.size(),
+  const Key key{num_updates,
                 act_rows,
                 c.simultaneous,
                 act != nullptr && act->stochastic,
@@ -566,9 +569,9 @@ void SacBuffers::run(Stream& stream, std::span<SacLosses> losses, SacState& stat
   });
   stream.synchronize();
 
-  std::copy_n(losses_.data(), losses.size(), losses.data());
+  std::copy_n(losses_.data(), num_updates, call.losses.data());
   if (act != nullptr) std::copy_n(action_.data(), act->action.count(), act->action.data);
-  state.num_updates += static_cast<std::int64_t>(losses.size());
+  state.num_updates += static_cast<std::int64_t>(num_updates);
 }
 
 std::shared_ptr<SacBuffers> make_sac_buffers(Stream& stream, const SacState& state,
@@ -576,10 +579,8 @@ std::shared_ptr<SacBuffers> make_sac_buffers(Stream& stream, const SacState& sta
   return std::make_shared<SacBuffers>(stream, state, batch_size);
 }
 
-void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
-                const MixedSource& source, const SacConstants& constants, SacBuffers& buffers,
-                const ActRequest* then_act) {
-  buffers.run(stream, losses, state, source, constants, then_act);
+void sac_update(Stream& stream, const SacCall& call, SacBuffers& buffers) {
+  buffers.run(stream, call);
 }
 
 }  // namespace mbrl::gpu

@@ -16,9 +16,11 @@
 #include "cuda/stream.h"
 #include "kernels/data/transition.h"
 #include "kernels/formulas/adam.h"
+#include "kernels/formulas/sac_rows.h"
 #include "kernels/networks/actor.h"
 #include "kernels/networks/parameters.h"
 #include "kernels/networks/twin_critic.h"
+#include "kernels/stages/policy/policy.h"
 
 namespace mbrl {
 
@@ -59,25 +61,7 @@ struct SacConstants {
   std::uint32_t learner = 0;
 };
 
-/// What an update measured, before its parameter steps.
-struct SacLosses {
-  float critic_loss[2];  // 0.5 mean squared TD error, reward units squared
-  float actor_loss;      // reward units
-  float alpha;           // reward units per nat
-  float entropy;         // -mean log pi, nats
-  float mean_q;          // mean of the first critic on the batch
-};
-
-/// Actions for a few observations, wanted right after a call's last update: on a GPU they cost no
-/// launch of their own.
-struct ActRequest {
-  Matrix<const float> observation;  // [N, S] on the host
-  Matrix<float> action;             // [N, A] on the host, in [-1, 1]
-  bool stochastic = true;
-  RandomKey key;
-  std::uint64_t step = 0;
-};
-
+struct SacTiles;
 namespace gpu {
 class SacBuffers;
 }
@@ -88,27 +72,26 @@ class SacWorkspace {
   SacWorkspace(Stream& stream, const SacState& state, int batch_size);
   ~SacWorkspace();
 
+  SacTiles& tiles() { return *tiles_; }         // of the CPU
+  gpu::SacBuffers& buffers() { return *gpu_; }  // of the GPU
+
  private:
-  friend void sac_update(Stream&, std::span<SacLosses>, SacState&, const MixedSource&,
-                         const SacConstants&, SacWorkspace&, const ActRequest*);
-  std::unique_ptr<struct SacTiles> tiles_;
+  std::unique_ptr<SacTiles> tiles_;
   std::shared_ptr<gpu::SacBuffers> gpu_;
 };
 
 /// losses.size() updates of critics, actor, temperature and targets, one after the other; then the
-/// actions of `then_act`, if given, by policy_act's rule.
+/// actions of `then_act`, if given, by policy_act's rule: on a GPU they cost no launch of their own.
 ///
 /// Shapes   batch rows from `source`; all parameters in `state`; losses on the host.
 /// Units    losses in reward units; temperature in reward units per nat.
 /// Errors   DivergedError naming the loss and the update if one is not finite; ShapeError if a
-/// source
-///          that must give rows is empty.
+///          source that must give rows is empty.
 /// Cost     0.56 GFLOP per update at Hopper sizes (S 11, A 3, 256 x 256, batch 256). Deterministic
 ///          for any number of threads. No allocation. GPU: four kernels per update (simultaneous:
 ///          two), one graph launch per call, waits for the device.
-/// Source   arXiv:1812.05905 eqs. 5, 6, 9, 18; twin minimum arXiv:1802.09477. Critic loss is half
-///          the mean squared error; the temperature's loss is -log_alpha (log pi +
-///          target_entropy).
+/// Source   arXiv:1812.05905 eqs. 5, 6, 9, 18; twin minimum arXiv:1802.09477. Losses and gradients
+///          of a row: kernels/formulas/sac_rows.h.
 void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
                 const MixedSource& source, const SacConstants& constants, SacWorkspace& workspace,
                 const ActRequest* then_act = nullptr);
@@ -117,12 +100,19 @@ void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
 SacLosses sac_update(Stream& stream, SacState& state, const MixedSource& source,
                      const SacConstants& constants, SacWorkspace& workspace);
 
+/// A call of sac_update, as its implementations take it.
+struct SacCall {
+  std::span<SacLosses> losses;
+  SacState& state;
+  const MixedSource& source;
+  const SacConstants& constants;
+  const ActRequest* then_act;
+};
+
 namespace gpu {
 MBRL_GPU_ONLY std::shared_ptr<SacBuffers> make_sac_buffers(Stream& stream, const SacState& state,
                                                            int batch_size);
-MBRL_GPU_ONLY void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
-                              const MixedSource& source, const SacConstants& constants,
-                              SacBuffers& buffers, const ActRequest* then_act);
+MBRL_GPU_ONLY void sac_update(Stream& stream, const SacCall& call, SacBuffers& buffers);
 }  // namespace gpu
 
 }  // namespace mbrl

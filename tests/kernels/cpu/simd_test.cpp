@@ -211,7 +211,8 @@ struct Parameters {
 
 struct UpdateProblem {
   int in, out, tiles;
-  std::size_t stride;  // floats between tiles
+  std::size_t stride;  // floats between tiles of dy, and of x
+  std::size_t x_stride;
   std::vector<float> x, dy;
   Parameters weight, bias;
   AdamStep adam = adam_step_constants({0.01f}, 3);
@@ -230,7 +231,11 @@ struct UpdateProblem {
       std::copy_n(random_dy.data() + tile * tile_floats(out), tile_floats(out),
                   at + tile_floats(padded(in)));
     }
-    x = data;
+    // x of its own stride, as where it belongs to another network
+    x_stride = tile_floats(padded(in) + 2);
+    x = poisoned(static_cast<std::size_t>(tiles) * x_stride);
+    for (int tile = 0; tile < tiles; ++tile)
+      std::copy_n(data.data() + tile * stride, tile_floats(padded(in)), x.data() + tile * x_stride);
     dy.assign(data.begin() + static_cast<std::ptrdiff_t>(tile_floats(padded(in))), data.end());
 
     weight.value = padded_weights(in, out, 0.0f, 9);
@@ -242,7 +247,7 @@ struct UpdateProblem {
     bias = {random_values(n, 13), random_values(n, 14), std::vector<float>(n, 0.3f),
             random_values(n, 15)};
   }
-  float x_at(int tile, int i, int lane) const { return x[tile * stride + i * kTileRows + lane]; }
+  float x_at(int tile, int i, int lane) const { return x[tile * x_stride + i * kTileRows + lane]; }
   float dy_at(int tile, int o, int lane) const { return dy[tile * stride + o * kTileRows + lane]; }
 };
 
@@ -260,8 +265,8 @@ Parameters run_update_weights(const SimdKernels& kernels, const UpdateProblem& p
       guarded(poisoned(static_cast<std::size_t>(problem.tiles) * kTileRows * kTileRows));
   for (int column = begin; column < end; column += width)
     kernels.update_weights({problem.out, padded(problem.in), column, std::min(column + width, end),
-                            problem.tiles, problem.stride, problem.x.data(), problem.dy.data(),
-                            update_of(p, problem.adam, with_target, kDecay)},
+                            problem.tiles, problem.x_stride, problem.stride, problem.x.data(),
+                            problem.dy.data(), update_of(p, problem.adam, with_target, kDecay)},
                            scratch.data());
   checked(scratch);
   for (auto* part : {&p.value, &p.m, &p.v, &p.target}) *part = checked(*part);

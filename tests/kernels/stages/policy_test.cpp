@@ -96,8 +96,12 @@ TEST(PolicyLogProbTest, ActionsThatThePolicyDrewHaveTheDensityOfTheirNoise) {
   TestStream stream;
   PolicyWorkspace workspace(stream, policy, rows.N);
   const RandomKey key{4, purpose::kActionNoise, 2};
-  policy_act(stream, policy, matrix_of(rows.observation, 5), matrix_of(rows.action, 2),
-             /*stochastic=*/true, key, 7, workspace);
+  policy_act(stream, policy,
+             {.observation = matrix_of(rows.observation, 5),
+              .action = matrix_of(rows.action, 2),
+              .key = key,
+              .step = 7},
+             workspace);
   const Doubles parameters = reference::to_double(policy.parameters.value);
   const std::vector<float> got = log_probs(policy, rows, 2);
   int compared = 0;

@@ -343,10 +343,15 @@ Acted act(PpoProblem& p, int N, bool stochastic, std::uint64_t step = 3, int thr
   Acted result{poisoned(static_cast<std::size_t>(N * p.shape.num_actions())),
                poisoned(static_cast<std::size_t>(N * p.shape.num_log_probs())),
                poisoned(static_cast<std::size_t>(N))};
-  ppo_act(stream, p.state, {p.observation.data(), N, p.shape.observation_size},
-          matrix_of(result.action, p.shape.num_actions()),
-          matrix_of(result.log_prob, p.shape.num_log_probs()), vector_of(result.value), stochastic,
-          RandomKey{4, purpose::kActionNoise, 2}, step, workspace);
+  ppo_act(stream, p.state,
+          {{p.observation.data(), N, p.shape.observation_size},
+           matrix_of(result.action, p.shape.num_actions()),
+           matrix_of(result.log_prob, p.shape.num_log_probs()),
+           vector_of(result.value),
+           stochastic,
+           {4, purpose::kActionNoise, 2},
+           step},
+          workspace);
   return result;
 }
 
