@@ -19,7 +19,7 @@
 #include "host/run/open_device.h"
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/tile_mlp.h"
-#include "kernels/formulas/polyak.h"
+#include "kernels/data/permutation.h"
 #include "kernels/gpu/product.h"
 
 namespace mbrl {
@@ -226,9 +226,9 @@ class Bench {
   // chain of launches, memory, and the largest products any provider multiplies
   void gpu_peaks() {
     constexpr int kNodes = 1000;
-    Buffer<float> one(2, 0.0f, Memory::kDevice, "benchmark");
+    Buffer<std::uint32_t> one(2, 0, Memory::kDevice, "benchmark");
     const Timing chain = time_in_graph(kNodes, [&] {
-      polyak_average(stream_, {one.data(), 1}, {one.data() + 1, 1}, 0.5f);
+      draw_rows(stream_, {one.data(), 1, 1}, {one.data() + 1, 1}, RandomKey{}, 0);
     });
     report_.add({"launch", "one thread, in a graph", "launches/s", "cuda", chain, kNodes});
     report_.peaks().seconds_launch = chain.low / kNodes;

@@ -37,7 +37,7 @@ void check_same_shape(const char* operation, const NamedShape& first,
                       std::initializer_list<NamedShape> others);
 
 /// Throws ShapeError unless the argument has the expected shape; `reason` ends the sentence:
-/// "dense_forward: bias is [3]; expected [4], one per row of weight."
+/// "gae: value is [3]; expected [4], one per environment."
 void check_shape(const char* operation, const NamedShape& argument,
                  std::initializer_list<int> expected, const char* reason);
 

@@ -4,10 +4,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "cuda/buffer.h"
 #include "base/hd.h"
 #include "base/scalar.h"
-#include "cuda/stream.h"
 
 namespace mbrl {
 
@@ -39,20 +37,5 @@ MBRL_HD void adam_update(float& parameter, float& m, float& v, float gradient, c
   v = fma_f(s.beta2, v, (1.0f - s.beta2) * gradient * gradient);
   parameter -= s.rate * m / (square_root(v) + s.epsilon);
 }
-
-/// One step on a flat array of parameters; m and v are its moments.
-///
-/// Shapes   all [N].
-/// Errors   ShapeError naming the first array whose length is not that of parameters.
-/// Cost     memory bound: 4 reads and 3 writes of 4 B per parameter, shared by the pool.
-/// Deterministic. Source   Kingma and Ba 2015, arXiv:1412.6980, the reordered form at the end of
-/// section 2.
-void adam(Stream& stream, Vector<float> parameters, Vector<float> m, Vector<float> v,
-          Vector<const float> gradient, const AdamStep& step);
-
-namespace gpu {
-MBRL_GPU_ONLY void adam(Stream& stream, Vector<float> parameters, Vector<float> m, Vector<float> v,
-                        Vector<const float> gradient, const AdamStep& step);
-}  // namespace gpu
 
 }  // namespace mbrl

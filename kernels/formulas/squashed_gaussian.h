@@ -2,10 +2,8 @@
 // appendix C).
 #pragma once
 
-#include "cuda/buffer.h"
 #include "base/hd.h"
 #include "base/scalar.h"
-#include "cuda/stream.h"
 
 namespace mbrl {
 
@@ -56,37 +54,5 @@ MBRL_HD SquashedGradient squashed_gaussian_gradient(const SquashedSample& s, flo
   const bool clipped = raw_log_std < kMinLogStd || raw_log_std > kMaxLogStd;
   return {d_u, clipped ? 0.0f : d_log_std};
 }
-
-/// Actions of a batch and their log-densities, summed over action dimensions.
-///
-/// Shapes   action, noise: [B, A]; log_prob: [B]; head: [B, 2A], the means, then the raw log
-/// standard
-///          deviations. action may be noise.
-/// Units    action in [-1, 1]; log_prob in nats per unit of squashed action.
-/// Errors   ShapeError naming the first array that does not fit action.
-/// Cost     about 100 operations per element, shared by the pool in blocks of rows. Deterministic.
-/// Source   Haarnoja et al. 2018, arXiv:1812.05905, appendix C.
-void squashed_gaussian_forward(Stream& stream, Matrix<float> action, Vector<float> log_prob,
-                               Matrix<const float> head, Matrix<const float> noise);
-
-/// Gradient with respect to head, given those with respect to action and log_prob; the noise is
-/// held fixed. The sample is computed again rather than stored.
-///
-/// Shapes   d_head: [B, 2A] as head; d_action: [B, A]; d_log_prob: [B]. d_head may be head.
-/// Errors   ShapeError naming the first array that does not fit noise.
-/// Cost     as the forward pass.
-void squashed_gaussian_backward(Stream& stream, Matrix<float> d_head, Matrix<const float> head,
-                                Matrix<const float> noise, Matrix<const float> d_action,
-                                Vector<const float> d_log_prob);
-
-namespace gpu {
-MBRL_GPU_ONLY void squashed_gaussian_forward(Stream& stream, Matrix<float> action,
-                                             Vector<float> log_prob, Matrix<const float> head,
-                                             Matrix<const float> noise);
-MBRL_GPU_ONLY void squashed_gaussian_backward(Stream& stream, Matrix<float> d_head,
-                                              Matrix<const float> head, Matrix<const float> noise,
-                                              Matrix<const float> d_action,
-                                              Vector<const float> d_log_prob);
-}  // namespace gpu
 
 }  // namespace mbrl

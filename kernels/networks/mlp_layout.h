@@ -37,13 +37,15 @@ struct MlpLayout {
   int num_layers() const { return static_cast<int>(layers.size()); }
 };
 
-/// Layout of a network with the given widths, input first, output last.
-inline MlpLayout make_mlp_layout(const std::vector<int>& widths) {
+/// Layout of a network with the given widths, input first, output last. Widths are padded to a
+/// multiple of `pad`: devices want kPad, networks on the host none.
+inline MlpLayout make_mlp_layout(const std::vector<int>& widths, int pad = kPad) {
+  const auto round_up = [pad](int size) { return (size + pad - 1) / pad * pad; };
   MlpLayout layout;
   for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
-    LayerLayout layer{widths[i], widths[i + 1], padded(widths[i]), layout.size, 0};
+    LayerLayout layer{widths[i], widths[i + 1], round_up(widths[i]), layout.size, 0};
     layer.bias = layer.weight + static_cast<std::size_t>(layer.out) * layer.in_pitch;
-    layout.size = layer.bias + padded(layer.out);
+    layout.size = layer.bias + round_up(layer.out);
     layout.layers.push_back(layer);
   }
   return layout;

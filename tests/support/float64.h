@@ -1,4 +1,4 @@
-// Float64 references of the small operations: plain loops, written from the definitions.
+// Float64 references of formulas, written from their definitions.
 #pragma once
 
 #include <cmath>
@@ -15,19 +15,6 @@ inline std::size_t at(int row, int column, int columns) {
          static_cast<std::size_t>(column);
 }
 
-/// y = x W^T + b with x [rows, in], W [out, in].
-inline Doubles dense(const Doubles& x, const Doubles& weight, const Doubles& bias, int rows, int in,
-                     int out) {
-  Doubles y(at(rows, 0, out));
-  for (int r = 0; r < rows; ++r)
-    for (int o = 0; o < out; ++o) {
-      double sum = bias[static_cast<std::size_t>(o)];
-      for (int i = 0; i < in; ++i) sum += x[at(r, i, in)] * weight[at(o, i, in)];
-      y[at(r, o, out)] = sum;
-    }
-  return y;
-}
-
 inline double activate(Activation kind, double x) {
   switch (kind) {
     case Activation::kRelu:
@@ -39,18 +26,6 @@ inline double activate(Activation kind, double x) {
     default:
       return x;
   }
-}
-
-/// Mean over `D` outputs and all rows of (mean - target)^2 / variance + log-variance.
-inline double gaussian_nll(const Doubles& mean, const Doubles& raw_logvar, const Doubles& target,
-                           const Doubles& max_logvar, const Doubles& min_logvar) {
-  const std::size_t D = max_logvar.size();
-  double sum = 0.0;
-  for (std::size_t i = 0; i < mean.size(); ++i) {
-    const double logvar = bound_logvar(raw_logvar[i], max_logvar[i % D], min_logvar[i % D]);
-    sum += (mean[i] - target[i]) * (mean[i] - target[i]) / std::exp(logvar) + logvar;
-  }
-  return sum / static_cast<double>(mean.size());
 }
 
 /// Numerical gradient of loss() with respect to all of `parameters`.

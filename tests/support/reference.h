@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/formulas/activation.h"
-#include "kernels/networks/mlp_layout.h"
+#include "kernels/networks/host_mlp.h"
 
 namespace mbrl::reference {
 
@@ -26,23 +26,11 @@ inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 /// Output of a network for one input row.
 inline Doubles mlp(const MlpLayout& layout, const double* parameters, Activation hidden,
-                   Doubles x) {
-  for (int layer = 0; layer < layout.num_layers(); ++layer) {
-    const LayerLayout& l = layout.layers[layer];
-    Doubles y(static_cast<std::size_t>(l.out));
-    for (int o = 0; o < l.out; ++o) {
-      double sum = parameters[l.bias + static_cast<std::size_t>(o)];
-      for (int i = 0; i < l.in; ++i)
-        sum += parameters[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i] * x[i];
-      if (layer + 1 < layout.num_layers())
-        sum = hidden == Activation::kRelu   ? (sum > 0 ? sum : 0)
-              : hidden == Activation::kTanh ? std::tanh(sum)
-                                            : sum * sigmoid(sum);
-      y[o] = sum;
-    }
-    x = y;
-  }
-  return x;
+                   const Doubles& x) {
+  HostActivation activation{[](double z) { return z * sigmoid(z); }, nullptr};
+  if (hidden == Activation::kRelu) activation.value = [](double z) { return z > 0 ? z : 0.0; };
+  if (hidden == Activation::kTanh) activation.value = [](double z) { return std::tanh(z); };
+  return HostMlp(layout, activation).forward(parameters, x);
 }
 
 /// Soft bounds on a log-variance.

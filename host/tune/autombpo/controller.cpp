@@ -11,6 +11,7 @@
 #include "host/io/crc32c.h"
 #include "host/io/safetensors.h"
 #include "kernels/data/permutation.h"
+#include "kernels/networks/host_mlp.h"
 
 namespace mbrl {
 
@@ -144,24 +145,11 @@ PpoLosses ControllerStack::learn(Stream& stream, int group,
 
 std::vector<std::vector<double>> ControllerStack::probabilities(Stream& stream, int group,
                                                                 const std::vector<float>& state) {
-  // rare and small: in double on the host
   const Group& g = groups_[group];
   stream.synchronize();
   const std::vector<float> parameters = to_host(g.state.policy.value);
-  std::vector<double> x(state.begin(), state.end());
-  for (const LayerLayout& layer : g.state.policy_layout.layers) {
-    std::vector<double> y(static_cast<std::size_t>(layer.out));
-    for (int i = 0; i < layer.out; ++i) {
-      double sum = parameters[layer.bias + static_cast<std::size_t>(i)];
-      for (int j = 0; j < layer.in; ++j)
-        sum += x[static_cast<std::size_t>(j)] *
-               parameters[layer.weight + static_cast<std::size_t>(i) * layer.in_pitch +
-                          static_cast<std::size_t>(j)];
-      const bool last = &layer == &g.state.policy_layout.layers.back();
-      y[static_cast<std::size_t>(i)] = last ? sum : std::tanh(sum);
-    }
-    x = std::move(y);
-  }
+  HostMlp policy(g.state.policy_layout, {[](double z) { return std::tanh(z); }, nullptr});
+  const std::vector<double>& x = policy.forward(parameters.data(), state);
   std::vector<std::vector<double>> chances;
   std::size_t first = 0;
   for (const Head head : g.heads) {

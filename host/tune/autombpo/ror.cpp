@@ -1,16 +1,16 @@
 #include "host/tune/autombpo/ror.h"
-#include "kernels/networks/initialize.h"
-#include "host/tune/autombpo/controller.h"
 
 #include <algorithm>
 #include <cmath>
 
+#include "host/tune/autombpo/controller.h"
+#include "kernels/networks/initialize.h"
+
 namespace mbrl {
 namespace {
 
-double elu(double x) { return x > 0.0 ? x : std::expm1(x); }
-// its derivative, given its value
-double elu_gradient(double y) { return y > 0.0 ? 1.0 : y + 1.0; }
+constexpr HostActivation kElu{[](double z) { return z > 0.0 ? z : std::expm1(z); },
+                              [](double y) { return y > 0.0 ? 1.0 : y + 1.0; }};
 
 std::vector<Head> all_heads(const Config& config) {
   ControllerConfig joint = config.controller;
@@ -26,59 +26,26 @@ int num_outputs(const std::vector<Head>& heads) {
 
 }  // namespace
 
-QNetwork::QNetwork(int num_inputs, int num_outputs, const RandomKey& init) {
-  const int widths[] = {num_inputs, kWidth, kWidth, num_outputs};
-  for (int i = 0; i < 3; ++i) {
-    const std::size_t weight = parameters_.size();
-    const std::size_t bias = weight + static_cast<std::size_t>(widths[i] * widths[i + 1]);
-    layers_.push_back({widths[i], widths[i + 1], weight, bias});
-    const double limit = std::sqrt(6.0 / (widths[i] + widths[i + 1]));  // Glorot
-    parameters_.resize(bias + static_cast<std::size_t>(widths[i + 1]), 0.0);
-    for (std::size_t j = weight; j < bias; ++j)
-      parameters_[j] =
-          limit * (2.0 * uniform01(init.bits(0, static_cast<std::uint32_t>(j)).x) - 1.0);
+QNetwork::QNetwork(int num_inputs, int num_outputs, const RandomKey& init)
+    : network_(make_mlp_layout({num_inputs, kWidth, kWidth, num_outputs}, /*pad=*/1), kElu),
+      parameters_(network_.layout().size, 0.0) {
+  for (const LayerLayout& l : network_.layout().layers) {
+    const double limit = std::sqrt(6.0 / (l.in + l.out));  // Glorot
+    for (std::size_t i = l.weight; i < l.bias; ++i)
+      parameters_[i] =
+          limit * (2.0 * uniform01(init.bits(0, static_cast<std::uint32_t>(i)).x) - 1.0);
   }
 }
 
-std::vector<std::vector<double>> QNetwork::forward(const std::vector<float>& input) const {
-  std::vector<std::vector<double>> x{{input.begin(), input.end()}};
-  for (const Layer& l : layers_) {
-    std::vector<double> y(static_cast<std::size_t>(l.out));
-    for (std::size_t i = 0; i < y.size(); ++i) {
-      double sum = parameters_[l.bias + i];
-      for (std::size_t j = 0; j < x.back().size(); ++j)
-        sum += parameters_[l.weight + i * x.back().size() + j] * x.back()[j];
-      y[i] = &l == &layers_.back() ? sum : elu(sum);
-    }
-    x.push_back(std::move(y));
-  }
-  return x;
-}
-
-std::vector<double> QNetwork::values(const std::vector<float>& input) const {
-  return forward(input).back();
+std::vector<double> QNetwork::values(const std::vector<float>& input) {
+  return network_.forward(parameters_.data(), input);
 }
 
 void QNetwork::descend(const std::vector<float>& input, const std::vector<double>& errors,
                        double rate) {
-  const auto x = forward(input);
-  std::vector<double> dy = errors;
-  for (std::size_t layer = layers_.size(); layer-- > 0;) {
-    const Layer& l = layers_[layer];
-    const std::vector<double>& in = x[layer];
-    std::vector<double> dx(in.size(), 0.0);
-    for (std::size_t i = 0; i < dy.size(); ++i) {
-      for (std::size_t j = 0; j < in.size(); ++j) {
-        double& w = parameters_[l.weight + i * in.size() + j];
-        dx[j] += w * dy[i];
-        w -= rate * dy[i] * in[j];
-      }
-      parameters_[l.bias + i] -= rate * dy[i];
-    }
-    if (layer > 0)
-      for (std::size_t j = 0; j < dx.size(); ++j) dx[j] *= elu_gradient(in[j]);
-    dy = std::move(dx);
-  }
+  network_.forward(parameters_.data(), input);
+  network_.backward(parameters_.data(), errors,
+                    [&](std::size_t at, double dy, double x) { parameters_[at] -= rate * dy * x; });
 }
 
 RorDecider::RorDecider(const Config& config, RandomKey key)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/tune/autombpo/decider.h"
+#include "kernels/networks/host_mlp.h"
 
 namespace mbrl {
 
@@ -23,7 +24,7 @@ class QNetwork {
 
   QNetwork(int num_inputs, int num_outputs, const RandomKey& init);
 
-  std::vector<double> values(const std::vector<float>& input) const;
+  std::vector<double> values(const std::vector<float>& input);
   /// One step of gradient descent on half the squared errors of the outputs at `input`: weights -=
   /// rate * sum over outputs of error * d output / d weights.
   void descend(const std::vector<float>& input, const std::vector<double>& errors, double rate);
@@ -32,14 +33,7 @@ class QNetwork {
   const std::vector<double>& parameters() const { return parameters_; }
 
  private:
-  struct Layer {
-    int in, out;
-    std::size_t weight, bias;
-  };
-  /// Activations of all layers, input first.
-  std::vector<std::vector<double>> forward(const std::vector<float>& input) const;
-
-  std::vector<Layer> layers_;
+  HostMlp network_;
   std::vector<double> parameters_;
 };
 

@@ -38,9 +38,9 @@ TEST(ShapesTest, TheReasonEndsTheSentence) {
   std::vector<float> three(3);
   EXPECT_EQ(
       error_text<ShapeError>([&] {
-        check_shape("dense_forward", {"bias", vector_of(three)}, {4}, "one per row of weight");
+        check_shape("gae", {"value", vector_of(three)}, {4}, "one per environment");
       }),
-      "dense_forward: bias is [3]; expected [4], one per row of weight.");
+      "gae: value is [3]; expected [4], one per environment.");
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
-// Tests for kernels/formulas/adam.{h,cpp}.
+// Tests for kernels/formulas/adam.h.
 #include "kernels/formulas/adam.h"
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {
@@ -20,19 +19,17 @@ TEST(AdamTest, RateOfTheFirstSteps) {
 TEST(AdamTest, ThreeStepsByHand) {
   // gradients 1, -2, 4 from p = 1 with rate 0.1:
   // m = 0.1, -0.11, 0.301; v = 0.001, 0.004999, 0.020994001
-  TestStream stream;
-  std::vector<float> p{1}, m{0}, v{0};
+  float p = 1.0f, m = 0.0f, v = 0.0f;
   const AdamConstants c{0.1f};
   const double expected[] = {0.9, 0.936610379, 0.894644820};
   const double moments[][2] = {{0.1, 0.001}, {-0.11, 0.004999}, {0.301, 0.020994001}};
   const float gradients[] = {1, -2, 4};
   for (int t = 1; t <= 3; ++t) {
-    const std::vector<float> g{gradients[t - 1]};
-    adam(stream, vector_of(p), vector_of(m), vector_of(v), vector_of(g), adam_step_constants(c, t));
+    adam_update(p, m, v, gradients[t - 1], adam_step_constants(c, t));
     // 1 - 0.999f is 1.3e-5 off 0.001
-    EXPECT_THAT(m, ElementsNear({moments[t - 1][0]}));
-    EXPECT_THAT(v, ElementsNear({moments[t - 1][1]}, {2e-5, 0.0}));
-    EXPECT_THAT(p, ElementsNear({expected[t - 1]}, {0.0, 2e-6}));
+    EXPECT_NEAR(m, moments[t - 1][0], 1e-6);
+    EXPECT_NEAR(v, moments[t - 1][1], 2e-5 * v);
+    EXPECT_NEAR(p, expected[t - 1], 2e-6);
   }
 }
 
@@ -72,53 +69,26 @@ TEST(AdamTest, FirstStepsHaveTheSizeOfTheLearningRate) {
   }
 }
 
-TEST(AdamTest, AgreesWithDoublePrecisionAtAllSizes) {
-  TestStream stream;
+TEST(AdamTest, AgreesWithDoublePrecision) {
   const AdamConstants c{3e-4f};
-  for (const std::size_t n : {1u, 31u, 33u, 257u, 16384u, 40001u}) {
-    std::vector<float> p = random_values(n, 1), m(n), v(n);
-    const std::vector<float> start = p;
-    std::vector<double> p64 = doubles(p), m64(n), v64(n);
-    for (int t = 1; t <= 5; ++t) {
-      const auto g = random_values(n, 10 + static_cast<std::uint32_t>(t));
-      adam(stream, vector_of(p), vector_of(m), vector_of(v), vector_of(g),
-           adam_step_constants(c, t));
-      const double b1 = c.beta1, b2 = c.beta2;
-      const double rate = c.learning_rate * std::sqrt(1 - std::pow(b2, t)) / (1 - std::pow(b1, t));
-      for (std::size_t i = 0; i < n; ++i) {
-        m64[i] = b1 * m64[i] + (1 - b1) * g[i];
-        v64[i] = b2 * v64[i] + (1 - b2) * g[i] * g[i];
-        p64[i] -= rate * m64[i] / (std::sqrt(v64[i]) + c.epsilon);
-      }
+  constexpr std::size_t kCount = 5000;
+  std::vector<float> p = random_values(kCount, 1), m(kCount), v(kCount);
+  std::vector<double> p64 = doubles(p), m64(kCount), v64(kCount);
+  for (int t = 1; t <= 5; ++t) {
+    const auto g = random_values(kCount, 10 + static_cast<std::uint32_t>(t));
+    const double b1 = c.beta1, b2 = c.beta2;
+    const double rate = c.learning_rate * std::sqrt(1 - std::pow(b2, t)) / (1 - std::pow(b1, t));
+    for (std::size_t i = 0; i < kCount; ++i) {
+      adam_update(p[i], m[i], v[i], g[i], adam_step_constants(c, t));
+      m64[i] = b1 * m64[i] + (1 - b1) * g[i];
+      v64[i] = b2 * v64[i] + (1 - b2) * g[i] * g[i];
+      p64[i] -= rate * m64[i] / (std::sqrt(v64[i]) + c.epsilon);
     }
-    EXPECT_THAT(m, NearInNorm(m64, 1e-6));
-    EXPECT_THAT(v, NearInNorm(v64, 1e-6));
-    // five roundings of parameters of order 1
-    EXPECT_THAT(p, ElementsNear(p64, {5 * 0x1p-24, 1e-7})) << n;
   }
-}
-
-TEST(AdamTest, ResultsDoNotDependOnTheNumberOfThreads) {
-  std::vector<std::vector<float>> results;
-  for (const int threads : {1, 2, 4}) {
-    TestStream stream(threads);
-    std::vector<float> p = random_values(50000, 1), m(50000), v(50000);
-    adam(stream, vector_of(p), vector_of(m), vector_of(v), vector_of(random_values(50000, 2)),
-         adam_step_constants({}, 1));
-    results.push_back(p);
-  }
-  EXPECT_EQ(results[0], results[1]);
-  EXPECT_EQ(results[0], results[2]);
-}
-
-TEST(AdamTest, NamesTheArrayOfAnotherLength) {
-  TestStream stream;
-  std::vector<float> three(3), two(2);
-  EXPECT_EQ(error_text<ShapeError>([&] {
-              adam(stream, vector_of(three), vector_of(three), vector_of(two), vector_of(three),
-                   adam_step_constants({}, 1));
-            }),
-            "adam: parameters is [3], v is [2]; expected the same shape.");
+  EXPECT_THAT(m, NearInNorm(m64, 1e-6));
+  EXPECT_THAT(v, NearInNorm(v64, 1e-6));
+  // five roundings of parameters of order 1
+  EXPECT_THAT(p, ElementsNear(p64, {5 * 0x1p-24, 1e-7}));
 }
 
 }  // namespace

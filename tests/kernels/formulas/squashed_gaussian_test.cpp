@@ -1,9 +1,8 @@
-// Tests for kernels/formulas/squashed_gaussian.{h,cpp}.
+// Tests for kernels/formulas/squashed_gaussian.h.
 #include "kernels/formulas/squashed_gaussian.h"
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
 #include "tests/support/float64.h"
 #include "tests/support/matchers.h"
 
@@ -143,91 +142,35 @@ TEST(SquashedGaussianTest, AClippedLogStdHasNoGradient) {
   EXPECT_NE(squashed_gaussian_gradient(edge, kMaxLogStd, 0.2f, 1.0f, 1.0f).d_raw_log_std, 0.0f);
 }
 
-struct Batch {
-  int B, A;
-  std::vector<float> head, noise, d_action, d_log_prob;
-  Batch(int rows, int actions)
-      : B(rows),
-        A(actions),
-        head(random_values(reference::at(B, 0, 2 * A), 1, 0.7f)),
-        noise(random_values(reference::at(B, 0, A), 2)),
-        d_action(random_values(noise.size(), 3)),
-        d_log_prob(random_values(static_cast<std::size_t>(B), 4)) {}
-  std::vector<double> head_row(int row) const {
-    return {head.begin() + row * 2 * A, head.begin() + (row + 1) * 2 * A};
-  }
-  std::vector<double> noise_row(int row) const {
-    return {noise.begin() + row * A, noise.begin() + (row + 1) * A};
-  }
-};
+TEST(SquashedGaussianTest, AgreesWithDoublePrecisionAndItsCentralDifferences) {
+  constexpr std::size_t kCount = 1000;
+  const auto mean = random_values(kCount, 1, 0.7f), raw = random_values(kCount, 2, 0.7f),
+             noise = random_values(kCount, 3), d_action = random_values(kCount, 4),
+             d_log_prob = random_values(kCount, 5);
+  std::vector<float> action, log_prob, d_mean, d_raw;
+  std::vector<double> actions, log_probs, d_means, d_raws;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const SquashedSample s = squashed_gaussian_sample(mean[i], raw[i], noise[i]);
+    const SquashedGradient g =
+        squashed_gaussian_gradient(s, raw[i], noise[i], d_action[i], d_log_prob[i]);
+    action.push_back(s.action);
+    log_prob.push_back(s.log_prob);
+    d_mean.push_back(g.d_mean);
+    d_raw.push_back(g.d_raw_log_std);
 
-class SquashedGaussianSizeTest : public testing::TestWithParam<int> {};
-
-TEST_P(SquashedGaussianSizeTest, ForwardAgreesWithDoublePrecision) {
-  TestStream stream;
-  for (const int A : {1, 3, 17}) {
-    const Batch b(GetParam(), A);
-    std::vector<float> action = poisoned(b.noise.size());
-    std::vector<float> log_prob = poisoned(static_cast<std::size_t>(b.B));
-    squashed_gaussian_forward(stream, matrix_of(action, A), vector_of(log_prob),
-                              matrix_of(b.head, 2 * A), matrix_of(b.noise, A));
-    std::vector<double> actions, log_probs;
-    for (int row = 0; row < b.B; ++row) {
-      const auto s = reference::squashed_gaussian(b.head_row(row), b.noise_row(row));
-      actions.insert(actions.end(), s.action.begin(), s.action.end());
-      log_probs.push_back(s.log_prob);
-    }
-    EXPECT_THAT(action, ElementsNear(actions));
-    // a sum of A terms of a few nats
-    EXPECT_THAT(log_prob, ElementsNear(log_probs, {2e-6, 1e-6 * A}));
+    reference::Doubles head{mean[i], raw[i]};
+    const auto sample = [&] { return reference::squashed_gaussian(head, {noise[i]}); };
+    actions.push_back(sample().action[0]);
+    log_probs.push_back(sample().log_prob);
+    const auto gradient = reference::gradient(
+        head, [&] { return d_action[i] * sample().action[0] + d_log_prob[i] * sample().log_prob; });
+    d_means.push_back(gradient[0]);
+    d_raws.push_back(gradient[1]);
   }
-}
-
-TEST_P(SquashedGaussianSizeTest, BackwardAgreesWithCentralDifferences) {
-  TestStream stream;
-  for (const int A : {1, 3}) {
-    const Batch b(GetParam(), A);
-    std::vector<float> d_head = poisoned(b.head.size());
-    squashed_gaussian_backward(stream, matrix_of(d_head, 2 * A), matrix_of(b.head, 2 * A),
-                               matrix_of(b.noise, A), matrix_of(b.d_action, A),
-                               vector_of(b.d_log_prob));
-    std::vector<double> expected;
-    for (int row = 0; row < b.B; ++row) {
-      auto head = b.head_row(row);
-      const auto g = reference::gradient(head, [&] {
-        const auto s = reference::squashed_gaussian(head, b.noise_row(row));
-        double loss = b.d_log_prob[row] * s.log_prob;
-        for (int i = 0; i < A; ++i) loss += b.d_action[row * A + i] * s.action[i];
-        return loss;
-      });
-      expected.insert(expected.end(), g.begin(), g.end());
-    }
-    EXPECT_THAT(d_head, ElementsNear(expected, {4e-6, 4e-6}));
-  }
-}
-INSTANTIATE_TEST_SUITE_P(Rows, SquashedGaussianSizeTest, testing::Values(1, 31, 33, 257, 600));
-
-TEST(SquashedGaussianTest, NamesTheArrayThatDoesNotFit) {
-  TestStream stream;
-  std::vector<float> six(6), two(2), three(3);
-  EXPECT_EQ(
-      error_text<ShapeError>([&] {
-        squashed_gaussian_forward(stream, matrix_of(six, 3), vector_of(two), matrix_of(six, 3),
-                                  matrix_of(six, 3));
-      }),
-      "squashed_gaussian_forward: head is [2, 3]; expected [2, 6], a mean and a raw log standard "
-      "deviation per action.");
-  EXPECT_EQ(error_text<ShapeError>([&] {
-              squashed_gaussian_forward(stream, matrix_of(six, 3), vector_of(three),
-                                        matrix_of(six, 3), matrix_of(six, 3));
-            }),
-            "squashed_gaussian_forward: log_prob is [3]; expected [2], one per row of action.");
-  EXPECT_EQ(
-      error_text<ShapeError>([&] {
-        squashed_gaussian_backward(stream, matrix_of(six, 6), matrix_of(six, 6),
-                                   matrix_of(three, 3), matrix_of(two, 2), vector_of(two));
-      }),
-      "squashed_gaussian_backward: noise is [1, 3], d_action is [1, 2]; expected the same shape.");
+  EXPECT_THAT(action, ElementsNear(actions));
+  EXPECT_THAT(log_prob, ElementsNear(log_probs, {2e-6, 1e-6}));
+  EXPECT_THAT(d_mean, ElementsNear(d_means, {4e-6, 4e-6}));
+  EXPECT_THAT(d_raw, ElementsNear(d_raws, {4e-6, 4e-6}));
 }
 
 }  // namespace

@@ -1,28 +1,21 @@
-// Tests for the small operations on a GPU, each against its CPU twin.
+// Tests for permutations, moments, products and advantages on a GPU, each against its CPU twin.
 #include <gtest/gtest.h>
 
 #include "kernels/cpu/blas.h"
-#include "kernels/formulas/activation.h"
-#include "kernels/formulas/adam.h"
-#include "kernels/formulas/dense.h"
-#include "kernels/stages/ppo/gae.h"
-#include "kernels/formulas/gaussian_nll.h"
 #include "kernels/data/normalizer.h"
 #include "kernels/data/permutation.h"
-#include "kernels/formulas/polyak.h"
-#include "kernels/formulas/squashed_gaussian.h"
-#include "kernels/formulas/td_target.h"
+#include "kernels/networks/initialize.h"
+#include "kernels/stages/ppo/gae.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
-#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
 
-using SmallOpsGpuTest = GpuTest;
+using OperationsGpuTest = GpuTest;
 const RandomKey kKey{3, purpose::kShuffle, 1};
 
-TEST_F(SmallOpsGpuTest, PermutationsAreThoseOfTheCpu) {
+TEST_F(OperationsGpuTest, PermutationsAreThoseOfTheCpu) {
   TwinStreams streams;
   for (const std::size_t n : {1u, 31u, 257u, 5000u}) {
     Buffer<std::uint32_t> wanted(n), got(n, Memory::kDevice);
@@ -33,7 +26,7 @@ TEST_F(SmallOpsGpuTest, PermutationsAreThoseOfTheCpu) {
   }
 }
 
-TEST_F(SmallOpsGpuTest, BootstrapsAndShufflesAreThoseOfTheCpu) {
+TEST_F(OperationsGpuTest, BootstrapsAndShufflesAreThoseOfTheCpu) {
   TwinStreams streams;
   for (const int n : {1, 33, 1000}) {
     const std::size_t size = 3u * static_cast<std::size_t>(n);
@@ -53,7 +46,7 @@ TEST_F(SmallOpsGpuTest, BootstrapsAndShufflesAreThoseOfTheCpu) {
   }
 }
 
-TEST_F(SmallOpsGpuTest, MomentsAreThoseOfTheCpu) {
+TEST_F(OperationsGpuTest, MomentsAreThoseOfTheCpu) {
   TwinStreams streams;
   // more columns than a row of threads, rows in three chunks, one constant column
   constexpr int kColumns = 37, kRows = 9000;
@@ -76,7 +69,7 @@ TEST_F(SmallOpsGpuTest, MomentsAreThoseOfTheCpu) {
   EXPECT_EQ(to_host(gpu_inv_std)[5], 1.0f);
 }
 
-TEST_F(SmallOpsGpuTest, CopiesKeepTheOrderOfTheStream) {
+TEST_F(OperationsGpuTest, CopiesKeepTheOrderOfTheStream) {
   TwinStreams streams;
   Buffer<float> device(4, 1.0f, Memory::kDevice), other(4, Memory::kDevice);
   std::vector<float> host(4, 5.0f);
@@ -117,55 +110,9 @@ void on_both(TwinStreams& streams, Operation operation) {
   streams.gpu.synchronize();
 }
 
-class SmallOpsSizesGpuTest : public GpuTest, public testing::WithParamInterface<int> {};
+class OperationsSizesGpuTest : public GpuTest, public testing::WithParamInterface<int> {};
 
-TEST_P(SmallOpsSizesGpuTest, ElementwiseOperationsAreThoseOfTheCpuToTheBit) {
-  const int n = GetParam();
-  TwinStreams streams;
-  for (const Activation kind :
-       {Activation::kNone, Activation::kRelu, Activation::kSwish, Activation::kTanh}) {
-    Twin x(n, 3, 1, 3.0f), y(n, 3, 2), d(n, 3, 3);
-    on_both(streams, [&](Stream& s) {
-      activation_forward(s, y.matrix(s), x.matrix(s), kind);
-      activation_backward(s, d.matrix(s), y.matrix(s), x.matrix(s), kind);
-    });
-    EXPECT_EQ(to_host(y.gpu), to_host(y.cpu));
-    EXPECT_EQ(to_host(d.gpu), to_host(d.cpu));
-  }
-
-  Twin p(n, 1, 4), m(n, 1, 5, 0.1f), v(n, 1, 6, 0.1f), g(n, 1, 7), target(n, 1, 8);
-  for (float& value : v.cpu) value *= value;
-  v.gpu = on_device(v.cpu);
-  on_both(streams, [&](Stream& s) {
-    adam(s, p.vector(s), m.vector(s), v.vector(s), g.vector(s), {1e-3f, 0.9f, 0.999f, 1e-8f});
-    polyak_average(s, target.vector(s), p.vector(s), 0.1f);
-  });
-  EXPECT_EQ(to_host(p.gpu), to_host(p.cpu));
-  EXPECT_EQ(to_host(v.gpu), to_host(v.cpu));
-  EXPECT_EQ(to_host(target.gpu), to_host(target.cpu));
-
-  Twin r(n, 1, 9), done(n, 1, 10), q1(n, 1, 11), q2(n, 1, 12), log_prob(n, 1, 13), alpha(1, 1, 14);
-  on_both(streams, [&](Stream& s) {
-    td_target(s, target.vector(s),
-              {r.vector(s), done.vector(s), q1.vector(s), q2.vector(s), log_prob.vector(s),
-               alpha.vector(s).data},
-              0.9f);
-  });
-  EXPECT_EQ(to_host(target.gpu), to_host(target.cpu));
-
-  Twin action(n, 3, 15), head(n, 6, 16), noise(n, 3, 17), d_action(n, 3, 18), d_head(n, 6, 19);
-  on_both(streams, [&](Stream& s) {
-    squashed_gaussian_forward(s, action.matrix(s), log_prob.vector(s), head.matrix(s),
-                              noise.matrix(s));
-    squashed_gaussian_backward(s, d_head.matrix(s), head.matrix(s), noise.matrix(s),
-                               d_action.matrix(s), g.vector(s));
-  });
-  EXPECT_EQ(to_host(action.gpu), to_host(action.cpu));
-  EXPECT_EQ(to_host(log_prob.gpu), to_host(log_prob.cpu));
-  EXPECT_EQ(to_host(d_head.gpu), to_host(d_head.cpu));
-}
-
-TEST_P(SmallOpsSizesGpuTest, ProductsAndDenseLayersAreThoseOfTheCpu) {
+TEST_P(OperationsSizesGpuTest, ProductsAreThoseOfTheCpu) {
   const int n = GetParam();
   TwinStreams streams;
   for (const bool transpose_a : {false, true})
@@ -177,36 +124,9 @@ TEST_P(SmallOpsSizesGpuTest, ProductsAndDenseLayersAreThoseOfTheCpu) {
       });
       EXPECT_LT(c.error(), 2e-6) << transpose_a << transpose_b;
     }
-
-  Twin x(n, 37, 4), weight(21, 37, 5), bias(21, 1, 6), y(n, 21, 7);
-  Twin d_x(n, 37, 8), d_weight(21, 37, 9), d_bias(21, 1, 10);
-  on_both(streams, [&](Stream& s) {
-    dense_forward(s, y.matrix(s), x.matrix(s), weight.matrix(s), bias.vector(s));
-    dense_backward(s, {d_x.matrix(s), d_weight.matrix(s), d_bias.vector(s)}, x.matrix(s),
-                   weight.matrix(s), y.matrix(s));
-  });
-  for (const Twin* result : {&y, &d_x, &d_weight, &d_bias}) EXPECT_LT(result->error(), 2e-6);
 }
 
-TEST_P(SmallOpsSizesGpuTest, GaussianNllIsThatOfTheCpu) {
-  const int n = GetParam();
-  TwinStreams streams;
-  Twin mean(n, 5, 1), raw(n, 5, 2), target(n, 5, 3), high(5, 1, 4, 0.1f), low(5, 1, 5, 0.1f);
-  for (float& bound : low.cpu) bound -= 1.0f;
-  low.gpu = on_device(low.cpu);
-  Twin loss(1, 1, 6), d_mean(n, 5, 7), d_raw(n, 5, 8), d_high(5, 1, 9), d_low(5, 1, 10);
-  on_both(streams, [&](Stream& s) {
-    gaussian_nll(s, loss.vector(s),
-                 {d_mean.matrix(s), d_raw.matrix(s), d_high.vector(s), d_low.vector(s)},
-                 {mean.matrix(s), raw.matrix(s), target.matrix(s), high.vector(s), low.vector(s)});
-    logvar_bound_penalty(s, loss.vector(s), d_high.vector(s), d_low.vector(s), high.vector(s),
-                         low.vector(s), 0.01f);
-  });
-  for (const Twin* result : {&loss, &d_mean, &d_raw, &d_high, &d_low})
-    EXPECT_LT(result->error(), 2e-6);
-}
-
-TEST_P(SmallOpsSizesGpuTest, AdvantagesAreThoseOfTheCpu) {
+TEST_P(OperationsSizesGpuTest, AdvantagesAreThoseOfTheCpu) {
   const int N = GetParam();
   constexpr int kSteps = 9;
   TwinStreams streams;
@@ -229,7 +149,7 @@ TEST_P(SmallOpsSizesGpuTest, AdvantagesAreThoseOfTheCpu) {
   EXPECT_EQ(to_host(target.gpu), to_host(target.cpu));
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, SmallOpsSizesGpuTest, testing::Values(1, 31, 33, 257));
+INSTANTIATE_TEST_SUITE_P(Sizes, OperationsSizesGpuTest, testing::Values(1, 31, 33, 257));
 
 }  // namespace
 }  // namespace mbrl
