@@ -1,25 +1,17 @@
 // Where operations run: the one seam between devices.
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <memory>
 
+#include "base/thread_pool.h"
 #include "cuda/buffer.h"
 #include "cuda/gpu.h"
-#include "base/thread_pool.h"
 
 namespace mbrl {
 
 /// Number format of the operands of matrix products on the GPU; sums, parameters and losses are
 /// always f32.
 enum class Precision { kFp32, kTf32, kFp16, kBf16 };
-
-/// Whose matrix products the GPU uses: our fused kernels; or layer by layer our own product kernel
-/// (the plain version the others are compared with), or a library's.
-enum class GemmProvider { kHand, kPlain, kCublasLt, kCudnn };
-/// What chooses a provider for itself; kDense stands for all that is no fused stage.
-enum class Stage { kSac, kEnsemble, kDense };
 
 /// Ordered work on one device. Every operation takes the stream first; code above kernels/ never
 /// asks which device it is.
@@ -34,7 +26,6 @@ class Stream {
     if (on_gpu_) handle_ = gpu::create_stream();
   }
   ~Stream() {
-    libraries_ = {};  // they may hold work of the stream
     if (on_gpu_) gpu::destroy_stream(handle_);
   }
   Stream(const Stream&) = delete;
@@ -58,19 +49,6 @@ class Stream {
   Precision precision() const { return precision_; }
   void set_precision(Precision precision) { precision_ = precision; }
 
-  GemmProvider gemm(Stage stage = Stage::kDense) const {
-    return gemm_[static_cast<std::size_t>(stage)];
-  }
-  void set_gemm(Stage stage, GemmProvider provider) {
-    gemm_[static_cast<std::size_t>(stage)] = provider;
-  }
-  void set_gemm(GemmProvider provider) { gemm_.fill(provider); }
-  /// What a library keeps for this stream (handles, plans, workspace): made by its wrapper at first
-  /// use, destroyed with the stream.
-  std::shared_ptr<void>& library(GemmProvider provider) {
-    return libraries_[static_cast<std::size_t>(provider)];
-  }
-
   void* handle() const { return handle_; }
 
  private:
@@ -78,8 +56,6 @@ class Stream {
   bool on_gpu_;
   bool use_graphs_ = true;
   Precision precision_ = Precision::kFp32;
-  std::array<GemmProvider, 3> gemm_{};
-  std::array<std::shared_ptr<void>, 4> libraries_;
   void* handle_ = nullptr;
 };
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/gpu/product.h"
+
 namespace mbrl {
 
 /// A finished training episode.
@@ -24,6 +26,7 @@ struct Hooks {
   std::function<void(const EpisodeReport&)> on_episode = [](const EpisodeReport&) {};
   std::function<void(const std::string&)> log = [](const std::string&) {};
   std::function<void(const std::string&)> warn = [](const std::string&) {};
+  GemmChoice gemm{};  // whose matrix products the stages use on a GPU
 };
 
 }  // namespace mbrl

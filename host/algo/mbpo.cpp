@@ -39,7 +39,7 @@ Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t lear
     : SacLearner(config, stream, std::move(hooks), learner_index),
       model_(config.model.ensemble_size, layout_, config.model.hidden_size,
              config.model.num_hidden_layers, stream.memory()),
-      trainer_(stream, config.model, model_, seed(), learner_index),
+      trainer_(stream, config.model, model_, seed(), learner_index, hooks_.gemm.ensemble),
       imagined_(stream, layout_,
                 model_replay_capacity(config, rollout_length_at(config.rollout.schedule, 0)),
                 model_replay_capacity(config, max_rollout_length(config)), "the model replay"),

@@ -31,7 +31,7 @@ SacLearner::SacLearner(const Config& config, Stream& stream, Hooks hooks,
       real_(stream, layout_, static_cast<std::size_t>(config.loop.replay_capacity), 0,
             "the real replay"),
       sac_(layout_.observation_size, layout_.action_size, config.sac.hidden_sizes, stream.memory()),
-      sac_workspace_(stream, sac_, config.sac.batch_size),
+      sac_workspace_(stream, sac_, config.sac.batch_size, hooks_.gemm.sac),
       act_workspace_(stream, sac_.actor, envs_.size()),
       action_(static_cast<std::size_t>(layout_.action_size)) {
   init_sac(sac_, seed(), learner_, config.sac.init_alpha);

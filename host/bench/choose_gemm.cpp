@@ -20,7 +20,7 @@ constexpr double kTrialSeconds = 0.5;
 
 GemmProvider named_provider(const std::string& name) {
   for (const GemmProvider provider :
-       {GemmProvider::kHand, GemmProvider::kPlain, GemmProvider::kCublasLt, GemmProvider::kCudnn})
+       {GemmProvider::kFused, GemmProvider::kPlain, GemmProvider::kCublasLt, GemmProvider::kCudnn})
     if (name == gpu::provider_name(provider)) return provider;
   throw ConfigError(
       fmt::format("device.gemm is {}; expected hand, plain, cublaslt, cudnn or auto.", name));
@@ -53,29 +53,31 @@ void write_cache(const std::filesystem::path& path, const nlohmann::json& cache)
   std::ofstream(path) << cache.dump(2) << "\n";
 }
 
+enum class Stage { kSac, kEnsemble };
+
 // the fastest provider of a stage; the times of all go into `answer`
 GemmProvider fastest(const Config& config, const EnvSpec& env, Stream& stream, Stage stage,
                      nlohmann::json& answer) {
-  GemmProvider best = GemmProvider::kHand;
+  GemmProvider best = GemmProvider::kFused;
   double best_time = 0.0;
   for (const GemmProvider provider :
-       {GemmProvider::kHand, GemmProvider::kCublasLt, GemmProvider::kCudnn}) {
+       {GemmProvider::kFused, GemmProvider::kCublasLt, GemmProvider::kCudnn}) {
     const char* name = gpu::provider_name(provider);
     if (!gpu::provider_missing(provider).empty()) continue;
-    stream.set_gemm(stage, provider);
     try {
       StageTrials trials(config, env, stream);
-      const Trial trial = stage == Stage::kSac
-                              ? trials.sac(config.sac.update_order == "simultaneous", kTrialSeconds)
-                              : trials.ensemble(kTrialSeconds);
+      const Trial trial =
+          stage == Stage::kSac
+              ? trials.sac(config.sac.update_order == "simultaneous", provider, kTrialSeconds)
+              : trials.ensemble(provider, kTrialSeconds);
       const double time = trial.time.median / trial.units;
       answer["seconds"][name] = time;
-      if (provider != GemmProvider::kHand && time >= best_time) continue;
+      if (provider != GemmProvider::kFused && time >= best_time) continue;
       best = provider;
       best_time = time;
     } catch (const DeviceError& error) {
       // a library without an algorithm for these products is no candidate
-      if (provider == GemmProvider::kHand) throw;
+      if (provider == GemmProvider::kFused) throw;
       answer["refused"][name] = error.what();
     }
   }
@@ -114,7 +116,8 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
       throw DeviceError(fmt::format(
           "device.gemm is {}, but {}. Use device.gemm=hand, or auto for the fastest there is.",
           name, why));
-    stream.set_gemm(provider);
+    const Gemm gemm(provider);  // one library for both
+    device.gemm = {gemm, gemm};
     return fmt::format("sac {0}, ensemble {0}", name);
   }
 
@@ -135,8 +138,8 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
   const GemmProvider sac = provider_of(Stage::kSac, "sac");
   const GemmProvider ensemble =
       algorithm.needs_model ? provider_of(Stage::kEnsemble, "ensemble") : sac;
-  stream.set_gemm(Stage::kSac, sac);
-  stream.set_gemm(Stage::kEnsemble, ensemble);
+  const Gemm gemm(sac);
+  device.gemm = {gemm, ensemble == sac ? gemm : Gemm(ensemble)};
   return fmt::format("sac {}, ensemble {}", gpu::provider_name(sac), gpu::provider_name(ensemble));
 }
 

@@ -10,7 +10,7 @@
 
 namespace mbrl {
 
-/// Sets the providers of the device's stream as config.device.gemm says; auto times SAC and the
+/// Sets device.gemm as config.device.gemm says; auto times SAC and the
 /// ensemble at the config's sizes with every provider there is, once per GPU, libraries, precision
 /// and sizes, and remembers the answer in `cache`, a JSON file: a run that is repeated or resumed
 /// on the same machine meets the same arithmetic.

@@ -53,10 +53,10 @@ StageTrials::StageTrials(const Config& config, const EnvSpec& env, Stream& strea
 
 TransitionsView StageTrials::view() const { return {records_.data(), layout_, kRecords}; }
 
-Trial StageTrials::sac(bool simultaneous, double seconds) {
+Trial StageTrials::sac(bool simultaneous, const Gemm& gemm, double seconds) {
   init_sac(policy_, 1, 0, 1.0f);
   std::vector<SacLosses> losses(static_cast<std::size_t>(config_.sac.updates_per_step));
-  SacWorkspace workspace(stream_, policy_, config_.sac.batch_size);
+  SacWorkspace workspace(stream_, policy_, config_.sac.batch_size, gemm);
   const MixedSource source{view(), view(),
                            static_cast<int>(config_.sac.batch_size * config_.loop.real_ratio)};
   const SacConstants constants{.batch_size = config_.sac.batch_size, .simultaneous = simultaneous};
@@ -65,10 +65,10 @@ Trial StageTrials::sac(bool simultaneous, double seconds) {
       static_cast<double>(losses.size())};
 }
 
-Trial StageTrials::ensemble(double seconds) {
+Trial StageTrials::ensemble(const Gemm& gemm, double seconds) {
   const ModelConfig& m = config_.model;
   init_ensemble(ensemble_, 1, 0, m.init_max_logvar, m.init_min_logvar);
-  EnsembleWorkspace workspace(stream_, ensemble_, m.batch_size);
+  EnsembleWorkspace workspace(stream_, ensemble_, m.batch_size, gemm);
   const EnsembleConstants constants{{m.learning_rate}, m.weight_decay, m.logvar_penalty};
   const int steps = stream_.on_gpu() ? 64 : 1;
   std::vector<std::uint32_t> indices(static_cast<std::size_t>(m.ensemble_size) * m.batch_size *

@@ -7,8 +7,8 @@
 
 #include "cuda/stream.h"
 #include "envs/spec.h"
-#include "host/config/config.h"
 #include "host/bench/measure.h"
+#include "host/config/config.h"
 #include "kernels/stages/ensemble/ensemble_step.h"
 #include "kernels/stages/ppo/ppo_update.h"
 #include "kernels/stages/rollout/rollout.h"
@@ -26,10 +26,10 @@ class StageTrials {
  public:
   StageTrials(const Config& config, const EnvSpec& env, Stream& stream);
 
-  /// A call makes as many updates as a training step.
-  Trial sac(bool simultaneous, double seconds);
+  /// A call makes as many updates as a training step. gemm: whose products.
+  Trial sac(bool simultaneous, const Gemm& gemm, double seconds);
   /// A call is an epoch of 64 steps on the GPU, where one alone would measure the wait for it.
-  Trial ensemble(double seconds);
+  Trial ensemble(const Gemm& gemm, double seconds);
   /// A call is one step of all rows.
   Trial rollout(double seconds);
   /// A call is an epoch over what a collection of PPO holds.

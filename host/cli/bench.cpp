@@ -143,7 +143,6 @@ class Bench {
       cpu_peak();
     }
     for (const GemmProvider provider : providers()) {
-      stream_.set_gemm(provider);
       sac(provider);
       ensemble(provider);
     }
@@ -155,10 +154,10 @@ class Bench {
  private:
   /// What can multiply on this device; on the CPU there is one.
   std::vector<GemmProvider> providers() const {
-    if (!stream_.on_gpu()) return {GemmProvider::kHand};
+    if (!stream_.on_gpu()) return {GemmProvider::kFused};
     std::vector<GemmProvider> found;
-    for (const GemmProvider provider :
-         {GemmProvider::kHand, GemmProvider::kPlain, GemmProvider::kCublasLt, GemmProvider::kCudnn})
+    for (const GemmProvider provider : {GemmProvider::kFused, GemmProvider::kPlain,
+                                        GemmProvider::kCublasLt, GemmProvider::kCudnn})
       if (gpu::provider_missing(provider).empty()) found.push_back(provider);
     return found;
   }
@@ -250,10 +249,10 @@ class Bench {
     report_.peaks().flops = best;
   }
 
-  /// Hand and plain are the same kernel where a product stands alone.
+  /// The fused kernels multiply like the plain one where a product stands alone.
   std::vector<GemmProvider> product_providers() const {
     std::vector<GemmProvider> found = providers();
-    std::erase(found, GemmProvider::kHand);
+    std::erase(found, GemmProvider::kFused);
     return found;
   }
 
@@ -297,7 +296,8 @@ class Bench {
                          .bias_stride = static_cast<std::size_t>(s.columns),
                          .activation = Activation::kRelu};
     try {
-      const Timing time = time_in_graph(repeats, [&] { gpu::multiply(stream_, provider, p); });
+      const Gemm gemm = provider;
+      const Timing time = time_in_graph(repeats, [&] { gpu::multiply(stream_, gemm, p); });
       const double flop = 2.0 * repeats * static_cast<double>(count * y_size) * s.depth;
       const double bytes = 4.0 * repeats * static_cast<double>(count * (x_size + w_size + y_size));
       const std::string shape =
@@ -339,7 +339,7 @@ class Bench {
     const SacState& state = trials_.sac_state();
     for (const bool simultaneous : {false, true})
       try_trial([&] {
-        const Trial t = trials_.sac(simultaneous, seconds_);
+        const Trial t = trials_.sac(simultaneous, provider, seconds_);
         report_.add({simultaneous ? "sac simultaneous" : "sac sequential",
                      fmt::format("S {} A {} batch {}", state.observation_size(),
                                  state.action_size(), config_.sac.batch_size),
@@ -352,7 +352,7 @@ class Bench {
   void ensemble(GemmProvider provider) {
     const ModelConfig& m = config_.model;
     try_trial([&] {
-      const Trial t = trials_.ensemble(seconds_);
+      const Trial t = trials_.ensemble(provider, seconds_);
       report_.add({"ensemble step",
                    fmt::format("{} members, {} x {}, batch {}", m.ensemble_size,
                                m.num_hidden_layers, m.hidden_size, m.batch_size),
@@ -369,7 +369,7 @@ class Bench {
     // a start state is read, a record written
     const double bytes_per_row = 4.0 * (policy.observation_size() + model.data.pitch());
     report_.add({"rollout", fmt::format("{} rows, 1 step", config_.rollout.batch_size), "states/s",
-                 name_of(GemmProvider::kHand), t.time, t.units,
+                 name_of(GemmProvider::kFused), t.time, t.units,
                  2.0 * t.units * (forward_mac(policy.actor.layout) + forward_mac(model.layout)),
                  t.units * bytes_per_row, 9.0});
   }
@@ -384,7 +384,7 @@ class Bench {
     report_.add({"ppo",
                  fmt::format("S {} A {} batch {}", state.shape.observation_size,
                              state.shape.action_size, batch),
-                 "updates/s", name_of(GemmProvider::kHand), t.time, t.units,
+                 "updates/s", name_of(GemmProvider::kFused), t.time, t.units,
                  2.0 * t.units * batch * mac, 0.0, 3.0 * t.units});
   }
 

@@ -56,12 +56,12 @@ bool EarlyStopping::update(const std::vector<double>& mse, const std::function<v
 }
 
 ModelTrainer::ModelTrainer(Stream& stream, const ModelConfig& config, const EnsembleState& state,
-                           std::uint32_t seed, std::uint32_t learner)
+                           std::uint32_t seed, std::uint32_t learner, const Gemm& gemm)
     : config_(config),
       constants_{{config.learning_rate}, config.weight_decay, config.logvar_penalty},
       seed_(seed),
       learner_(learner),
-      workspace_(stream, state, config.batch_size),
+      workspace_(stream, state, config.batch_size, gemm),
       before_{TrainedParameters(state.members.value.size(), stream.memory()),
               TrainedParameters(state.logvar_bounds.value.size(), stream.memory()),
               Buffer<float>(state.input_mean.size(), stream.memory()),

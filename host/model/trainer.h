@@ -10,8 +10,8 @@
 #include "cuda/buffer.h"
 #include "cuda/stream.h"
 #include "host/config/config.h"
-#include "kernels/stages/ensemble/ensemble_step.h"
 #include "kernels/data/permutation.h"
+#include "kernels/stages/ensemble/ensemble_step.h"
 
 namespace mbrl {
 
@@ -63,7 +63,7 @@ class EarlyStopping {
 class ModelTrainer {
  public:
   ModelTrainer(Stream& stream, const ModelConfig& config, const EnsembleState& state,
-               std::uint32_t seed, std::uint32_t learner);
+               std::uint32_t seed, std::uint32_t learner, const Gemm& gemm = {});
 
   /// One fit on all of `data`. Weights, log-variance bounds and Adam's moments go on from the last
   /// fit; scaler, holdout split, bootstrap, snapshots and patience start anew.

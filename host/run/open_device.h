@@ -6,6 +6,7 @@
 #include "cuda/device.h"
 #include "cuda/stream.h"
 #include "host/config/config.h"
+#include "kernels/gpu/product.h"
 
 namespace mbrl {
 
@@ -21,6 +22,7 @@ struct OpenDevice {
 
   Device device;
   Stream stream;
+  GemmChoice gemm;  // whose matrix products the stages use; choose_gemm sets it
 };
 
 }  // namespace mbrl

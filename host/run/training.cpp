@@ -100,7 +100,8 @@ Hooks Training::hooks() {
             if (options_.on_warning) options_.on_warning(text);
             if (recorder_ != nullptr) return recorder_->warn(text);
             pending_log_.push_back("warning: " + text);
-          }};
+          },
+      .gemm = device_.gemm};
 }
 
 // the seconds since the last change belong to the stage before it

@@ -47,10 +47,10 @@ struct StepBody {
 }  // namespace
 
 LayeredMlp::LayeredMlp(const MlpLayout& layout, Activation hidden, int rows, int count,
-                       GemmProvider provider, const char* name)
+                       const Gemm& gemm, const char* name)
     : mlp_(make_table(layout)),
       hidden_(hidden),
-      provider_(provider),
+      gemm_(gemm),
       rows_(rows),
       count_(count),
       saved_layout_(make_saved_layout(layout, rows)),
@@ -79,14 +79,14 @@ void LayeredMlp::forward(Stream& stream, const float* parameters, std::size_t st
       p.activation = hidden_;
       if (hidden_ != Activation::kRelu) p.before_activation = z(i);
     }
-    multiply(stream, provider_, p);
+    multiply(stream, gemm_, p);
   }
 }
 
 void LayeredMlp::backward(Stream& stream, const float* parameters, std::size_t stride, int rows) {
   for (int i = mlp_.num_layers - 1; i > 0; --i) {
     const LayerLayout& l = mlp_.layer[i];
-    multiply(stream, provider_,
+    multiply(stream, gemm_,
              {.rows = rows,
               .columns = l.in,
               .depth = l.out,
@@ -103,7 +103,7 @@ void LayeredMlp::backward(Stream& stream, const float* parameters, std::size_t s
 
 void LayeredMlp::input_gradient(Stream& stream, float* d_input, const float* parameters, int rows) {
   const LayerLayout& l = mlp_.layer[0];
-  multiply(stream, provider_,
+  multiply(stream, gemm_,
            {.rows = rows,
             .columns = l.in,
             .depth = l.out,
@@ -116,7 +116,7 @@ void LayeredMlp::input_gradient(Stream& stream, float* d_input, const float* par
 void LayeredMlp::parameter_gradient(Stream& stream, float* gradient, std::size_t stride, int rows) {
   for (int i = 0; i < mlp_.num_layers; ++i) {
     const LayerLayout& l = mlp_.layer[i];
-    multiply(stream, provider_,
+    multiply(stream, gemm_,
              {.rows = l.out,
               .columns = l.in,
               .depth = rows,

@@ -1,4 +1,4 @@
-// Networks on the GPU one layer at a time over a whole batch, products by the stream's provider:
+// Networks on the GPU one layer at a time over a whole batch, products by a chosen provider:
 // how the stages work where a library multiplies, and the peer that the fused kernels have to beat.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include "kernels/formulas/activation.h"
 #include "kernels/formulas/adam.h"
 #include "kernels/gpu/device_mlp.h"
+#include "kernels/gpu/product.h"
 
 namespace mbrl::gpu {
 
@@ -16,8 +17,8 @@ namespace mbrl::gpu {
 /// i * stride floats after the first's. Nothing is allocated after construction.
 class LayeredMlp {
  public:
-  /// provider: of its products. name: of its memory, in errors.
-  LayeredMlp(const MlpLayout& layout, Activation hidden, int rows, int count, GemmProvider provider,
+  /// gemm: of its products. name: of its memory, in errors.
+  LayeredMlp(const MlpLayout& layout, Activation hidden, int rows, int count, const Gemm& gemm,
              const char* name);
 
   /// Input of every network: [count][rows, pitch()], written by the caller.
@@ -36,9 +37,9 @@ class LayeredMlp {
   void forward(Stream& stream, const float* parameters, std::size_t stride = 0);
   /// Gradients of all layers' affine outputs, over the first `rows` rows.
   void backward(Stream& stream, const float* parameters, std::size_t stride, int rows);
-  /// Behind backward(): the gradient of the input, [rows, input_pitch()]; one network.
+  /// After backward(): the gradient of the input, [rows, input_pitch()]; one network.
   void input_gradient(Stream& stream, float* d_input, const float* parameters, int rows);
-  /// Behind backward(): gradients of weights and biases in the layout of the parameters; padding
+  /// After backward(): gradients of weights and biases in the layout of the parameters; padding
   /// stays as it is.
   void parameter_gradient(Stream& stream, float* gradient, std::size_t stride, int rows);
 
@@ -50,7 +51,7 @@ class LayeredMlp {
 
   MlpTable mlp_;
   Activation hidden_;
-  GemmProvider provider_;
+  Gemm gemm_;
   int rows_, count_;
   SavedLayout saved_layout_;
   Buffer<float> saved_, z_, output_;

@@ -7,9 +7,9 @@
 #include <cstdint>
 
 #include "kernels/formulas/adam.h"
+#include "kernels/formulas/polyak.h"
 #include "kernels/gpu/block_mlp.cuh"
 #include "kernels/gpu/linear.cuh"
-#include "kernels/formulas/polyak.h"
 
 namespace mbrl::gpu {
 

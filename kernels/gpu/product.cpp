@@ -4,7 +4,7 @@ namespace mbrl::gpu {
 
 const char* provider_name(GemmProvider provider) {
   switch (provider) {
-    case GemmProvider::kHand:
+    case GemmProvider::kFused:
       return "hand";
     case GemmProvider::kPlain:
       return "plain";

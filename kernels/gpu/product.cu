@@ -1,6 +1,6 @@
 // Our own product of any shape on the CUDA cores, and the choice between it and the libraries.
-#include "kernels/cpu/blas.h"
 #include "base/scalar.h"
+#include "kernels/cpu/blas.h"
 #include "kernels/gpu/linear.cuh"
 #include "kernels/gpu/product.h"
 
@@ -105,20 +105,20 @@ struct Finish {
 };
 
 // the library does bias and relu; the rest is a kernel of ours behind it
-void multiply_by_cublaslt(Stream& stream, const Product& p) {
+void multiply_by_cublaslt(Stream& stream, std::shared_ptr<void>& kept, const Product& p) {
   const bool whole = p.gate == nullptr && p.before_activation == nullptr &&
                      (p.activation == Activation::kNone || p.activation == Activation::kRelu);
-  if (whole) return cublaslt::multiply(stream, p);
+  if (whole) return cublaslt::multiply(stream, kept, p);
   Product plain = p;
   plain.activation = Activation::kNone;
   plain.before_activation = nullptr;
   plain.gate = nullptr;
-  cublaslt::multiply(stream, plain);
+  cublaslt::multiply(stream, kept, plain);
   launch_linear(stream, "product_finish", static_cast<std::size_t>(p.count) * p.rows * p.columns,
                 Finish{p});
 }
 
-void multiply_by_hand(Stream& stream, const Product& p) {
+void multiply_plainly(Stream& stream, const Product& p) {
   if (p.count == 0 || p.rows == 0 || p.columns == 0) return;
   const auto tiles = [](int size) { return static_cast<unsigned>((size + kTile - 1) / kTile); };
   launch(stream, "product", product_kernel,
@@ -130,15 +130,15 @@ void multiply_by_hand(Stream& stream, const Product& p) {
 
 }  // namespace
 
-void multiply(Stream& stream, GemmProvider provider, const Product& p) {
-  switch (provider) {
-    case GemmProvider::kHand:
+void multiply(Stream& stream, const Gemm& gemm, const Product& p) {
+  switch (gemm.provider()) {
+    case GemmProvider::kFused:
     case GemmProvider::kPlain:
-      return multiply_by_hand(stream, p);
+      return multiply_plainly(stream, p);
     case GemmProvider::kCublasLt:
-      return multiply_by_cublaslt(stream, p);
+      return multiply_by_cublaslt(stream, gemm.library(), p);
     case GemmProvider::kCudnn:
-      return cudnn::multiply(stream, p);
+      return cudnn::multiply(stream, gemm.library(), p);
   }
 }
 

@@ -3,11 +3,44 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "cuda/gpu.h"
 #include "cuda/stream.h"
 #include "kernels/formulas/activation.h"
+
+namespace mbrl {
+
+/// Whose matrix products a stage uses on the GPU: its own fused kernels; or layer by layer our own
+/// product kernel (the plain version the others are compared with), or a library's.
+enum class GemmProvider { kFused, kPlain, kCublasLt, kCudnn };
+
+/// A provider with what its library keeps (handle, plans, workspace), which is made at the first
+/// product and shared by copies. It serves one stream, and is destroyed before it.
+class Gemm {
+ public:
+  Gemm(GemmProvider provider = GemmProvider::kFused) : provider_(provider) {
+    if (provider == GemmProvider::kCublasLt || provider == GemmProvider::kCudnn)
+      library_ = std::make_shared<std::shared_ptr<void>>();
+  }
+
+  GemmProvider provider() const { return provider_; }
+  bool fused() const { return provider_ == GemmProvider::kFused; }
+  /// Of the libraries alone.
+  std::shared_ptr<void>& library() const { return *library_; }
+
+ private:
+  GemmProvider provider_;
+  std::shared_ptr<std::shared_ptr<void>> library_;
+};
+
+/// What each stage that has a choice multiplies with.
+struct GemmChoice {
+  Gemm sac, ensemble;
+};
+
+}  // namespace mbrl
 
 namespace mbrl::gpu {
 
@@ -42,18 +75,14 @@ struct Product {
       nullptr;  // what `activation` was applied to; for relu its result does as well
 };
 
-/// By `provider` in the stream's precision; our own kernel (kHand, kPlain) always computes in fp32.
+/// By `gemm` in the stream's precision; our own kernel (kFused, kPlain) always computes in fp32.
 ///
 /// Errors   DeviceError naming the library, the shape and what it said.
 /// Cost     2 rows columns depth count operations. A library's first product of a shape looks up
 ///          an algorithm for it and loads code, which must not happen while work is recorded:
 ///          Graph's first run sees to that. Repeats bitwise on the same GPU model with the same
 ///          library.
-MBRL_GPU_ONLY void multiply(Stream& stream, GemmProvider provider, const Product& product);
-/// By the stream's provider.
-inline void multiply(Stream& stream, const Product& product) {
-  multiply(stream, stream.gemm(), product);
-}
+MBRL_GPU_ONLY void multiply(Stream& stream, const Gemm& gemm, const Product& product);
 
 /// The parts of a library that this program uses; loaded at first use, never linked. Absent (null
 /// functions) where the program was built without the library's headers.
@@ -62,16 +91,16 @@ namespace cublaslt {
 MBRL_GPU_ONLY std::string missing();
 /// "cuBLASLt 13.1.0".
 MBRL_GPU_ONLY std::string version();
-/// Whether it takes the whole product in one call: bias and relu it does, no other activation, no
-/// gate, no before_activation. multiply() adds what is left.
-MBRL_GPU_ONLY void multiply(Stream& stream, const Product& product);
+/// One call per product: bias and relu are part of it, no other activation, no gate, no
+/// before_activation. gpu::multiply() adds what is left.
+MBRL_GPU_ONLY void multiply(Stream& stream, std::shared_ptr<void>& kept, const Product& product);
 }  // namespace cublaslt
 
 namespace cudnn {
 MBRL_GPU_ONLY std::string missing();
 MBRL_GPU_ONLY std::string version();
 /// One fused graph per product; alpha = 1 and beta = 0.
-MBRL_GPU_ONLY void multiply(Stream& stream, const Product& product);
+MBRL_GPU_ONLY void multiply(Stream& stream, std::shared_ptr<void>& kept, const Product& product);
 }  // namespace cudnn
 
 /// "hand", "plain", "cublaslt" or "cudnn".

@@ -5,10 +5,10 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "cuda/emulator/runtime.h"
 #include "cuda/graph.h"
 #include "kernels/gpu/libraries/library.h"
 #include "tests/emulator/libraries/fakes.h"
-#include "cuda/emulator/runtime.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
 
@@ -45,9 +45,9 @@ class LibrariesTest : public GpuTest, public testing::WithParamInterface<GemmPro
             .c = c_.data(),
             .c_pitch = 4};
   }
-  void multiply(Stream& stream, const gpu::Product& p) {
+  void multiply(Stream& stream, const Gemm& gemm, const gpu::Product& p) {
     stream.set_precision(Precision::kTf32);
-    gpu::multiply(stream, GetParam(), p);
+    gpu::multiply(stream, gemm, p);
   }
 
   Buffer<float> a_, b_, c_;
@@ -65,8 +65,9 @@ TEST_P(LibrariesTest, WhatIsMissingIsNamedWithTheWayOut) {
       {
         emulator::hide_libraries(true);
         TwinStreams streams;
+        const Gemm gemm(GetParam());
         std::cerr << version() << ": "
-                  << error_text<DeviceError>([&] { multiply(streams.gpu, product()); });
+                  << error_text<DeviceError>([&] { multiply(streams.gpu, gemm, product()); });
         std::exit(missing().empty() ? 1 : 0);
       },
       testing::ExitedWithCode(0),
@@ -78,19 +79,20 @@ TEST_P(LibrariesTest, WhatIsMissingIsNamedWithTheWayOut) {
 
 TEST_P(LibrariesTest, APlanIsMadeOncePerShapeAndPrecision) {
   TwinStreams streams;
-  multiply(streams.gpu, product());
+  const Gemm gemm(GetParam());
+  multiply(streams.gpu, gemm, product());
   EXPECT_EQ(to_host(c_), std::vector<float>(32, 8.0f));
   const long searches = emulator::library_searches, products = emulator::library_products;
-  for (int i = 0; i < 3; ++i) multiply(streams.gpu, product());
+  for (int i = 0; i < 3; ++i) multiply(streams.gpu, gemm, product());
   EXPECT_EQ(emulator::library_searches, searches);
   EXPECT_EQ(emulator::library_products, products + 3);
 
   gpu::Product other = product();
   other.rows = 7;
-  multiply(streams.gpu, other);
+  multiply(streams.gpu, gemm, other);
   EXPECT_EQ(emulator::library_searches, searches + 1);
   streams.gpu.set_precision(Precision::kBf16);
-  gpu::multiply(streams.gpu, GetParam(), other);
+  gpu::multiply(streams.gpu, gemm, other);
   EXPECT_EQ(emulator::library_searches, searches + 2);
 }
 
@@ -98,10 +100,13 @@ TEST_P(LibrariesTest, EveryStreamHasItsOwnAndGivesItBack) {
   const long before = emulator::library_objects;
   {
     TwinStreams one, two;
-    multiply(one.gpu, product());
+    const Gemm of_one_stream(GetParam()), shared(of_one_stream), of_two(GetParam());
+    multiply(one.gpu, of_one_stream, product());
     const long of_one = emulator::library_objects - before;
     EXPECT_GT(of_one, 0);
-    multiply(two.gpu, product());
+    multiply(one.gpu, shared, product());
+    EXPECT_EQ(emulator::library_objects - before, of_one);
+    multiply(two.gpu, of_two, product());
     EXPECT_EQ(emulator::library_objects - before, 2 * of_one);
   }
   EXPECT_EQ(emulator::library_objects, before);
@@ -109,11 +114,13 @@ TEST_P(LibrariesTest, EveryStreamHasItsOwnAndGivesItBack) {
 
 TEST_P(LibrariesTest, ARefusalLeavesNothingBehind) {
   TwinStreams streams;
-  multiply(streams.gpu, product());
+  const Gemm gemm(GetParam());
+  multiply(streams.gpu, gemm, product());
   const long before = emulator::library_objects;
   gpu::Product impossible = product();
   impossible.c_pitch = 0;
-  const std::string text = error_text<DeviceError>([&] { multiply(streams.gpu, impossible); });
+  const std::string text =
+      error_text<DeviceError>([&] { multiply(streams.gpu, gemm, impossible); });
   EXPECT_THAT(text, testing::StartsWith(std::string(name()) +
                                         " cannot compute the product [8, 16] [16, 4], in tf32: "));
   EXPECT_THAT(text, testing::HasSubstr("device.gemm=hand."));
@@ -122,8 +129,10 @@ TEST_P(LibrariesTest, ARefusalLeavesNothingBehind) {
 
 TEST_P(LibrariesTest, ARecordedProductIsOneNodeThatKeepsItsArguments) {
   TwinStreams streams;
+  const Gemm gemm(GetParam());
   Graph graph;
-  for (int i = 0; i < 2; ++i) graph.run(streams.gpu, [&] { multiply(streams.gpu, product()); });
+  for (int i = 0; i < 2; ++i)
+    graph.run(streams.gpu, [&] { multiply(streams.gpu, gemm, product()); });
   EXPECT_EQ(graph.num_nodes(), 1u);
   a_.fill(2.0f);
   graph.run(streams.gpu, [] {});
@@ -134,11 +143,12 @@ TEST_P(LibrariesTest, ARecordedProductIsOneNodeThatKeepsItsArguments) {
 TEST_P(LibrariesTest, TheWorkspaceIsNamedWhenItDoesNotFit) {
   emulator::set_device_memory(std::size_t{16} << 20);
   TwinStreams streams;
-  const std::string text = error_text<DeviceError>([&] { multiply(streams.gpu, product()); });
+  const Gemm gemm(GetParam());
+  const std::string text = error_text<DeviceError>([&] { multiply(streams.gpu, gemm, product()); });
   emulator::set_device_memory(std::size_t{4} << 30);
   EXPECT_THAT(text, testing::MatchesRegex(
                         "32.0 MiB of device memory for (cublaslt|cudnn).workspace could .*"));
-  multiply(streams.gpu, product());
+  multiply(streams.gpu, gemm, product());
 }
 
 INSTANTIATE_TEST_SUITE_P(Providers, LibrariesTest,

@@ -39,8 +39,8 @@ TEST_F(ChooseGemmGpuTest, ANameIsTaken) {
   EXPECT_EQ(choose(device), "sac hand, ensemble hand");
   config_.device.gemm = "plain";
   EXPECT_EQ(choose(device), "sac plain, ensemble plain");
-  EXPECT_EQ(device.stream.gemm(Stage::kSac), GemmProvider::kPlain);
-  EXPECT_EQ(device.stream.gemm(Stage::kEnsemble), GemmProvider::kPlain);
+  EXPECT_EQ(device.gemm.sac.provider(), GemmProvider::kPlain);
+  EXPECT_EQ(device.gemm.ensemble.provider(), GemmProvider::kPlain);
   EXPECT_FALSE(std::filesystem::exists(cache_));
 }
 

@@ -4,10 +4,10 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "kernels/networks/initialize.h"
 #include "kernels/stages/ensemble/ensemble_step.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
-#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -88,8 +88,9 @@ TEST_P(EnsembleGpuTest, OneStepIsThatOfTheCpu) {
   for (const int members : {1, 3}) {
     Problem p(members, batch);
     TwinStreams streams;
-    products.set(streams.gpu);
-    EnsembleWorkspace cpu(streams.cpu, p.cpu, batch), gpu(streams.gpu, p.gpu, batch);
+    streams.gpu.set_precision(products.precision);
+    EnsembleWorkspace cpu(streams.cpu, p.cpu, batch),
+        gpu(streams.gpu, p.gpu, batch, products.provider);
     const EnsembleEpoch wanted = p.run_cpu(streams.cpu, cpu, batch);
     const EnsembleEpoch got = p.run_gpu(streams.gpu, gpu, batch);
     EXPECT_EQ(got.steps, 1);
@@ -119,8 +120,8 @@ TEST_P(EnsembleProviderGpuTest, AnEpochOfManyStepsEndsWithAPartOfABatch) {
   // 21 steps, more than a graph holds; the last one on 5 rows
   Problem p(2, 20 * 8 + 5);
   TwinStreams streams;
-  GetParam().set(streams.gpu);
-  EnsembleWorkspace cpu(streams.cpu, p.cpu, 8), gpu(streams.gpu, p.gpu, 8);
+  streams.gpu.set_precision(GetParam().precision);
+  EnsembleWorkspace cpu(streams.cpu, p.cpu, 8), gpu(streams.gpu, p.gpu, 8, GetParam().provider);
   for (int epoch = 0; epoch < 2; ++epoch) {
     const EnsembleEpoch wanted = p.run_cpu(streams.cpu, cpu, 8);
     const EnsembleEpoch got = p.run_gpu(streams.gpu, gpu, 8);
@@ -136,10 +137,11 @@ TEST_P(EnsembleProviderGpuTest, AnEpochOfManyStepsEndsWithAPartOfABatch) {
 TEST_P(EnsembleProviderGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
   Problem graph(2, 70), eager(2, 70);
   TwinStreams with, without;
-  GetParam().set(with.gpu);
-  GetParam().set(without.gpu);
+  with.gpu.set_precision(GetParam().precision);
+  without.gpu.set_precision(GetParam().precision);
   without.gpu.set_use_graphs(false);
-  EnsembleWorkspace a(with.gpu, graph.gpu, 16), b(without.gpu, eager.gpu, 16);
+  EnsembleWorkspace a(with.gpu, graph.gpu, 16, GetParam().provider),
+      b(without.gpu, eager.gpu, 16, GetParam().provider);
   for (int epoch = 0; epoch < 4; ++epoch)
     EXPECT_EQ(graph.run_gpu(with.gpu, a, 16).loss, eager.run_gpu(without.gpu, b, 16).loss);
   EXPECT_EQ(to_host(graph.gpu.members.value), to_host(eager.gpu.members.value));

@@ -5,10 +5,10 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "host/algo/draws.h"
 #include "kernels/stages/ppo/ppo_update.h"
 #include "tests/support/gpu.h"
 #include "tests/support/ppo_problem.h"
-#include "host/algo/draws.h"
 
 namespace mbrl {
 namespace {

@@ -1,4 +1,4 @@
-// Tests for kernels/gpu/product.{h,cu} and kernels/libraries: products of every provider against
+// Tests for kernels/gpu/product.{h,cu} and kernels/gpu/libraries: products of every provider against
 // float64.
 #include <gmock/gmock.h>
 
@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cuda/graph.h"
 #include "base/rng.h"
+#include "cuda/graph.h"
 #include "kernels/gpu/product.h"
+#include "kernels/networks/initialize.h"
 #include "tests/support/float64.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"
-#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -205,7 +205,7 @@ class Fixture {
 
 /// One layer's error by the operands' format; our own product is always exact.
 double tolerance(const Products& products) {
-  if (products.provider == GemmProvider::kHand || products.provider == GemmProvider::kPlain)
+  if (products.provider == GemmProvider::kFused || products.provider == GemmProvider::kPlain)
     return 2e-6;
   switch (products.precision) {
     case Precision::kTf32:
@@ -225,13 +225,13 @@ class ProductGpuTest : public GpuTest, public testing::WithParamInterface<Produc
     if (IsSkipped()) return;
     const std::string missing = GetParam().missing();
     if (!missing.empty()) GTEST_SKIP() << missing;
-    GetParam().set(streams().gpu);
+    streams().gpu.set_precision(GetParam().precision);
   }
 
   bool scales() const { return GetParam().provider != GemmProvider::kCudnn; }
 
   void compute(Fixture& fixture) {
-    gpu::multiply(streams().gpu, fixture.product());
+    gpu::multiply(streams().gpu, gemm_, fixture.product());
     streams().gpu.synchronize();
   }
   void compute_and_check(const Problem& problem) {
@@ -248,6 +248,9 @@ class ProductGpuTest : public GpuTest, public testing::WithParamInterface<Produc
 
  private:
   std::unique_ptr<TwinStreams> streams_;
+
+ protected:
+  const Gemm gemm_{GetParam().provider};  // destroyed before its stream
 };
 
 TEST_P(ProductGpuTest, AnyShapeAndTranspositionIsRight) {
@@ -331,7 +334,7 @@ TEST_P(ProductGpuTest, RepeatsBitForBitAndFromAGraph) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(graph.recorded(), i == 2);
     fixture.reset();
-    graph.run(streams().gpu, [&] { gpu::multiply(streams().gpu, fixture.product()); });
+    graph.run(streams().gpu, [&] { gpu::multiply(streams().gpu, gemm_, fixture.product()); });
     streams().gpu.synchronize();
     EXPECT_EQ(fixture.c(), first);
     EXPECT_EQ(fixture.before(), first_before);
@@ -352,7 +355,7 @@ TEST_P(ProductGpuTest, NothingIsComputedOfNothing) {
   for (int empty = 0; empty < 3; ++empty) {
     Product p = fixture.product();
     (empty == 0 ? p.rows : empty == 1 ? p.columns : p.count) = 0;
-    gpu::multiply(streams().gpu, p);
+    gpu::multiply(streams().gpu, gemm_, p);
   }
   streams().gpu.synchronize();
   EXPECT_TRUE(std::isnan(fixture.c()[0]));
@@ -369,17 +372,17 @@ TEST_P(ProductErrorGpuTest, APitchThatALibraryCannotReadIsNamed) {
   Fixture fixture({.bias = true});
   Product p = fixture.product();
   p.b.pitch = 25;
-  const std::string text = error_text<ShapeError>([&] { gpu::multiply(streams().gpu, p); });
+  const std::string text = error_text<ShapeError>([&] { gpu::multiply(streams().gpu, gemm_, p); });
   EXPECT_THAT(text, testing::HasSubstr(" product [37, 33] [33, 24] + bias, in "));
   EXPECT_THAT(text, testing::HasSubstr("b has pitch 25, stride 0 and address "));
   EXPECT_THAT(text, testing::HasSubstr("expected multiples of 4 floats"));
   p = fixture.product();
   p.bias += 1;
-  EXPECT_THAT(error_text<ShapeError>([&] { gpu::multiply(streams().gpu, p); }),
+  EXPECT_THAT(error_text<ShapeError>([&] { gpu::multiply(streams().gpu, gemm_, p); }),
               testing::HasSubstr("bias has pitch 0"));
   p = fixture.product();
   p.count = 2;
-  EXPECT_THAT(error_text<ShapeError>([&] { gpu::multiply(streams().gpu, p); }),
+  EXPECT_THAT(error_text<ShapeError>([&] { gpu::multiply(streams().gpu, gemm_, p); }),
               testing::HasSubstr("c_stride is 0"));
 }
 
@@ -393,7 +396,6 @@ class ProductCudnnGpuTest : public GpuTest {
     if (IsSkipped()) return;
     const std::string missing = gpu::provider_missing(GemmProvider::kCudnn);
     if (!missing.empty()) GTEST_SKIP() << missing;
-    streams().gpu.set_gemm(GemmProvider::kCudnn);
   }
   // made at the first use: a test that is skipped has no GPU to make them on
   TwinStreams& streams() {
@@ -403,11 +405,14 @@ class ProductCudnnGpuTest : public GpuTest {
 
  private:
   std::unique_ptr<TwinStreams> streams_;
+
+ protected:
+  const Gemm gemm_{GemmProvider::kCudnn};
 };
 
 TEST_F(ProductCudnnGpuTest, HasNoAlphaAndBeta) {
   Fixture fixture({.alpha = 0.5f, .beta = 1.0f});
-  EXPECT_EQ(error_text<ShapeError>([&] { gpu::multiply(streams().gpu, fixture.product()); }),
+  EXPECT_EQ(error_text<ShapeError>([&] { gpu::multiply(streams().gpu, gemm_, fixture.product()); }),
             "cuDNN product [37, 33] [33, 24] + c, in fp32: alpha is 0.5 and beta is 1; its graph "
             "has neither, expected 1 and 0.");
 }
@@ -415,7 +420,7 @@ TEST_F(ProductCudnnGpuTest, HasNoAlphaAndBeta) {
 TEST_F(ProductCudnnGpuTest, IsExactInFp32OrSaysThatItCannotBe) {
   Fixture fixture({.bias = true, .activation = Activation::kRelu});
   try {
-    gpu::multiply(streams().gpu, fixture.product());
+    gpu::multiply(streams().gpu, gemm_, fixture.product());
     streams().gpu.synchronize();
   } catch (const DeviceError& e) {
     EXPECT_THAT(e.what(), testing::StartsWith("cuDNN cannot compute the product [37, 33] [33, 24] "
@@ -430,11 +435,12 @@ TEST_F(GpuTest, ProductsOfCublasLtTakeBiasAndReluAlone) {
   const std::string missing = gpu::provider_missing(GemmProvider::kCublasLt);
   if (!missing.empty()) GTEST_SKIP() << missing;
   TwinStreams streams;
+  std::shared_ptr<void> kept;
   Fixture fixture({.activation = Activation::kSwish});
-  EXPECT_EQ(
-      error_text<ShapeError>([&] { gpu::cublaslt::multiply(streams.gpu, fixture.product()); }),
-      "cuBLASLt product [37, 33] [33, 24], swish, in fp32: of what follows a product the "
-      "library does bias and relu alone.");
+  EXPECT_EQ(error_text<ShapeError>(
+                [&] { gpu::cublaslt::multiply(streams.gpu, kept, fixture.product()); }),
+            "cuBLASLt product [37, 33] [33, 24], swish, in fp32: of what follows a product the "
+            "library does bias and relu alone.");
 }
 
 }  // namespace

@@ -79,8 +79,8 @@ TEST_P(SacUpdateGpuTest, OneUpdateIsThatOfTheCpu) {
     Problem p(batch, batch / 3);
     p.constants.simultaneous = simultaneous;
     TwinStreams streams;
-    products.set(streams.gpu);
-    SacWorkspace cpu(streams.cpu, p.cpu, batch), gpu(streams.gpu, p.gpu, batch);
+    streams.gpu.set_precision(products.precision);
+    SacWorkspace cpu(streams.cpu, p.cpu, batch), gpu(streams.gpu, p.gpu, batch, products.provider);
     const SacLosses wanted = sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
     const SacLosses got =
         sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
@@ -140,10 +140,11 @@ TEST_P(SacGraphGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
   Problem graph(33, 10), eager(33, 10);
   graph.constants.simultaneous = eager.constants.simultaneous = simultaneous;
   TwinStreams with, without;
-  products.set(with.gpu);
-  products.set(without.gpu);
+  with.gpu.set_precision(products.precision);
+  without.gpu.set_precision(products.precision);
   without.gpu.set_use_graphs(false);
-  SacWorkspace a(with.gpu, graph.gpu, 33), b(without.gpu, eager.gpu, 33);
+  SacWorkspace a(with.gpu, graph.gpu, 33, products.provider),
+      b(without.gpu, eager.gpu, 33, products.provider);
   std::vector<SacLosses> losses(3);
   std::vector<float> observation(kS, 0.3f), action_a(kA), action_b(kA);
   for (std::uint64_t call = 0; call < 3; ++call) {

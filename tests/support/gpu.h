@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "cuda/buffer.h"
 #include "base/error.h"
+#include "cuda/buffer.h"
 #include "cuda/device.h"
 #include "cuda/gpu.h"
 #include "cuda/stream.h"
@@ -105,10 +105,6 @@ struct Products {
   Precision precision;
   GemmProvider provider;
 
-  void set(Stream& stream) const {
-    stream.set_precision(precision);
-    stream.set_gemm(provider);
-  }
   /// Why they cannot be had here; "" if they can.
   std::string missing() const {
     const std::string why = gpu::provider_missing(provider);
@@ -123,15 +119,15 @@ inline void PrintTo(const Products& p, std::ostream* out) { *out << p.name(); }
 /// All there are: plain is fp32 alone, and which engines cuDNN has for exact fp32 depends on the
 /// GPU.
 constexpr Products kAllProducts[] = {
-    {Precision::kFp32, GemmProvider::kHand},     {Precision::kTf32, GemmProvider::kHand},
-    {Precision::kFp16, GemmProvider::kHand},     {Precision::kBf16, GemmProvider::kHand},
+    {Precision::kFp32, GemmProvider::kFused},    {Precision::kTf32, GemmProvider::kFused},
+    {Precision::kFp16, GemmProvider::kFused},    {Precision::kBf16, GemmProvider::kFused},
     {Precision::kFp32, GemmProvider::kPlain},    {Precision::kFp32, GemmProvider::kCublasLt},
     {Precision::kTf32, GemmProvider::kCublasLt}, {Precision::kFp16, GemmProvider::kCublasLt},
     {Precision::kBf16, GemmProvider::kCublasLt}, {Precision::kTf32, GemmProvider::kCudnn},
     {Precision::kFp16, GemmProvider::kCudnn},    {Precision::kBf16, GemmProvider::kCudnn}};
 
 /// One of each provider.
-constexpr Products kOneOfEachProvider[] = {{Precision::kFp32, GemmProvider::kHand},
+constexpr Products kOneOfEachProvider[] = {{Precision::kFp32, GemmProvider::kFused},
                                            {Precision::kFp32, GemmProvider::kPlain},
                                            {Precision::kFp32, GemmProvider::kCublasLt},
                                            {Precision::kTf32, GemmProvider::kCudnn}};

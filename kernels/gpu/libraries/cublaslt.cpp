@@ -213,41 +213,27 @@ struct Plan {
   }
 };
 
-/// What a stream keeps.
-struct State {
-  cublasLtHandle_t handle = nullptr;
-  Buffer<std::byte> workspace;
-  std::map<PlanKey, Plan> plans;
+struct Binding {
+  using Handle = cublasLtHandle_t;
+  using Plan = cublaslt::Plan;
+  static constexpr const char* kName = "cublaslt.workspace";
 
-  State() : workspace(kLibraryWorkspace, Memory::kDevice, "cublaslt.workspace") {
+  static Handle create(Stream&) {
+    Handle handle = nullptr;
     check(lt().create(&handle), "cublasLtCreate");
+    return handle;
   }
-  ~State() {
-    plans.clear();
-    if (handle != nullptr) lt().destroy(handle);
-  }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
+  static void destroy(Handle handle) { lt().destroy(handle); }
 };
 
-State& state_of(Stream& stream) {
-  std::shared_ptr<void>& kept = stream.library(GemmProvider::kCublasLt);
-  if (kept == nullptr) kept = std::make_shared<State>();
-  return *static_cast<State*>(kept.get());
-}
-
-void run(Stream& stream, const Product& p) {
-  State& state = state_of(stream);
-  const PlanKey key = plan_key(p, stream.precision());
-  auto found = state.plans.find(key);
-  if (found == state.plans.end())
-    found = state.plans.try_emplace(key, state.handle, p, stream.precision()).first;
-  Plan& plan = found->second;
+void run(Stream& stream, std::shared_ptr<void>& kept, const Product& p) {
+  auto& library = LibraryPlans<Binding>::of(kept, stream);
+  Plan& plan = library.plan(p, stream.precision());
   if (p.bias != nullptr)
     plan.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(p.bias));
-  check(lt().matmul(state.handle, plan.operation.get(), &p.alpha, p.b.data, plan.b.get(), p.a.data,
-                    plan.a.get(), &p.beta, p.c, plan.c.get(), p.c, plan.c.get(), &plan.algorithm,
-                    state.workspace.data(), state.workspace.size(),
+  check(lt().matmul(library.handle(), plan.operation.get(), &p.alpha, p.b.data, plan.b.get(),
+                    p.a.data, plan.a.get(), &p.beta, p.c, plan.c.get(), p.c, plan.c.get(),
+                    &plan.algorithm, library.workspace().data(), library.workspace().size(),
                     static_cast<cudaStream_t>(stream.handle())),
         "cublasLtMatmul");
 }
@@ -262,7 +248,7 @@ std::string version() {
   return fmt::format("cuBLASLt {}.{}.{}", number / 10000, number / 100 % 100, number % 100);
 }
 
-void multiply(Stream& stream, const Product& p) {
+void multiply(Stream& stream, std::shared_ptr<void>& kept, const Product& p) {
   if (empty(p)) return;
   check_product(lt(), p, stream.precision());
   if ((p.activation != Activation::kNone && p.activation != Activation::kRelu) ||
@@ -271,7 +257,7 @@ void multiply(Stream& stream, const Product& p) {
         "cuBLASLt product {}: of what follows a product the library does bias and relu alone.",
         describe(p, stream.precision())));
   try {
-    run(stream, p);
+    run(stream, kept, p);
   } catch (const Refusal& refusal) {
     throw product_failed(lt(), p, stream.precision(), refusal.text, "device.gemm=hand");
   }

@@ -403,37 +403,23 @@ class Plan {
   Descriptor plan_{CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR};
 };
 
-/// What a stream keeps.
-struct State {
-  cudnnHandle_t handle = nullptr;
-  Buffer<std::byte> workspace;
-  std::map<PlanKey, Plan> plans;
+struct Binding {
+  using Handle = cudnnHandle_t;
+  using Plan = cudnn::Plan;
+  static constexpr const char* kName = "cudnn.workspace";
 
-  explicit State(Stream& stream)
-      : workspace(kLibraryWorkspace, Memory::kDevice, "cudnn.workspace") {
+  static Handle create(Stream& stream) {
+    Handle handle = nullptr;
     check(dnn().create(&handle), "cudnnCreate");
     check(dnn().set_stream(handle, static_cast<cudaStream_t>(stream.handle())), "cudnnSetStream");
+    return handle;
   }
-  ~State() {
-    plans.clear();
-    if (handle != nullptr) dnn().destroy(handle);
-  }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
+  static void destroy(Handle handle) { dnn().destroy(handle); }
 };
 
-State& state_of(Stream& stream) {
-  std::shared_ptr<void>& kept = stream.library(GemmProvider::kCudnn);
-  if (kept == nullptr) kept = std::make_shared<State>(stream);
-  return *static_cast<State*>(kept.get());
-}
-
-void run(Stream& stream, const Product& p) {
-  State& state = state_of(stream);
-  const PlanKey key = plan_key(p, stream.precision());
-  auto found = state.plans.find(key);
-  if (found == state.plans.end())
-    found = state.plans.try_emplace(key, state.handle, p, stream.precision()).first;
+void run(Stream& stream, std::shared_ptr<void>& kept, const Product& p) {
+  auto& library = LibraryPlans<Binding>::of(kept, stream);
+  Plan& plan = library.plan(p, stream.precision());
 
   // where the tensors lie
   std::array<std::int64_t, 6> ids{kA, kB, kC};
@@ -447,15 +433,14 @@ void run(Stream& stream, const Product& p) {
   bind(kBias, p.bias);
   if (p.activation != Activation::kNone) bind(kGate, p.gate);
   if (p.gate == nullptr) bind(kBefore, p.before_activation);
-  void* workspace = state.workspace.data();
+  void* workspace = library.workspace().data();
   Descriptor binding(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   binding
       .set_raw(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, addresses.data())
       .set_raw(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids.data())
       .set_raw(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace)
       .finalize();
-  check(dnn().execute(state.handle, found->second.get().get(), binding.get()),
-        "cudnnBackendExecute");
+  check(dnn().execute(library.handle(), plan.get().get(), binding.get()), "cudnnBackendExecute");
 }
 
 }  // namespace
@@ -468,7 +453,7 @@ std::string version() {
   return fmt::format("cuDNN {}.{}.{}", number / 10000, number / 100 % 100, number % 100);
 }
 
-void multiply(Stream& stream, const Product& p) {
+void multiply(Stream& stream, std::shared_ptr<void>& kept, const Product& p) {
   if (empty(p)) return;
   const Precision precision = stream.precision();
   check_product(dnn(), p, precision);
@@ -477,7 +462,7 @@ void multiply(Stream& stream, const Product& p) {
         "cuDNN product {}: alpha is {} and beta is {}; its graph has neither, expected 1 and 0.",
         describe(p, precision), p.alpha, p.beta));
   try {
-    run(stream, p);
+    run(stream, kept, p);
   } catch (const Refusal& refusal) {
     throw product_failed(dnn(), p, precision, refusal.text,
                          precision == Precision::kFp32

@@ -7,9 +7,9 @@
 #include <tuple>
 
 #include "cuda/kernel.cuh"
+#include "kernels/formulas/gaussian_nll.h"
 #include "kernels/gpu/device_mlp.h"
 #include "kernels/stages/ensemble/ensemble_step.h"
-#include "kernels/formulas/gaussian_nll.h"
 
 namespace mbrl::gpu {
 

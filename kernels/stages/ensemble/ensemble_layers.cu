@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "kernels/stages/ensemble/ensemble_arrays.cuh"
-#include "kernels/stages/ensemble/ensemble_layers.h"
+#include "kernels/data/normalizer.h"
 #include "kernels/gpu/layered_mlp.h"
 #include "kernels/gpu/linear.cuh"
-#include "kernels/data/normalizer.h"
+#include "kernels/stages/ensemble/ensemble_arrays.cuh"
+#include "kernels/stages/ensemble/ensemble_layers.h"
 
 namespace mbrl::gpu {
 namespace {
@@ -72,9 +72,9 @@ __global__ void ensemble_layers_bounds_kernel(const __grid_constant__ EnsembleAr
 }  // namespace
 
 struct EnsembleLayers::Parts {
-  Parts(const EnsembleState& state, int batch_size, GemmProvider provider)
+  Parts(const EnsembleState& state, int batch_size, const Gemm& gemm)
       : batch((batch_size + kModelRows - 1) / kModelRows * kModelRows),
-        members(state.layout, Activation::kSwish, batch, state.ensemble_size, provider, kName),
+        members(state.layout, Activation::kSwish, batch, state.ensemble_size, gemm, kName),
         gradient(static_cast<std::size_t>(state.ensemble_size) * state.layout.size, 0.0f,
                  Memory::kDevice, kName),
         adam(1, Memory::kDevice, kName),
@@ -99,8 +99,8 @@ struct EnsembleLayers::Parts {
   LayerArrays l;
 };
 
-EnsembleLayers::EnsembleLayers(const EnsembleState& state, int batch_size, GemmProvider provider)
-    : parts_(std::make_unique<Parts>(state, batch_size, provider)) {}
+EnsembleLayers::EnsembleLayers(const EnsembleState& state, int batch_size, const Gemm& gemm)
+    : parts_(std::make_unique<Parts>(state, batch_size, gemm)) {}
 EnsembleLayers::~EnsembleLayers() = default;
 
 void EnsembleLayers::issue(Stream& stream, const EnsembleArrays& a, const float* decay,

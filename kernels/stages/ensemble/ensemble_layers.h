@@ -1,4 +1,4 @@
-// An ensemble step on the GPU layer by layer: products of all members by the stream's provider, our
+// An ensemble step on the GPU layer by layer: products of all members by a chosen provider, our
 // kernels between.
 #pragma once
 
@@ -15,7 +15,7 @@ struct EnsembleArrays;
 /// layers.
 class EnsembleLayers {
  public:
-  EnsembleLayers(const EnsembleState& state, int batch_size, GemmProvider provider);
+  EnsembleLayers(const EnsembleState& state, int batch_size, const Gemm& gemm);
   ~EnsembleLayers();
 
   /// One step; past the end of the epoch its arithmetic is done for nothing. decay: per layer.

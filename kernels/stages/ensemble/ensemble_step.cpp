@@ -5,11 +5,11 @@
 #include <string>
 
 #include "base/error.h"
-#include "kernels/formulas/gaussian_nll.h"
-#include "kernels/networks/initialize.h"
-#include "kernels/data/normalizer.h"
 #include "base/not_finite.h"
 #include "kernels/cpu/tile_mlp.h"
+#include "kernels/data/normalizer.h"
+#include "kernels/formulas/gaussian_nll.h"
+#include "kernels/networks/initialize.h"
 
 namespace mbrl {
 namespace {
@@ -72,9 +72,10 @@ EnsembleTiles::EnsembleTiles(const EnsembleState& state, int batch_size, int num
   scratch_ = Buffer<float>(num_threads * training_.front().update_scratch_size());
 }
 
-EnsembleWorkspace::EnsembleWorkspace(Stream& stream, const EnsembleState& state, int batch_size) {
+EnsembleWorkspace::EnsembleWorkspace(Stream& stream, const EnsembleState& state, int batch_size,
+                                     const Gemm& gemm) {
   if (stream.on_gpu()) {
-    gpu_ = gpu::make_ensemble_buffers(stream, state, batch_size);
+    gpu_ = gpu::make_ensemble_buffers(stream, state, batch_size, gemm);
   } else {
     tiles_ = std::make_unique<EnsembleTiles>(state, batch_size, stream.pool().num_threads());
   }

@@ -12,11 +12,11 @@
 #include "base/error.h"
 #include "cuda/graph.h"
 #include "cuda/kernel.cuh"
+#include "kernels/data/normalizer.h"
 #include "kernels/gpu/dispatch.cuh"
+#include "kernels/gpu/network_update.cuh"
 #include "kernels/stages/ensemble/ensemble_arrays.cuh"
 #include "kernels/stages/ensemble/ensemble_layers.h"
-#include "kernels/gpu/network_update.cuh"
-#include "kernels/data/normalizer.h"
 
 namespace mbrl::gpu {
 namespace {
@@ -119,7 +119,8 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 /// Device arrays of the stage, and the graph recorded over them.
 class EnsembleBuffers {
  public:
-  EnsembleBuffers(const Stream& stream, const EnsembleState& state, int batch_size);
+  EnsembleBuffers(const Stream& stream, const EnsembleState& state, int batch_size,
+                  const Gemm& gemm);
 
   EnsembleEpoch epoch(Stream& stream, EnsembleState& state, const TransitionsView& data,
                       Matrix<const std::uint32_t> rows, int batch_size,
@@ -154,7 +155,8 @@ class EnsembleBuffers {
   std::unique_ptr<EnsembleLayers> layers_;  // where a library multiplies
 };
 
-EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& state, int batch_size)
+EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& state, int batch_size,
+                                 const Gemm& gemm)
     : max_batch_(batch_size), table_(make_update_table(make_table(state.layout))) {
   EnsembleArrays& a = arrays_;
   a.mlp = make_table(state.layout);
@@ -178,8 +180,7 @@ EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& stat
   loss_ = Buffer<double>(tasks, 0.0, Memory::kDevice, "ensemble loss");
   a.bound_gradient = bound_gradient_.data();
   a.loss = loss_.data();
-  if (const GemmProvider provider = stream.gemm(Stage::kEnsemble); provider != GemmProvider::kHand)
-    layers_ = std::make_unique<EnsembleLayers>(state, batch_size, provider);
+  if (!gemm.fused()) layers_ = std::make_unique<EnsembleLayers>(state, batch_size, gemm);
 }
 
 void EnsembleBuffers::bind(const EnsembleState& state) {
@@ -303,8 +304,8 @@ void EnsembleBuffers::holdout_mse(Stream& stream, const EnsembleState& state,
 }
 
 std::shared_ptr<EnsembleBuffers> make_ensemble_buffers(Stream& stream, const EnsembleState& state,
-                                                       int batch_size) {
-  return std::make_shared<EnsembleBuffers>(stream, state, batch_size);
+                                                       int batch_size, const Gemm& gemm) {
+  return std::make_shared<EnsembleBuffers>(stream, state, batch_size, gemm);
 }
 
 EnsembleEpoch ensemble_epoch(Stream& stream, EnsembleState& state, const TransitionsView& data,

@@ -15,11 +15,12 @@
 
 #include "cuda/buffer.h"
 #include "cuda/stream.h"
+#include "kernels/data/transition.h"
 #include "kernels/formulas/adam.h"
 #include "kernels/formulas/gaussian_nll.h"
+#include "kernels/gpu/product.h"
 #include "kernels/networks/mlp_layout.h"
 #include "kernels/networks/parameters.h"
-#include "kernels/data/transition.h"
 
 namespace mbrl {
 
@@ -71,7 +72,9 @@ class EnsembleBuffers;
 /// Buffers of the stage, made once for batches of up to `batch_size` rows.
 class EnsembleWorkspace {
  public:
-  EnsembleWorkspace(Stream& stream, const EnsembleState& state, int batch_size);
+  /// gemm: whose products on a GPU.
+  EnsembleWorkspace(Stream& stream, const EnsembleState& state, int batch_size,
+                    const Gemm& gemm = {});
   ~EnsembleWorkspace();
 
  private:
@@ -121,7 +124,8 @@ void ensemble_holdout_mse(Stream& stream, const EnsembleState& state, const Tran
 namespace gpu {
 MBRL_GPU_ONLY std::shared_ptr<EnsembleBuffers> make_ensemble_buffers(Stream& stream,
                                                                      const EnsembleState& state,
-                                                                     int batch_size);
+                                                                     int batch_size,
+                                                                     const Gemm& gemm);
 MBRL_GPU_ONLY EnsembleEpoch ensemble_epoch(Stream& stream, EnsembleState& state,
                                            const TransitionsView& data,
                                            Matrix<const std::uint32_t> rows, int batch_size,

@@ -133,12 +133,12 @@ __global__ void sac_layers_finish_kernel(const __grid_constant__ SacArrays a,
 }  // namespace
 
 struct SacLayers::Parts {
-  Parts(const SacState& state, int batch_size, GemmProvider provider)
+  Parts(const SacState& state, int batch_size, const Gemm& gemm)
       : batch(batch_size),
-        actor(state.actor.layout, Activation::kRelu, 2 * batch, 1, provider, kName),
-        target{critic_of(state, provider), critic_of(state, provider)},
-        critic{critic_of(state, provider), critic_of(state, provider)},
-        critic_pi{critic_of(state, provider), critic_of(state, provider)},
+        actor(state.actor.layout, Activation::kRelu, 2 * batch, 1, gemm, kName),
+        target{critic_of(state, gemm), critic_of(state, gemm)},
+        critic{critic_of(state, gemm), critic_of(state, gemm)},
+        critic_pi{critic_of(state, gemm), critic_of(state, gemm)},
         actor_gradient(state.actor.layout.size, 0.0f, Memory::kDevice, kName) {
     for (int i = 0; i < 2; ++i) {
       critic_gradient[i] = Buffer<float>(state.critics.layout.size, 0.0f, Memory::kDevice, kName);
@@ -165,8 +165,8 @@ struct SacLayers::Parts {
     l.q_pitch = critic[0].output_pitch();
   }
 
-  LayeredMlp critic_of(const SacState& state, GemmProvider provider) const {
-    return LayeredMlp(state.critics.layout, Activation::kRelu, batch, 1, provider, kName);
+  LayeredMlp critic_of(const SacState& state, const Gemm& gemm) const {
+    return LayeredMlp(state.critics.layout, Activation::kRelu, batch, 1, gemm, kName);
   }
 
   static constexpr const char* kName = "SAC activations";
@@ -176,8 +176,8 @@ struct SacLayers::Parts {
   SacLayerArrays l{};
 };
 
-SacLayers::SacLayers(const SacState& state, int batch_size, GemmProvider provider)
-    : parts_(std::make_unique<Parts>(state, batch_size, provider)) {}
+SacLayers::SacLayers(const SacState& state, int batch_size, const Gemm& gemm)
+    : parts_(std::make_unique<Parts>(state, batch_size, gemm)) {}
 SacLayers::~SacLayers() = default;
 
 void SacLayers::issue(Stream& stream, const SacArrays& a, const SacRule& rule, int update,

@@ -1,4 +1,4 @@
-// A SAC update on the GPU layer by layer: products by the stream's provider, our kernels between.
+// A SAC update on the GPU layer by layer: products by a chosen provider, our kernels between.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,7 @@ struct SacRule;
 /// Activations and gradients of the path; about 45 products and 20 small kernels per update.
 class SacLayers {
  public:
-  SacLayers(const SacState& state, int batch_size, GemmProvider provider);
+  SacLayers(const SacState& state, int batch_size, const Gemm& gemm);
   ~SacLayers();
 
   /// One update, from the gathered batch to the losses.

@@ -64,9 +64,10 @@ SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
   scratch_ = Buffer<float>(num_threads * actor_.update_scratch_size());
 }
 
-SacWorkspace::SacWorkspace(Stream& stream, const SacState& state, int batch_size) {
+SacWorkspace::SacWorkspace(Stream& stream, const SacState& state, int batch_size,
+                           const Gemm& gemm) {
   if (stream.on_gpu()) {
-    gpu_ = gpu::make_sac_buffers(stream, state, batch_size);
+    gpu_ = gpu::make_sac_buffers(stream, state, batch_size, gemm);
   } else {
     tiles_ = std::make_unique<SacTiles>(state, batch_size, stream.pool().num_threads());
   }

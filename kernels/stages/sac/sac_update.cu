@@ -358,7 +358,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 /// Device arrays of the stage, and the graphs recorded over them.
 class SacBuffers {
  public:
-  SacBuffers(const Stream& stream, const SacState& state, int batch_size);
+  SacBuffers(const Stream& stream, const SacState& state, int batch_size, const Gemm& gemm);
 
   void run(Stream& stream, const SacCall& call);
 
@@ -393,7 +393,8 @@ class SacBuffers {
   std::unique_ptr<SacLayers> layers_;  // where a library multiplies
 };
 
-SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_size)
+SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_size,
+                       const Gemm& gemm)
     : batch_size_(batch_size),
       actor_size_(state.actor.layout.size),
       critic_size_(state.critics.layout.size),
@@ -442,8 +443,7 @@ SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_si
   arrays_.row_weight = 1.0f / static_cast<float>(batch_size);
   arrays_.pitch = shared_pitch(std::max(widest(arrays_.actor), widest(arrays_.critic)));
   arrays_.layout = {arrays_.S, arrays_.A};
-  if (const GemmProvider provider = stream.gemm(Stage::kSac); provider != GemmProvider::kHand)
-    layers_ = std::make_unique<SacLayers>(state, batch_size, provider);
+  if (!gemm.fused()) layers_ = std::make_unique<SacLayers>(state, batch_size, gemm);
 }
 
 // grows with the largest call seen; recordings hold the old addresses
@@ -574,9 +574,9 @@ void SacBuffers::run(Stream& stream, const SacCall& call) {
   state.num_updates += static_cast<std::int64_t>(num_updates);
 }
 
-std::shared_ptr<SacBuffers> make_sac_buffers(Stream& stream, const SacState& state,
-                                             int batch_size) {
-  return std::make_shared<SacBuffers>(stream, state, batch_size);
+std::shared_ptr<SacBuffers> make_sac_buffers(Stream& stream, const SacState& state, int batch_size,
+                                             const Gemm& gemm) {
+  return std::make_shared<SacBuffers>(stream, state, batch_size, gemm);
 }
 
 void sac_update(Stream& stream, const SacCall& call, SacBuffers& buffers) {

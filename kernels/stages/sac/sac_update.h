@@ -17,6 +17,7 @@
 #include "kernels/data/transition.h"
 #include "kernels/formulas/adam.h"
 #include "kernels/formulas/sac_rows.h"
+#include "kernels/gpu/product.h"
 #include "kernels/networks/actor.h"
 #include "kernels/networks/parameters.h"
 #include "kernels/networks/twin_critic.h"
@@ -69,7 +70,8 @@ class SacBuffers;
 /// Buffers of the update for batches of `batch_size` rows, made once.
 class SacWorkspace {
  public:
-  SacWorkspace(Stream& stream, const SacState& state, int batch_size);
+  /// gemm: whose products on a GPU.
+  SacWorkspace(Stream& stream, const SacState& state, int batch_size, const Gemm& gemm = {});
   ~SacWorkspace();
 
   SacTiles& tiles() { return *tiles_; }         // of the CPU
@@ -111,7 +113,7 @@ struct SacCall {
 
 namespace gpu {
 MBRL_GPU_ONLY std::shared_ptr<SacBuffers> make_sac_buffers(Stream& stream, const SacState& state,
-                                                           int batch_size);
+                                                           int batch_size, const Gemm& gemm);
 MBRL_GPU_ONLY void sac_update(Stream& stream, const SacCall& call, SacBuffers& buffers);
 }  // namespace gpu
 
