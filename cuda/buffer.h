@@ -46,7 +46,7 @@ using Vector = View<T, 1>;
 template <typename T>
 using Matrix = View<T, 2>;
 
-/// Owns `size` elements of plain data, at least 64-byte aligned and uninitialised, where `memory`
+/// Owns `size` elements of plain data, at least 64-byte aligned and uninitialized, where `memory`
 /// says. Movable, not copyable. Elements of device memory are reached through copy() alone.
 template <typename T>
 class Buffer {

@@ -31,8 +31,8 @@ struct LaunchShape {
 void check_launch(const char* name);
 /// The same for a call that returned `error`, a cudaError_t.
 void check_result(const char* name, int error);
-/// Allows `kernel`, which needs more than 48 KiB of dynamic shared memory, all that a block may have
-/// (it must have no static shared memory); DeviceError if that is less than `bytes`.
+/// Allows `kernel`, which needs more than 48 KiB of dynamic shared memory, all that a block may
+/// have (it must have no static shared memory); DeviceError if that is less than `bytes`.
 void allow_shared_memory(const void* kernel, const char* name, std::size_t bytes);
 
 /// Issues `kernel` on the stream. `name` appears in errors.
@@ -46,7 +46,7 @@ void launch(Stream& stream, const char* name, void (*kernel)(Parameters...),
   check_launch(name);
 }
 
-/// The block's dynamic shared memory, 16-byte aligned and uninitialised.
+/// The block's dynamic shared memory, 16-byte aligned and uninitialized.
 __device__ __forceinline__ float* shared_floats() {
   extern __shared__ float4 memory[];
   return reinterpret_cast<float*>(memory);
@@ -77,8 +77,8 @@ __device__ __forceinline__ int fetch_add(int* counter, int value) {
 /// What this thread wrote before is seen by whoever sees what it writes after.
 __device__ __forceinline__ void fence_device() { __threadfence(); }
 
-/// Whether this architecture multiplies operands of the format; a kernel that is compiled for one
-/// that does not stops at once, and holds no code behind that. select_precision never asks for it.
+/// Whether this architecture cannot multiply operands of the format. A kernel compiled for such an
+/// architecture stops at once and holds no further code. select_precision never asks for it.
 template <Precision kPrecision>
 __device__ __forceinline__ bool lacks_format() {
 #if defined(__CUDA_ARCH__)

@@ -11,7 +11,7 @@ enum class Memory {
   kDevice,  // of the GPU; the host reaches it by copying only
 };
 
-/// `bytes` of uninitialised memory, at least 64-byte aligned; null for none. Host memory comes
+/// `bytes` of uninitialized memory, at least 64-byte aligned; null for none. Host memory comes
 /// untouched from the system, so a large replay costs only the pages it has filled.
 ///
 /// Errors   DeviceError naming `name`, its size and what is free, for device memory;

@@ -145,7 +145,7 @@ struct Thread : Context {
   char* mapping = nullptr;
 };
 
-// eight floats that the compiler adds and multiplies at once, also without optimisation
+// eight floats that the compiler adds and multiplies at once, also without optimization
 using Row = float __attribute__((vector_size(32)));
 
 /// Lanes that can run, and the operation at which they meet. Slots belong to lanes: each writes its

@@ -43,7 +43,7 @@ struct alignas(8) uint2 {
 MBRL_HD float2 make_float2(float x, float y) { return {x, y}; }
 MBRL_HD float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
-// constinit: read without a call that would initialise them first
+// constinit: read without a call that would initialize them first
 extern constinit thread_local uint3 threadIdx, blockIdx;
 extern constinit thread_local dim3 blockDim, gridDim;
 

@@ -47,7 +47,7 @@ std::atomic<bool> libraries_hidden = false;
 constexpr std::size_t kLargeBlock = std::size_t{16} << 20;
 
 // Device memory: pages that only launches and copies may touch. Each allocation ends at the end of
-// a page, with an untouchable page behind it, and addresses are never used again.
+// a page, with an untouchable page after it, and addresses are never used again.
 class DeviceMemory {
  public:
   void* take(std::size_t bytes) {

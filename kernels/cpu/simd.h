@@ -39,7 +39,7 @@ struct DenseBackwardTile {
   Activation activation;
 };
 
-/// What the optimiser does with a finished gradient.
+/// What the optimizer does with a finished gradient.
 struct WeightUpdate {
   float* weight;  // [out, pitch] parameters, with the two moments beside them
   float* m;

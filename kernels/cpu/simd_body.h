@@ -192,7 +192,7 @@ inline void transpose8(const float* source, int source_stride, float* out, int o
   }
 }
 
-/// The optimiser on `count` consecutive parameters.
+/// The optimizer on `count` consecutive parameters.
 inline void apply_update(const WeightUpdate& u, std::size_t offset, const float* gradient,
                          int count, float decay) {
   if (u.gradient != nullptr) {

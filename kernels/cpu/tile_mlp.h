@@ -14,7 +14,7 @@
 
 namespace mbrl {
 
-/// The optimiser's view of one network inside its arena.
+/// The optimizer's view of one network inside its arena.
 struct NetworkUpdate {
   float* value;
   float* m;

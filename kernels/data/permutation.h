@@ -33,7 +33,7 @@ class PermutationScratch {
 };
 
 /// A uniform random permutation of [0, n): the indices in the order of their 32-bit Philox keys at
-/// (step, index, lane); equal keys keep index order, which favours no order measurably below 2^20.
+/// (step, index, lane); equal keys keep index order, which favors no order measurably below 2^20.
 ///
 /// Cost     a radix sort in four passes. Runs in the calling thread, so pool tasks may call it.
 void random_permutation(Stream& stream, Vector<std::uint32_t> out, const RandomKey& key,

@@ -25,7 +25,7 @@ __device__ __forceinline__ uint2 load4(const std::uint16_t* p) {
 }
 
 /// How the fused kernels read weights: as the matrix unit takes them where that is 16 bits wide,
-/// half the traffic; sums, biases and the optimiser stay in fp32.
+/// half the traffic; sums, biases and the optimizer stay in fp32.
 template <Precision kPrecision>
 constexpr bool kNarrowWeights = kPrecision == Precision::kFp16 || kPrecision == Precision::kBf16;
 template <Precision kPrecision>
@@ -105,7 +105,7 @@ struct Strip<Precision::kFp32, kRows> {
   }
 
   /// Columns [first, first + 32) of dy W; depth covers the `out` rows of W and is a multiple of 16,
-  /// dy is zero behind them. Columns end at `pitch`.
+  /// dy is zero after them. Columns end at `pitch`.
   __device__ __forceinline__ void multiply(const float* dy, int dy_pitch, const float* weight,
                                            int pitch, int first, int out, int depth) {
     const int r = lane() / 8, c = lane() % 8;

@@ -1,5 +1,4 @@
-// Networks as kernels see them: tables passed by value, and the arrays a training pass leaves
-// behind.
+// Networks as kernels see them: tables passed by value, and the arrays that a training pass leaves.
 #pragma once
 
 #include <cstddef>

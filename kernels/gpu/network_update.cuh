@@ -1,4 +1,4 @@
-// Weight gradients and the optimiser behind them in one kernel body.
+// Weight gradients and the optimizer after them in one kernel body.
 //
 // A block owns a 64 x 32 tile of one weight matrix and sums it over the whole batch, so that there
 // is no split sum and no atomic: the finished gradient is in registers, and decay, Adam and target
@@ -144,9 +144,9 @@ struct GradientTile {
 };
 
 /// Block `block` of the table's num_blocks(), over the first `rows` rows of the batch. `memory`:
-/// kUpdateSharedBytes. `saved`: what the network's passes left; step(offset, gradient, decay) takes
-/// each finished gradient; where `factors` is given, gradients
-/// of row i in it are still to be multiplied by factors[i] (shared memory, written by any thread).
+/// kUpdateSharedBytes. `saved`: what the network's passes left. step(offset, gradient, decay) takes
+/// each finished gradient. Where `factors` is given, gradients of row i in `saved` are still to be
+/// multiplied by factors[i] (shared memory, written by any thread).
 template <Precision kPrecision, typename Step = ParameterStep<kPrecision>>
 __device__ void update_network(float* memory, const UpdateTable& table, const Saved& saved,
                                const Step& step, int block, int rows,

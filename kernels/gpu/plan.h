@@ -14,7 +14,7 @@
 
 namespace mbrl::gpu {
 
-/// What a call decides, a T, and the Adam constants of each of its steps behind it: written on the
+/// What a call decides, a T, followed by the Adam constants of each of its steps: written on the
 /// host in pinned memory, copied to the device by the call's first node.
 template <typename T>
 class Plan {

@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(kThreads) product_kernel(const __grid_constant
   const int r = thread / 16 * 4, c = thread % 16 * 4;
   float sum[4][4] = {};
   for (int k0 = 0; k0 < p.depth; k0 += kDepth) {
-    // neighbouring threads read neighbouring addresses, whichever way the operand lies
+    // neighboring threads read neighboring addresses, whichever way the operand lies
     for (int i = thread; i < kDepth * kTile; i += kThreads) {
       const int ka = p.a.transposed ? i / kTile : i % kDepth;
       const int row = p.a.transposed ? i % kTile : i / kDepth;
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kThreads) product_kernel(const __grid_constant
     }
     sync_block();
   }
-  // through shared memory, so that neighbouring threads write neighbouring addresses
+  // through shared memory, so that neighboring threads write neighboring addresses
   float* tile = shared_floats();  // [kTile][kPitch]
 #pragma unroll
   for (int i = 0; i < 4; ++i)
@@ -104,7 +104,7 @@ struct Finish {
   }
 };
 
-// the library does bias and relu; the rest is a kernel of ours behind it
+// the library does bias and relu; the rest is a kernel of ours after it
 void multiply_by_cublaslt(Stream& stream, std::shared_ptr<void>& kept, const Product& p) {
   const bool whole = p.gate == nullptr && p.before_activation == nullptr &&
                      (p.activation == Activation::kNone || p.activation == Activation::kRelu);

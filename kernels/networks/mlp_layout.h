@@ -1,5 +1,5 @@
 // Where each weight of a multilayer perceptron lies in its flat arena: one table for every device,
-// the optimiser and checkpoints.
+// the optimizer and checkpoints.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Trained parameters and their optimiser's moments.
+// Trained parameters and their optimizer's moments.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 namespace mbrl {
 
-/// Parameters of one network, or of several of one layout behind each other, with Adam's moments.
+/// Parameters of one network, or of several of one layout one after the other, with Adam's moments.
 struct TrainedParameters {
   Buffer<float> value, m, v;
 

@@ -24,7 +24,7 @@ namespace {
 constexpr int kPpoRows = 8;  // rows of a tile
 using PpoMlp = BlockMlp<Precision::kFp32, kPpoRows>;
 
-/// What a call decides. Behind it lie the Adam constants of each of its updates.
+/// What a call decides. The Adam constants of each of its updates follow it.
 struct alignas(16) PpoPlan {
   const float *observation, *action, *log_prob, *advantage, *value_target;
   const std::uint32_t* rows;  // [updates, B]

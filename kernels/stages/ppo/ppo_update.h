@@ -1,4 +1,4 @@
-// Stage: proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) of small tanh
+// Stage: proximal policy optimization (Schulman et al. 2017, arXiv:1707.06347) of small tanh
 // networks: acting, and updates on chosen rows of a batch.
 //
 //   per tile:   gather rows -> policy -> surrogate, entropy -> policy gradients

@@ -15,7 +15,7 @@
 
 namespace mbrl::gpu {
 
-/// What a call decides. Behind it lie the Adam constants of each of its updates.
+/// What a call decides. The Adam constants of each of its updates follow it.
 struct alignas(16) SacPlan {
   std::uint64_t first_update;
   MixedSource source;

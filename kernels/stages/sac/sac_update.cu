@@ -62,7 +62,7 @@ class SacBlock {
  public:
   static constexpr int kRows = kSacRows<kPrecision>;
 
-  /// Small arrays behind the two activation tiles in shared memory, in floats.
+  /// Small arrays after the two activation tiles in shared memory, in floats.
   MBRL_HD static std::size_t shared_floats_needed(int pitch, int A) {
     return static_cast<std::size_t>(2 * kRows) * pitch + kRows * (2 * A + 1) + 1;
   }

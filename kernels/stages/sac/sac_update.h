@@ -82,8 +82,8 @@ class SacWorkspace {
   std::shared_ptr<gpu::SacBuffers> gpu_;
 };
 
-/// losses.size() updates of critics, actor, temperature and targets, one after the other; then the
-/// actions of `then_act`, if given, by policy_act's rule: on a GPU they cost no launch of their own.
+/// losses.size() updates of critics, actor, temperature and targets, one after the other. Then the
+/// actions of `then_act`, if given, by policy_act's rule; on a GPU they cost no wait of their own.
 ///
 /// Shapes   batch rows from `source`; all parameters in `state`; losses on the host.
 /// Units    losses in reward units; temperature in reward units per nat.
