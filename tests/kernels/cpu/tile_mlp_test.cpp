@@ -1,0 +1,65 @@
+// Tests for kernels/cpu/tile_mlp.{h,cpp}: a network that reads another's input; the passes themselves are
+// checked by the tests of the stages.
+#include "kernels/cpu/tile_mlp.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "tests/support/matchers.h"
+
+namespace mbrl {
+namespace {
+
+constexpr int kTiles = 3;
+
+// forward, backward from random output gradients, and the gradient of all parameters
+std::vector<float> gradient_of(TileMlp& mlp, const std::vector<float>& parameters) {
+  for (int tile = 0; tile < kTiles; ++tile) {
+    mlp.forward(parameters.data(), tile);
+    const auto dy = random_values(static_cast<std::size_t>(2 * kTileRows), 7);
+    std::copy(dy.begin(), dy.end(), mlp.output_gradient(tile));
+    mlp.backward(parameters.data(), tile);
+  }
+  std::vector<float> gradient(parameters.size(), 0.0f), scratch(mlp.update_scratch_size());
+  for (int task = 0; task < mlp.num_update_tasks(); ++task)
+    mlp.update(
+        task, kTiles,
+        {.value = nullptr, .m = nullptr, .v = nullptr, .adam = {}, .gradient = gradient.data()},
+        scratch.data());
+  return gradient;
+}
+
+TEST(TileMlpTest, TwoNetworksMayReadOneInput) {
+  const MlpLayout layout = make_mlp_layout({5, 40, 2});
+  TileMlp first(layout, Activation::kRelu, kTiles, true);
+  TileMlp second(layout, Activation::kRelu, kTiles, true, &first);
+  TileMlp alone(layout, Activation::kRelu, kTiles, true);
+  const auto parameters = random_values(layout.size, 1), others = random_values(layout.size, 2);
+  for (int tile = 0; tile < kTiles; ++tile) {
+    const auto x = random_values(static_cast<std::size_t>(5 * kTileRows),
+                                 static_cast<std::uint32_t>(10 + tile));
+    std::copy(x.begin(), x.end(), first.x(0, tile));
+    std::copy(x.begin(), x.end(), alone.x(0, tile));
+    EXPECT_EQ(second.x(0, tile), first.x(0, tile));
+    EXPECT_NE(second.x(1, tile), first.x(1, tile));
+  }
+  const std::vector<float> of_first = gradient_of(first, parameters);
+  EXPECT_EQ(gradient_of(second, others), gradient_of(alone, others));
+  EXPECT_EQ(gradient_of(alone, parameters), of_first);
+  EXPECT_EQ(gradient_of(first, parameters), of_first);
+}
+
+TEST(TileMlpTest, ASharedInputStaysWhereItIsWhenTheNetworksMove) {
+  const MlpLayout layout = make_mlp_layout({5, 40, 2});
+  std::vector<TileMlp> networks;
+  networks.emplace_back(layout, Activation::kRelu, 1, false);
+  networks.emplace_back(layout, Activation::kRelu, 1, false, &networks[0]);
+  networks.emplace_back(layout, Activation::kRelu, 1, false, &networks[0]);
+  EXPECT_EQ(networks[1].x(0, 0), networks[0].x(0, 0));
+  EXPECT_EQ(networks[2].x(0, 0), networks[0].x(0, 0));
+}
+
+}  // namespace
+}  // namespace mbrl
