@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "base/error.h"
-#include "cuda/gpu_errors.h"
 #include "base/thread_pool.h"
+#include "cuda/gpu_errors.h"
 
 namespace mbrl {
 namespace {

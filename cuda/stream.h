@@ -13,6 +13,8 @@ namespace mbrl {
 /// always f32.
 enum class Precision { kFp32, kTf32, kFp16, kBf16 };
 
+class TwinCheck;
+
 /// Ordered work on one device. Every operation takes the stream first; code above kernels/ never
 /// asks which device it is.
 class Stream {
@@ -49,6 +51,11 @@ class Stream {
   Precision precision() const { return precision_; }
   void set_precision(Precision precision) { precision_ = precision; }
 
+  /// What compares the GPU's stages with their CPU twins (kernels/stages/check), null where nothing does.
+  /// Set before workspaces are made; must outlive them.
+  TwinCheck* check() const { return check_; }
+  void set_check(TwinCheck* check) { check_ = check; }
+
   void* handle() const { return handle_; }
 
  private:
@@ -56,6 +63,7 @@ class Stream {
   bool on_gpu_;
   bool use_graphs_ = true;
   Precision precision_ = Precision::kFp32;
+  TwinCheck* check_ = nullptr;
   void* handle_ = nullptr;
 };
 

@@ -41,6 +41,8 @@ bool device_used = false;
 std::size_t device_limit = std::size_t{4} << 30;
 std::size_t device_taken = 0;
 std::atomic<long> calls_left = -1;
+std::string planted_kernel;  // an error that a test plants after its launches
+std::function<void()> planted_change;
 std::atomic<long> issued = 0;
 std::atomic<bool> libraries_hidden = false;
 
@@ -136,6 +138,11 @@ void issue_on(void* handle, Work work) {
 
 void hide_libraries(bool hide) { libraries_hidden = hide; }
 
+void plant_error(std::string name, std::function<void()> change) {
+  planted_kernel = std::move(name);
+  planted_change = std::move(change);
+}
+
 void set_device_memory(std::size_t bytes) { device_limit = bytes; }
 void fail_after(long count) { calls_left = count; }
 long num_issued() { return issued; }
@@ -151,7 +158,10 @@ void issue(Stream& stream, const char* name, const void* kernel, std::function<v
     if (first && handle != nullptr && handle->recording)
       throw std::logic_error(std::string(name) + " is launched for the first time in a recording");
   }
-  issue_on(stream.handle(), std::move(work));
+  issue_on(stream.handle(), [name = std::string(name), work = std::move(work)] {
+    work();
+    if (!planted_kernel.empty() && name == planted_kernel) planted_change();
+  });
 }
 
 }  // namespace emulator
@@ -199,6 +209,7 @@ void synchronize(void* stream) {
 }
 
 void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
+  if (bytes == 0) return;
   count_call("cudaMemcpyAsync");
   emulator::issue_on(stream, [=] { std::memmove(to, from, bytes); });
 }

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <string>
 
 namespace mbrl::emulator {
 
@@ -17,6 +18,10 @@ void set_device_memory(std::size_t bytes);
 /// The next `count` calls of the runtime succeed, the one after fails as the device would in the
 /// middle of a run; negative: never. At start: never.
 void fail_after(long count);
+
+/// Runs `change` after every launch of the kernel `name`, with device memory within its reach: an error
+/// planted on purpose. An empty name plants none. Not while another thread launches.
+void plant_error(std::string name, std::function<void()> change);
 
 /// Launches and copies issued so far, recorded ones counted when they are repeated.
 long num_issued();

@@ -39,14 +39,13 @@ class OneLibraryThread {
 
 }  // namespace
 
-void gemm(Stream& stream, Matrix<float> c, Matrix<const float> a, bool transpose_a,
-          Matrix<const float> b, bool transpose_b, float alpha, float beta) {
+void gemm(Matrix<float> c, Matrix<const float> a, bool transpose_a, Matrix<const float> b,
+          bool transpose_b, float alpha, float beta) {
   const int m = a.size(transpose_a ? 1 : 0), k = a.size(transpose_a ? 0 : 1);
   const int n = b.size(transpose_b ? 0 : 1);
   if (b.size(transpose_b ? 1 : 0) != k || c.size(0) != m || c.size(1) != n)
     throw ShapeError("gemm: " + describe(c, a, transpose_a, b, transpose_b) +
                      "; expected [m, k] times [k, n] to give [m, n].");
-  if (stream.on_gpu()) return gpu::gemm(stream, c, a, transpose_a, b, transpose_b, alpha, beta);
   if (k == 0) {
     for (std::size_t i = 0; i < c.count(); ++i) c[i] = beta == 0.0f ? 0.0f : beta * c[i];
     return;

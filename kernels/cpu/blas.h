@@ -1,8 +1,7 @@
-// Matrix products of the vendor's library.
+// Matrix products on the host, by oneDNN.
 #pragma once
 
 #include "cuda/buffer.h"
-#include "cuda/stream.h"
 
 namespace mbrl {
 
@@ -13,12 +12,7 @@ namespace mbrl {
 /// Errors   ShapeError naming the three shapes; DeviceError if the library refuses.
 /// Cost     2 m n k operations in the calling thread, so pool tasks may call it. With beta = 0 the
 ///          old c is not read, so it may hold anything. Deterministic for one CPU type.
-void gemm(Stream& stream, Matrix<float> c, Matrix<const float> a, bool transpose_a,
-          Matrix<const float> b, bool transpose_b, float alpha = 1.0f, float beta = 0.0f);
-
-namespace gpu {
-MBRL_GPU_ONLY void gemm(Stream& stream, Matrix<float> c, Matrix<const float> a, bool transpose_a,
-                        Matrix<const float> b, bool transpose_b, float alpha, float beta);
-}  // namespace gpu
+void gemm(Matrix<float> c, Matrix<const float> a, bool transpose_a, Matrix<const float> b,
+          bool transpose_b, float alpha = 1.0f, float beta = 0.0f);
 
 }  // namespace mbrl

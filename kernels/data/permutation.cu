@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "cuda/kernel.cuh"
-#include "kernels/data/permutation.h"
 #include "cuda/sort.h"
+#include "kernels/data/permutation.h"
 
 namespace mbrl::gpu {
 namespace {

@@ -5,15 +5,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "cuda/buffer.h"
 #include "base/rng.h"
+#include "cuda/buffer.h"
 #include "cuda/stream.h"
 
 namespace mbrl {
 
 namespace purpose {
 inline constexpr Purpose kBootstrap{11};  // rows with replacement
-inline constexpr Purpose kShuffle{12};  // the order of rows
+inline constexpr Purpose kShuffle{12};    // the order of rows
 }  // namespace purpose
 
 /// Memory of a sort; grows to the largest size it has seen.

@@ -24,6 +24,21 @@ struct TransitionLayout {
   MBRL_HD int pitch() const { return (next_observation() + observation_size + 7) / 8 * 8; }
 };
 
+/// Writes a whole record, padding too, so that equal runs write equal files. next_observation may
+/// be the record's own.
+MBRL_HD void write_record(float* record, const TransitionLayout& layout, const float* observation,
+                          const float* action, float reward, bool terminated,
+                          const float* next_observation) {
+  for (int i = 0; i < layout.observation_size; ++i) record[i] = observation[i];
+  for (int i = 0; i < layout.action_size; ++i) record[layout.action() + i] = action[i];
+  record[layout.reward()] = reward;
+  record[layout.terminated()] = terminated ? 1.0f : 0.0f;
+  float* next = record + layout.next_observation();
+  for (int i = 0; i < layout.observation_size; ++i) next[i] = next_observation[i];
+  for (int i = layout.next_observation() + layout.observation_size; i < layout.pitch(); ++i)
+    record[i] = 0.0f;
+}
+
 /// Records as operations see them: `size` valid ones, read at random.
 struct TransitionsView {
   const float* records = nullptr;

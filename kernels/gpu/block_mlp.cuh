@@ -27,9 +27,9 @@ __device__ __forceinline__ uint2 load4(const std::uint16_t* p) {
 /// How the fused kernels read weights: as the matrix unit takes them where that is 16 bits wide,
 /// half the traffic; sums, biases and the optimizer stay in fp32.
 template <Precision kPrecision>
-constexpr bool kNarrowWeights = kPrecision == Precision::kFp16 || kPrecision == Precision::kBf16;
+constexpr bool kHalfWeights = kPrecision == Precision::kFp16 || kPrecision == Precision::kBf16;
 template <Precision kPrecision>
-using StoredWeight = std::conditional_t<kNarrowWeights<kPrecision>, std::uint16_t, float>;
+using StoredWeight = std::conditional_t<kHalfWeights<kPrecision>, std::uint16_t, float>;
 
 /// One value in the 16-bit format kPrecision.
 template <Precision kPrecision>
@@ -45,12 +45,12 @@ struct Parameters {
   const Weight* weight;
 };
 
-/// As StoredWeight says, given an array and its narrow copy, null where there is none.
+/// As StoredWeight says, given an array and its 16-bit copy, null where there is none.
 template <Precision kPrecision>
-__device__ __forceinline__ Parameters<StoredWeight<kPrecision>> stored(
-    const float* value, const std::uint16_t* narrow) {
-  if constexpr (kNarrowWeights<kPrecision>) {
-    return {value, narrow};
+__device__ __forceinline__ Parameters<StoredWeight<kPrecision>> stored(const float* value,
+                                                                       const std::uint16_t* half) {
+  if constexpr (kHalfWeights<kPrecision>) {
+    return {value, half};
   } else {
     return {value, value};
   }

@@ -29,8 +29,8 @@ struct NetworkArrays {
   float* m;
   float* v;
   float* target;
-  std::uint16_t* narrow = nullptr;
-  std::uint16_t* narrow_target = nullptr;
+  std::uint16_t* half = nullptr;
+  std::uint16_t* half_target = nullptr;
   bool operator==(const NetworkArrays&) const = default;
 };
 

@@ -25,27 +25,27 @@ struct ParameterStep {
     n.value[at] = value;
     n.m[at] = m;
     n.v[at] = v;
-    if constexpr (kNarrowWeights<kPrecision>) n.narrow[at] = to_16_bits<kPrecision>(value);
+    if constexpr (kHalfWeights<kPrecision>) n.half[at] = to_16_bits<kPrecision>(value);
     if (n.target == nullptr) return;
     const float target = polyak(n.target[at], value, tau);
     n.target[at] = target;
-    if constexpr (kNarrowWeights<kPrecision>) n.narrow_target[at] = to_16_bits<kPrecision>(target);
+    if constexpr (kHalfWeights<kPrecision>) n.half_target[at] = to_16_bits<kPrecision>(target);
   }
 };
 
 /// An array and where its 16-bit copy goes.
-struct NarrowCopy {
+struct HalfCopy {
   const float* from;
   std::uint16_t* to;
   std::size_t count;
 };
 
 template <Precision kPrecision, int kArrays>
-struct NarrowCopies {
-  NarrowCopy copy[kArrays];
+struct HalfCopies {
+  HalfCopy copy[kArrays];
   std::size_t longest;
   __device__ void operator()(std::size_t i) const {
-    const NarrowCopy& c = copy[i / longest];
+    const HalfCopy& c = copy[i / longest];
     const std::size_t at = i % longest;
     if (at < c.count) c.to[at] = to_16_bits<kPrecision>(c.from[at]);
   }
@@ -54,23 +54,23 @@ struct NarrowCopies {
 /// Makes the 16-bit copies anew in one launch, where kPrecision has any: at the start of every
 /// call, because anything may have changed the parameters since the last.
 template <Precision kPrecision, int kArrays>
-void launch_narrow(Stream& stream, const NarrowCopy (&copies)[kArrays]) {
-  if constexpr (kNarrowWeights<kPrecision>) {
-    NarrowCopies<kPrecision, kArrays> body{{}, 0};
+void launch_half_copies(Stream& stream, const HalfCopy (&copies)[kArrays]) {
+  if constexpr (kHalfWeights<kPrecision>) {
+    HalfCopies<kPrecision, kArrays> body{{}, 0};
     for (int i = 0; i < kArrays; ++i) {
       body.copy[i] = copies[i];
       body.longest = std::max(body.longest, copies[i].count);
     }
-    launch_linear(stream, "narrow", body.longest * kArrays, body);
+    launch_linear(stream, "half_copies", body.longest * kArrays, body);
   }
 }
 
 /// Memory for `count` 16-bit copies on a stream that wants them, else none.
-inline Buffer<std::uint16_t> narrow_buffer(const Stream& stream, std::size_t count,
-                                           const char* name) {
-  const bool narrow =
+inline Buffer<std::uint16_t> half_buffer(const Stream& stream, std::size_t count,
+                                         const char* name) {
+  const bool has_half =
       stream.precision() == Precision::kFp16 || stream.precision() == Precision::kBf16;
-  return Buffer<std::uint16_t>(narrow ? count : 0, Memory::kDevice, name);
+  return Buffer<std::uint16_t>(has_half ? count : 0, Memory::kDevice, name);
 }
 
 }  // namespace mbrl::gpu

@@ -1,6 +1,5 @@
 // Our own product of any shape on the CUDA cores, and the choice between it and the libraries.
 #include "base/scalar.h"
-#include "kernels/cpu/blas.h"
 #include "kernels/gpu/linear.cuh"
 #include "kernels/gpu/product.h"
 
@@ -140,21 +139,6 @@ void multiply(Stream& stream, const Gemm& gemm, const Product& p) {
     case GemmProvider::kCudnn:
       return cudnn::multiply(stream, gemm.library(), p);
   }
-}
-
-void gemm(Stream& stream, Matrix<float> c, Matrix<const float> a, bool transpose_a,
-          Matrix<const float> b, bool transpose_b, float alpha, float beta) {
-  // any pitch is possible here, so it stays with our own kernel
-  multiply(stream, GemmProvider::kPlain,
-           {.rows = c.size(0),
-            .columns = c.size(1),
-            .depth = transpose_a ? a.size(0) : a.size(1),
-            .a = {a.data, a.size(1), 0, transpose_a},
-            .b = {b.data, b.size(1), 0, transpose_b},
-            .c = c.data,
-            .c_pitch = c.size(1),
-            .alpha = alpha,
-            .beta = beta});
 }
 
 }  // namespace mbrl::gpu

@@ -40,9 +40,10 @@ TEST(DeviceTest, OtherPrecisionsNeedAGpu) {
     FAIL() << "the CPU has no bf16";
   } catch (const DeviceError& error) {
     EXPECT_EQ(error.code(), ExitCode::kDevice);
-    EXPECT_STREQ(error.what(),
-                 "device.precision is bf16, but this run is on the CPU, which computes in fp32 "
-                 "only. Set device.precision=fp32, or use --device cuda:0 on a machine with a GPU.");
+    EXPECT_STREQ(
+        error.what(),
+        "device.precision is bf16, but this run is on the CPU, which computes in fp32 "
+        "only. Set device.precision=fp32, or use --device cuda:0 on a machine with a GPU.");
   }
 }
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cuda/kernel.cuh"
 #include "base/rng.h"
+#include "cuda/kernel.cuh"
 
 namespace mbrl::gpu {
 namespace {

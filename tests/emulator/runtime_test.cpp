@@ -11,6 +11,7 @@
 #include "host/algo/learner.h"
 #include "host/algo/registry.h"
 #include "kernels/networks/initialize.h"
+#include "kernels/stages/ensemble/ensemble_step.h"
 #include "kernels/stages/policy/policy.h"
 #include "kernels/stages/rollout/rollout.h"
 #include "kernels/stages/sac/sac_update.h"
@@ -120,7 +121,7 @@ TEST_F(EmulatedRuntimeTest, HopperSizesFitTheSharedMemoryOfEveryArchitecture) {
       streams.gpu.set_precision(precision);
       SacWorkspace sac(streams.gpu, policy, 16);
       EnsembleWorkspace ensemble(streams.gpu, model, 16);
-      RolloutWorkspace workspace(streams.gpu, policy.actor, model, 40);
+      RolloutWorkspace workspace(streams.gpu, policy.actor, model, 40, 2);
       sac_update(streams.gpu, policy, {view, view, 8}, {.batch_size = 16}, sac);
       ensemble_epoch(streams.gpu, model, view, {rows.data(), 2, 16}, 16,
                      {{1e-3f}, {0, 0, 0, 0, 0}, 0.01f}, ensemble);

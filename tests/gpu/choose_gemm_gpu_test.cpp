@@ -1,4 +1,4 @@
-// Tests for host/bench/choose_gemm.{h,cpp} with a GPU.
+// Tests for host/run/choose_gemm.{h,cpp} with a GPU.
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "envs/env.h"
-#include "host/bench/choose_gemm.h"
+#include "host/run/choose_gemm.h"
 #include "tests/support/configs.h"
 #include "tests/support/gpu.h"
 #include "tests/support/matchers.h"

@@ -26,14 +26,19 @@ Config small_config() {
   return c;
 }
 
-std::unique_ptr<SacLearner> make(Stream& stream, const Config& config) {
-  return std::unique_ptr<SacLearner>(
-      dynamic_cast<SacLearner*>(make_learner(config, stream, {}).release()));
+nlohmann::json replay_size(Learner& learner) {
+  StateWriter writer;
+  learner.visit(writer);
+  return writer.state.at("real_replay").at("size");
+}
+
+std::unique_ptr<Learner> make(Stream& stream, const Config& config) {
+  return make_learner(config, stream, {});
 }
 
 // the learner after `steps` environment steps past exploration
-std::unique_ptr<SacLearner> train(Stream& stream, const Config& config, int steps) {
-  std::unique_ptr<SacLearner> learner = make(stream, config);
+std::unique_ptr<Learner> train(Stream& stream, const Config& config, int steps) {
+  std::unique_ptr<Learner> learner = make(stream, config);
   while (learner->train_steps() < steps) learner->step();
   return learner;
 }
@@ -44,14 +49,14 @@ TEST_F(LearnerGpuTest, FollowsTheCpuInItsFirstUpdates) {
   const auto gpu = train(streams.gpu, small_config(), 4);
   EXPECT_EQ(gpu->env_steps(), cpu->env_steps());
   EXPECT_EQ(gpu->num_updates(), 12);
-  EXPECT_LT(
-      relative_error(gpu->policy().actor.parameters.value, cpu->policy().actor.parameters.value),
-      1e-3);
-  EXPECT_LT(
-      relative_error(gpu->policy().critics.critic[0].value, cpu->policy().critics.critic[0].value),
-      1e-3);
-  const auto& wanted = dynamic_cast<const Mbpo&>(*cpu).model();
-  const auto& got = dynamic_cast<const Mbpo&>(*gpu).model();
+  EXPECT_LT(relative_error(gpu->soft_actor_critic()->actor.parameters.value,
+                           cpu->soft_actor_critic()->actor.parameters.value),
+            1e-3);
+  EXPECT_LT(relative_error(gpu->soft_actor_critic()->critics.critic[0].value,
+                           cpu->soft_actor_critic()->critics.critic[0].value),
+            1e-3);
+  const auto& wanted = *cpu->model();
+  const auto& got = *gpu->model();
   EXPECT_EQ(got.elites, wanted.elites);
   EXPECT_LT(relative_error(got.members.value, wanted.members.value), 1e-3);
 
@@ -69,9 +74,10 @@ TEST_F(LearnerGpuTest, TheSameSeedGivesTheSameRun) {
   Stream other(streams.pool, Stream::Kind::kGpu);
   other.set_use_graphs(false);
   const auto two = train(other, small_config(), 25);
-  EXPECT_EQ(to_host(one->policy().actor.parameters.value),
-            to_host(two->policy().actor.parameters.value));
-  EXPECT_EQ(to_host(one->policy().critics.target[1]), to_host(two->policy().critics.target[1]));
+  EXPECT_EQ(to_host(one->soft_actor_critic()->actor.parameters.value),
+            to_host(two->soft_actor_critic()->actor.parameters.value));
+  EXPECT_EQ(to_host(one->soft_actor_critic()->critics.target[1]),
+            to_host(two->soft_actor_critic()->critics.target[1]));
   EXPECT_EQ(one->evaluate(2).returns, two->evaluate(2).returns);
 }
 
@@ -87,13 +93,12 @@ TEST_F(LearnerGpuTest, AResumedRunEqualsOneThatWasNotStopped) {
   load_checkpoint(find_checkpoint(directory.path()), *second, config);
   while (second->train_steps() < 24) second->step();
 
-  EXPECT_EQ(to_host(second->policy().actor.parameters.value),
-            to_host(whole->policy().actor.parameters.value));
-  EXPECT_EQ(to_host(second->policy().critics.critic[0].v),
-            to_host(whole->policy().critics.critic[0].v));
-  const auto& model = dynamic_cast<const Mbpo&>(*second).model();
-  EXPECT_EQ(to_host(model.members.value),
-            to_host(dynamic_cast<const Mbpo&>(*whole).model().members.value));
+  EXPECT_EQ(to_host(second->soft_actor_critic()->actor.parameters.value),
+            to_host(whole->soft_actor_critic()->actor.parameters.value));
+  EXPECT_EQ(to_host(second->soft_actor_critic()->critics.critic[0].v),
+            to_host(whole->soft_actor_critic()->critics.critic[0].v));
+  const auto& model = *second->model();
+  EXPECT_EQ(to_host(model.members.value), to_host(whole->model()->members.value));
 }
 
 TEST_F(LearnerGpuTest, ACheckpointOfTheGpuGoesOnOnTheCpu) {
@@ -104,14 +109,14 @@ TEST_F(LearnerGpuTest, ACheckpointOfTheGpuGoesOnOnTheCpu) {
   save_checkpoint(directory.path(), *gpu, config, {});
   const auto cpu = make(streams.cpu, config);
   load_checkpoint(find_checkpoint(directory.path()), *cpu, config);
-  EXPECT_EQ(to_host(cpu->policy().actor.parameters.value),
-            to_host(gpu->policy().actor.parameters.value));
-  EXPECT_EQ(cpu->real_replay().size(), gpu->real_replay().size());
+  EXPECT_EQ(to_host(cpu->soft_actor_critic()->actor.parameters.value),
+            to_host(gpu->soft_actor_critic()->actor.parameters.value));
+  EXPECT_EQ(replay_size(*cpu), replay_size(*gpu));
   cpu->step();
   gpu->step();
-  EXPECT_LT(
-      relative_error(gpu->policy().actor.parameters.value, cpu->policy().actor.parameters.value),
-      1e-4);
+  EXPECT_LT(relative_error(gpu->soft_actor_critic()->actor.parameters.value,
+                           cpu->soft_actor_critic()->actor.parameters.value),
+            1e-4);
 }
 
 TEST_F(LearnerGpuTest, PlainSacRunsToo) {
@@ -120,9 +125,9 @@ TEST_F(LearnerGpuTest, PlainSacRunsToo) {
   config.algorithm = "sac";
   const auto cpu = train(streams.cpu, config, 4);
   const auto gpu = train(streams.gpu, config, 4);
-  EXPECT_LT(
-      relative_error(gpu->policy().actor.parameters.value, cpu->policy().actor.parameters.value),
-      1e-3);
+  EXPECT_LT(relative_error(gpu->soft_actor_critic()->actor.parameters.value,
+                           cpu->soft_actor_critic()->actor.parameters.value),
+            1e-3);
 }
 
 // the weights cross to the host, where both predict; actions differ by rounding
@@ -133,8 +138,8 @@ TEST_F(LearnerGpuTest, ErrorsOfItsModelAreThoseOfTheSameModelOnTheCpu) {
   save_checkpoint(folder.path(), *gpu, small_config(), {});
   const auto cpu = make_learner(small_config(), streams.cpu, {});
   load_checkpoint(find_checkpoint(folder.path()), *cpu, small_config());
-  const auto got = model_errors(streams.gpu, dynamic_cast<const Mbpo&>(*gpu), 30),
-             wanted = model_errors(streams.cpu, dynamic_cast<const Mbpo&>(*cpu), 30);
+  const auto got = model_errors(streams.gpu, *gpu, 30),
+             wanted = model_errors(streams.cpu, *cpu, 30);
   ASSERT_EQ(got.size(), 30u);
   for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-4) << i;
 }

@@ -4,11 +4,9 @@
 #include <algorithm>
 #include <tuple>
 
-#include "base/error.h"
-#include "host/algo/draws.h"
 #include "kernels/stages/ppo/ppo_update.h"
-#include "tests/support/gpu.h"
-#include "tests/support/ppo_problem.h"
+#include "tests/support/devices.h"
+#include "tests/support/problems.h"
 
 namespace mbrl {
 namespace {
@@ -16,20 +14,14 @@ namespace {
 // a problem's state and batch on the GPU
 struct DeviceProblem {
   explicit DeviceProblem(const PpoProblem& p)
-      : state(PpoProblem(p.shape, Memory::kDevice).state),
-        observation(copy_of(p.observation)),
-        action(copy_of(p.action)),
-        log_prob(copy_of(p.log_prob)),
-        advantage(copy_of(p.advantage)),
-        value_target(copy_of(p.value_target)),
+      : state(copy_to(Memory::kDevice, p.state)),
+        observation(copy_to(Memory::kDevice, p.observation)),
+        action(copy_to(Memory::kDevice, p.action)),
+        log_prob(copy_to(Memory::kDevice, p.log_prob)),
+        advantage(copy_to(Memory::kDevice, p.advantage)),
+        value_target(copy_to(Memory::kDevice, p.value_target)),
         shape(p.shape) {}
 
-  template <typename T>
-  static Buffer<T> copy_of(const std::vector<T>& values) {
-    Buffer<T> buffer(values.size(), Memory::kDevice);
-    from_host(buffer, values);
-    return buffer;
-  }
   PpoBatch batch() const {
     constexpr int M = PpoProblem::kRows;
     return {{observation.data(), M, shape.observation_size},
@@ -84,7 +76,7 @@ TEST_P(PpoUpdateGpuTest, OneUpdateIsThatOfTheCpu) {
     DeviceProblem gpu(cpu);
     TwinStreams streams;
     const std::vector<std::uint32_t> rows = PpoProblem::rows(1, B);
-    const auto device_rows = DeviceProblem::copy_of(rows);
+    const auto device_rows = copy_to(Memory::kDevice, rows);
     PpoWorkspace a(streams.cpu, cpu.state, B), b(streams.gpu, gpu.state, B);
     const PpoLosses wanted =
         update(streams.cpu, cpu.state, cpu.batch(), rows.data(), 1, B, cpu.constants, a)[0];
@@ -118,7 +110,7 @@ TEST_F(PpoGpuTest, WiderThanOneTurnOfTheWarpsAndThreeLayersDeep) {
   DeviceProblem gpu(cpu);
   TwinStreams streams;
   const std::vector<std::uint32_t> rows = PpoProblem::rows(1, 20);
-  const auto device_rows = DeviceProblem::copy_of(rows);
+  const auto device_rows = copy_to(Memory::kDevice, rows);
   PpoWorkspace a(streams.cpu, cpu.state, 20), b(streams.gpu, gpu.state, 20);
   update(streams.cpu, cpu.state, cpu.batch(), rows.data(), 1, 20, cpu.constants, a);
   update(streams.gpu, gpu.state, gpu.batch(), device_rows.data(), 1, 20, cpu.constants, b);
@@ -140,12 +132,12 @@ TEST_F(PpoGpuTest, AGraphRepeatsWhatTheEagerLaunchesDoAndFollowsTheCpu) {
     for (const auto& [num_updates, B] : {std::pair{3, 33}, {3, 33}, {3, 33}, {5, 33}, {3, 20}}) {
       std::vector<std::uint32_t> rows = PpoProblem::rows(num_updates, B);
       std::rotate(rows.begin(), rows.begin() + call, rows.end());
-      const auto device_rows = DeviceProblem::copy_of(rows);
+      const auto device_rows = copy_to(Memory::kDevice, rows);
       cpu.constants.max_gradient_norm = call == 2 ? 0.05f : 0.0f;
       cpu.constants.adam.learning_rate = 1e-3f / static_cast<float>(1 + call);
       cpu.advantage[0] = static_cast<float>(call);
-      graph.advantage = DeviceProblem::copy_of(cpu.advantage);
-      eager.advantage = DeviceProblem::copy_of(cpu.advantage);
+      graph.advantage = copy_to(Memory::kDevice, cpu.advantage);
+      eager.advantage = copy_to(Memory::kDevice, cpu.advantage);
       const auto one = update(with.gpu, graph.state, graph.batch(), device_rows.data(), num_updates,
                               B, cpu.constants, a);
       const auto two = update(without.gpu, eager.state, eager.batch(), device_rows.data(),
@@ -164,68 +156,6 @@ TEST_F(PpoGpuTest, AGraphRepeatsWhatTheEagerLaunchesDoAndFollowsTheCpu) {
     EXPECT_EQ(to_host(graph.state.value.m), to_host(eager.state.value.m));
     EXPECT_EQ(graph.state.num_updates, 17);
     EXPECT_LT(state_error(graph.state, cpu.state), 2e-3) << name;
-  }
-}
-
-TEST_F(PpoGpuTest, PaddingOfTheArenaStaysZero) {
-  PpoProblem cpu(gaussian_shape());
-  DeviceProblem gpu(cpu);
-  TwinStreams streams;
-  const auto rows = DeviceProblem::copy_of(PpoProblem::rows(3, 33));
-  PpoWorkspace workspace(streams.gpu, gpu.state, 33);
-  update(streams.gpu, gpu.state, gpu.batch(), rows.data(), 3, 33, cpu.constants, workspace);
-  const std::vector<float> values = to_host(gpu.state.policy.value);
-  for (const LayerLayout& l : gpu.state.policy_layout.layers) {
-    for (int o = 0; o < l.out; ++o)
-      for (int i = l.in; i < l.in_pitch; ++i)
-        EXPECT_EQ(values[l.weight + static_cast<std::size_t>(o) * l.in_pitch + i], 0.0f);
-    for (int o = l.out; o < padded(l.out); ++o) EXPECT_EQ(values[l.bias + o], 0.0f);
-  }
-}
-
-TEST_F(PpoGpuTest, LossesThatAreNotFiniteNameThemselvesAndTheUpdate) {
-  PpoProblem cpu(categorical_shape());
-  std::fill(cpu.action.begin(), cpu.action.end(), 5.0f);
-  DeviceProblem gpu(cpu);
-  TwinStreams streams;
-  const auto rows = DeviceProblem::copy_of(PpoProblem::rows(2, 33));
-  PpoWorkspace workspace(streams.gpu, gpu.state, 33);
-  const std::string text = error_text<DataError>([&] {
-    update(streams.gpu, gpu.state, gpu.batch(), rows.data(), 2, 33, cpu.constants, workspace);
-  });
-  EXPECT_TRUE(text.starts_with("ppo: policy loss is nan at policy update 1.")) << text;
-}
-
-TEST_F(PpoGpuTest, ActionsAreThoseOfTheCpu) {
-  for (const char* name : {"categorical", "gaussian", "gaussian_alone"}) {
-    PpoProblem cpu(named_shape(name));
-    DeviceProblem gpu(cpu);
-    TwinStreams streams;
-    for (const bool stochastic : {false, true}) {
-      for (const int N : {1, 7, 9, 40}) {
-        PpoWorkspace a(streams.cpu, cpu.state, 40), b(streams.gpu, gpu.state, 40);
-        const auto act = [&](Stream& stream, const PpoState& state, PpoWorkspace& w) {
-          std::vector<float> action(static_cast<std::size_t>(N * cpu.shape.num_actions()), -9.0f);
-          std::vector<float> log_prob(static_cast<std::size_t>(N * cpu.shape.num_log_probs()));
-          std::vector<float> value(static_cast<std::size_t>(N), -9.0f);
-          ppo_act(stream, state,
-                  {{cpu.observation.data(), N, cpu.shape.observation_size},
-                   matrix_of(action, cpu.shape.num_actions()),
-                   matrix_of(log_prob, cpu.shape.num_log_probs()),
-                   vector_of(value),
-                   stochastic,
-                   {4, purpose::kActionNoise, 2},
-                   77},
-                  w);
-          action.insert(action.end(), log_prob.begin(), log_prob.end());
-          action.insert(action.end(), value.begin(), value.end());
-          return action;
-        };
-        const std::vector<float> wanted = act(streams.cpu, cpu.state, a);
-        EXPECT_THAT(act(streams.gpu, gpu.state, b), ElementsNear(doubles(wanted), {4e-6, 4e-6}))
-            << name << " " << N;
-      }
-    }
   }
 }
 

@@ -3,46 +3,27 @@
 
 #include <tuple>
 
-#include "kernels/networks/initialize.h"
+#include "base/error.h"
 #include "kernels/stages/rollout/rollout.h"
-#include "tests/support/gpu.h"
+#include "tests/support/devices.h"
+#include "tests/support/problems.h"
 
 namespace mbrl {
 namespace {
 
-// cartpole: 4 observations, 1 action; ends when the pole tilts, which branches do after some steps
-constexpr int kS = 4, kA = 1, kRecords = 100;
-const TransitionLayout kLayout{kS, kA};
-
-struct Problem {
-  Buffer<float> records{static_cast<std::size_t>(kRecords) * kLayout.pitch(), 0.0f};
+// the same problem on both devices
+struct Problem : RolloutProblem {
+  EnsembleState& cpu_model = model;
+  GaussianActor& cpu_policy = policy;
+  EnsembleState gpu_model;
+  GaussianActor gpu_policy;
   Buffer<float> device_records;
-  GaussianActor cpu_policy{kS, kA, {24, 24}}, gpu_policy{kS, kA, {24, 24}, Memory::kDevice};
-  EnsembleState cpu_model, gpu_model;
-  RolloutConstants constants;
 
-  explicit Problem(int rows, int length, int member_width = 24)
-      : cpu_model(4, kLayout, member_width, 2),
-        gpu_model(4, kLayout, member_width, 2, Memory::kDevice) {
-    const RandomKey key{7, purpose::kInit, 0};
-    for (int row = 0; row < kRecords; ++row)
-      for (int i = 0; i < kLayout.next_observation() + kS; ++i)
-        records[static_cast<std::size_t>(row) * kLayout.pitch() + i] =
-            0.1f * normal(key, static_cast<std::uint64_t>(row), 1, i);
-    device_records = on_device(records);
-    init_actor(cpu_policy, 3, 0);
-    init_actor(gpu_policy, 3, 0);
-    for (EnsembleState* model : {&cpu_model, &gpu_model}) {
-      init_ensemble(*model, 3, 0, -3.0f, -6.0f);
-      model->elites = {2, 0, 3};
-    }
-    constants = {.num_rows = rows,
-                 .length = length,
-                 .task = TaskId::kCartpole,
-                 .seed = 11,
-                 .learner = 1,
-                 .rollout_index = 5};
-  }
+  Problem(int rows, int length, int member_width = 24)
+      : RolloutProblem(rows, length, member_width),
+        gpu_model(copy_to(Memory::kDevice, model)),
+        gpu_policy(copy_to(Memory::kDevice, policy)),
+        device_records(on_device(records)) {}
 };
 
 struct Imagined {
@@ -54,13 +35,13 @@ Imagined run(Stream& stream, Problem& p, std::size_t capacity, std::size_t head,
   const bool gpu = stream.on_gpu();
   const GaussianActor& policy = gpu ? p.gpu_policy : p.cpu_policy;
   const EnsembleState& model = gpu ? p.gpu_model : p.cpu_model;
-  const float* records = gpu ? p.device_records.data() : p.records.data();
-  RolloutWorkspace workspace(stream, policy, model, p.constants.num_rows);
-  Buffer<float> ring(capacity * kLayout.pitch(), -7.0f, stream.memory());
+  const TransitionsView real = p.view(gpu ? p.device_records : p.records);
+  RolloutWorkspace workspace(stream, policy, model, p.constants.num_rows, 3);
+  Buffer<float> ring(capacity * p.layout.pitch(), -7.0f, stream.memory());
   Imagined imagined;
   for (int call = 0; call < calls; ++call)
-    imagined.result = rollout(stream, policy, model, {records, kLayout, kRecords},
-                              {ring.data(), capacity, head}, p.constants, workspace);
+    imagined.result =
+        rollout(stream, policy, model, real, {ring.data(), capacity, head}, p.constants, workspace);
   imagined.records = to_host(ring);
   return imagined;
 }
@@ -156,9 +137,9 @@ TEST_F(RolloutLengthGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
 TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
   Problem p(100, 2);
   TwinStreams streams;
-  RolloutWorkspace cpu(streams.cpu, p.cpu_policy, p.cpu_model, 100);
-  RolloutWorkspace gpu(streams.gpu, p.gpu_policy, p.gpu_model, 100);
-  Buffer<float> ring(400 * kLayout.pitch(), -7.0f);
+  RolloutWorkspace cpu(streams.cpu, p.cpu_policy, p.cpu_model, 100, 4);
+  RolloutWorkspace gpu(streams.gpu, p.gpu_policy, p.gpu_model, 100, 4);
+  Buffer<float> ring(400 * p.layout.pitch(), -7.0f);
   Buffer<float> device_ring = on_device(ring);
   std::size_t head = 0;
   std::uint64_t index = 0;
@@ -167,12 +148,11 @@ TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
     // elites change with every fit
     for (EnsembleState* model : {&p.cpu_model, &p.gpu_model})
       model->elites = index % 2 == 1 ? std::vector<int>{1} : std::vector<int>{3, 2, 1, 0};
-    const RolloutResult wanted =
-        rollout(streams.cpu, p.cpu_policy, p.cpu_model, {p.records.data(), kLayout, kRecords},
-                {ring.data(), 400, head}, p.constants, cpu);
-    const RolloutResult got = rollout(streams.gpu, p.gpu_policy, p.gpu_model,
-                                      {p.device_records.data(), kLayout, kRecords},
-                                      {device_ring.data(), 400, head}, p.constants, gpu);
+    const RolloutResult wanted = rollout(streams.cpu, p.cpu_policy, p.cpu_model, p.view(),
+                                         {ring.data(), 400, head}, p.constants, cpu);
+    const RolloutResult got =
+        rollout(streams.gpu, p.gpu_policy, p.gpu_model, p.view(p.device_records),
+                {device_ring.data(), 400, head}, p.constants, gpu);
     EXPECT_EQ(got.num_written, wanted.num_written);
     head = (head + wanted.num_written) % 400;
   };
@@ -183,14 +163,20 @@ TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
   EXPECT_LT(relative_error(device_ring, ring), 1e-5);
 }
 
-TEST_F(RolloutLengthGpuTest, ReportsValuesThatAreNotFinite) {
-  Problem p(50, 1);
-  std::vector<float> values = to_host(p.gpu_model.members.value);
-  values[static_cast<std::size_t>(p.gpu_model.layout.layers.back().bias)] =
-      std::numeric_limits<float>::infinity();
-  from_host(p.gpu_model.members.value, values);
+TEST_F(RolloutLengthGpuTest, TooManyElitesAreRefusedWhenTheBuffersAreMade) {
+  const Problem p(10, 1);
   TwinStreams streams;
-  EXPECT_FALSE(run(streams.gpu, p, 100, 0).result.finite);
+  const auto make = [&](int num_elites) {
+    return error_text<ConfigError>(
+        [&] { RolloutWorkspace(streams.gpu, p.gpu_policy, p.gpu_model, 10, num_elites); });
+  };
+  EXPECT_NO_THROW(RolloutWorkspace(streams.gpu, p.gpu_policy, p.gpu_model, 10, 32));
+  EXPECT_EQ(make(33),
+            "model.num_elites is 33; rollouts on the GPU choose among up to 32 elites. Lower "
+            "model.num_elites or run with --device cpu.");
+  EXPECT_EQ(make(300),
+            "model.num_elites is 300; rollouts on the GPU choose among up to 32 elites. Lower "
+            "model.num_elites.");
 }
 
 }  // namespace

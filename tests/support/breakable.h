@@ -11,9 +11,9 @@ class Breakable : public Algorithm {
  public:
   using Algorithm::Algorithm;
   void explode() {
-    std::vector<double> state = this->envs_.get_state();
+    std::vector<double> state = this->environments_.pool().get_state();
     state[2 + 11 + 6 + 3] = 1e12;  // after episode, steps, observation and qpos: the thigh's rate
-    this->envs_.set_state(state);
+    this->environments_.pool().set_state(state);
   }
 };
 

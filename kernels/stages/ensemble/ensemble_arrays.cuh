@@ -1,5 +1,5 @@
 // What the kernels of the ensemble's training share: the arrays of the stage, the plan of an epoch,
-// the loss of a tile and the step of the bounds.
+// the loss of a tile and the step of what all members share.
 #pragma once
 
 #include <cstddef>
@@ -9,14 +9,16 @@
 #include "cuda/kernel.cuh"
 #include "kernels/formulas/gaussian_nll.h"
 #include "kernels/gpu/device_mlp.h"
+#include "kernels/gpu/reduce.cuh"
 #include "kernels/stages/ensemble/ensemble_step.h"
 
 namespace mbrl::gpu {
 
 constexpr int kModelRows = 16;      // rows of a tile
 constexpr int kStepsPerGraph = 16;  // steps past the end of the epoch do nothing
+constexpr int kMaxShared = 2;       // learned parameters per target that a loss may have
 
-/// What an epoch decides. Behind it lie the Adam constants of each of its steps.
+/// What an epoch decides. After it lie the Adam constants of each of its steps.
 struct alignas(16) EpochPlan {
   TransitionsView data;
   const std::uint32_t* rows;  // [E, num_rows]
@@ -27,27 +29,28 @@ struct alignas(16) EpochPlan {
 /// What the kernels read.
 struct EnsembleArrays {
   MlpTable mlp;
-  float *value, *m, *v;   // [E, size]
-  std::uint16_t* narrow;  // [E, size]: 16-bit copy of value, where the precision has one
+  float *value, *m, *v;  // [E, size]
+  std::uint16_t* half;   // [E, size]: 16-bit copy of value, where the precision has one
   SavedLayout saved_layout;
   float* saved;                         // [E, saved_layout.size]
-  float *bounds, *bounds_m, *bounds_v;  // [2, bound_pitch]
+  float *shared, *shared_m, *shared_v;  // [num_shared, shared_pitch]
   const float *input_mean, *input_inv_std;
-  float* bound_gradient;  // [E * tiles, 2, bound_pitch]
-  double* loss;           // [E * tiles]
+  float* shared_gradient;  // [E * tiles, num_shared, shared_pitch]
+  double* loss;            // [E * tiles]
   EpochPlan* plan;
   const AdamStep* adam;
   std::size_t size;  // floats of a member
-  int E, S, A, D, bound_pitch, pitch, num_tiles;
-  float logvar_penalty;
+  ModelMaps maps;
+  int E, D, num_inputs, num_shared, shared_pitch, pitch, num_tiles;
+  float shared_penalty[kMaxShared];  // gradient of each kind apart from the rows'
 
   /// What belongs to the caller: a recording holds these addresses.
   auto borrowed() const {
-    return std::tuple(value, m, v, bounds, bounds_m, bounds_v, input_mean, input_inv_std);
+    return std::tuple(value, m, v, shared, shared_m, shared_v, input_mean, input_inv_std);
   }
   __device__ NetworkArrays member(int e) const {
     return {value + e * size, m + e * size, v + e * size, nullptr,
-            narrow == nullptr ? nullptr : narrow + e * size};
+            half == nullptr ? nullptr : half + e * size};
   }
   __device__ Saved saved_of(int e) const { return {saved_layout, saved + e * saved_layout.size}; }
   /// Rows of step `step`, or 0 past the end.
@@ -63,32 +66,48 @@ struct EnsembleArrays {
   }
 };
 
+/// Input `column` of a record, scaled.
+__device__ inline float model_input(const EnsembleArrays& a, const float* record,
+                                    const TransitionLayout& layout, int column) {
+  return normalize(a.maps.input_of(record, layout, column), a.input_mean[column],
+                   a.input_inv_std[column]);
+}
+
+/// Floats of shared memory that loss_tile needs.
+constexpr std::size_t loss_scratch(int num_shared, int num_targets) {
+  return static_cast<std::size_t>((1 + num_shared) * kModelRows * num_targets);
+}
+
 /// Loss and gradients of the tile of member e that begins at row tile * kModelRows of a batch of
 /// `batch`. output: [kModelRows, pitch] of the network, overwritten with its gradient, which also
-/// goes to dz: [kModelRows, dz pitch]. scratch: 3 kModelRows D floats of shared memory. All threads
+/// goes to dz: [kModelRows, dz pitch]. scratch: loss_scratch() floats of shared memory. All threads
 /// of the block call it; `record(row)` is the transition of a row of the tile.
-template <typename Record>
-__device__ void nll_tile(const EnsembleArrays& a, int e, int tile, int batch, float* output,
-                         int pitch, float* dz, float* scratch, Record record) {
+template <typename Loss, typename Record>
+__device__ void loss_tile(const EnsembleArrays& a, int e, int tile, int batch, float* output,
+                          int pitch, float* dz, float* scratch, Record record) {
+  constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
+  static_assert(kShared <= kMaxShared);
   const int left = batch - tile * kModelRows;
   const int rows = left < kModelRows ? left : kModelRows;
-  float* max_part = scratch;  // [rows, D] each
-  float* min_part = max_part + kModelRows * a.D;
-  float* loss_part = min_part + kModelRows * a.D;
+  float* loss_part = scratch;                         // [rows, D]
+  float* shared_part = loss_part + kModelRows * a.D;  // [shared, rows, D]
   const float scale = 1.0f / (static_cast<float>(batch) * static_cast<float>(a.D));
   for (int i = static_cast<int>(threadIdx.x); i < kModelRows * a.D; i += kBlockThreads) {
     const int row = i / a.D, k = i % a.D;
-    float* mean = output + row * pitch + k;
-    float* raw = mean + a.D;
-    const BoundedLogvar lv =
-        bound_logvar_with_gradient(*raw, a.bounds[k], a.bounds[a.bound_pitch + k]);
-    const NllTerm term =
-        gaussian_nll_term(*mean, lv.value, model_target(record(row), a.plan->data.layout, k));
-    const float weight = row < rows ? scale : 0.0f;
-    *mean = weight * term.d_mean;
-    *raw = weight * term.d_logvar * lv.d_raw;
-    max_part[i] = weight * term.d_logvar * lv.d_max;
-    min_part[i] = weight * term.d_logvar * lv.d_min;
+    float* at = output + row * pitch + k;
+    float outputs[Loss::kOutputs], shared[kShared] = {};
+#pragma unroll
+    for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = at[j * a.D];
+#pragma unroll
+    for (int which = 0; which < Loss::kShared; ++which)
+      shared[which] = a.shared[which * a.shared_pitch + k];
+    const auto term = Loss::row(outputs, shared, a.maps.target(record(row), a.plan->data.layout, k),
+                                row < rows ? scale : 0.0f);
+#pragma unroll
+    for (int j = 0; j < Loss::kOutputs; ++j) at[j * a.D] = term.d_output[j];
+#pragma unroll
+    for (int which = 0; which < Loss::kShared; ++which)
+      shared_part[which * kModelRows * a.D + i] = term.d_shared[which];
     loss_part[i] = row < rows ? term.loss : 0.0f;
   }
   sync_block();
@@ -99,27 +118,29 @@ __device__ void nll_tile(const EnsembleArrays& a, int e, int tile, int batch, fl
 
   // sums over the tile's rows, in order
   const int task = e * a.num_tiles + tile;
-  for (int i = static_cast<int>(threadIdx.x); i < 2 * a.D; i += kBlockThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < Loss::kShared * a.D; i += kBlockThreads) {
     const int which = i / a.D, k = i % a.D;
-    const float* part = which == 0 ? max_part : min_part;
+    const float* part = shared_part + which * kModelRows * a.D;
     float sum = 0.0f;
     for (int row = 0; row < kModelRows; ++row) sum += part[row * a.D + k];
-    a.bound_gradient[(static_cast<std::size_t>(task) * 2 + which) * a.bound_pitch + k] = sum;
+    a.shared_gradient[(static_cast<std::size_t>(task) * Loss::kShared + which) * a.shared_pitch +
+                      k] = sum;
   }
   if (threadIdx.x < 32) {
     double sum = 0.0;
     for (int i = static_cast<int>(threadIdx.x); i < kModelRows * a.D; i += 32) sum += loss_part[i];
-    for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+    sum = warp_sum(sum);
     if (threadIdx.x == 0) a.loss[task] = sum;
   }
 }
 
-// bounds are shared: all members and tiles add up, in a fixed tree; the penalty pulls them together
-__device__ inline void update_bounds(const EnsembleArrays& a, const AdamStep& adam, int batch,
+/// The step of what all members share, whose gradients all members and tiles add up in a fixed
+/// tree, and the loss of the batch.
+__device__ inline void update_shared(const EnsembleArrays& a, const AdamStep& adam, int batch,
                                      float* loss) {
   const int tiles = (batch + kModelRows - 1) / kModelRows;
   const int thread = static_cast<int>(threadIdx.x);
-  const int num_sums = 2 * a.D;
+  const int num_sums = a.num_shared * a.D;
   // eight threads to a sum
   for (int first = 0; first < num_sums; first += kBlockThreads / 8) {
     const int i = first + thread / 8;
@@ -128,20 +149,20 @@ __device__ inline void update_bounds(const EnsembleArrays& a, const AdamStep& ad
     if (i < num_sums)
       for (int j = thread % 8; j < a.E * tiles; j += 8) {
         const std::size_t task = static_cast<std::size_t>(j / tiles) * a.num_tiles + j % tiles;
-        sum += a.bound_gradient[(task * 2 + which) * a.bound_pitch + k];
+        sum += a.shared_gradient[(task * a.num_shared + which) * a.shared_pitch + k];
       }
-    for (int mask = 4; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+    sum = warp_sum<8>(sum);
     if (i < num_sums && thread % 8 == 0) {
-      const float gradient = sum + (which == 0 ? a.logvar_penalty : -a.logvar_penalty);
-      const int at = which * a.bound_pitch + k;
-      adam_update(a.bounds[at], a.bounds_m[at], a.bounds_v[at], gradient, adam);
+      const float gradient = sum + a.shared_penalty[which];
+      const int at = which * a.shared_pitch + k;
+      adam_update(a.shared[at], a.shared_m[at], a.shared_v[at], gradient, adam);
     }
   }
   if (thread < 32) {
     double sum = 0.0;
     for (int j = thread; j < a.E * tiles; j += 32)
       sum += a.loss[static_cast<std::size_t>(j / tiles) * a.num_tiles + j % tiles];
-    for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+    sum = warp_sum(sum);
     if (thread == 0)
       *loss = static_cast<float>(sum / (static_cast<double>(batch) * static_cast<double>(a.D)));
   }

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "kernels/data/normalizer.h"
 #include "kernels/gpu/layered_mlp.h"
 #include "kernels/gpu/linear.cuh"
 #include "kernels/stages/ensemble/ensemble_arrays.cuh"
@@ -34,15 +33,16 @@ struct FillInputs {
       if (batch > 0) *l.adam = a.adam[step];
     }
     if (batch == 0) return;
-    const int width = a.S + a.A, column = static_cast<int>(i) % width;
+    const int width = a.num_inputs, column = static_cast<int>(i) % width;
     const int row = static_cast<int>(i) / width % l.batch;
     const int e = static_cast<int>(i) / width / l.batch;
     const float* record = a.plan->data.record(a.batch_indices(step, e)[batch_row(row, batch)]);
     l.input[e * l.stride + static_cast<std::size_t>(row) * l.input_pitch + column] =
-        normalize(record[column], a.input_mean[column], a.input_inv_std[column]);
+        model_input(a, record, a.plan->data.layout, column);
   }
 };
 
+template <typename Loss>
 __global__ void ensemble_layers_loss_kernel(const __grid_constant__ EnsembleArrays a,
                                             const __grid_constant__ LayerArrays l,
                                             int step_in_graph) {
@@ -58,15 +58,15 @@ __global__ void ensemble_layers_loss_kernel(const __grid_constant__ EnsembleArra
     return;
   }
   const std::uint32_t* indices = a.batch_indices(step, e);
-  nll_tile(a, e, tile, batch, l.output + e * l.output_stride + row0, l.output_pitch, dz,
-           shared_floats(),
-           [&](int row) { return a.plan->data.record(indices[batch_row(first + row, batch)]); });
+  loss_tile<Loss>(
+      a, e, tile, batch, l.output + e * l.output_stride + row0, l.output_pitch, dz, shared_floats(),
+      [&](int row) { return a.plan->data.record(indices[batch_row(first + row, batch)]); });
 }
 
-__global__ void ensemble_layers_bounds_kernel(const __grid_constant__ EnsembleArrays a,
+__global__ void ensemble_layers_shared_kernel(const __grid_constant__ EnsembleArrays a,
                                               int step_in_graph, float* losses) {
   const int step = a.plan->first_step + step_in_graph, batch = a.batch_rows(step);
-  if (batch > 0) update_bounds(a, a.adam[step], batch, losses + step);
+  if (batch > 0) update_shared(a, a.adam[step], batch, losses + step);
 }
 
 }  // namespace
@@ -103,17 +103,18 @@ EnsembleLayers::EnsembleLayers(const EnsembleState& state, int batch_size, const
     : parts_(std::make_unique<Parts>(state, batch_size, gemm)) {}
 EnsembleLayers::~EnsembleLayers() = default;
 
+template <typename Loss>
 void EnsembleLayers::issue(Stream& stream, const EnsembleArrays& a, const float* decay,
                            int step_in_graph, float* losses) {
   Parts& p = *parts_;
   launch_linear(stream, "ensemble_layers_inputs",
-                static_cast<std::size_t>(a.E) * p.batch * (a.S + a.A),
+                static_cast<std::size_t>(a.E) * p.batch * a.num_inputs,
                 FillInputs{a, p.l, step_in_graph});
   p.members.forward(stream, a.value, a.size);
-  launch(stream, "ensemble_layers_loss", ensemble_layers_loss_kernel,
+  launch(stream, "ensemble_layers_loss", ensemble_layers_loss_kernel<Loss>,
          {{static_cast<unsigned>(p.batch / kModelRows), static_cast<unsigned>(a.E), 1},
           kBlockThreads,
-          3 * kModelRows * static_cast<std::size_t>(a.D) * sizeof(float)},
+          loss_scratch(a.num_shared, a.D) * sizeof(float)},
          a, p.l, step_in_graph);
   p.members.backward(stream, a.value, a.size, p.batch);
   p.members.parameter_gradient(stream, p.gradient.data(), a.size, p.batch);
@@ -126,8 +127,14 @@ void EnsembleLayers::issue(Stream& stream, const EnsembleArrays& a, const float*
                    .active = p.l.active};
   std::copy_n(decay, a.mlp.num_layers, step.decay);
   launch_step(stream, step);
-  launch(stream, "ensemble_layers_bounds", ensemble_layers_bounds_kernel,
+  launch(stream, "ensemble_layers_shared", ensemble_layers_shared_kernel,
          {{1, 1, 1}, kBlockThreads}, a, step_in_graph, losses);
 }
+
+#define MBRL_LOSS(Name)                                                                         \
+  template void EnsembleLayers::issue<Name##Loss>(Stream&, const EnsembleArrays&, const float*, \
+                                                  int, float*);
+MBRL_ENSEMBLE_LOSSES(MBRL_LOSS)
+#undef MBRL_LOSS
 
 }  // namespace mbrl::gpu

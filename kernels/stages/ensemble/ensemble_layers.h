@@ -19,6 +19,7 @@ class EnsembleLayers {
   ~EnsembleLayers();
 
   /// One step; past the end of the epoch its arithmetic is done for nothing. decay: per layer.
+  template <typename Loss>
   void issue(Stream& stream, const EnsembleArrays& arrays, const float* decay, int step_in_graph,
              float* losses);
 

@@ -1,9 +1,9 @@
 // The ensemble on the GPU: two kernels per gradient step of all members, recorded 16 steps to a
 // graph, and one kernel for the holdout sweep.
 //
-//   ensemble_rows     per (row tile, member): gather, scale, forward, Gaussian NLL, backward
+//   ensemble_rows     per (row tile, member): gather, scale, forward, loss, backward
 //   ensemble_update   per (weight tile, member): gradient, decay, Adam
-//                     one more block: log-variance bounds and the loss
+//                     one more block: what all members share, and the loss
 //
 // Where a library multiplies, ensemble_layers.cu takes their place.
 #include <algorithm>
@@ -12,9 +12,9 @@
 #include "base/error.h"
 #include "cuda/graph.h"
 #include "cuda/kernel.cuh"
-#include "kernels/data/normalizer.h"
 #include "kernels/gpu/dispatch.cuh"
 #include "kernels/gpu/network_update.cuh"
+#include "kernels/gpu/plan.h"
 #include "kernels/stages/ensemble/ensemble_arrays.cuh"
 #include "kernels/stages/ensemble/ensemble_layers.h"
 
@@ -23,20 +23,13 @@ namespace {
 
 // the scaled input of a tile of records
 template <typename Mlp, typename Record>
-__device__ void load_model_input(Mlp& mlp, const EnsembleArrays& a, float* saved, Record record) {
-  const int width = a.mlp.layer[0].in_pitch, inputs = a.S + a.A;
-  for (int i = static_cast<int>(threadIdx.x); i < kModelRows * width; i += kBlockThreads) {
-    const int row = i / width, column = i % width;
-    const float x = column < inputs ? normalize(record(row)[column], a.input_mean[column],
-                                                a.input_inv_std[column])
-                                    : 0.0f;
-    mlp.tile()[row * mlp.pitch() + column] = x;
-    if (saved != nullptr) saved[i] = x;
-  }
-  sync_block();
+__device__ void load_model_input(Mlp& mlp, const EnsembleArrays& a, const TransitionLayout& layout,
+                                 float* saved, Record record) {
+  mlp.fill(a.mlp.layer[0].in_pitch, a.num_inputs, saved,
+           [&](int row, int column) { return model_input(a, record(row), layout, column); });
 }
 
-template <Precision kPrecision>
+template <Precision kPrecision, typename Loss>
 __global__ void __launch_bounds__(kBlockThreads, 1)
     ensemble_rows_kernel(const __grid_constant__ EnsembleArrays a, int step_in_graph) {
   if (lacks_format<kPrecision>()) return;
@@ -51,14 +44,14 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     return a.plan->data.record(indices[row < rows ? row : rows - 1]);
   };
 
-  const auto parameters = stored<kPrecision>(a.member(e).value, a.member(e).narrow);
+  const auto parameters = stored<kPrecision>(a.member(e).value, a.member(e).half);
   const Saved saved = a.saved_of(e);
   BlockMlp<kPrecision, kModelRows> mlp(shared_floats(), a.pitch);
-  load_model_input(mlp, a, saved.x(0, first), record);
+  load_model_input(mlp, a, a.plan->data.layout, saved.x(0, first), record);
   mlp.forward(a.mlp, parameters, Activation::kSwish, &saved, first);
 
-  nll_tile(a, e, tile, batch, mlp.tile(), mlp.pitch(), saved.dz(a.mlp.num_layers - 1, first),
-           shared_floats() + 2 * kModelRows * a.pitch, record);
+  loss_tile<Loss>(a, e, tile, batch, mlp.tile(), mlp.pitch(), saved.dz(a.mlp.num_layers - 1, first),
+                  shared_floats() + 2 * kModelRows * a.pitch, record);
   sync_block();
   mlp.template backward<false>(a.mlp, parameters, Activation::kSwish, saved, first);
 }
@@ -75,7 +68,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   const int block = static_cast<int>(blockIdx.x), e = static_cast<int>(blockIdx.y);
   const AdamStep adam = a.adam[step];
   if (block == table.num_blocks()) {
-    if (e == 0) update_bounds(a, adam, batch, losses + step);
+    if (e == 0) update_shared(a, adam, batch, losses + step);
     return;
   }
   const NetworkArrays member = a.member(e);
@@ -98,57 +91,55 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     return data.record(indices[first + (row < rows ? row : rows - 1)]);
   };
   BlockMlp<kPrecision, kModelRows> mlp(shared_floats(), a.pitch);
-  load_model_input(mlp, a, nullptr, record);
-  mlp.forward(a.mlp, stored<kPrecision>(a.member(e).value, a.member(e).narrow), Activation::kSwish,
+  load_model_input(mlp, a, data.layout, nullptr, record);
+  mlp.forward(a.mlp, stored<kPrecision>(a.member(e).value, a.member(e).half), Activation::kSwish,
               nullptr, 0);
 
   if (threadIdx.x >= 32) return;
   double sum = 0.0;
   for (int i = static_cast<int>(threadIdx.x); i < rows * a.D; i += 32) {
     const int row = i / a.D, k = i % a.D;
-    const float error =
-        mlp.tile()[row * mlp.pitch() + k] - model_target(record(row), data.layout, k);
-    sum += static_cast<double>(error) * error;
+    sum += squared_error(mlp.tile()[row * mlp.pitch() + k],
+                         a.maps.target(record(row), data.layout, k));
   }
-  for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+  sum = warp_sum(sum);
   if (threadIdx.x == 0) sums[e * gridDim.x + blockIdx.x] = sum;
 }
 
-}  // namespace
-
 /// Device arrays of the stage, and the graph recorded over them.
-class EnsembleBuffers {
+class EnsembleBuffers final : public EnsembleStage {
  public:
   EnsembleBuffers(const Stream& stream, const EnsembleState& state, int batch_size,
                   const Gemm& gemm);
 
-  EnsembleEpoch epoch(Stream& stream, EnsembleState& state, const TransitionsView& data,
-                      Matrix<const std::uint32_t> rows, int batch_size,
-                      const EnsembleConstants& constants, const std::function<bool()>& should_stop);
-  void holdout_mse(Stream& stream, const EnsembleState& state, const TransitionsView& data,
-                   Vector<const std::uint32_t> indices, std::span<double> mse);
+  EnsembleEpoch epoch(const EpochCall& call) override;
+  void holdout_mse(const HoldoutCall& call) override;
 
  private:
   void bind(const EnsembleState& state);
+  void set_constants(const EnsembleConstants& constants, EnsembleLoss loss);
+  void write_plan(const EpochCall& call, int num_steps);
+  template <Precision kPrecision, typename Loss>
+  void issue(Stream& stream);
   template <Precision kPrecision>
-  void narrow(Stream& stream) {
-    launch_narrow<kPrecision>(stream, {{arrays_.value, arrays_.narrow,
-                                        static_cast<std::size_t>(arrays_.E) * arrays_.size}});
+  void copy_halves(Stream& stream) {
+    launch_half_copies<kPrecision>(stream, {{arrays_.value, arrays_.half,
+                                             static_cast<std::size_t>(arrays_.E) * arrays_.size}});
   }
   void reserve(std::size_t num_steps);
   std::size_t shared_bytes() const {
     return (2 * kModelRows * static_cast<std::size_t>(arrays_.pitch) +
-            3 * kModelRows * static_cast<std::size_t>(arrays_.D)) *
+            loss_scratch(arrays_.num_shared, arrays_.D)) *
            sizeof(float);
   }
 
   int max_batch_;
-  Buffer<float> saved_, bound_gradient_;
-  Buffer<std::uint16_t> narrow_;
+  Buffer<float> saved_, shared_gradient_;
+  Buffer<std::uint16_t> half_;
   Buffer<double> loss_;
   EnsembleArrays arrays_{};
   UpdateTable table_;
-  Buffer<std::byte> plan_, plan_on_device_;
+  Plan<EpochPlan> plan_{"ensemble plan"};
   Buffer<float> losses_;         // pinned, per step
   Buffer<double> holdout_sums_;  // pinned
   Graph graph_;
@@ -161,24 +152,26 @@ EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& stat
   EnsembleArrays& a = arrays_;
   a.mlp = make_table(state.layout);
   a.saved_layout = make_saved_layout(state.layout, num_tiles(batch_size) * kTileRows);
-  narrow_ = narrow_buffer(stream, state.members.value.size(), "narrow ensemble weights");
-  a.narrow = narrow_.data();
+  half_ = half_buffer(stream, state.members.value.size(), "16-bit ensemble weights");
+  a.half = half_.data();
   saved_ = Buffer<float>(state.ensemble_size * a.saved_layout.size, 0.0f, Memory::kDevice,
                          "ensemble activations");
   a.saved = saved_.data();
   a.size = state.layout.size;
+  a.maps = state.maps;
   a.E = state.ensemble_size;
-  a.S = state.data.observation_size;
-  a.A = state.data.action_size;
-  a.D = state.num_outputs();
-  a.bound_pitch = padded(a.D);
+  a.D = state.num_targets();
+  a.num_inputs = state.num_inputs();
+  a.num_shared = state.num_shared();
+  a.shared_pitch = padded(a.D);
   a.pitch = shared_pitch(widest(a.mlp));
   a.num_tiles = (batch_size + kModelRows - 1) / kModelRows;
   const auto tasks = static_cast<std::size_t>(a.E) * static_cast<std::size_t>(a.num_tiles);
-  bound_gradient_ = Buffer<float>(tasks * 2 * static_cast<std::size_t>(a.bound_pitch), 0.0f,
-                                  Memory::kDevice, "log-variance gradients");
+  shared_gradient_ = Buffer<float>(
+      tasks * static_cast<std::size_t>(a.num_shared) * static_cast<std::size_t>(a.shared_pitch),
+      0.0f, Memory::kDevice, "gradients of the loss's parameters");
   loss_ = Buffer<double>(tasks, 0.0, Memory::kDevice, "ensemble loss");
-  a.bound_gradient = bound_gradient_.data();
+  a.shared_gradient = shared_gradient_.data();
   a.loss = loss_.data();
   if (!gemm.fused()) layers_ = std::make_unique<EnsembleLayers>(state, batch_size, gemm);
 }
@@ -193,84 +186,92 @@ void EnsembleBuffers::bind(const EnsembleState& state) {
   a.value = pointer(state.members.value);
   a.m = pointer(state.members.m);
   a.v = pointer(state.members.v);
-  a.bounds = pointer(state.logvar_bounds.value);
-  a.bounds_m = pointer(state.logvar_bounds.m);
-  a.bounds_v = pointer(state.logvar_bounds.v);
+  a.shared = pointer(state.logvar_bounds.value);
+  a.shared_m = pointer(state.logvar_bounds.m);
+  a.shared_v = pointer(state.logvar_bounds.v);
   a.input_mean = state.input_mean.data();
   a.input_inv_std = state.input_inv_std.data();
   if (a.borrowed() != before.borrowed()) graph_ = Graph();
 }
 
+// what a recording holds by value
+void EnsembleBuffers::set_constants(const EnsembleConstants& constants, EnsembleLoss loss) {
+  bool same = true;
+  const auto set = [&](float& held, float value) {
+    same = same && held == value;
+    held = value;
+  };
+  for (int i = 0; i < table_.mlp.num_layers; ++i)
+    set(table_.decay[i], constants.weight_decay[static_cast<std::size_t>(i)]);
+  with_loss(loss, [&]<typename Loss>() {
+    for (int i = 0; i < Loss::kShared; ++i)
+      set(arrays_.shared_penalty[i], Loss::shared_gradient(i, constants.logvar_penalty));
+  });
+  if (!same) graph_ = Graph();
+}
+
 // room for the steps of the longest epoch seen, and half as many again
 void EnsembleBuffers::reserve(std::size_t num_steps) {
   if (num_steps <= losses_.size()) return;
-  graph_ = Graph();
   const std::size_t steps = num_steps + num_steps / 2;
-  const std::size_t bytes = sizeof(EpochPlan) + steps * sizeof(AdamStep);
-  plan_ = Buffer<std::byte>(bytes, Memory::kPinned, "ensemble plan");
-  plan_on_device_ = Buffer<std::byte>(bytes, Memory::kDevice, "ensemble plan");
+  plan_.reserve(steps);
   losses_ = Buffer<float>(steps, Memory::kPinned, "ensemble losses");
-  arrays_.plan = reinterpret_cast<EpochPlan*>(plan_on_device_.data());
-  arrays_.adam = reinterpret_cast<const AdamStep*>(plan_on_device_.data() + sizeof(EpochPlan));
+  arrays_.plan = plan_.on_device();
+  arrays_.adam = plan_.steps_on_device();
+  graph_ = Graph();
 }
 
-EnsembleEpoch EnsembleBuffers::epoch(Stream& stream, EnsembleState& state,
-                                     const TransitionsView& data, Matrix<const std::uint32_t> rows,
-                                     int batch_size, const EnsembleConstants& constants,
-                                     const std::function<bool()>& should_stop) {
-  if (batch_size > max_batch_) throw ShapeError("ensemble_epoch: batch above the workspace's.");
-  const int num_steps = (rows.size(1) + batch_size - 1) / batch_size;
+void EnsembleBuffers::write_plan(const EpochCall& call, int num_steps) {
+  plan_.value() = {call.data, call.rows.data, call.rows.size(1), call.batch_size, num_steps, 0};
+  plan_.set_steps(call.constants.adam, call.state.num_steps, static_cast<std::size_t>(num_steps));
+  plan_.copy(call.stream, static_cast<std::size_t>(num_steps));
+}
+
+// the steps of a graph
+template <Precision kPrecision, typename Loss>
+void EnsembleBuffers::issue(Stream& stream) {
+  const auto E = static_cast<unsigned>(arrays_.E);
+  for (int i = 0; i < kStepsPerGraph; ++i) {
+    if (layers_ != nullptr) {
+      layers_->issue<Loss>(stream, arrays_, table_.decay, i, losses_.data());
+      continue;
+    }
+    launch(stream, "ensemble_rows", ensemble_rows_kernel<kPrecision, Loss>,
+           {{static_cast<unsigned>(arrays_.num_tiles), E, 1}, kBlockThreads, shared_bytes()},
+           arrays_, i);
+    launch(
+        stream, "ensemble_update", ensemble_update_kernel<kPrecision>,
+        {{static_cast<unsigned>(table_.num_blocks() + 1), E, 1}, kBlockThreads, kUpdateSharedBytes},
+        arrays_, table_, i, losses_.data());
+  }
+  launch(stream, "ensemble_advance", ensemble_advance_kernel, {{1, 1, 1}, 1, 0}, arrays_.plan);
+}
+
+EnsembleEpoch EnsembleBuffers::epoch(const EpochCall& call) {
+  if (call.batch_size > max_batch_)
+    throw ShapeError("ensemble_epoch: batch above the workspace's.");
+  Stream& stream = call.stream;
+  EnsembleState& state = call.state;
+  const int num_steps = (call.rows.size(1) + call.batch_size - 1) / call.batch_size;
   reserve(static_cast<std::size_t>(num_steps));
   bind(state);
-  bool same = arrays_.logvar_penalty == constants.logvar_penalty;
-  for (int i = 0; i < table_.mlp.num_layers; ++i) {
-    same = same && table_.decay[i] == constants.weight_decay[static_cast<std::size_t>(i)];
-    table_.decay[i] = constants.weight_decay[static_cast<std::size_t>(i)];
-  }
-  arrays_.logvar_penalty = constants.logvar_penalty;
-  if (!same) graph_ = Graph();
-
-  auto& plan = *reinterpret_cast<EpochPlan*>(plan_.data());
-  plan = {data, rows.data, rows.size(1), batch_size, num_steps, 0};
-  auto* adam = reinterpret_cast<AdamStep*>(plan_.data() + sizeof(EpochPlan));
-  for (int i = 0; i < num_steps; ++i)
-    adam[i] = adam_step_constants(constants.adam, state.num_steps + 1 + i);
-  copy_async(plan_on_device_.data(), plan_.data(),
-             sizeof(EpochPlan) + static_cast<std::size_t>(num_steps) * sizeof(AdamStep),
-             stream.handle());
-
-  if (layers_ == nullptr)  // layers read fp32
-    with_precision(stream, [&]<Precision kPrecision>() { narrow<kPrecision>(stream); });
+  set_constants(call.constants, state.loss);
+  write_plan(call, num_steps);
 
   EnsembleEpoch result;
-  const auto E = static_cast<unsigned>(arrays_.E);
-  for (int first = 0; first < num_steps && !result.stopped; first += kStepsPerGraph) {
-    if (should_stop()) {
-      result.stopped = true;
-      break;
-    }
-    graph_.run(stream, [&] {
-      with_precision(stream, [&]<Precision kPrecision>() {
-        for (int i = 0; i < kStepsPerGraph; ++i) {
-          if (layers_ != nullptr) {
-            layers_->issue(stream, arrays_, table_.decay, i, losses_.data());
-            continue;
-          }
-          launch(stream, "ensemble_rows", ensemble_rows_kernel<kPrecision>,
-                 {{static_cast<unsigned>(arrays_.num_tiles), E, 1}, kBlockThreads, shared_bytes()},
-                 arrays_, i);
-          launch(stream, "ensemble_update", ensemble_update_kernel<kPrecision>,
-                 {{static_cast<unsigned>(table_.num_blocks() + 1), E, 1},
-                  kBlockThreads,
-                  kUpdateSharedBytes},
-                 arrays_, table_, i, losses_.data());
-        }
-        launch(stream, "ensemble_advance", ensemble_advance_kernel, {{1, 1, 1}, 1, 0},
-               arrays_.plan);
+  with_precision(stream, [&]<Precision kPrecision>() {
+    if (layers_ == nullptr) copy_halves<kPrecision>(stream);  // layers read fp32
+    for (int first = 0; first < num_steps; first += kStepsPerGraph) {
+      if (call.should_stop()) {
+        result.stopped = true;
+        break;
+      }
+      graph_.run(stream, [&] {
+        with_loss(state.loss, [&]<typename Loss>() { issue<kPrecision, Loss>(stream); });
       });
-    });
-    result.steps = std::min(first + kStepsPerGraph, num_steps);
-  }
+      result.steps = std::min(first + kStepsPerGraph, num_steps);
+    }
+  });
   stream.synchronize();
   for (std::int64_t i = 0; i < result.steps; ++i)
     check_ensemble_loss(losses_[static_cast<std::size_t>(i)], state.num_steps + i);
@@ -279,46 +280,34 @@ EnsembleEpoch EnsembleBuffers::epoch(Stream& stream, EnsembleState& state,
   return result;
 }
 
-void EnsembleBuffers::holdout_mse(Stream& stream, const EnsembleState& state,
-                                  const TransitionsView& data, Vector<const std::uint32_t> indices,
-                                  std::span<double> mse) {
-  bind(state);
-  const int rows = indices.size();
+void EnsembleBuffers::holdout_mse(const HoldoutCall& call) {
+  Stream& stream = call.stream;
+  bind(call.state);
+  const int rows = call.indices.size();
   const auto tiles = static_cast<std::size_t>((rows + kModelRows - 1) / kModelRows);
   const std::size_t size = static_cast<std::size_t>(arrays_.E) * tiles;
   if (holdout_sums_.size() < size) holdout_sums_ = Buffer<double>(size, Memory::kPinned, "holdout");
   with_precision(stream, [&]<Precision kPrecision>() {
-    narrow<kPrecision>(stream);
+    copy_halves<kPrecision>(stream);
     launch(stream, "ensemble_holdout", ensemble_holdout_kernel<kPrecision>,
            {{static_cast<unsigned>(tiles), static_cast<unsigned>(arrays_.E), 1},
             kBlockThreads,
             shared_bytes()},
-           arrays_, data, indices.data, rows, holdout_sums_.data());
+           arrays_, call.data, call.indices.data, rows, holdout_sums_.data());
   });
   stream.synchronize();
-  for (std::size_t e = 0; e < mse.size(); ++e) {
+  for (std::size_t e = 0; e < call.mse.size(); ++e) {
     double sum = 0.0;
     for (std::size_t tile = 0; tile < tiles; ++tile) sum += holdout_sums_[e * tiles + tile];
-    mse[e] = sum / (static_cast<double>(rows) * arrays_.D);
+    call.mse[e] = sum / (static_cast<double>(rows) * arrays_.D);
   }
 }
 
-std::shared_ptr<EnsembleBuffers> make_ensemble_buffers(Stream& stream, const EnsembleState& state,
-                                                       int batch_size, const Gemm& gemm) {
-  return std::make_shared<EnsembleBuffers>(stream, state, batch_size, gemm);
-}
+}  // namespace
 
-EnsembleEpoch ensemble_epoch(Stream& stream, EnsembleState& state, const TransitionsView& data,
-                             Matrix<const std::uint32_t> rows, int batch_size,
-                             const EnsembleConstants& constants, EnsembleBuffers& buffers,
-                             const std::function<bool()>& should_stop) {
-  return buffers.epoch(stream, state, data, rows, batch_size, constants, should_stop);
-}
-
-void ensemble_holdout_mse(Stream& stream, const EnsembleState& state, const TransitionsView& data,
-                          Vector<const std::uint32_t> indices, std::span<double> mse,
-                          EnsembleBuffers& buffers) {
-  buffers.holdout_mse(stream, state, data, indices, mse);
+std::unique_ptr<EnsembleStage> make_ensemble_stage(Stream& stream, const EnsembleState& state,
+                                                   int batch_size, const Gemm& gemm) {
+  return std::make_unique<EnsembleBuffers>(stream, state, batch_size, gemm);
 }
 
 }  // namespace mbrl::gpu

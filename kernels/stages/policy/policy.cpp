@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/tile_mlp.h"
 #include "kernels/formulas/squashed_gaussian.h"
+#include "kernels/stages/check/checked_stages.h"
 
 namespace mbrl {
 namespace {
@@ -36,6 +37,8 @@ PolicyWorkspace::~PolicyWorkspace() = default;
 
 void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& r,
                 PolicyWorkspace& w) {
+  if (stream.check() != nullptr && stream.on_gpu())
+    return checked::policy_act(stream, policy, r, w);
   if (stream.on_gpu()) return gpu::policy_act(stream, policy, r, w.buffers());
 
   const int N = r.observation.size(0), A = r.action.size(1);
@@ -54,6 +57,8 @@ void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& r
 
 void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
                      Matrix<const float> action, Vector<float> log_prob, PolicyWorkspace& w) {
+  if (stream.check() != nullptr && stream.on_gpu())
+    return checked::policy_log_prob(stream, policy, observation, action, log_prob, w);
   if (stream.on_gpu())
     return gpu::policy_log_prob(stream, policy, observation, action, log_prob, w.buffers());
 

@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/data/shapes.h"
+#include "kernels/stages/check/checked_stages.h"
 
 namespace mbrl {
 
@@ -14,6 +15,8 @@ void gae(Stream& stream, Matrix<float> advantage, Matrix<float> value_target, co
                     {"next_value", in.next_value},
                     {"terminated", in.terminated},
                     {"truncated", in.truncated}});
+  if (stream.check() != nullptr && stream.on_gpu())
+    return checked::gae(stream, advantage, value_target, in, discount, lambda);
   if (stream.on_gpu()) return gpu::gae(stream, advantage, value_target, in, discount, lambda);
 
   // whole cache lines of environments

@@ -11,6 +11,7 @@
 #include "kernels/cpu/tile_mlp.h"
 #include "kernels/data/shapes.h"
 #include "kernels/networks/initialize.h"
+#include "kernels/stages/check/checked_stages.h"
 
 namespace mbrl {
 int PpoShape::num_actions() const {
@@ -134,6 +135,7 @@ void ppo_act(Stream& stream, const PpoState& state, const PpoActRequest& r, PpoW
   if (r.value.data != nullptr)
     check_shape("ppo_act", {"value", r.value}, {N}, "one per observation");
   check_rows("ppo_act", "observation", N, w);
+  if (stream.check() != nullptr && stream.on_gpu()) return checked::ppo_act(stream, state, r, w);
   if (stream.on_gpu()) return gpu::ppo_act(stream, state, r, w.buffers());
 
   PpoTiles& t = w.tiles();
@@ -316,7 +318,12 @@ void ppo_update(Stream& stream, std::span<PpoLosses> losses, PpoState& state, co
   if (losses.empty() || rows.size(1) == 0) return;
   if (stream.on_gpu()) {
     const std::int64_t before = state.num_updates;
-    gpu::ppo_update(stream, {losses, state, batch, rows, constants}, w.buffers());
+    const PpoCall call{losses, state, batch, rows, constants};
+    if (stream.check() != nullptr) {
+      checked::ppo_update(stream, call, w);
+    } else {
+      gpu::ppo_update(stream, call, w.buffers());
+    }
     for (std::size_t i = 0; i < losses.size(); ++i)
       check_losses(losses[i], before + static_cast<std::int64_t>(i) + 1);
     return;

@@ -12,22 +12,19 @@
 #include <cstddef>
 #include <tuple>
 
-#include "base/error.h"
 #include "cuda/graph.h"
 #include "cuda/kernel.cuh"
 #include "envs/tasks/task.h"
-#include "kernels/data/normalizer.h"
-#include "kernels/formulas/gaussian_nll.h"
 #include "kernels/formulas/squashed_gaussian.h"
 #include "kernels/gpu/block_mlp.cuh"
 #include "kernels/gpu/dispatch.cuh"
 #include "kernels/gpu/parameter_step.cuh"
+#include "kernels/gpu/scan.cuh"
 #include "kernels/stages/rollout/rollout.h"
 
 namespace mbrl::gpu {
 namespace {
 
-constexpr int kMaxElites = 32;
 constexpr int kTerminated = 1, kNotFinite = 2;  // bits of a row's outcome
 
 /// Rows of a block: as many as pay for streaming a whole network's weights, or fewer where shared
@@ -53,15 +50,15 @@ struct alignas(16) RolloutPlan {
   int num_steps;
   int finite;
   std::uint64_t num_written;
-  int elites[kMaxElites];
-  int bucket_begin[kMaxElites + 1];  // rows of each elite, sorted
+  int elites[kMaxElitesGpu];
+  int bucket_begin[kMaxElitesGpu + 1];  // rows of each elite, sorted
 };
 
 struct RolloutArrays {
   MlpTable policy, member;
   const float *policy_value, *member_value;
-  std::uint16_t *policy_narrow, *member_narrow;  // 16-bit copies, where the precision has them
-  const float *bounds, *input_mean, *input_inv_std;
+  std::uint16_t *policy_half, *member_half;  // 16-bit copies, where the precision has them
+  const float *shared, *input_mean, *input_inv_std;
   std::size_t member_size;
   float *state, *action, *next_state;  // [rows, S], [rows, A], [rows, S]
   std::uint32_t *row_id, *next_row_id, *order;
@@ -71,13 +68,14 @@ struct RolloutArrays {
   TransitionLayout layout;
   TaskId task;
   EndBounds end_bounds;
-  int S, A, D, bound_pitch, policy_pitch, member_pitch, num_sort_tiles;
+  ModelMaps maps;
+  int S, A, D, num_inputs, shared_pitch, policy_pitch, member_pitch, num_sort_tiles;
   std::uint32_t seed, learner;
 
   MBRL_HD RandomKey key(Purpose purpose) const { return {seed, purpose, learner}; }
   /// What belongs to the caller: a recording holds these values.
   auto borrowed() const {
-    return std::tuple(policy_value, member_value, bounds, input_mean, input_inv_std, task,
+    return std::tuple(policy_value, member_value, shared, input_mean, input_inv_std, task,
                       end_bounds, seed, learner);
   }
 };
@@ -112,15 +110,11 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   const std::uint64_t draw_step = rollout_draw_step(a.plan->rollout_index, step);
 
   BlockMlp<kPrecision, kRows> mlp(shared_floats(), a.policy_pitch);
-  const int width = a.policy.layer[0].in_pitch, thread = static_cast<int>(threadIdx.x);
-  for (int i = thread; i < kRows * width; i += kBlockThreads) {
-    const int row = i / width, column = i % width;
-    mlp.tile()[row * mlp.pitch() + column] =
-        row < rows && column < a.S ? a.state[static_cast<std::size_t>(first + row) * a.S + column]
-                                   : 0.0f;
-  }
-  sync_block();
-  mlp.forward(a.policy, stored<kPrecision>(a.policy_value, a.policy_narrow), Activation::kRelu,
+  const int thread = static_cast<int>(threadIdx.x);
+  mlp.fill(a.policy.layer[0].in_pitch, a.S, nullptr, [&](int row, int column) {
+    return row < rows ? a.state[static_cast<std::size_t>(first + row) * a.S + column] : 0.0f;
+  });
+  mlp.forward(a.policy, stored<kPrecision>(a.policy_value, a.policy_half), Activation::kRelu,
               nullptr, 0);
 
   const RandomKey action_key = a.key(purpose::kRolloutAction);
@@ -139,70 +133,24 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   }
 }
 
-/// Number of lanes below this one, and of all lanes, where the predicate holds.
-struct WarpRank {
-  int before, total;
-};
-__device__ WarpRank rank_in_warp(bool predicate) {
-  const unsigned votes = ballot(predicate);
-  const unsigned below = votes & ((1u << (threadIdx.x % 32)) - 1u);
-  return {std::popcount(below), std::popcount(votes)};
-}
-
-/// Rows of this block's tile in bucket `b` before this thread's, if it is in the bucket, and their
-/// number. `warp_counts`: one int per warp in shared memory. All threads of the block call it.
-__device__ WarpRank rank_in_block(bool predicate, int* warp_counts) {
-  const WarpRank in_warp = rank_in_warp(predicate);
-  sync_block();
-  if (threadIdx.x % 32 == 0) warp_counts[threadIdx.x / 32] = in_warp.total;
-  sync_block();
-  WarpRank rank{in_warp.before, 0};
-  for (int warp = 0; warp < static_cast<int>(blockDim.x) / 32; ++warp) {
-    if (warp < static_cast<int>(threadIdx.x) / 32) rank.before += warp_counts[warp];
-    rank.total += warp_counts[warp];
-  }
-  return rank;
+/// f(bucket, rank of this thread's row among those of its block in the bucket, whether it is in it)
+/// for every elite's bucket. All threads of the block call it.
+template <typename F>
+__device__ __forceinline__ void for_each_bucket(const RolloutArrays& a, int live, F f) {
+  const int row = global_thread();
+  const int bucket = row < live ? a.chosen[row] : kMaxElitesGpu;
+  auto* warp_counts = reinterpret_cast<int*>(shared_floats());
+  for (int b = 0; b < a.plan->num_elites; ++b)
+    f(b, rank_in_block(bucket == b, warp_counts), bucket == b);
 }
 
 // counts[bucket][tile]: the rows of a tile that chose each elite
 __global__ void rollout_count_kernel(const __grid_constant__ RolloutArrays a) {
-  const int row = global_thread(), live = a.plan->live;
-  if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
-  const int bucket = row < live ? a.chosen[row] : kMaxElites;
-  auto* warp_counts = reinterpret_cast<int*>(shared_floats());
-  for (int b = 0; b < a.plan->num_elites; ++b) {
-    const WarpRank rank = rank_in_block(bucket == b, warp_counts);
-    if (threadIdx.x == 0)
-      a.counts[b * a.num_sort_tiles + static_cast<int>(blockIdx.x)] = rank.total;
-  }
-}
-
-/// Turns counts[0 .. n) into the sums before each, in one block, and returns their total to all
-/// threads. `scratch`: one int per thread in shared memory.
-__device__ int exclusive_sums(int* counts, int n, int* scratch) {
-  const int thread = static_cast<int>(threadIdx.x), threads = static_cast<int>(blockDim.x);
-  const int per_thread = (n + threads - 1) / threads;
-  const int begin = thread * per_thread;
-  int sum = 0;
-  for (int i = begin; i < begin + per_thread && i < n; ++i) sum += counts[i];
-  scratch[thread] = sum;
-  sync_block();
-  // Hillis and Steele's scan over the threads
-  for (int offset = 1; offset < threads; offset *= 2) {
-    const int other = thread >= offset ? scratch[thread - offset] : 0;
-    sync_block();
-    scratch[thread] += other;
-    sync_block();
-  }
-  int before = scratch[thread] - sum;
-  for (int i = begin; i < begin + per_thread && i < n; ++i) {
-    const int count = counts[i];
-    counts[i] = before;
-    before += count;
-  }
-  const int total = scratch[threads - 1];
-  sync_block();
-  return total;
+  const int tile = static_cast<int>(blockIdx.x), live = a.plan->live;
+  if (tile * kSortRows >= live) return;
+  for_each_bucket(a, live, [&](int b, const Rank& rank, bool) {
+    if (threadIdx.x == 0) a.counts[b * a.num_sort_tiles + tile] = rank.total;
+  });
 }
 
 // buckets one after the other, tiles in order within each
@@ -221,21 +169,55 @@ __global__ void rollout_bucket_offsets_kernel(const __grid_constant__ RolloutArr
   if (threadIdx.x == 0) a.plan->bucket_begin[a.plan->num_elites] = before;
 }
 
+// order: the rows of each elite side by side
 __global__ void rollout_order_kernel(const __grid_constant__ RolloutArrays a) {
-  const int row = global_thread(), live = a.plan->live;
-  if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
-  const int bucket = row < live ? a.chosen[row] : kMaxElites;
-  auto* warp_counts = reinterpret_cast<int*>(shared_floats());
-  for (int b = 0; b < a.plan->num_elites; ++b) {
-    const WarpRank rank = rank_in_block(bucket == b, warp_counts);
-    if (bucket == b)
-      a.order[a.counts[b * a.num_sort_tiles + static_cast<int>(blockIdx.x)] + rank.before] =
-          static_cast<std::uint32_t>(row);
+  const int tile = static_cast<int>(blockIdx.x), live = a.plan->live;
+  if (tile * kSortRows >= live) return;
+  for_each_bucket(a, live, [&](int b, const Rank& rank, bool is_mine) {
+    if (is_mine)
+      a.order[a.counts[b * a.num_sort_tiles + tile] + rank.before] =
+          static_cast<std::uint32_t>(global_thread());
+  });
+}
+
+// draws of the predicted targets, in place of the predictions
+template <typename Loss>
+__device__ __forceinline__ void sample_tile(const RolloutArrays& a, std::uint64_t draw_step,
+                                            const std::uint32_t* live_rows, int rows, float* tile,
+                                            int pitch) {
+  constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
+  const RandomKey noise_key = a.key(purpose::kModelNoise);
+  for (int i = static_cast<int>(threadIdx.x); i < rows * a.D; i += kBlockThreads) {
+    const int row = i / a.D, k = i % a.D;
+    float* output = tile + row * pitch + k;
+    float outputs[Loss::kOutputs], shared[kShared] = {};
+#pragma unroll
+    for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * a.D];
+#pragma unroll
+    for (int which = 0; which < Loss::kShared; ++which)
+      shared[which] = a.shared[which * a.shared_pitch + k];
+    float noise = 0.0f;
+    if constexpr (Loss::kNoise) noise = normal(noise_key, draw_step, a.row_id[live_rows[row]], k);
+    *output = Loss::sample(outputs, shared, noise);
   }
 }
 
+// one row's record; targets: what was drawn for it
+__device__ __forceinline__ void write_row(const RolloutArrays& a, std::uint32_t row,
+                                          float* targets) {
+  const float* s = a.state + static_cast<std::size_t>(row) * a.S;
+  const bool finite = apply_prediction(a.maps, s, a.S, targets, 1);
+  const float* next = targets + a.maps.first_state();
+  const bool terminated = a.maps.terminal ? predicts_end(targets[a.D - 1])
+                                          : task_terminated(a.task, a.end_bounds, next);
+  write_record(ring_record(a, static_cast<int>(row)), a.layout, s,
+               a.action + static_cast<std::size_t>(row) * a.A, targets[0], terminated, next);
+  a.outcome[row] =
+      static_cast<std::uint8_t>((terminated ? kTerminated : 0) | (finite ? 0 : kNotFinite));
+}
+
 // s', r ~ member(s, a); end rule; record
-template <Precision kPrecision, int kRows>
+template <Precision kPrecision, int kRows, typename Loss>
 __global__ void __launch_bounds__(kBlockThreads, 1)
     rollout_step_kernel(const __grid_constant__ RolloutArrays a, int step) {
   if (lacks_format<kPrecision>()) return;
@@ -256,59 +238,22 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   const std::uint64_t draw_step = rollout_draw_step(a.plan->rollout_index, step);
 
   BlockMlp<kPrecision, kRows> mlp(shared_floats(), a.member_pitch);
-  const int width = a.member.layer[0].in_pitch;
-  for (int i = thread; i < kRows * width; i += kBlockThreads) {
-    const int row = i / width, column = i % width;
-    float x = 0.0f;
-    if (row < rows && column < a.S + a.A) {
-      const std::size_t at = live_rows[row];
-      const float value =
-          column < a.S ? a.state[at * a.S + column] : a.action[at * a.A + column - a.S];
-      x = normalize(value, a.input_mean[column], a.input_inv_std[column]);
-    }
-    mlp.tile()[row * mlp.pitch() + column] = x;
-  }
-  sync_block();
+  mlp.fill(a.member.layer[0].in_pitch, a.num_inputs, nullptr, [&](int row, int column) {
+    if (row >= rows) return 0.0f;
+    const std::size_t at = live_rows[row];
+    return normalize(a.maps.input_value(a.state + at * a.S, a.action + at * a.A, a.S, column),
+                     a.input_mean[column], a.input_inv_std[column]);
+  });
   const std::size_t member = a.plan->elites[elite] * a.member_size;
   mlp.forward(a.member,
               stored<kPrecision>(a.member_value + member,
-                                 a.member_narrow == nullptr ? nullptr : a.member_narrow + member),
+                                 a.member_half == nullptr ? nullptr : a.member_half + member),
               Activation::kSwish, nullptr, 0);
 
-  // outputs: mean + exp(logvar / 2) noise, in place of the mean
-  const RandomKey noise_key = a.key(purpose::kModelNoise);
-  for (int i = thread; i < rows * a.D; i += kBlockThreads) {
-    const int row = i / a.D, k = i % a.D;
-    float* mean = mlp.tile() + row * mlp.pitch() + k;
-    const float deviation =
-        exp_f(0.5f * bound_logvar(mean[a.D], a.bounds[k], a.bounds[a.bound_pitch + k]));
-    const float noise = normal(noise_key, draw_step, a.row_id[live_rows[row]], k);
-    *mean = fma_f(deviation, noise, *mean);
-  }
+  sample_tile<Loss>(a, draw_step, live_rows, rows, mlp.tile(), mlp.pitch());
   sync_block();
-
-  for (int row = thread; row < rows; row += kBlockThreads) {
-    const std::uint32_t at = live_rows[row];
-    const float* s = a.state + static_cast<std::size_t>(at) * a.S;
-    const float* sampled = mlp.tile() + row * mlp.pitch();
-    float* record = ring_record(a, static_cast<int>(at));
-    for (int i = 0; i < a.S; ++i) record[i] = s[i];
-    for (int i = 0; i < a.A; ++i)
-      record[a.layout.action() + i] = a.action[static_cast<std::size_t>(at) * a.A + i];
-    record[a.layout.reward()] = sampled[0];
-    float* next = record + a.layout.next_observation();
-    // x - x is 0 for finite x only
-    bool finite = sampled[0] - sampled[0] == 0.0f;
-    for (int i = 0; i < a.S; ++i) {
-      next[i] = s[i] + sampled[1 + i];
-      finite = finite && next[i] - next[i] == 0.0f;
-    }
-    for (int i = a.layout.next_observation() + a.S; i < a.layout.pitch(); ++i) record[i] = 0.0f;
-    const bool terminated = task_terminated(a.task, a.end_bounds, next);
-    record[a.layout.terminated()] = terminated ? 1.0f : 0.0f;
-    a.outcome[at] =
-        static_cast<std::uint8_t>((terminated ? kTerminated : 0) | (finite ? 0 : kNotFinite));
-  }
+  for (int row = thread; row < rows; row += kBlockThreads)
+    write_row(a, live_rows[row], mlp.tile() + row * mlp.pitch());
 }
 
 // per tile: rows that go on, and rows with a value that is not finite
@@ -317,8 +262,8 @@ __global__ void rollout_survivors_kernel(const __grid_constant__ RolloutArrays a
   if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
   const int outcome = row < live ? a.outcome[row] : kTerminated;
   auto* warp_counts = reinterpret_cast<int*>(shared_floats());
-  const WarpRank going_on = rank_in_block((outcome & kTerminated) == 0, warp_counts);
-  const WarpRank broken = rank_in_block((outcome & kNotFinite) != 0, warp_counts);
+  const Rank going_on = rank_in_block((outcome & kTerminated) == 0, warp_counts);
+  const Rank broken = rank_in_block((outcome & kNotFinite) != 0, warp_counts);
   if (threadIdx.x == 0) {
     a.counts[blockIdx.x] = going_on.total;
     a.counts[a.num_sort_tiles + static_cast<int>(blockIdx.x)] = broken.total;
@@ -341,7 +286,7 @@ __global__ void rollout_compact_kernel(const __grid_constant__ RolloutArrays a) 
   const int row = global_thread(), live = a.plan->live;
   if (static_cast<int>(blockIdx.x) * kSortRows >= live) return;
   const bool goes_on = row < live && (a.outcome[row] & kTerminated) == 0;
-  const WarpRank rank = rank_in_block(goes_on, reinterpret_cast<int*>(shared_floats()));
+  const Rank rank = rank_in_block(goes_on, reinterpret_cast<int*>(shared_floats()));
   if (!goes_on) return;
   const int to = a.counts[blockIdx.x] + rank.before;
   const float* next = ring_record(a, row) + a.layout.next_observation();
@@ -360,19 +305,19 @@ __global__ void rollout_advance_kernel(const __grid_constant__ RolloutArrays a) 
   p.live = p.survivors;
 }
 
-}  // namespace
-
 /// Device arrays of the stage, and the graph of each rollout length seen last.
-class RolloutBuffers {
+class RolloutBuffers final : public RolloutStage {
  public:
   RolloutBuffers(const Stream& stream, const GaussianActor& policy, const EnsembleState& model,
                  int max_rows);
 
-  RolloutResult run(Stream& stream, const GaussianActor& policy, const EnsembleState& model,
-                    const TransitionsView& real, const RingView& ring, const RolloutConstants& c);
+  RolloutResult run(const RolloutCall& call) override;
 
  private:
-  template <Precision kPrecision, int kRows>
+  void bind(const RolloutCall& call);
+  void write_plan(const RolloutCall& call);
+  void record(Stream& stream, EnsembleLoss loss, int length);
+  template <Precision kPrecision, int kRows, typename Loss>
   void issue(Stream& stream, int length);
 
   int max_rows_;
@@ -380,7 +325,7 @@ class RolloutBuffers {
   Buffer<std::uint32_t> row_id_, next_row_id_, order_;
   Buffer<std::uint8_t> chosen_, outcome_;
   Buffer<int> counts_;
-  Buffer<std::uint16_t> policy_narrow_, member_narrow_;
+  Buffer<std::uint16_t> policy_half_, member_half_;
   Buffer<RolloutPlan> plan_, plan_on_device_;
   RolloutArrays arrays_{};
   Graph graph_;
@@ -390,18 +335,20 @@ class RolloutBuffers {
 RolloutBuffers::RolloutBuffers(const Stream& stream, const GaussianActor& policy,
                                const EnsembleState& model, int max_rows)
     : max_rows_(max_rows),
-      policy_narrow_(narrow_buffer(stream, policy.layout.size, "narrow rollout weights")),
-      member_narrow_(narrow_buffer(stream, model.members.value.size(), "narrow rollout weights")) {
+      policy_half_(half_buffer(stream, policy.layout.size, "16-bit rollout weights")),
+      member_half_(half_buffer(stream, model.members.value.size(), "16-bit rollout weights")) {
   const auto rows = static_cast<std::size_t>(max_rows);
   RolloutArrays& a = arrays_;
   a.S = model.data.observation_size;
   a.A = model.data.action_size;
-  a.D = model.num_outputs();
+  a.D = model.num_targets();
   a.layout = model.data;
   a.policy = make_table(policy.layout);
   a.member = make_table(model.layout);
   a.member_size = model.layout.size;
-  a.bound_pitch = padded(a.D);
+  a.maps = model.maps;
+  a.num_inputs = model.num_inputs();
+  a.shared_pitch = padded(a.D);
   a.policy_pitch = shared_pitch(widest(a.policy));
   a.member_pitch = shared_pitch(widest(a.member));
   a.num_sort_tiles = (max_rows + kSortRows - 1) / kSortRows;
@@ -416,13 +363,13 @@ RolloutBuffers::RolloutBuffers(const Stream& stream, const GaussianActor& policy
   order_ = Buffer<std::uint32_t>(rows, Memory::kDevice, name);
   chosen_ = Buffer<std::uint8_t>(rows, Memory::kDevice, name);
   outcome_ = Buffer<std::uint8_t>(rows, Memory::kDevice, name);
-  counts_ =
-      Buffer<int>(static_cast<std::size_t>(kMaxElites) * static_cast<std::size_t>(a.num_sort_tiles),
-                  Memory::kDevice, name);
+  counts_ = Buffer<int>(
+      static_cast<std::size_t>(kMaxElitesGpu) * static_cast<std::size_t>(a.num_sort_tiles),
+      Memory::kDevice, name);
   plan_ = Buffer<RolloutPlan>(1, Memory::kPinned, "rollout plan");
   plan_on_device_ = Buffer<RolloutPlan>(1, Memory::kDevice, "rollout plan");
-  a.policy_narrow = policy_narrow_.data();
-  a.member_narrow = member_narrow_.data();
+  a.policy_half = policy_half_.data();
+  a.member_half = member_half_.data();
   a.action = action_.data();
   a.order = order_.data();
   a.chosen = chosen_.data();
@@ -431,7 +378,7 @@ RolloutBuffers::RolloutBuffers(const Stream& stream, const GaussianActor& policy
   a.plan = plan_on_device_.data();
 }
 
-template <Precision kPrecision, int kRows>
+template <Precision kPrecision, int kRows, typename Loss>
 void RolloutBuffers::issue(Stream& stream, int length) {
   const auto blocks = [](int count) { return dim3{static_cast<unsigned>(count), 1, 1}; };
   const LaunchShape per_row{blocks(arrays_.num_sort_tiles), kSortRows, kSortRows * sizeof(int)};
@@ -444,8 +391,8 @@ void RolloutBuffers::issue(Stream& stream, int length) {
   a.next_state = next_state_.data();
   a.row_id = row_id_.data();
   a.next_row_id = next_row_id_.data();
-  launch_narrow<kPrecision>(stream, {{a.policy_value, a.policy_narrow, policy_narrow_.size()},
-                                     {a.member_value, a.member_narrow, member_narrow_.size()}});
+  launch_half_copies<kPrecision>(stream, {{a.policy_value, a.policy_half, policy_half_.size()},
+                                          {a.member_value, a.member_half, member_half_.size()}});
   launch(stream, "rollout_start", rollout_start_kernel, per_row, a);
   for (int step = 0; step < length; ++step) {
     launch(stream, "rollout_act", rollout_act_kernel<kPrecision, kRows>,
@@ -454,8 +401,9 @@ void RolloutBuffers::issue(Stream& stream, int length) {
     launch(stream, "rollout_bucket_offsets", rollout_bucket_offsets_kernel, one_block, a);
     launch(stream, "rollout_order", rollout_order_kernel, per_row, a);
     // every bucket may end in a part of a tile
-    launch(stream, "rollout_step", rollout_step_kernel<kPrecision, kRows>,
-           {blocks(tiles + kMaxElites), kBlockThreads, tile_bytes(kRows, a.member_pitch)}, a, step);
+    launch(stream, "rollout_step", rollout_step_kernel<kPrecision, kRows, Loss>,
+           {blocks(tiles + kMaxElitesGpu), kBlockThreads, tile_bytes(kRows, a.member_pitch)}, a,
+           step);
     launch(stream, "rollout_survivors", rollout_survivors_kernel, per_row, a);
     launch(stream, "rollout_survivor_offsets", rollout_survivor_offsets_kernel, one_block, a);
     launch(stream, "rollout_compact", rollout_compact_kernel, per_row, a);
@@ -466,59 +414,64 @@ void RolloutBuffers::issue(Stream& stream, int length) {
   copy_async(plan_.data(), plan_on_device_.data(), sizeof(RolloutPlan), stream.handle());
 }
 
-RolloutResult RolloutBuffers::run(Stream& stream, const GaussianActor& policy,
-                                  const EnsembleState& model, const TransitionsView& real,
-                                  const RingView& ring, const RolloutConstants& c) {
-  if (model.elites.size() > kMaxElites)
-    throw ConfigError("model.num_elites is " + std::to_string(model.elites.size()) +
-                      "; on the GPU up to " + std::to_string(kMaxElites) + " are possible.");
+void RolloutBuffers::bind(const RolloutCall& call) {
   RolloutArrays& a = arrays_;
   const RolloutArrays before = a;
-  a.policy_value = policy.parameters.value.data();
-  a.member_value = model.members.value.data();
-  a.bounds = model.logvar_bounds.value.data();
-  a.input_mean = model.input_mean.data();
-  a.input_inv_std = model.input_inv_std.data();
-  a.task = c.task;
-  a.end_bounds = c.end_bounds;
-  a.seed = c.seed;
-  a.learner = c.learner;
-  if (a.borrowed() != before.borrowed() || recorded_length_ != c.length) graph_ = Graph();
-  recorded_length_ = c.length;
+  a.policy_value = call.policy.parameters.value.data();
+  a.member_value = call.model.members.value.data();
+  a.shared = call.model.logvar_bounds.value.data();
+  a.input_mean = call.model.input_mean.data();
+  a.input_inv_std = call.model.input_inv_std.data();
+  a.task = call.constants.task;
+  a.end_bounds = call.constants.end_bounds;
+  a.seed = call.constants.seed;
+  a.learner = call.constants.learner;
+  if (a.borrowed() != before.borrowed() || recorded_length_ != call.constants.length)
+    graph_ = Graph();
+  recorded_length_ = call.constants.length;
+}
 
+void RolloutBuffers::write_plan(const RolloutCall& call) {
   RolloutPlan& plan = plan_[0];
   plan = {};
-  plan.real = real;
-  plan.ring = ring;
-  plan.rollout_index = c.rollout_index;
-  plan.num_rows = plan.live = c.num_rows;
+  plan.real = call.real;
+  plan.ring = call.ring;
+  plan.rollout_index = call.constants.rollout_index;
+  plan.num_rows = plan.live = call.constants.num_rows;
   plan.finite = 1;
-  plan.num_elites = static_cast<int>(model.elites.size());
-  std::copy(model.elites.begin(), model.elites.end(), plan.elites);
-  graph_.run(stream, [&] {
-    with_precision(stream, [&]<Precision kPrecision>() {
-      const int pitch = std::max(a.policy_pitch, a.member_pitch);
+  plan.num_elites = static_cast<int>(call.model.elites.size());
+  std::copy(call.model.elites.begin(), call.model.elites.end(), plan.elites);
+}
+
+// the kernels of a call, with as many rows to a block as fit into shared memory
+void RolloutBuffers::record(Stream& stream, EnsembleLoss loss, int length) {
+  with_precision(stream, [&]<Precision kPrecision>() {
+    with_loss(loss, [&]<typename Loss>() {
+      const int pitch = std::max(arrays_.policy_pitch, arrays_.member_pitch);
       if (tile_bytes(kManyRows<kPrecision>, pitch) <= shared_memory_limit()) {
-        issue<kPrecision, kManyRows<kPrecision>>(stream, c.length);
+        issue<kPrecision, kManyRows<kPrecision>, Loss>(stream, length);
       } else {
-        issue<kPrecision, kFewRows>(stream, c.length);
+        issue<kPrecision, kFewRows, Loss>(stream, length);
       }
     });
   });
-  stream.synchronize();
+}
+
+RolloutResult RolloutBuffers::run(const RolloutCall& call) {
+  bind(call);
+  write_plan(call);
+  graph_.run(call.stream, [&] { record(call.stream, call.model.loss, call.constants.length); });
+  call.stream.synchronize();
+  const RolloutPlan& plan = plan_[0];
   return {static_cast<std::size_t>(plan.num_written), static_cast<std::size_t>(plan.num_terminated),
           plan.num_steps, plan.finite != 0};
 }
 
-std::shared_ptr<RolloutBuffers> make_rollout_buffers(Stream& stream, const GaussianActor& policy,
-                                                     const EnsembleState& model, int max_rows) {
-  return std::make_shared<RolloutBuffers>(stream, policy, model, max_rows);
-}
+}  // namespace
 
-RolloutResult rollout(Stream& stream, const GaussianActor& policy, const EnsembleState& model,
-                      const TransitionsView& real, const RingView& ring,
-                      const RolloutConstants& constants, RolloutBuffers& buffers) {
-  return buffers.run(stream, policy, model, real, ring, constants);
+std::unique_ptr<RolloutStage> make_rollout_stage(Stream& stream, const GaussianActor& policy,
+                                                 const EnsembleState& model, int max_rows) {
+  return std::make_unique<RolloutBuffers>(stream, policy, model, max_rows);
 }
 
 }  // namespace mbrl::gpu

@@ -16,8 +16,9 @@
 #include "cuda/stream.h"
 #include "envs/tasks/task.h"
 #include "kernels/data/transition.h"
+#include "kernels/formulas/rollout_rows.h"
 #include "kernels/networks/actor.h"
-#include "kernels/stages/ensemble/ensemble_step.h"
+#include "kernels/networks/ensemble.h"
 
 namespace mbrl {
 
@@ -28,13 +29,18 @@ inline constexpr Purpose kMemberChoice{8};
 inline constexpr Purpose kModelNoise{9};
 }  // namespace purpose
 
-/// Elites that a rollout can choose from: each row keeps its elite's position in one byte.
-inline constexpr int kMaxRolloutElites = 256;
+/// Elites that a rollout can choose from. On the CPU each row keeps its elite's position in one
+/// byte; on a GPU a kernel counts the rows of each elite in turn, and a block more is launched for
+/// each.
+inline constexpr int kMaxElitesCpu = 256, kMaxElitesGpu = 32;
+
+/// Throws ConfigError if rollouts on the stream's device cannot choose among `num_elites`.
+void check_elites(const Stream& stream, int num_elites);
 
 struct RolloutConstants {
   int num_rows = 100000;      // start states
   int length = 1;             // steps of each branch
-  TaskId task;                // whose end rule applies
+  TaskId task;                // whose end rule applies, unless the model predicts ends
   EndBounds end_bounds = {};  // of the environment's spec
   std::uint32_t seed = 0;
   std::uint32_t learner = 0;
@@ -48,36 +54,45 @@ struct RolloutResult {
   bool finite = true;  // every written value was finite
 };
 
-/// Logical step of the draws of a step: calls are far apart, steps within a call count up.
-MBRL_HD std::uint64_t rollout_draw_step(std::uint64_t rollout_index, int step) {
-  return rollout_index * 65536u + static_cast<std::uint64_t>(step);
-}
+/// The arguments of rollout, as both devices take them.
+struct RolloutCall {
+  Stream& stream;
+  const GaussianActor& policy;
+  const EnsembleState& model;
+  const TransitionsView& real;
+  const RingView& ring;
+  const RolloutConstants& constants;
+};
 
-namespace gpu {
-class RolloutBuffers;
-}
+/// The stage on one device, with its buffers.
+class RolloutStage {
+ public:
+  virtual ~RolloutStage() = default;
+  virtual RolloutResult run(const RolloutCall& call) = 0;
+};
 
-/// Buffers of the stage, made once for up to `max_rows` rows.
+/// Buffers of the stage, made once for up to `max_rows` rows and `num_elites` elites.
+///
+/// Errors   ConfigError if the device cannot choose among so many elites; ShapeError if the model
+///          predicts backward or no reward.
 class RolloutWorkspace {
  public:
   RolloutWorkspace(Stream& stream, const GaussianActor& policy, const EnsembleState& model,
-                   int max_rows);
-  ~RolloutWorkspace();
+                   int max_rows, int num_elites);
+
+  RolloutStage& stage() { return *stage_; }
 
  private:
-  friend RolloutResult rollout(Stream&, const GaussianActor&, const EnsembleState&,
-                               const TransitionsView&, const RingView&, const RolloutConstants&,
-                               RolloutWorkspace&);
-  std::unique_ptr<struct RolloutTiles> tiles_;
-  std::shared_ptr<gpu::RolloutBuffers> gpu_;
+  std::unique_ptr<RolloutStage> stage_;
 };
 
 /// Rolls `num_rows` branches out and writes every transition, in row order, into the ring.
 ///
 /// Shapes   start states: uniform with replacement from `real`. Records as in TransitionLayout.
-/// Units    reward and observation units of the environment; both are sampled, mean + sd * noise.
-/// Errors   ShapeError if `real` is empty, the ring is smaller than one step's rows, or there are
-///          more than kMaxRolloutElites elites.
+/// Units    reward and observation units of the environment; both are drawn from what the model
+///          predicts, of gaussian_nll mean + sd * noise, of mse the mean.
+/// Errors   ShapeError if `real` is empty or the ring is smaller than one step's rows; ConfigError
+///          as check_elites says.
 /// Cost     0.40 MFLOP per row and step at Hopper sizes: only the chosen elite is evaluated. The
 ///          elite is one uniform draw per row and step, so the distribution is that of evaluating
 ///          all. Deterministic for any number of threads. No allocation.
@@ -87,14 +102,10 @@ RolloutResult rollout(Stream& stream, const GaussianActor& policy, const Ensembl
                       const RolloutConstants& constants, RolloutWorkspace& workspace);
 
 namespace gpu {
-MBRL_GPU_ONLY std::shared_ptr<RolloutBuffers> make_rollout_buffers(Stream& stream,
-                                                                   const GaussianActor& policy,
-                                                                   const EnsembleState& model,
-                                                                   int max_rows);
-MBRL_GPU_ONLY RolloutResult rollout(Stream& stream, const GaussianActor& policy,
-                                    const EnsembleState& model, const TransitionsView& real,
-                                    const RingView& ring, const RolloutConstants& constants,
-                                    RolloutBuffers& buffers);
+MBRL_GPU_ONLY std::unique_ptr<RolloutStage> make_rollout_stage(Stream& stream,
+                                                               const GaussianActor& policy,
+                                                               const EnsembleState& model,
+                                                               int max_rows);
 }  // namespace gpu
 
 }  // namespace mbrl

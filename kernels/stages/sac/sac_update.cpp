@@ -10,6 +10,7 @@
 #include "kernels/formulas/squashed_gaussian.h"
 #include "kernels/formulas/td_target.h"
 #include "kernels/networks/initialize.h"
+#include "kernels/stages/check/checked_stages.h"
 #include "kernels/stages/policy/policy.h"
 
 namespace mbrl {
@@ -370,7 +371,12 @@ void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
                 const ActRequest* then_act) {
   check_sources(source, constants.batch_size);
   if (stream.on_gpu()) {
-    gpu::sac_update(stream, {losses, state, source, constants, then_act}, workspace.buffers());
+    const SacCall call{losses, state, source, constants, then_act};
+    if (stream.check() != nullptr) {
+      checked::sac_update(stream, call, workspace);
+    } else {
+      gpu::sac_update(stream, call, workspace.buffers());
+    }
     for (std::size_t i = 0; i < losses.size(); ++i)
       check_losses(losses[i], state.num_updates - static_cast<std::int64_t>(losses.size() - i) + 1);
     return;

@@ -176,10 +176,10 @@ class SacBlock {
  private:
   using Weights = Parameters<StoredWeight<kPrecision>>;
   static __device__ Weights value(const NetworkArrays& n) {
-    return stored<kPrecision>(n.value, n.narrow);
+    return stored<kPrecision>(n.value, n.half);
   }
   static __device__ Weights target_value(const NetworkArrays& n) {
-    return stored<kPrecision>(n.target, n.narrow_target);
+    return stored<kPrecision>(n.target, n.half_target);
   }
 
   static __device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
@@ -383,7 +383,7 @@ class SacBuffers {
   SavedLayout actor_saved_, critic_saved_;
   Buffer<float> saved_, actor_output_, row_values_, batch_;
   Buffer<int> arrivals_;
-  Buffer<std::uint16_t> narrow_;  // copies of actor, critics and targets
+  Buffer<std::uint16_t> half_;  // copies of actor, critics and targets
   SacArrays arrays_{};
   UpdateTable actor_table_, critic_table_;
   Plan<SacPlan> plan_{"SAC plan"};
@@ -409,8 +409,8 @@ SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_si
                   Memory::kDevice, "SAC rows"),
       arrivals_(static_cast<std::size_t>((batch_size + kSmallestSacRows - 1) / kSmallestSacRows), 0,
                 Memory::kDevice, "SAC rows"),
-      narrow_(narrow_buffer(stream, state.actor.layout.size + 4 * state.critics.layout.size,
-                            "narrow SAC weights")),
+      half_(half_buffer(stream, state.actor.layout.size + 4 * state.critics.layout.size,
+                        "16-bit SAC weights")),
       actor_table_(make_update_table(make_table(state.actor.layout))),
       critic_table_(make_update_table(make_table(state.critics.layout))) {
   arrays_.actor = make_table(state.actor.layout);
@@ -468,15 +468,15 @@ void SacBuffers::reserve(std::size_t num_updates, int act_rows, const SacState& 
 
 // addresses of the state's arrays
 void SacBuffers::bind(SacState& state) {
-  std::uint16_t* narrow = narrow_.data();  // null where the precision needs none
+  std::uint16_t* half = half_.data();  // null where the precision needs none
   const auto take = [&](std::size_t size) {
-    return narrow == nullptr ? nullptr : std::exchange(narrow, narrow + size);
+    return half == nullptr ? nullptr : std::exchange(half, half + size);
   };
   const auto arrays = [&](TrainedParameters& p, Buffer<float>* target) {
     NetworkArrays a{p.value.data(), p.m.data(), p.v.data(), nullptr, take(p.value.size())};
     if (target != nullptr) {
       a.target = target->data();
-      a.narrow_target = take(target->size());
+      a.half_target = take(target->size());
     }
     return a;
   };
@@ -500,11 +500,12 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
   if (layers_ == nullptr) {
     const std::size_t actor_size = actor_size_, critic_size = critic_size_;
     const NetworkArrays &actor = arrays_.actor_arrays, *critic = arrays_.critic_arrays;
-    launch_narrow<kPrecision>(stream, {{actor.value, actor.narrow, actor_size},
-                                       {critic[0].value, critic[0].narrow, critic_size},
-                                       {critic[1].value, critic[1].narrow, critic_size},
-                                       {critic[0].target, critic[0].narrow_target, critic_size},
-                                       {critic[1].target, critic[1].narrow_target, critic_size}});
+    launch_half_copies<kPrecision>(stream,
+                                   {{actor.value, actor.half, actor_size},
+                                    {critic[0].value, critic[0].half, critic_size},
+                                    {critic[1].value, critic[1].half, critic_size},
+                                    {critic[0].target, critic[0].half_target, critic_size},
+                                    {critic[1].target, critic[1].half_target, critic_size}});
   }
   using Block = SacBlock<kPrecision>;
   const int tiles = (batch_size_ + Block::kRows - 1) / Block::kRows;

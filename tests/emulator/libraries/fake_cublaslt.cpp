@@ -7,8 +7,8 @@
 #include <set>
 #include <vector>
 
-#include "tests/emulator/libraries/fakes.h"
 #include "cuda/emulator/runtime.h"
+#include "tests/emulator/libraries/fakes.h"
 
 namespace {
 

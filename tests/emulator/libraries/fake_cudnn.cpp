@@ -18,8 +18,8 @@
 #include <utility>
 #include <vector>
 
-#include "tests/emulator/libraries/fakes.h"
 #include "cuda/emulator/runtime.h"
+#include "tests/emulator/libraries/fakes.h"
 
 namespace {
 

@@ -13,13 +13,13 @@ TEST(GemmTest, MultipliesTwoByTwo) {
   TestStream stream;
   const std::vector<float> a{1, 2, 3, 4}, b{5, 6, 7, 8};
   std::vector<float> c = poisoned(4);
-  gemm(stream, matrix_of(c, 2), matrix_of(a, 2), false, matrix_of(b, 2), false);
+  gemm(matrix_of(c, 2), matrix_of(a, 2), false, matrix_of(b, 2), false);
   EXPECT_EQ(c, (std::vector<float>{19, 22, 43, 50}));
-  gemm(stream, matrix_of(c, 2), matrix_of(a, 2), true, matrix_of(b, 2), false);
+  gemm(matrix_of(c, 2), matrix_of(a, 2), true, matrix_of(b, 2), false);
   EXPECT_EQ(c, (std::vector<float>{26, 30, 38, 44}));
-  gemm(stream, matrix_of(c, 2), matrix_of(a, 2), false, matrix_of(b, 2), true);
+  gemm(matrix_of(c, 2), matrix_of(a, 2), false, matrix_of(b, 2), true);
   EXPECT_EQ(c, (std::vector<float>{17, 23, 39, 53}));
-  gemm(stream, matrix_of(c, 2), matrix_of(a, 2), true, matrix_of(b, 2), true);
+  gemm(matrix_of(c, 2), matrix_of(a, 2), true, matrix_of(b, 2), true);
   EXPECT_EQ(c, (std::vector<float>{23, 31, 34, 46}));
 }
 
@@ -27,7 +27,7 @@ TEST(GemmTest, ScalesAndAdds) {
   TestStream stream;
   const std::vector<float> a{1, 2}, b{3, 4};
   std::vector<float> c{100};
-  gemm(stream, matrix_of(c, 1), Matrix<const float>(a.data(), 1, 2), false,
+  gemm(matrix_of(c, 1), Matrix<const float>(a.data(), 1, 2), false,
        Matrix<const float>(b.data(), 2, 1), false, 2.0f, 0.5f);
   EXPECT_EQ(c[0], 2.0f * 11.0f + 50.0f);
 }
@@ -36,12 +36,12 @@ TEST(GemmTest, AnEmptySumLeavesBetaC) {
   TestStream stream;
   std::vector<float> c{4, 6};
   const Matrix<const float> a(nullptr, 2, 0), b(nullptr, 0, 1);
-  gemm(stream, matrix_of(c, 1), a, false, b, false, 1.0f, 0.5f);
+  gemm(matrix_of(c, 1), a, false, b, false, 1.0f, 0.5f);
   EXPECT_EQ(c, (std::vector<float>{2, 3}));
   c = poisoned(2);
-  gemm(stream, matrix_of(c, 1), a, false, b, false);
+  gemm(matrix_of(c, 1), a, false, b, false);
   EXPECT_EQ(c, (std::vector<float>{0, 0}));
-  gemm(stream, {nullptr, 0, 1}, {nullptr, 0, 2}, false, matrix_of(c, 1),
+  gemm({nullptr, 0, 1}, {nullptr, 0, 2}, false, matrix_of(c, 1),
        false);  // nothing to write
 }
 
@@ -58,7 +58,7 @@ TEST_P(GemmShapeTest, AgreesWithDoublePrecision) {
   for (const bool transpose_a : {false, true})
     for (const bool transpose_b : {false, true}) {
       std::vector<float> c = poisoned(static_cast<std::size_t>(m) * n);
-      gemm(stream, matrix_of(c, n), matrix_of(a, transpose_a ? m : k), transpose_a,
+      gemm(matrix_of(c, n), matrix_of(a, transpose_a ? m : k), transpose_a,
            matrix_of(b, transpose_b ? k : n), transpose_b);
       std::vector<double> expected;
       for (int row = 0; row < m; ++row)
@@ -81,8 +81,8 @@ TEST(GemmTest, TasksOfAPoolMayCallIt) {
   const std::vector<float> a = random_values(64 * 64, 1);
   std::vector<std::vector<float>> c(8, poisoned(64 * 64));
   stream.pool.parallel_for(8, [&](int i) {
-    gemm(stream, matrix_of(c[static_cast<std::size_t>(i)], 64), matrix_of(a, 64), false,
-         matrix_of(a, 64), true);
+    gemm(matrix_of(c[static_cast<std::size_t>(i)], 64), matrix_of(a, 64), false, matrix_of(a, 64),
+         true);
   });
   for (const auto& result : c) EXPECT_EQ(result, c[0]);
   EXPECT_FALSE(std::isnan(c[0][0]));
@@ -93,7 +93,7 @@ TEST(GemmTest, NamesTheShapesThatDoNotFit) {
   std::vector<float> c(6), a(8), b(6);
   EXPECT_EQ(
       error_text<ShapeError>(
-          [&] { gemm(stream, matrix_of(c, 3), matrix_of(a, 4), false, matrix_of(b, 3), true); }),
+          [&] { gemm(matrix_of(c, 3), matrix_of(a, 4), false, matrix_of(b, 3), true); }),
       "gemm: a is [2, 4], b is [2, 3] transposed, c is [2, 3]; expected [m, k] times [k, n] to "
       "give [m, n].");
 }

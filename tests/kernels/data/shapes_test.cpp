@@ -36,11 +36,10 @@ TEST(ShapesTest, RanksAreCompared) {
 
 TEST(ShapesTest, TheReasonEndsTheSentence) {
   std::vector<float> three(3);
-  EXPECT_EQ(
-      error_text<ShapeError>([&] {
-        check_shape("gae", {"value", vector_of(three)}, {4}, "one per environment");
-      }),
-      "gae: value is [3]; expected [4], one per environment.");
+  EXPECT_EQ(error_text<ShapeError>([&] {
+              check_shape("gae", {"value", vector_of(three)}, {4}, "one per environment");
+            }),
+            "gae: value is [3]; expected [4], one per environment.");
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
-// Tests for kernels/stages/ppo/gae.{h,cpp}.
+// Tests for kernels/stages/ppo/gae.{h,cpp,cu} on every device.
 #include "kernels/stages/ppo/gae.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "tests/support/devices.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {
@@ -22,12 +23,29 @@ struct Steps {
 struct Estimate {
   std::vector<float> advantage, value_target;
 };
-Estimate estimate(const Steps& s, float discount, float lambda, int threads = 2) {
-  TestStream stream(threads);
-  Estimate e{poisoned(s.reward.size()), poisoned(s.reward.size())};
-  gae(stream, matrix_of(e.advantage, s.N), matrix_of(e.value_target, s.N), s.in(), discount,
-      lambda);
-  return e;
+Estimate estimate(On on, const Steps& s, float discount, float lambda, int threads = 2,
+                  bool in_place = false) {
+  DeviceStream stream(on, threads);
+  const auto copy = [&](const std::vector<float>& values) {
+    return copy_to(stream.memory(), values);
+  };
+  Buffer<float> reward = copy(s.reward), value = copy(s.value);
+  const Buffer<float> next_value = copy(s.next_value), terminated = copy(s.terminated),
+                      truncated = copy(s.truncated);
+  GaeIn in = s.in();
+  in.reward.data = reward.data();
+  in.value.data = value.data();
+  in.next_value.data = next_value.data();
+  in.terminated.data = terminated.data();
+  in.truncated.data = truncated.data();
+  Buffer<float> advantage = copy(poisoned(s.reward.size())),
+                value_target = copy(poisoned(s.reward.size()));
+  Buffer<float>& to_advantage = in_place ? reward : advantage;
+  Buffer<float>& to_target = in_place ? value : value_target;
+  const int T = in.reward.size(0);
+  gae(stream, {to_advantage.data(), T, s.N}, {to_target.data(), T, s.N}, in, discount, lambda);
+  stream.stream.synchronize();
+  return {to_host(to_advantage), to_host(to_target)};
 }
 
 // random steps; some end in either way
@@ -46,29 +64,33 @@ Steps random_steps(int T, int N) {
   return s;
 }
 
-TEST(GaeTest, TwoStepsByHand) {
+using GaeTest = DeviceTest<>;
+
+TEST_P(GaeTest, TwoStepsByHand) {
   // deltas 1 + 0.5 * 4 - 2 = 1 and 3 + 0.5 * 6 - 4 = 2; A0 = 1 + 0.25 * 2
   const Steps s{1, {1, 3}, {2, 4}, {4, 6}, {0, 0}, {0, 0}};
-  const Estimate e = estimate(s, 0.5f, 0.5f);
+  const Estimate e = estimate(on(), s, 0.5f, 0.5f);
   EXPECT_THAT(e.advantage, ElementsNear({1.5, 2.0}));
   EXPECT_THAT(e.value_target, ElementsNear({3.5, 6.0}));
 }
 
-TEST(GaeTest, TerminatedStepsKeepTheirRewardAloneAndTruncatedStepsBootstrap) {
+TEST_P(GaeTest, TerminatedStepsKeepTheirRewardAloneAndTruncatedStepsBootstrap) {
   const Steps terminated{1, {1, 3}, {2, 4}, {4, 6}, {1, 0}, {0, 0}};
-  EXPECT_THAT(estimate(terminated, 0.5f, 0.5f).advantage, ElementsNear({1.0 - 2.0, 2.0}));
+  EXPECT_THAT(estimate(on(), terminated, 0.5f, 0.5f).advantage, ElementsNear({1.0 - 2.0, 2.0}));
   const Steps truncated{1, {1, 3}, {2, 4}, {10, 6}, {0, 0}, {1, 0}};
-  EXPECT_THAT(estimate(truncated, 0.5f, 0.5f).advantage, ElementsNear({1.0 + 0.5 * 10 - 2.0, 2.0}));
+  EXPECT_THAT(estimate(on(), truncated, 0.5f, 0.5f).advantage,
+              ElementsNear({1.0 + 0.5 * 10 - 2.0, 2.0}));
 }
 
-TEST(GaeTest, LambdaOneIsTheDiscountedReturnAndZeroTheTemporalDifference) {
+TEST_P(GaeTest, LambdaOneIsTheDiscountedReturnAndZeroTheTemporalDifference) {
   Steps s{1, {1, 2, 4}, {5, 6, 7}, {6, 7, 8}, {0, 0, 0}, {0, 0, 0}};
-  EXPECT_THAT(estimate(s, 0.5f, 1.0f).value_target,
+  EXPECT_THAT(estimate(on(), s, 0.5f, 1.0f).value_target,
               ElementsNear({1 + 1 + 1 + 1.0, 2 + 2 + 2.0, 4 + 4.0}));
-  EXPECT_THAT(estimate(s, 0.5f, 0.0f).value_target, ElementsNear({1 + 3.0, 2 + 3.5, 4 + 4.0}));
+  EXPECT_THAT(estimate(on(), s, 0.5f, 0.0f).value_target,
+              ElementsNear({1 + 3.0, 2 + 3.5, 4 + 4.0}));
 }
 
-TEST(GaeTest, AgreesWithDoublePrecisionAtAllSizes) {
+TEST_P(GaeTest, AgreesWithDoublePrecisionAtAllSizes) {
   for (const auto& [T, N] : {std::pair{1, 1}, {31, 1}, {7, 33}, {257, 3}, {20, 100}}) {
     const Steps s = random_steps(T, N);
     std::vector<double> advantage(s.reward.size()), target(s.reward.size());
@@ -87,34 +109,35 @@ TEST(GaeTest, AgreesWithDoublePrecisionAtAllSizes) {
         advantage[at] = sum;
         target[at] = sum + s.value[at];
       }
-    const Estimate e = estimate(s, 0.9f, 0.8f);
+    const Estimate e = estimate(on(), s, 0.9f, 0.8f);
     EXPECT_THAT(e.advantage, ElementsNear(advantage, {4e-6, 4e-6})) << T << " " << N;
     EXPECT_THAT(e.value_target, ElementsNear(target, {4e-6, 4e-6})) << T << " " << N;
   }
 }
 
-TEST(GaeTest, ResultsDoNotDependOnTheNumberOfThreads) {
+TEST_P(GaeTest, ResultsDoNotDependOnTheNumberOfThreads) {
   const Steps s = random_steps(40, 100);
-  const Estimate one = estimate(s, 0.99f, 0.95f, 1);
+  const Estimate one = estimate(on(), s, 0.99f, 0.95f, 1);
   for (const int threads : {2, 4})
-    EXPECT_EQ(estimate(s, 0.99f, 0.95f, threads).advantage, one.advantage);
+    EXPECT_EQ(estimate(on(), s, 0.99f, 0.95f, threads).advantage, one.advantage);
 }
 
-TEST(GaeTest, MayOverwriteItsInputs) {
-  Steps s = random_steps(20, 3);
-  const Estimate e = estimate(s, 0.99f, 0.95f);
-  TestStream stream;
-  gae(stream, matrix_of(s.reward, 3), matrix_of(s.value, 3), s.in(), 0.99f, 0.95f);
-  EXPECT_EQ(s.reward, e.advantage);
-  EXPECT_EQ(s.value, e.value_target);
+TEST_P(GaeTest, MayOverwriteItsInputs) {
+  const Steps s = random_steps(20, 3);
+  const Estimate e = estimate(on(), s, 0.99f, 0.95f);
+  const Estimate in_place = estimate(on(), s, 0.99f, 0.95f, 2, true);
+  EXPECT_EQ(in_place.advantage, e.advantage);
+  EXPECT_EQ(in_place.value_target, e.value_target);
 }
 
-TEST(GaeTest, NamesTheFirstArrayOfAnotherShape) {
+TEST_P(GaeTest, NamesTheFirstArrayOfAnotherShape) {
   Steps s = random_steps(4, 3);
   s.truncated.resize(9);
-  EXPECT_EQ(error_text<ShapeError>([&] { estimate(s, 0.99f, 0.95f); }),
+  EXPECT_EQ(error_text<ShapeError>([&] { estimate(on(), s, 0.99f, 0.95f); }),
             "gae: advantage is [4, 3], truncated is [3, 3]; expected the same shape.");
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, GaeTest, testing::ValuesIn(available_devices()), ParamName());
 
 }  // namespace
 }  // namespace mbrl

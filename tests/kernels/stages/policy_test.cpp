@@ -1,11 +1,14 @@
-// Tests for kernels/stages/policy/policy.{h,cpp}: densities of actions; what acting computes is checked by the
-// tests of the learner and of the GPU.
+// Tests for kernels/stages/policy/policy.{h,cpp,cu} on every device: densities of actions, also of
+// those that acting draws.
 #include "kernels/stages/policy/policy.h"
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "host/algo/draws.h"
 #include "kernels/networks/initialize.h"
+#include "tests/support/devices.h"
 #include "tests/support/float64.h"
 #include "tests/support/matchers.h"
 
@@ -25,8 +28,10 @@ struct Rows {
   }
 };
 
-std::vector<float> log_probs(const GaussianActor& policy, const Rows& rows, int num_threads) {
-  TestStream stream(num_threads);
+std::vector<float> log_probs(On on, const GaussianActor& host, const Rows& rows,
+                             int num_threads = 2) {
+  DeviceStream stream(on, num_threads);
+  const GaussianActor policy = copy_to(stream.memory(), host);
   PolicyWorkspace workspace(stream, policy, rows.N);
   std::vector<float> result = poisoned(static_cast<std::size_t>(rows.N));
   policy_log_prob(stream, policy, matrix_of(rows.observation, policy.observation_size()),
@@ -34,7 +39,9 @@ std::vector<float> log_probs(const GaussianActor& policy, const Rows& rows, int 
   return result;
 }
 
-TEST(PolicyLogProbTest, ByHand) {
+using PolicyLogProbTest = DeviceTest<>;
+
+TEST_P(PolicyLogProbTest, ByHand) {
   // zero weights: the output biases are means 0 and 0.5, sds 1 and 2, whatever is observed
   GaussianActor policy(2, 2, {4});
   for (float& value : policy.parameters.value) value = 0.0f;
@@ -47,16 +54,16 @@ TEST(PolicyLogProbTest, ByHand) {
   const double noise = (std::log(2.0) - 0.5) / 2.0;
   const double wanted =
       -0.918938533 + (-0.5 * noise * noise - 0.693147181 - 0.918938533 - std::log(0.64));
-  EXPECT_NEAR(log_probs(policy, rows, 1)[0], wanted, 2e-6);
+  EXPECT_NEAR(log_probs(on(), policy, rows, 1)[0], wanted, 2e-6);
 }
 
-class PolicyLogProbSizeTest : public testing::TestWithParam<int> {};
+using PolicyLogProbSizeTest = DeviceTest<std::tuple<On, int>>;
 
 TEST_P(PolicyLogProbSizeTest, AgreesWithADoublePrecisionNetwork) {
   for (const int A : {1, 3, 17}) {
     GaussianActor policy(11, A, {24, 40});
     init_actor(policy, 3, 0);
-    const Rows rows(GetParam(), 11, A);
+    const Rows rows(std::get<1>(GetParam()), 11, A);
     const Doubles parameters = reference::to_double(policy.parameters.value);
     std::vector<double> wanted;
     for (int row = 0; row < rows.N; ++row) {
@@ -70,40 +77,44 @@ TEST_P(PolicyLogProbSizeTest, AgreesWithADoublePrecisionNetwork) {
       wanted.push_back(reference::squashed_gaussian(out, noise).log_prob);
     }
     // A terms, each with the square of an error of the network's
-    EXPECT_THAT(log_probs(policy, rows, 2), ElementsNear(wanted, {4e-6, 8e-6 * A}));
+    EXPECT_THAT(log_probs(on(), policy, rows, 2), ElementsNear(wanted, {4e-6, 8e-6 * A}));
   }
 }
-INSTANTIATE_TEST_SUITE_P(Rows, PolicyLogProbSizeTest, testing::Values(1, 31, 33, 257));
+INSTANTIATE_TEST_SUITE_P(Rows, PolicyLogProbSizeTest,
+                         testing::Combine(testing::ValuesIn(available_devices()),
+                                          testing::Values(1, 31, 33, 257)),
+                         ParamName());
 
-TEST(PolicyLogProbTest, ThreadsAndNeighboursDoNotChangeARow) {
+TEST_P(PolicyLogProbTest, ThreadsAndNeighboursDoNotChangeARow) {
   GaussianActor policy(5, 2, {24});
   init_actor(policy, 3, 0);
   const Rows rows(100, 5, 2);
-  const std::vector<float> together = log_probs(policy, rows, 1);
-  for (const int threads : {2, 4}) EXPECT_EQ(log_probs(policy, rows, threads), together);
+  const std::vector<float> together = log_probs(on(), policy, rows, 1);
+  for (const int threads : {2, 4}) EXPECT_EQ(log_probs(on(), policy, rows, threads), together);
   for (const int i : {0, 33, 99}) {
     Rows one(1, 5, 2);
     one.observation.assign(rows.observation.begin() + i * 5, rows.observation.begin() + i * 5 + 5);
     one.action.assign(rows.action.begin() + i * 2, rows.action.begin() + i * 2 + 2);
-    EXPECT_EQ(log_probs(policy, one, 1)[0], together[i]) << i;
+    EXPECT_EQ(log_probs(on(), policy, one, 1)[0], together[i]) << i;
   }
 }
 
-TEST(PolicyLogProbTest, ActionsThatThePolicyDrewHaveTheDensityOfTheirNoise) {
+TEST_P(PolicyLogProbTest, ActionsThatThePolicyDrewHaveTheDensityOfTheirNoise) {
   GaussianActor policy(5, 2, {24});
   init_actor(policy, 3, 0);
   Rows rows(40, 5, 2);
-  TestStream stream;
-  PolicyWorkspace workspace(stream, policy, rows.N);
+  DeviceStream stream(on());
+  const GaussianActor device_policy = copy_to(stream.memory(), policy);
+  PolicyWorkspace workspace(stream, device_policy, rows.N);
   const RandomKey key{4, purpose::kActionNoise, 2};
-  policy_act(stream, policy,
+  policy_act(stream, device_policy,
              {.observation = matrix_of(rows.observation, 5),
               .action = matrix_of(rows.action, 2),
               .key = key,
               .step = 7},
              workspace);
   const Doubles parameters = reference::to_double(policy.parameters.value);
-  const std::vector<float> got = log_probs(policy, rows, 2);
+  const std::vector<float> got = log_probs(on(), policy, rows, 2);
   int compared = 0;
   for (int row = 0; row < rows.N; ++row) {
     // closer to an end the rounded action no longer says where it came from
@@ -119,6 +130,9 @@ TEST(PolicyLogProbTest, ActionsThatThePolicyDrewHaveTheDensityOfTheirNoise) {
   }
   EXPECT_GT(compared, 20);
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, PolicyLogProbTest, testing::ValuesIn(available_devices()),
+                         ParamName());
 
 }  // namespace
 }  // namespace mbrl

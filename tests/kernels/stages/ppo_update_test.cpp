@@ -1,5 +1,5 @@
-// Tests for kernels/stages/ppo/ppo_update.{h,cpp}: formulas by hand, gradients of the whole loss against
-// differences in float64.
+// Tests for kernels/stages/ppo/ppo_update.{h,cpp,cu} on every device: gradients of the whole loss
+// against differences in float64, acting, errors.
 #include "kernels/stages/ppo/ppo_update.h"
 
 #include <gtest/gtest.h>
@@ -7,110 +7,20 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "base/error.h"
-#include "tests/support/matchers.h"
-#include "tests/support/ppo_problem.h"
-#include "tests/support/reference.h"
 #include "host/algo/draws.h"
+#include "tests/support/devices.h"
+#include "tests/support/problems.h"
+#include "tests/support/reference.h"
 
 namespace mbrl {
 namespace {
 
 using reference::Doubles;
 
-// ---------------------------------------------------------------------------------------------------
-// formulas
-
-TEST(PpoSurrogateTest, TheSmallerOfPlainAndClippedCounts) {
-  const float old = -1.0f;
-  // ratio 1.5: a good action gains no more than 1.2, a bad one pays in full
-  const float up = old + std::log(1.5f);
-  EXPECT_NEAR(ppo_surrogate(up, old, 2.0f, 0.2f).loss, -2.4f, 1e-6f);
-  EXPECT_EQ(ppo_surrogate(up, old, 2.0f, 0.2f).d_log_prob, 0.0f);
-  EXPECT_NEAR(ppo_surrogate(up, old, -2.0f, 0.2f).loss, 3.0f, 1e-6f);
-  EXPECT_NEAR(ppo_surrogate(up, old, -2.0f, 0.2f).d_log_prob, 3.0f, 1e-6f);
-  // ratio 0.5: the other way round
-  const float down = old + std::log(0.5f);
-  EXPECT_NEAR(ppo_surrogate(down, old, 2.0f, 0.2f).loss, -1.0f, 1e-6f);
-  EXPECT_NEAR(ppo_surrogate(down, old, 2.0f, 0.2f).d_log_prob, -1.0f, 1e-6f);
-  EXPECT_NEAR(ppo_surrogate(down, old, -2.0f, 0.2f).loss, 1.6f, 1e-6f);
-  EXPECT_EQ(ppo_surrogate(down, old, -2.0f, 0.2f).d_log_prob, 0.0f);
-}
-
-TEST(PpoSurrogateTest, DivergenceAndClippingAreThoseOfTheRatio) {
-  const Surrogate same = ppo_surrogate(-1.0f, -1.0f, 1.0f, 0.2f);
-  EXPECT_EQ(same.approx_kl, 0.0f);
-  EXPECT_EQ(same.is_clipped, 0.0f);
-  const Surrogate far = ppo_surrogate(-1.0f + std::log(1.5f), -1.0f, 1.0f, 0.2f);
-  EXPECT_NEAR(far.approx_kl, 0.5f - std::log(1.5f), 1e-6f);
-  EXPECT_EQ(far.is_clipped, 1.0f);
-  EXPECT_TRUE(std::isnan(ppo_surrogate(std::nanf(""), 0.0f, 1.0f, 0.2f).loss));
-}
-
-TEST(CategoricalTest, ProbabilitiesOfKnownOddsComeOut) {
-  // odds 1 : 2 : 5
-  const float logits[] = {0.0f, std::log(2.0f), std::log(5.0f)};
-  const float log_sum = log_sum_exp(logits, 1, 3);
-  EXPECT_NEAR(log_sum, std::log(8.0f), 1e-6f);
-  EXPECT_NEAR(categorical_log_prob(logits, 1, 3, log_sum, 1.0f), std::log(0.25f), 1e-6f);
-  EXPECT_NEAR(categorical_entropy(logits, 1, 3, log_sum),
-              -(std::log(0.125) * 0.125 + std::log(0.25) * 0.25 + std::log(0.625) * 0.625), 1e-6);
-  EXPECT_EQ(categorical_sample(logits, 1, 3, log_sum, 0.12f), 0);
-  EXPECT_EQ(categorical_sample(logits, 1, 3, log_sum, 0.13f), 1);
-  EXPECT_EQ(categorical_sample(logits, 1, 3, log_sum, 0.38f), 2);
-  EXPECT_EQ(categorical_mode(logits, 1, 3), 2);
-}
-
-TEST(CategoricalTest, LargeLogitsStayFiniteAndForeignCategoriesDoNot) {
-  const float logits[] = {500.0f, -500.0f};
-  const float log_sum = log_sum_exp(logits, 1, 2);
-  EXPECT_EQ(categorical_log_prob(logits, 1, 2, log_sum, 0.0f), 0.0f);
-  EXPECT_EQ(categorical_log_prob(logits, 1, 2, log_sum, 1.0f), -1000.0f);
-  for (const float foreign : {-1.0f, 2.0f, std::nanf("")})
-    EXPECT_TRUE(std::isnan(categorical_log_prob(logits, 1, 2, log_sum, foreign))) << foreign;
-}
-
-TEST(CategoricalTest, GradientsMatchDifferences) {
-  Doubles logits{0.3, -1.2, 0.7, 0.1};
-  const auto log_sum = [&] {
-    double sum = 0.0;
-    for (const double l : logits) sum += std::exp(l);
-    return std::log(sum);
-  };
-  const auto log_prob = [&] { return logits[2] - log_sum(); };
-  const auto entropy = [&] {
-    double sum = 0.0;
-    for (const double l : logits) sum -= std::exp(l - log_sum()) * (l - log_sum());
-    return sum;
-  };
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const auto logit = static_cast<float>(logits[i]), sum = static_cast<float>(log_sum());
-    const auto h = static_cast<float>(entropy());
-    EXPECT_NEAR(categorical_gradient(logit, sum, h, i == 2, 1.0f, 0.0f),
-                reference::derivative(logits[i], log_prob), 1e-6);
-    EXPECT_NEAR(categorical_gradient(logit, sum, h, i == 2, 0.0f, 1.0f),
-                reference::derivative(logits[i], entropy), 1e-6);
-  }
-}
-
-TEST(GaussianDensityTest, ValuesAndDerivativesByHand) {
-  // one standard deviation of 2 above the mean
-  const float log_std = std::log(2.0f);
-  const GaussianDensity g = gaussian_density(3.0f, 1.0f, log_std);
-  EXPECT_NEAR(g.log_prob, -0.5 - std::log(2.0) - 0.5 * std::log(2 * M_PI), 1e-6);
-  EXPECT_NEAR(g.d_mean, 0.5, 1e-6);
-  EXPECT_NEAR(g.d_log_std, 0.0, 1e-6);
-  EXPECT_NEAR(gaussian_entropy(log_std), std::log(2.0) + 0.5 * std::log(2 * M_PI * M_E), 1e-6);
-}
-
-TEST(GradientScaleTest, OnlyALongGradientIsShortened) {
-  EXPECT_EQ(gradient_scale(25.0, 0.0f), 1.0f);
-  EXPECT_EQ(gradient_scale(25.0, 6.0f), 1.0f);
-  EXPECT_EQ(gradient_scale(25.0, 2.5f), 0.5f);
-}
-
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // the update against float64
 
 // what an update should measure and differentiate
@@ -154,6 +64,33 @@ struct Reference {
       entropy += log_std[k] + 0.5 * std::log(2 * M_PI * M_E);
     }
     return {sum};
+  }
+  // the action that acting gives for a row: the likeliest one, or the one of the row's own draws
+  Doubles drawn(std::uint32_t row, bool stochastic, std::uint64_t step) const {
+    const RandomKey key{4, purpose::kActionNoise, 2};
+    const Doubles out =
+        reference::mlp(p.state.policy_layout, policy.data(), Activation::kTanh, observation(row));
+    Doubles action;
+    auto logit = out.begin();
+    for (std::size_t h = 0; h < p.shape.heads.size(); ++h) {
+      const auto end = logit + p.shape.heads[h];
+      double sum = 0.0, below = 0.0;
+      for (auto i = logit; i != end; ++i) sum += std::exp(*i);
+      auto chosen = std::max_element(logit, end);
+      if (stochastic) {
+        const double u = uniform01(key.bits(step, row, static_cast<std::uint32_t>(h)).x);
+        for (chosen = logit; chosen + 1 != end; ++chosen)
+          if ((below += std::exp(*chosen) / sum) > u) break;
+      }
+      action.push_back(static_cast<double>(chosen - logit));
+      logit = end;
+    }
+    if (!p.shape.heads.empty()) return action;
+    for (std::size_t k = 0; k < out.size(); ++k)
+      action.push_back(
+          out[k] +
+          (stochastic ? std::exp(log_std[k]) * normal(key, step, row, static_cast<int>(k)) : 0.0));
+    return action;
   }
   double policy_loss() const {
     double loss = 0.0, unused;
@@ -204,18 +141,46 @@ PpoShape without_value(PpoShape shape) {
   return shape;
 }
 
-class PpoUpdateTest : public testing::TestWithParam<std::tuple<Case, int>> {
+class PpoUpdateTest : public DeviceTest<std::tuple<On, Case, int>> {
  protected:
-  PpoShape shape() const { return std::get<0>(GetParam()).shape; }
-  int B() const { return std::get<1>(GetParam()); }
+  PpoShape shape() const { return std::get<1>(GetParam()).shape; }
+  int B() const { return std::get<2>(GetParam()); }
 };
 
-PpoLosses update(PpoProblem& p, const std::vector<std::uint32_t>& rows, int B, int threads = 2) {
-  TestStream stream(threads);
-  PpoWorkspace workspace(stream, p.state, B);
+// a problem's state and batch on a device, with its stream
+struct OnDevice {
+  DeviceStream stream;
+  PpoState state;
+  Buffer<float> observation, action, log_prob, advantage, value_target;
+  PpoBatch batch;
+
+  OnDevice(On on, const PpoProblem& p, int threads)
+      : stream(on, threads),
+        state(copy_to(stream.memory(), p.state)),
+        observation(copy_to(stream.memory(), p.observation)),
+        action(copy_to(stream.memory(), p.action)),
+        log_prob(copy_to(stream.memory(), p.log_prob)),
+        advantage(copy_to(stream.memory(), p.advantage)),
+        value_target(copy_to(stream.memory(), p.value_target)),
+        batch(p.batch()) {
+    batch.observation.data = observation.data();
+    batch.action.data = action.data();
+    batch.log_prob.data = log_prob.data();
+    batch.advantage.data = advantage.data();
+    batch.value_target.data = value_target.data();
+  }
+};
+
+// updates of B rows each
+PpoLosses update(On on, PpoProblem& p, const std::vector<std::uint32_t>& rows, int B,
+                 int threads = 2) {
+  OnDevice device(on, p, threads);
+  const Buffer<std::uint32_t> indices = copy_to(device.stream.memory(), rows);
+  PpoWorkspace workspace(device.stream, device.state, B);
   std::vector<PpoLosses> losses(rows.size() / static_cast<std::size_t>(B));
-  ppo_update(stream, losses, p.state, p.batch(), {rows.data(), losses.size(), B}, p.constants,
-             workspace);
+  ppo_update(device.stream, losses, device.state, device.batch, {indices.data(), losses.size(), B},
+             p.constants, workspace);
+  take_over(p.state, device.state);
   return losses.back();
 }
 
@@ -243,7 +208,7 @@ TEST_P(PpoUpdateTest, GradientsMatchDifferencesOfTheWholeLoss) {
   Reference r(p, rows);
   const Doubles policy = differences(r, r.policy), log_std = differences(r, r.log_std),
                 value = differences(r, r.value);
-  update(p, rows, B());
+  update(on(), p, rows, B());
   EXPECT_THAT(seen_gradient(p.state.policy), NearInNorm(policy, 2e-5));
   if (shape().heads.empty()) {
     EXPECT_THAT(seen_gradient(p.state.log_std), NearInNorm(log_std, 2e-5));
@@ -266,7 +231,7 @@ TEST_P(PpoUpdateTest, LossesAreThoseOfTheDefinition) {
       outside += std::fabs(std::exp(log_ratio) - 1) > p.constants.clip ? 1.0 / lp.size() : 0.0;
     }
   }
-  const PpoLosses got = update(p, rows, B());
+  const PpoLosses got = update(on(), p, rows, B());
   EXPECT_NEAR(got.policy_loss, r.policy_loss(), 1e-5);
   EXPECT_NEAR(got.value_loss, r.value_loss(), 1e-5);
   EXPECT_NEAR(got.entropy, r.entropy(), 1e-5);
@@ -277,20 +242,20 @@ TEST_P(PpoUpdateTest, LossesAreThoseOfTheDefinition) {
 TEST_P(PpoUpdateTest, TheLimitShortensTheGradientOfAllPartsTogether) {
   PpoProblem free(shape()), limited(shape());
   const std::vector<std::uint32_t> rows = PpoProblem::rows(1, B());
-  update(free, rows, B());
+  update(on(), free, rows, B());
   double squares = 0.0;
   for (const TrainedParameters* part : {&free.state.policy, &free.state.log_std, &free.state.value})
     for (const float g : seen_gradient(*part)) squares += static_cast<double>(g) * g;
   const double norm = std::sqrt(squares);
   limited.constants.max_gradient_norm = static_cast<float>(norm / 4);
-  update(limited, rows, B());
+  update(on(), limited, rows, B());
   Doubles expected;
   for (const float g : seen_gradient(free.state.policy)) expected.push_back(g / 4.0);
   EXPECT_THAT(seen_gradient(limited.state.policy), NearInNorm(expected, 2e-6));
 
   PpoProblem wide(shape());
   wide.constants.max_gradient_norm = static_cast<float>(2 * norm);
-  update(wide, rows, B());
+  update(on(), wide, rows, B());
   EXPECT_EQ(to_host(wide.state.policy.value), to_host(free.state.policy.value));
 }
 
@@ -298,8 +263,8 @@ TEST_P(PpoUpdateTest, ResultsDoNotDependOnTheNumberOfThreads) {
   PpoProblem one(shape()), three(shape());
   const std::vector<std::uint32_t> rows = PpoProblem::rows(5, B());
   one.constants.max_gradient_norm = three.constants.max_gradient_norm = 0.5f;
-  update(one, rows, B(), 1);
-  update(three, rows, B(), 3);
+  update(on(), one, rows, B(), 1);
+  update(on(), three, rows, B(), 3);
   EXPECT_EQ(to_host(one.state.policy.value), to_host(three.state.policy.value));
   EXPECT_EQ(to_host(one.state.policy.v), to_host(three.state.policy.v));
   EXPECT_EQ(to_host(one.state.log_std.value), to_host(three.state.log_std.value));
@@ -309,7 +274,7 @@ TEST_P(PpoUpdateTest, ResultsDoNotDependOnTheNumberOfThreads) {
 
 TEST_P(PpoUpdateTest, PaddingOfTheArenaStaysZero) {
   PpoProblem p(shape());
-  update(p, PpoProblem::rows(3, B()), B());
+  update(on(), p, PpoProblem::rows(3, B()), B());
   for (const LayerLayout& l : p.state.policy_layout.layers) {
     for (int o = 0; o < l.out; ++o)
       for (int i = l.in; i < l.in_pitch; ++i)
@@ -321,29 +286,29 @@ TEST_P(PpoUpdateTest, PaddingOfTheArenaStaysZero) {
 
 INSTANTIATE_TEST_SUITE_P(
     Policies, PpoUpdateTest,
-    testing::Combine(testing::Values(Case{"categorical", categorical_shape()},
+    testing::Combine(testing::ValuesIn(available_devices()),
+                     testing::Values(Case{"categorical", categorical_shape()},
                                      Case{"gaussian", gaussian_shape()},
                                      Case{"categorical_alone", without_value(categorical_shape())},
                                      Case{"gaussian_alone", without_value(gaussian_shape())}),
                      testing::Values(1, 31, 33, 96)),
-    [](const auto& test) {
-      return std::string(std::get<0>(test.param).name) + "_" +
-             std::to_string(std::get<1>(test.param));
-    });
+    ParamName());
 
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // acting
 
 struct Acted {
   std::vector<float> action, log_prob, value;
 };
-Acted act(PpoProblem& p, int N, bool stochastic, std::uint64_t step = 3, int threads = 2) {
-  TestStream stream(threads);
-  PpoWorkspace workspace(stream, p.state, N);
+Acted act(On on, const PpoProblem& p, int N, bool stochastic, std::uint64_t step = 3,
+          int threads = 2) {
+  DeviceStream stream(on, threads);
+  const PpoState state = copy_to(stream.memory(), p.state);
+  PpoWorkspace workspace(stream, state, N);
   Acted result{poisoned(static_cast<std::size_t>(N * p.shape.num_actions())),
                poisoned(static_cast<std::size_t>(N * p.shape.num_log_probs())),
                poisoned(static_cast<std::size_t>(N))};
-  ppo_act(stream, p.state,
+  ppo_act(stream, state,
           {{p.observation.data(), N, p.shape.observation_size},
            matrix_of(result.action, p.shape.num_actions()),
            matrix_of(result.log_prob, p.shape.num_log_probs()),
@@ -355,50 +320,64 @@ Acted act(PpoProblem& p, int N, bool stochastic, std::uint64_t step = 3, int thr
   return result;
 }
 
-TEST(PpoActTest, LogProbabilitiesAndValuesAreThoseOfTheNetworks) {
-  for (const PpoShape& shape : {categorical_shape(), gaussian_shape()}) {
+using PpoActTest = DeviceTest<>;
+
+TEST_P(PpoActTest, ActionsLogProbabilitiesAndValuesAreThoseOfTheNetworks) {
+  for (const PpoShape& shape :
+       {categorical_shape(), gaussian_shape(), without_value(gaussian_shape())}) {
     for (const bool stochastic : {false, true}) {
-      PpoProblem p(shape);
-      const Acted got = act(p, 40, stochastic);
-      std::copy(got.action.begin(), got.action.end(), p.action.begin());
-      const std::vector<std::uint32_t> none;
-      const Reference r(p, none);
-      Doubles log_prob, value;
-      double unused;
-      for (std::uint32_t row = 0; row < 40; ++row) {
-        for (const double lp : r.log_probs(row, unused)) log_prob.push_back(lp);
-        value.push_back(reference::mlp(p.state.value_layout, r.value.data(), Activation::kTanh,
-                                       r.observation(row))[0]);
+      for (const int N : {1, 7, 9, 40}) {
+        PpoProblem p(shape);
+        const Acted got = act(on(), p, N, stochastic);
+        std::copy(got.action.begin(), got.action.end(), p.action.begin());
+        const std::vector<std::uint32_t> none;
+        const Reference r(p, none);
+        Doubles action, log_prob, value;
+        double unused;
+        for (std::uint32_t row = 0; row < static_cast<std::uint32_t>(N); ++row) {
+          for (const double a : r.drawn(row, stochastic, 3)) action.push_back(a);
+          for (const double lp : r.log_probs(row, unused)) log_prob.push_back(lp);
+          if (shape.value)
+            value.push_back(reference::mlp(p.state.value_layout, r.value.data(), Activation::kTanh,
+                                           r.observation(row))[0]);
+        }
+        EXPECT_THAT(got.action, ElementsNear(action, {4e-6, 4e-6}));
+        EXPECT_THAT(got.log_prob, ElementsNear(log_prob, {4e-6, 4e-6}));
+        if (shape.value) {
+          EXPECT_THAT(got.value, ElementsNear(value, {2e-6, 2e-6}));
+        } else {
+          EXPECT_THAT(got.value, testing::Each(testing::IsNan())) << "left alone";
+        }
       }
-      EXPECT_THAT(got.log_prob, ElementsNear(log_prob, {4e-6, 4e-6}));
-      EXPECT_THAT(got.value, ElementsNear(value, {2e-6, 2e-6}));
     }
   }
 }
 
-TEST(PpoActTest, TheFirstUpdateOnActedRowsHasRatioOne) {
+TEST_P(PpoActTest, TheFirstUpdateOnActedRowsHasRatioOne) {
   for (const PpoShape& shape : {categorical_shape(), gaussian_shape()}) {
     PpoProblem p(shape);
-    const Acted got = act(p, PpoProblem::kRows, true);
+    const Acted got = act(on(), p, PpoProblem::kRows, true);
     p.action = got.action;
     p.log_prob = got.log_prob;
-    const PpoLosses losses = update(p, PpoProblem::rows(1, 33), 33);
+    const PpoLosses losses = update(on(), p, PpoProblem::rows(1, 33), 33);
     EXPECT_EQ(losses.clip_fraction, 0.0f);
     EXPECT_NEAR(losses.approx_kl, 0.0f, 1e-7f);
   }
 }
 
-TEST(PpoActTest, CategoriesComeAsOftenAsTheirProbability) {
+TEST_P(PpoActTest, CategoriesComeAsOftenAsTheirProbability) {
   PpoProblem p(categorical_shape());
   // one observation many times
   const int S = p.shape.observation_size;
   for (int row = 1; row < PpoProblem::kRows; ++row)
     std::copy_n(p.observation.begin(), S, p.observation.begin() + row * S);
-  const std::vector<float> best = act(p, 1, false).action;
+  const std::vector<float> best = act(on(), p, 1, false).action;
   double hits = 0.0;
   int draws = 0;
-  for (std::uint64_t step = 0; step < 200; ++step) {
-    const Acted got = act(p, PpoProblem::kRows, true, step, 1);
+  // launches are slow where a GPU is emulated
+  const std::uint64_t num_calls = on() == On::kGpu ? 30 : 200;
+  for (std::uint64_t step = 0; step < num_calls; ++step) {
+    const Acted got = act(on(), p, PpoProblem::kRows, true, step, 1);
     for (int row = 0; row < PpoProblem::kRows; ++row, ++draws)
       hits += got.action[row * 3] == best[0];
   }
@@ -410,39 +389,30 @@ TEST(PpoActTest, CategoriesComeAsOftenAsTheirProbability) {
   EXPECT_NEAR(hits / draws, chance, 4 * std::sqrt(chance * (1 - chance) / draws));
 }
 
-TEST(PpoActTest, DrawsDependOnStepAndRowNotOnThreads) {
+TEST_P(PpoActTest, DrawsDependOnStepAndRowNotOnThreads) {
   PpoProblem p(gaussian_shape());
-  const Acted one = act(p, 50, true, 3, 1), three = act(p, 50, true, 3, 3);
+  const Acted one = act(on(), p, 50, true, 3, 1), three = act(on(), p, 50, true, 3, 3);
   EXPECT_EQ(one.action, three.action);
-  EXPECT_NE(one.action, act(p, 50, true, 4).action);
-  EXPECT_EQ(act(p, 50, false, 3).action, act(p, 50, false, 4).action);
+  EXPECT_NE(one.action, act(on(), p, 50, true, 4).action);
+  EXPECT_EQ(act(on(), p, 50, false, 3).action, act(on(), p, 50, false, 4).action);
 }
 
-TEST(PpoInitTest, ASmallGainStartsNearEqualChances) {
-  PpoState state(categorical_shape());
-  init_ppo(state, 1, 0, 0.01f);
-  PpoState large(categorical_shape());
-  init_ppo(large, 1, 0);
-  const LayerLayout& first = state.policy_layout.layers.front();
-  const LayerLayout& last = state.policy_layout.layers.back();
-  EXPECT_EQ(state.policy.value[first.weight], large.policy.value[first.weight]);
-  EXPECT_EQ(state.policy.value[last.weight], 0.01f * large.policy.value[last.weight]);
-  EXPECT_NE(large.policy.value[last.weight], 0.0f);
-  EXPECT_EQ(to_host(state.value.value), to_host(large.value.value));
-}
-
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // errors
 
-TEST(PpoErrorTest, NamesTheArrayThatDoesNotFit) {
+using PpoErrorTest = DeviceTest<>;
+
+TEST_P(PpoErrorTest, NamesTheArrayThatDoesNotFit) {
+  // shapes alone are looked at, so that arrays may lie anywhere
   PpoProblem p(categorical_shape());
-  TestStream stream;
-  PpoWorkspace workspace(stream, p.state, 32);
+  DeviceStream stream(on());
+  PpoState state = copy_to(stream.memory(), p.state);
+  PpoWorkspace workspace(stream, state, 32);
   const std::vector<std::uint32_t> rows = PpoProblem::rows(2, 32);
   std::vector<PpoLosses> losses(2);
   const auto run = [&](const PpoBatch& batch, Matrix<const std::uint32_t> indices) {
     return error_text<ShapeError>(
-        [&] { ppo_update(stream, losses, p.state, batch, indices, p.constants, workspace); });
+        [&] { ppo_update(stream, losses, state, batch, indices, p.constants, workspace); });
   };
   const Matrix<const std::uint32_t> indices(rows.data(), 2, 32);
   PpoBatch batch = p.batch();
@@ -459,28 +429,12 @@ TEST(PpoErrorTest, NamesTheArrayThatDoesNotFit) {
             "ppo_update: rows is [1, 32]; expected [2, 32], a row of indices for each update.");
   EXPECT_EQ(run(p.batch(), {rows.data(), 2, 33}),
             "ppo_update: an update has 33 rows; the workspace was made for up to 32.");
-  EXPECT_EQ(p.state.num_updates, 0);
+  EXPECT_EQ(state.num_updates, 0);
 }
 
-TEST(PpoErrorTest, PoliciesOfNoKindOrTwoAreRefused) {
-  const auto text = [](PpoShape shape) {
-    return error_text<ShapeError>([&] { PpoState state(shape); });
-  };
-  EXPECT_EQ(text({.observation_size = 2, .hidden_sizes = {4}, .heads = {}}),
-            "ppo: a policy has either heads or an action size; this one has 0 heads and an action "
-            "size of 0.");
-  EXPECT_EQ(text({.observation_size = 2, .hidden_sizes = {4}, .heads = {2}, .action_size = 1}),
-            "ppo: a policy has either heads or an action size; this one has 1 heads and an action "
-            "size of 1.");
-  EXPECT_EQ(text({.observation_size = 2, .hidden_sizes = {4}, .heads = {2, 0}}),
-            "ppo: head 1 has 0 categories; expected at least one.");
-  EXPECT_EQ(text({.observation_size = 2, .hidden_sizes = {4}, .heads = std::vector<int>(17, 2)}),
-            "ppo: a policy has 17 heads; up to 16 are possible.");
-}
-
-TEST(PpoErrorTest, LossesThatAreNotFiniteNameThemselvesAndTheUpdate) {
-  const auto text = [](PpoProblem& p) {
-    return error_text<DataError>([&] { update(p, PpoProblem::rows(2, 33), 33); });
+TEST_P(PpoErrorTest, LossesThatAreNotFiniteNameThemselvesAndTheUpdate) {
+  const auto text = [this](PpoProblem& p) {
+    return error_text<DataError>([&] { update(on(), p, PpoProblem::rows(2, 33), 33); });
   };
   const std::string advice =
       " Lower the learning rate, or look at the batch: an observation, action or advantage may be "
@@ -499,6 +453,10 @@ TEST(PpoErrorTest, LossesThatAreNotFiniteNameThemselvesAndTheUpdate) {
   std::fill(category.action.begin(), category.action.end(), 5.0f);
   EXPECT_EQ(text(category), "ppo: policy loss is nan at policy update 1." + advice);
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, PpoActTest, testing::ValuesIn(available_devices()), ParamName());
+INSTANTIATE_TEST_SUITE_P(Devices, PpoErrorTest, testing::ValuesIn(available_devices()),
+                         ParamName());
 
 }  // namespace
 }  // namespace mbrl

@@ -1,4 +1,4 @@
-#include "kernels/data/normalizer.h"
+#include "kernels/networks/normalizer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,9 +13,9 @@ constexpr int kRowsPerChunk = 4096;
 
 int num_chunks(int rows) { return (rows + kRowsPerChunk - 1) / kRowsPerChunk; }
 
-// sums of f(value, column) over all rows, chunk by chunk, chunks added in order
+// sums of f(input, column) over all rows, chunk by chunk, chunks added in order
 template <typename F>
-void column_sums(Stream& stream, const float* base, std::size_t row_pitch,
+void column_sums(Stream& stream, const TransitionsView& data, const ModelMaps& maps,
                  Vector<const std::uint32_t> indices, int columns, double* partial, double* sums,
                  F f) {
   const int rows = indices.size();
@@ -25,8 +25,8 @@ void column_sums(Stream& stream, const float* base, std::size_t row_pitch,
     double* sum = partial + static_cast<std::size_t>(chunk) * columns;
     const int end = std::min((chunk + 1) * kRowsPerChunk, rows);
     for (int row = chunk * kRowsPerChunk; row < end; ++row) {
-      const float* values = base + indices[row] * row_pitch;
-      for (int i = 0; i < columns; ++i) sum[i] += f(values[i], i);
+      const float* record = data.record(indices[row]);
+      for (int i = 0; i < columns; ++i) sum[i] += f(maps.input_of(record, data.layout, i), i);
     }
   });
   std::fill_n(sums, columns, 0.0);
@@ -37,11 +37,12 @@ void column_sums(Stream& stream, const float* base, std::size_t row_pitch,
 
 }  // namespace
 
-void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
-                    Vector<const std::uint32_t> indices, int columns, Vector<float> mean,
-                    Vector<float> inv_std, float min_std, Buffer<double>& scratch) {
-  check_shape("fit_normalizer", {"mean", mean}, {columns}, "one per column");
-  check_shape("fit_normalizer", {"inv_std", inv_std}, {columns}, "one per column");
+void fit_normalizer(Stream& stream, const TransitionsView& data, const ModelMaps& maps,
+                    Vector<const std::uint32_t> indices, Vector<float> mean, Vector<float> inv_std,
+                    float min_std, Buffer<double>& scratch) {
+  const int columns = maps.num_inputs(data.layout.observation_size, data.layout.action_size);
+  check_shape("fit_normalizer", {"mean", mean}, {columns}, "one per input");
+  check_shape("fit_normalizer", {"inv_std", inv_std}, {columns}, "one per input");
   if (indices.size() == 0)
     throw ShapeError(
         "fit_normalizer: indices is [0]; expected at least one row to take moments of.");
@@ -54,17 +55,16 @@ void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
   if (scratch.size() < size)
     scratch = Buffer<double>(2 * size, stream.memory(), "input scaler sums");
   if (stream.on_gpu())
-    return gpu::fit_normalizer(stream, base, row_pitch, indices, columns, mean, inv_std, min_std,
-                               scratch.data());
+    return gpu::fit_normalizer(stream, data, maps, indices, mean, inv_std, min_std, scratch.data());
 
   double* means = scratch.data();
   double* sums = means + columns;
   double* partial = sums + columns;
   const double rows = indices.size();
-  column_sums(stream, base, row_pitch, indices, columns, partial, means,
+  column_sums(stream, data, maps, indices, columns, partial, means,
               [](float x, int) { return static_cast<double>(x); });
   for (int i = 0; i < columns; ++i) means[i] /= rows;
-  column_sums(stream, base, row_pitch, indices, columns, partial, sums, [means](float x, int i) {
+  column_sums(stream, data, maps, indices, columns, partial, sums, [means](float x, int i) {
     const double d = static_cast<double>(x) - means[i];
     return d * d;
   });

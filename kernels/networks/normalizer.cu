@@ -1,6 +1,6 @@
-#include "cuda/kernel.cuh"
 #include "base/scalar.h"
-#include "kernels/data/normalizer.h"
+#include "cuda/kernel.cuh"
+#include "kernels/networks/normalizer.h"
 
 namespace mbrl::gpu {
 namespace {
@@ -8,8 +8,8 @@ namespace {
 constexpr int kRowsPerChunk = 4096;
 constexpr int kColumns = 32, kLanes = 8;  // threads of a block: columns of a row, rows at a time
 
-// sums over a chunk of rows of x, or of (x - mean)^2 once the means are known
-__global__ void column_sums_kernel(const float* base, std::size_t row_pitch,
+// sums over a chunk of rows of an input x, or of (x - mean)^2 once the means are known
+__global__ void column_sums_kernel(const __grid_constant__ TransitionsView data, ModelMaps maps,
                                    Vector<const std::uint32_t> indices, int columns,
                                    const double* means, double* partial) {
   auto* lane_sums = reinterpret_cast<double*>(shared_floats());  // [kLanes][kColumns]
@@ -22,7 +22,7 @@ __global__ void column_sums_kernel(const float* base, std::size_t row_pitch,
     double sum = 0.0;
     if (c < columns)
       for (int row = begin + lane; row < end; row += kLanes) {
-        const double x = base[indices[row] * row_pitch + c];
+        const double x = maps.input_of(data.record(indices[row]), data.layout, c);
         const double d = means == nullptr ? x : x - means[c];
         sum += means == nullptr ? d : d * d;
       }
@@ -61,9 +61,10 @@ std::size_t normalizer_scratch_size(int rows, int columns) {
   return static_cast<std::size_t>(chunks + 1) * static_cast<std::size_t>(columns);
 }
 
-void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
-                    Vector<const std::uint32_t> indices, int columns, Vector<float> mean,
-                    Vector<float> inv_std, float min_std, double* scratch) {
+void fit_normalizer(Stream& stream, const TransitionsView& data, const ModelMaps& maps,
+                    Vector<const std::uint32_t> indices, Vector<float> mean, Vector<float> inv_std,
+                    float min_std, double* scratch) {
+  const int columns = mean.size();
   const int chunks = (indices.size() + kRowsPerChunk - 1) / kRowsPerChunk;
   double* means = scratch;
   double* partial = means + columns;
@@ -72,7 +73,7 @@ void fit_normalizer(Stream& stream, const float* base, std::size_t row_pitch,
       {static_cast<unsigned>(chunks), 1, 1}, kColumns * kLanes, kColumns * kLanes * sizeof(double)};
   const LaunchShape finish{{1, 1, 1}, kColumns, 0};
   for (const bool second_pass : {false, true}) {
-    launch(stream, "column_sums", column_sums_kernel, sums, base, row_pitch, indices, columns,
+    launch(stream, "column_sums", column_sums_kernel, sums, data, maps, indices, columns,
            second_pass ? means : nullptr, partial);
     launch(stream, "finish_moments", finish_moments_kernel, finish, partial, chunks, indices.size(),
            columns, means, mean, inv_std, min_std, second_pass);

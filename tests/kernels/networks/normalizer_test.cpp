@@ -1,5 +1,5 @@
-// Tests for kernels/data/normalizer.{h,cpp}.
-#include "kernels/data/normalizer.h"
+// Tests for kernels/networks/normalizer.{h,cpp}.
+#include "kernels/networks/normalizer.h"
 
 #include <gtest/gtest.h>
 
@@ -15,13 +15,26 @@ struct Fit {
   std::vector<float> mean, inv_std;
 };
 
+// records whose observations are the first `columns` floats of the rows, and actions none
+std::vector<float> as_records(const std::vector<float>& rows, int pitch,
+                              const TransitionLayout& layout) {
+  const std::size_t count = rows.size() / static_cast<std::size_t>(pitch);
+  std::vector<float> records(count * static_cast<std::size_t>(layout.pitch()), -77.0f);
+  for (std::size_t row = 0; row < count; ++row)
+    std::copy_n(rows.data() + row * static_cast<std::size_t>(pitch), layout.observation_size,
+                records.data() + row * static_cast<std::size_t>(layout.pitch()));
+  return records;
+}
+
 Fit fit(const std::vector<float>& rows, int pitch, const std::vector<std::uint32_t>& indices,
         int columns, int threads = 2, float min_std = 1e-12f) {
   TestStream stream(threads);
+  const TransitionLayout layout{columns, 0};
+  const std::vector<float> records = as_records(rows, pitch, layout);
   Fit f{poisoned(static_cast<std::size_t>(columns)), poisoned(static_cast<std::size_t>(columns))};
   Buffer<double> scratch;
-  fit_normalizer(stream, rows.data(), static_cast<std::size_t>(pitch), vector_of(indices), columns,
-                 vector_of(f.mean), vector_of(f.inv_std), min_std, scratch);
+  fit_normalizer(stream, {records.data(), layout, rows.size() / static_cast<std::size_t>(pitch)},
+                 {}, vector_of(indices), vector_of(f.mean), vector_of(f.inv_std), min_std, scratch);
   return f;
 }
 
@@ -107,18 +120,33 @@ TEST(NormalizerTest, ResultsDoNotDependOnTheNumberOfThreads) {
   }
 }
 
+TEST(NormalizerTest, ABackwardModelReadsNextObservationAndAction) {
+  // two records of observation 1; next observations 3 and 7, actions 5 and 9
+  const TransitionLayout layout{1, 1};
+  const std::vector<float> records{1, 5, 0, 0, 3, 0, 0, 0, 1, 9, 0, 0, 7, 0, 0, 0};
+  const std::vector<std::uint32_t> indices{0, 1};
+  TestStream stream;
+  std::vector<float> mean(2), inv_std(2);
+  Buffer<double> scratch;
+  fit_normalizer(stream, {records.data(), layout, 2}, {.input = InputMap::kBackward},
+                 vector_of(indices), vector_of(mean), vector_of(inv_std), 1e-6f, scratch);
+  EXPECT_EQ(mean, (std::vector<float>{5, 7}));
+  EXPECT_EQ(inv_std, (std::vector<float>{0.5f, 0.5f}));
+}
+
 TEST(NormalizerTest, NamesWhatDoesNotFit) {
   TestStream stream;
-  const std::vector<float> rows(6);
+  const TransitionLayout layout{3, 0};
+  const std::vector<float> records(2 * static_cast<std::size_t>(layout.pitch()));
   std::vector<float> two(2), three(3);
   const auto call = [&](const std::vector<std::uint32_t>& indices, std::vector<float>& inv_std) {
     return error_text<ShapeError>([&] {
       Buffer<double> scratch;
-      fit_normalizer(stream, rows.data(), 3, vector_of(indices), 3, vector_of(three),
+      fit_normalizer(stream, {records.data(), layout, 2}, {}, vector_of(indices), vector_of(three),
                      vector_of(inv_std), 1e-12f, scratch);
     });
   };
-  EXPECT_EQ(call({0, 1}, two), "fit_normalizer: inv_std is [2]; expected [3], one per column.");
+  EXPECT_EQ(call({0, 1}, two), "fit_normalizer: inv_std is [2]; expected [3], one per input.");
   EXPECT_EQ(call({}, three),
             "fit_normalizer: indices is [0]; expected at least one row to take moments of.");
 }

@@ -1,0 +1,27 @@
+// A tile of model inputs on the CPU: training, holdout and analysis read records the same way.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/data/transition.h"
+#include "kernels/formulas/ensemble_rows.h"
+#include "kernels/networks/mlp_layout.h"
+
+namespace mbrl {
+
+/// Fills a tile of a member's input [inputs, 32], scaled: row `lane` is record indices[lane]; lanes
+/// from `rows` on repeat the last row. mean, inv_std: one per input.
+inline void gather_model_input(const ModelMaps& maps, const TransitionsView& data,
+                               const std::uint32_t* indices, int rows, const float* mean,
+                               const float* inv_std, float* x) {
+  const TransitionLayout& layout = data.layout;
+  const int inputs = maps.num_inputs(layout.observation_size, layout.action_size);
+  for (int lane = 0; lane < kTileRows; ++lane) {
+    const float* record = data.record(indices[std::min(lane, rows - 1)]);
+    for (int i = 0; i < inputs; ++i)
+      x[i * kTileRows + lane] = normalize(maps.input_of(record, layout, i), mean[i], inv_std[i]);
+  }
+}
+
+}  // namespace mbrl
