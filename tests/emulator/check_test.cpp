@@ -1,0 +1,116 @@
+// Tests for kernels/stages/check: a learner on the emulated GPU whose stages are compared with the CPU's as it
+// trains, and an error planted in one kernel.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "cuda/emulator/runtime.h"
+#include "host/algo/learner.h"
+#include "host/algo/registry.h"
+#include "kernels/stages/check/twin_check.h"
+#include "kernels/stages/sac/sac_update.h"
+#include "tests/support/configs.h"
+#include "tests/support/gpu.h"
+
+namespace mbrl {
+namespace {
+
+std::set<std::string> stages_of(const TwinCheck& check) {
+  std::set<std::string> names;
+  for (const TwinCheck::Row& row : check.rows()) names.insert(row.stage);
+  return names;
+}
+
+class CheckTest : public GpuTest {
+ protected:
+  void TearDown() override { emulator::plant_error("", {}); }
+
+  std::unique_ptr<Learner> make(const Config& config) {
+    streams_.gpu.set_check(&check_);
+    return make_learner(config, streams_.gpu, {});
+  }
+
+  TwinStreams streams_;
+  TwinCheck check_{streams_.pool};
+};
+
+TEST_F(CheckTest, EveryStageOfMbpoAgreesWithItsTwin) {
+  Config config = small_mbpo("cartpole");
+  const auto learner = make(config);
+  while (learner->env_steps() < 70) learner->step();
+  learner->evaluate(2);
+  EXPECT_TRUE(check_.all_within()) << check_.table();
+  EXPECT_THAT(stages_of(check_), testing::ElementsAre("ensemble holdout", "ensemble step", "policy",
+                                                      "rollout", "sac"));
+  for (const TwinCheck::Row& row : check_.rows()) EXPECT_GT(row.calls, 0) << row.what;
+}
+
+TEST_F(CheckTest, EveryStageOfPpoAgreesWithItsTwin) {
+  const auto learner = make(small_ppo("cartpole"));
+  while (learner->env_steps() < 60) learner->step();
+  EXPECT_TRUE(check_.all_within()) << check_.table();
+  EXPECT_THAT(stages_of(check_), testing::ElementsAre("gae", "ppo", "ppo policy"));
+}
+
+TEST_F(CheckTest, AnErrorPlantedInAKernelIsReportedWhereItIs) {
+  const auto learner = make(small_mbpo("cartpole"));
+  while (learner->exploring()) learner->step();
+  // a weight of the actor, a hundredth off after each of its steps
+  auto* weight = const_cast<float*>(learner->soft_actor_critic()->actor.parameters.value.data());
+  emulator::plant_error("sac_update_actor", [weight] { weight[0] += 0.01f; });
+  learner->step();
+  EXPECT_FALSE(check_.all_within());
+  for (const TwinCheck::Row& row : check_.rows())
+    EXPECT_EQ(row.within(), !(row.stage == "sac" && row.what == "actor"))
+        << row.stage << ", " << row.what << ": " << row.largest;
+  EXPECT_THAT(check_.table(), testing::ContainsRegex("sac +actor .*DIFFERS"));
+}
+
+TEST_F(CheckTest, TheRunGoesOnWithTheResultsOfTheGpu) {
+  const Config config = small_mbpo("cartpole");
+  TwinStreams unchecked;
+  const auto plain = make_learner(config, unchecked.gpu, {});
+  const auto checked = make(config);
+  for (const auto& learner : {plain.get(), checked.get()})
+    while (learner->env_steps() < 65) learner->step();
+  EXPECT_EQ(to_host(plain->soft_actor_critic()->actor.parameters.value),
+            to_host(checked->soft_actor_critic()->actor.parameters.value));
+  EXPECT_EQ(to_host(plain->model()->members.value), to_host(checked->model()->members.value));
+}
+
+TEST(TwinCheckTest, KeepsTheLargestDifferenceAndItsCall) {
+  ThreadPool pool(1);
+  TwinCheck check(pool);
+  const std::vector<float> two{3.0f, 4.0f}, off{3.0f, 4.5f}, bad{3.0f, NAN};
+  check.compare("stage", "result", two, two, 1e-3);
+  check.compare("stage", "result", off, two, 1e-3);
+  check.compare("stage", "result", two, two, 1e-3);
+  ASSERT_EQ(check.rows().size(), 1u);
+  EXPECT_EQ(check.rows()[0].calls, 3);
+  EXPECT_EQ(check.rows()[0].largest_call, 2);
+  EXPECT_NEAR(check.rows()[0].largest, 0.1, 1e-9);
+  EXPECT_FALSE(check.all_within());
+  check.compare("stage", "result", bad, two, 1e-3);
+  EXPECT_EQ(check.rows()[0].largest, std::numeric_limits<double>::infinity());
+  EXPECT_THROW(check.compare("stage", "result", std::vector<float>{1.0f}, two, 1e-3), ShapeError);
+}
+
+TEST(TwinCheckTest, EqualNumbersDifferByTheShareOfUnequalOnes) {
+  ThreadPool pool(1);
+  TwinCheck check(pool);
+  const std::vector<std::uint32_t> a{1, 2, 3, 4}, b{1, 2, 3, 5};
+  check.compare_equal("stage", "rows", a, a);
+  EXPECT_TRUE(check.all_within());
+  check.compare_equal("stage", "rows", a, b);
+  EXPECT_EQ(check.rows()[0].largest, 0.25);
+  EXPECT_FALSE(check.all_within());
+}
+
+}  // namespace
+}  // namespace mbrl
