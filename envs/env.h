@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "envs/options.h"
 #include "envs/spec.h"
 
 namespace mbrl {
@@ -15,26 +16,6 @@ namespace mbrl {
 namespace purpose {
 inline constexpr Purpose kEnvReset{13};  // start states
 }  // namespace purpose
-
-/// Switches that change what an environment computes; part of the run's config.
-struct EnvOptions {
-  std::string name = "hopper";
-  // "old" as MuJoCo 1.50 compiled them (the papers' physics), "exact" as MuJoCo >= 2.1.2
-  std::string capsule_masses = "old";
-  bool contact_cost = true;   // ant and humanoid: pay for contact forces, as MuJoCo 1.50 did
-  int max_episode_steps = 0;  // 0: the environment's own limit
-
-  // of name = "mjcf", a robot of the user's own; envs/mujoco/mjcf_env.cpp says what they do
-  std::string model;  // path of an MJCF file
-  int frame_skip = 5;
-  int skip_positions = 1;
-  float velocity_limit = 0.0f;
-  float reward_forward = 1.0f;
-  float reward_alive = 0.0f;
-  float control_cost = 0.001f;
-  float reset_noise = 0.005f;
-  std::vector<float> end_bounds = {};
-};
 
 /// Why a step is invalid; converts to true if it is.
 enum Fault : std::uint8_t {
@@ -92,7 +73,5 @@ std::unique_ptr<Env> make_env(const EnvOptions& options);
 
 /// All environments of envs/list.h, sorted by name; mjcf, which needs a model, is not among them.
 std::vector<EnvSpec> list_envs();
-/// What env.name may be.
-std::vector<std::string> env_names();
 
 }  // namespace mbrl

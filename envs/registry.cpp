@@ -50,17 +50,8 @@ void refuse_keys_without_effect(const EnvOptions& options, const EnvSpec& spec) 
       throw ConfigError(std::string(key) + " is set, but env.name is " + options.name + "; only " +
                         who + " reads it.");
   };
-  if (options.name != kOwnRobot) {
-    const char* own = "env.name=mjcf";
-    refuse(options.frame_skip != usual.frame_skip, "env.frame_skip", own);
-    refuse(options.skip_positions != usual.skip_positions, "env.skip_positions", own);
-    refuse(options.velocity_limit != usual.velocity_limit, "env.velocity_limit", own);
-    refuse(options.reward_forward != usual.reward_forward, "env.reward_forward", own);
-    refuse(options.reward_alive != usual.reward_alive, "env.reward_alive", own);
-    refuse(options.control_cost != usual.control_cost, "env.control_cost", own);
-    refuse(options.reset_noise != usual.reset_noise, "env.reset_noise", own);
-    refuse(options.end_bounds != usual.end_bounds, "env.end_bounds", own);
-  }
+  refuse(options.name != kOwnRobot && options.mjcf != MjcfOptions{}, "section mjcf",
+         "env.name=mjcf");
   const auto refuse_unread = [&](bool differs, const std::string& key) {
     if (differs && !reads(spec, key)) refuse(true, key.c_str(), readers(key).c_str());
   };
@@ -77,9 +68,9 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
         "\"; it may be old (MuJoCo 1.50, the papers' physics) or exact (MuJoCo >= 2.1.2).");
   for (const Entry& entry : kEntries) {
     if (options.name != entry.name) continue;
-    if (!options.model.empty())
-      throw ConfigError("env.model is " + options.model + ", but env.name is " + options.name +
-                        ", which has its own model; env.name=mjcf takes yours.");
+    if (!options.mjcf.model.empty())
+      throw ConfigError("mjcf.model is " + options.mjcf.model + ", but env.name is " +
+                        options.name + ", which has its own model; env.name=mjcf takes yours.");
     auto env = entry.make(options);
     refuse_keys_without_effect(options, env->spec());
     return env;

@@ -1,12 +1,12 @@
 // A robot of the user's own: any MJCF file, with observation, reward and end given in the config.
 //
 //   action       one per actuator; [-1, 1] is mapped to its ctrlrange
-//   observation  qpos without its first env.skip_positions entries, then qvel, clipped to
-//                +-env.velocity_limit where that is not 0
-//   reward       env.reward_forward x' + env.reward_alive - env.control_cost |u|^2, x' the mean
+//   observation  qpos without its first mjcf.skip_positions entries, then qvel, clipped to
+//                +-mjcf.velocity_limit where that is not 0
+//   reward       mjcf.reward_forward x' + mjcf.reward_alive - mjcf.control_cost |u|^2, x' the mean
 //                speed of qpos[0] over the step
-//   terminated   an entry of the observation outside env.end_bounds
-//   reset        qpos0 at rest; every position and velocity + U(-env.reset_noise, env.reset_noise)
+//   terminated   an entry of the observation outside mjcf.end_bounds
+//   reset        qpos0 at rest; every position and velocity + U(-mjcf.reset_noise, mjcf.reset_noise)
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -24,13 +24,13 @@ std::string number(double x) {
   return text;
 }
 
-int num_observed_positions(const mjModel& model, const EnvOptions& options) {
+int num_observed_positions(const mjModel& model, const MjcfOptions& options) {
   return model.nq - options.skip_positions;
 }
 
 /// "position of z": what entry `index` of the observation is. A free joint has 7 positions, a ball
 /// joint 4, in a row.
-std::string entry_name(const mjModel& model, const EnvOptions& options, int index) {
+std::string entry_name(const mjModel& model, const MjcfOptions& options, int index) {
   const int positions = num_observed_positions(model, options);
   const bool position = index < positions;
   const int address = position ? index + options.skip_positions : index - positions;
@@ -42,10 +42,10 @@ std::string entry_name(const mjModel& model, const EnvOptions& options, int inde
          (name.empty() ? "joint " + std::to_string(joint) : name);
 }
 
-EndBounds end_bounds(const mjModel& model, const EnvOptions& options, int observation_size) {
+EndBounds end_bounds(const mjModel& model, const MjcfOptions& options, int observation_size) {
   const std::vector<float>& numbers = options.end_bounds;
   if (numbers.size() % 3 != 0 || numbers.size() / 3 > EndBounds::kMaxEntries)
-    throw ConfigError("env.end_bounds has " + std::to_string(numbers.size()) +
+    throw ConfigError("mjcf.end_bounds has " + std::to_string(numbers.size()) +
                       " numbers; expected three for each entry of the observation that ends an "
                       "episode: index, low, high; up to " +
                       std::to_string(EndBounds::kMaxEntries) + " entries.");
@@ -57,21 +57,21 @@ EndBounds end_bounds(const mjModel& model, const EnvOptions& options, int observ
       std::string entries;
       for (int k = 0; k < observation_size; ++k)
         entries += (k == 0 ? "" : ", ") + std::to_string(k) + " " + entry_name(model, options, k);
-      throw ConfigError("env.end_bounds names entry " + number(numbers[i]) +
+      throw ConfigError("mjcf.end_bounds names entry " + number(numbers[i]) +
                         " of the observation, which has entries 0 to " +
                         std::to_string(observation_size - 1) + " with this model: " + entries +
                         ".");
     }
     if (!(low < high))
-      throw ConfigError("env.end_bounds: entry " + std::to_string(index) + " has low " +
+      throw ConfigError("mjcf.end_bounds: entry " + std::to_string(index) + " has low " +
                         number(low) + " and high " + number(high) + "; low must be below high.");
 
     const bool velocity = index >= num_observed_positions(model, options);
     if (velocity && options.velocity_limit > 0 && low <= -options.velocity_limit &&
         high >= options.velocity_limit)
-      throw ConfigError("env.end_bounds: entry " + std::to_string(index) + " (" +
+      throw ConfigError("mjcf.end_bounds: entry " + std::to_string(index) + " (" +
                         entry_name(model, options, index) + ") never leaves " + number(low) +
-                        " to " + number(high) + ", as env.velocity_limit clips it to +-" +
+                        " to " + number(high) + ", as mjcf.velocity_limit clips it to +-" +
                         number(options.velocity_limit) + ".");
 
     // a slide joint reads 0 where the file places its body, unless it has a ref
@@ -79,7 +79,7 @@ EndBounds end_bounds(const mjModel& model, const EnvOptions& options, int observ
                             ? model.qpos0[index + options.skip_positions]
                             : 0.0;
     if (!(rest >= low && rest <= high))
-      throw ConfigError("env.end_bounds: entry " + std::to_string(index) + " (" +
+      throw ConfigError("mjcf.end_bounds: entry " + std::to_string(index) + " (" +
                         entry_name(model, options, index) + ") is " + number(rest) +
                         " at the start, outside " + number(low) + " to " + number(high) +
                         ", so every episode would end at once. Bounds are for the joint's own "
@@ -89,22 +89,23 @@ EndBounds end_bounds(const mjModel& model, const EnvOptions& options, int observ
   return bounds;
 }
 
-EnvSpec spec_of(const mjModel& model, const EnvOptions& options) {
+EnvSpec spec_of(const mjModel& model, const MjcfOptions& options) {
   if (model.nu == 0)
-    throw ConfigError("env.model " + options.model +
+    throw ConfigError("mjcf.model " + options.model +
                       " has no actuators; a policy needs at least one <motor> or the like.");
   for (int i = 0; i < model.nu; ++i)
     if (!model.actuator_ctrllimited[i])
-      throw ConfigError("env.model " + options.model + ": actuator " + std::to_string(i) +
+      throw ConfigError("mjcf.model " + options.model + ": actuator " + std::to_string(i) +
                         " has no control range; give it ctrllimited=\"true\" and ctrlrange, which "
                         "actions in [-1, 1] are mapped to.");
   if (!(model.opt.timestep > 0.0 && std::isfinite(model.opt.timestep)))
-    throw ConfigError("env.model " + options.model + " has the timestep " +
+    throw ConfigError("mjcf.model " + options.model + " has the timestep " +
                       number(model.opt.timestep) +
                       "; expected a positive number of seconds in its <option>.");
   if (options.skip_positions < 0 || options.skip_positions > model.nq)
-    throw ConfigError("env.skip_positions is " + std::to_string(options.skip_positions) + ", but " +
-                      options.model + " has " + std::to_string(model.nq) + " positions.");
+    throw ConfigError("mjcf.skip_positions is " + std::to_string(options.skip_positions) +
+                      ", but " + options.model + " has " + std::to_string(model.nq) +
+                      " positions.");
   EnvSpec spec{.name = "mjcf",
                .task = TaskId::kMjcf,
                .observation_size = num_observed_positions(model, options) + model.nv,
@@ -116,7 +117,7 @@ EnvSpec spec_of(const mjModel& model, const EnvOptions& options) {
   return spec;
 }
 
-StepResult outcome(const MujocoStep& s, const EnvOptions& options, const EndBounds& bounds) {
+StepResult outcome(const MujocoStep& s, const MjcfOptions& options, const EndBounds& bounds) {
   return {.reward =
               static_cast<float>(mjcf_reward(options.reward_forward, options.reward_alive,
                                              options.control_cost, s.dx, s.dt, s.squared_control)),
@@ -125,11 +126,12 @@ StepResult outcome(const MujocoStep& s, const EnvOptions& options, const EndBoun
 
 }  // namespace
 
-std::unique_ptr<Env> make_mjcf(const EnvOptions& options) {
+std::unique_ptr<Env> make_mjcf(const EnvOptions& env_options) {
+  const MjcfOptions& options = env_options.mjcf;
   if (options.model.empty())
     throw ConfigError(
-        "env.name is mjcf, but env.model is empty; give the path of an MJCF file, such as "
-        "env.model=robot.xml.");
+        "env.name is mjcf, but mjcf.model is empty; give the path of an MJCF file, such as "
+        "mjcf.model=robot.xml.");
   const std::shared_ptr<const mjModel> model = load_model(options.model);
   const EnvSpec spec = spec_of(*model, options);
   const double limit = options.velocity_limit;
@@ -150,12 +152,12 @@ std::unique_ptr<Env> make_mjcf(const EnvOptions& options) {
   env->reset(0, 0, observation);
   for (const float x : observation)
     if (!std::isfinite(x))
-      throw DataError("env.model " + options.model +
+      throw DataError("mjcf.model " + options.model +
                       ": its rest state is not finite; look at the joints' ref and the bodies' "
                       "places.");
   if (const Fault fault = env->step(middle, observation).broken)
     throw DataError(
-        "env.model " + options.model +
+        "mjcf.model " + options.model +
         ": its first step, at the middle of all control ranges, is unstable: " + fault_text(fault) +
         ". A smaller timestep, joint armature or damping may help.");
   return env;

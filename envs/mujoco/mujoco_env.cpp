@@ -87,13 +87,13 @@ mjModel* load(const std::string& path) {
   const std::string advice = std::string("; give the path of an MJCF file") +
                              (file.is_relative() ? ", from the current folder." : ".");
   if (!std::filesystem::exists(file))
-    throw ConfigError("env.model " + path + " does not exist" + advice);
+    throw ConfigError("mjcf.model " + path + " does not exist" + advice);
   if (std::filesystem::is_directory(file))
-    throw ConfigError("env.model " + path + " is a folder" + advice);
+    throw ConfigError("mjcf.model " + path + " is a folder" + advice);
   char error[1000] = "";
   mjModel* model = mj_loadXML(path.c_str(), nullptr, error, sizeof(error));
   if (model == nullptr)
-    throw DataError("MuJoCo cannot compile env.model " + path + ": " + one_paragraph(error));
+    throw DataError("MuJoCo cannot compile mjcf.model " + path + ": " + one_paragraph(error));
   return model;
 }
 

@@ -2,10 +2,24 @@
 // namespace mbrl::algorithms, which host/algo/registry.h explains.
 #pragma once
 
+#include <string>
+#include <vector>
+
 // clang-format off
 #define MBRL_ALGORITHMS(X) \
   X(mbpo)                  \
+  X(mbpo_newest)           \
   X(sac)                   \
   X(ppo)                   \
   X(autombpo)
 // clang-format on
+
+namespace mbrl {
+
+inline std::vector<std::string> algorithm_names() {
+#define MBRL_NAME(name) #name,
+  return {MBRL_ALGORITHMS(MBRL_NAME)};
+#undef MBRL_NAME
+}
+
+}  // namespace mbrl

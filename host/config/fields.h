@@ -1,8 +1,8 @@
-// The one table of all configuration keys: loading, overrides, help, schema, the saved config and
-// its hash all walk it.
+// The table of all configuration keys, made of what config.h says of each: loading, overrides, help,
+// schema, the saved config and its hash all walk it.
 #pragma once
 
-#include <limits>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -17,26 +17,19 @@ namespace mbrl {
 using Slot = std::variant<bool*, int*, float*, std::string*, std::vector<int>*, std::vector<float>*,
                           std::vector<std::string>*>;
 
-/// Limits of a number, or of every number in a list.
-struct Range {
-  double low = -std::numeric_limits<double>::infinity();
-  double high = std::numeric_limits<double>::infinity();
-  bool low_open = false;  // the limit itself is excluded
-  bool high_open = false;
-};
-
-/// One key: where it is, what it means, what it may hold. Its type is the member's in config.h and
-/// its default is the one of Config{}.
+/// One key: where it is, what it means, what it may hold. Its type is the member's, its default the
+/// one of Config{}.
 struct Field {
   std::string section;  // "" for the keys outside of a section
   std::string key;
-  Slot (*slot)(Config&);
+  std::function<Slot(Config&)> slot;
   std::string doc;                        // what it means, without a full stop
   std::string unit;                       // "" where there is none to name
   Range range = {};                       // numbers and lists of numbers
   std::vector<std::string> choices = {};  // strings and lists of them; empty: any text
   int num_items = 0;                      // length of a list; 0: one or more (see may_be_empty)
-  bool live = false;                      // may change between two steps of a learner
+  std::string former_path = {};           // in configs of earlier versions, "" where it is the same
+  bool live = false;                      // may change between two steps of a run
 
   /// "model.learning_rate", or "seed" outside of a section.
   std::string path() const { return section.empty() ? key : section + "." + key; }
@@ -45,13 +38,13 @@ struct Field {
 /// Whether a list may have no items: where that is its default.
 bool may_be_empty(const Field& field);
 
-/// All keys in the order of config.h. The environments' names are the choices of env.name.
+/// All keys in the order of config.h.
 const std::vector<Field>& fields();
 
-/// The field at "section.key" or at "key", nullptr if there is none.
+/// The field at "section.key" or at "key", nullptr if there is none. A former path finds it too.
 const Field* find_field(std::string_view path);
 
-/// The sections in the order of config.h: env, model, ...
+/// The sections in the order of config.h: env, mjcf, model, ...
 const std::vector<std::string>& sections();
 
 /// The value of a field as JSON. A float comes out as the shortest decimal that reads back as

@@ -115,10 +115,115 @@ Json parse(const std::string& text, const fs::path& path) {
   }
 }
 
-void set_key(Config& config, const std::string& path, const Json& value, std::string_view origin) {
-  const Field* field = find_field(path);
-  if (field == nullptr) throw_unknown_key(path, origin);
-  set_field(config, *field, value, origin);
+const char* const kExtends = "extends";
+
+/// Sets the keys of one file and returns their paths.
+std::set<std::string> set_keys(Config& config, const Json& json, std::string_view origin) {
+  std::set<std::string> paths;
+  const auto set_key = [&](const std::string& path, const Json& value) {
+    const Field* field = find_field(path);
+    if (field == nullptr) throw_unknown_key(path, origin);
+    // "loop": {"epoch_length": 1} beside "loop.epoch_length": 2, or beside a former path
+    if (!paths.insert(field->path()).second)
+      throw ConfigError(
+          fmt::format("{}: {} appears twice; keep one of them.", origin, field->path()));
+    set_field(config, *field, value, origin);
+  };
+  for (const auto& [name, value] : json.items()) {
+    if (name == "$schema") continue;  // for editors
+    const bool is_section =
+        std::find(sections().begin(), sections().end(), name) != sections().end();
+    if (!is_section) {
+      set_key(name, value);
+      continue;
+    }
+    if (!value.is_object()) {
+      throw ConfigError(
+          fmt::format("{}: {} is a section, found {}; expected an object with the keys of "
+                      "`mbrl_gpu config keys {}`.",
+                      origin, name, kind_of(value), name));
+    }
+    for (const auto& [key, inner] : value.items()) set_key(name + "." + key, inner);
+  }
+  return paths;
+}
+
+void require_object(const Json& json, std::string_view origin) {
+  if (!json.is_object())
+    throw ConfigError(fmt::format("{}: found {}; expected an object such as {{\"seed\": 1}}.",
+                                  origin, kind_of(json)));
+}
+
+bool is_file(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error) && !fs::is_directory(path, error);
+}
+
+/// A shipped config by its name, with or without ".json"; empty if there is none.
+fs::path find_shipped(const std::string& name) {
+  const std::string file = name.ends_with(".json") ? name : name + ".json";
+  for (const fs::path& folder : config_folders())
+    if (is_file(folder / file)) return folder / file;
+  return {};
+}
+
+std::string list_text(const std::vector<std::string>& shipped) {
+  return shipped.empty() ? "No shipped configs are installed."
+                         : fmt::format("Shipped configs: {}.", fmt::join(shipped, ", "));
+}
+
+/// The file that `path` means by "extends": `value`.
+fs::path find_base(const Json& value, const fs::path& path) {
+  if (!value.is_string() || value.get<std::string>().empty())
+    throw ConfigError(fmt::format(
+        "{}: extends is {}; expected the name of a shipped config, such as \"hopper\", or the "
+        "path of a file from the folder of this one.",
+        path.string(), value.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  const auto name = value.get<std::string>();
+  const fs::path beside = (path.parent_path() / name).lexically_normal();
+  if (is_file(beside)) return beside;
+  const bool bare = name.find('/') == std::string::npos;
+  if (bare)
+    if (const fs::path shipped = find_shipped(name); !shipped.empty()) return shipped;
+
+  const std::vector<std::string> shipped = shipped_configs();
+  std::vector<std::string> known = shipped;
+  std::error_code error;
+  const fs::path folder = beside.has_parent_path() ? beside.parent_path() : fs::path(".");
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().extension() == ".json") known.push_back(entry.path().filename().string());
+  const std::string near = nearest_name(fs::path(name).filename().string(), known);
+  throw ConfigError(
+      fmt::format("{}: extends {}, which was not found: there is no file {}{}.{} {}", path.string(),
+                  name, beside.string(), bare ? " and no shipped config of that name" : "",
+                  near.empty() ? "" : fmt::format(" Did you mean {}?", near), list_text(shipped)));
+}
+
+/// Adds the layers of a file, its base's first. `chain` holds the files that led to it.
+void add_file(LayeredConfig& result, const fs::path& path, std::vector<fs::path> chain) {
+  const auto same = [&](const fs::path& other) {
+    std::error_code error;
+    return fs::equivalent(path, other, error);
+  };
+  const bool circle = std::any_of(chain.begin(), chain.end(), same);
+  chain.push_back(path);
+  if (circle) {
+    std::vector<std::string> names;
+    for (const fs::path& file : chain) names.push_back(file.string());
+    throw ConfigError(fmt::format("{}: extends goes in a circle: {}. Take one of these out.",
+                                  names[0], fmt::join(names, " extends ")));
+  }
+
+  const std::string origin = path.string();
+  Json json = parse(read_file(path), path);
+  require_object(json, origin);
+  if (const auto base = json.find(kExtends); base != json.end()) {
+    add_file(result, find_base(*base, path), chain);
+    json.erase(kExtends);
+  }
+  for (const std::string& key : set_keys(result.config, json, origin))
+    result.set_by[key] = result.layers.size();
+  result.layers.push_back({origin, result.config});
 }
 
 }  // namespace
@@ -135,54 +240,35 @@ std::vector<std::string> shipped_configs() {
 }
 
 fs::path find_config(const std::string& name) {
-  if (fs::exists(name)) return name;
+  if (is_file(name)) return name;
 
-  // a bare name may be a shipped config
-  const std::vector<std::string> shipped = shipped_configs();
+  // a bare name may be a shipped config, even where a folder has the same name
   const bool bare = name.find('/') == std::string::npos;
-  if (bare) {
-    const std::string file = name.ends_with(".json") ? name : name + ".json";
-    for (const fs::path& folder : config_folders()) {
-      if (fs::exists(folder / file)) return folder / file;
-    }
-  }
+  if (bare)
+    if (const fs::path shipped = find_shipped(name); !shipped.empty()) return shipped;
+  if (fs::exists(name)) return name;  // a folder, which read_file refuses by name
 
+  const std::vector<std::string> shipped = shipped_configs();
   const std::string near = nearest_name(fs::path(name).stem().string(), shipped);
-  throw ConfigError(
-      fmt::format("config {} was not found: there is no such file{}.{} {}", name,
-                  bare ? " and no shipped config of that name" : "",
-                  near.empty() ? "" : fmt::format(" Did you mean {}?", near),
-                  shipped.empty() ? "No shipped configs are installed."
-                                  : fmt::format("Shipped configs: {}.", fmt::join(shipped, ", "))));
+  throw ConfigError(fmt::format("config {} was not found: there is no such file{}.{} {}", name,
+                                bare ? " and no shipped config of that name" : "",
+                                near.empty() ? "" : fmt::format(" Did you mean {}?", near),
+                                list_text(shipped)));
 }
 
 Config config_from_json(const Json& json, std::string_view origin) {
-  if (!json.is_object()) {
-    throw ConfigError(fmt::format("{}: found {}; expected an object such as {{\"seed\": 1}}.",
-                                  origin, kind_of(json)));
-  }
+  require_object(json, origin);
   Config config;
-  for (const auto& [name, value] : json.items()) {
-    if (name == "$schema") continue;  // for editors
-    const bool is_section =
-        std::find(sections().begin(), sections().end(), name) != sections().end();
-    if (!is_section) {
-      set_key(config, name, value, origin);
-      continue;
-    }
-    if (!value.is_object()) {
-      throw ConfigError(
-          fmt::format("{}: {} is a section, found {}; expected an object with the keys of "
-                      "`mbrl_gpu config keys {}`.",
-                      origin, name, kind_of(value), name));
-    }
-    for (const auto& [key, inner] : value.items()) set_key(config, name + "." + key, inner, origin);
-  }
+  set_keys(config, json, origin);
   return config;
 }
 
-Config load_config(const fs::path& path) {
-  return config_from_json(parse(read_file(path), path), path.string());
+LayeredConfig load_layers(const fs::path& path) {
+  LayeredConfig result;
+  add_file(result, path, {});
+  return result;
 }
+
+Config load_config(const fs::path& path) { return load_layers(path).config; }
 
 }  // namespace mbrl

@@ -11,7 +11,7 @@
 
 namespace mbrl {
 
-void apply_override(Config& config, std::string_view assignment) {
+const Field& apply_override(Config& config, std::string_view assignment) {
   const auto equals = assignment.find('=');
   if (equals == std::string_view::npos || equals == 0) {
     throw ConfigError(fmt::format(
@@ -45,6 +45,7 @@ void apply_override(Config& config, std::string_view assignment) {
   }
   if (value.is_discarded()) value = std::string(text);
   set_field(config, *field, value, "command line");
+  return *field;
 }
 
 }  // namespace mbrl

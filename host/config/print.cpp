@@ -39,7 +39,7 @@ std::uint32_t fnv1a(const std::string& text) {
 // count
 Json hashed_value(const Config& config, const Field& field) {
   Json value = field_value(config, field);
-  if (field.path() != "env.model" && field.path() != "controller.file") return value;
+  if (field.path() != "mjcf.model" && field.path() != "controller.file") return value;
   const auto path = value.get<std::string>();
   std::error_code absent;
   if (!std::filesystem::is_regular_file(path, absent)) return value;
@@ -58,17 +58,18 @@ std::string accepted_text(const Field& field) {
 
 }  // namespace
 
-Json config_to_json(const Config& config) {
+Json config_to_json(const Config& config, const KeyFilter& shown) {
   Json json;
   for (const Field& field : fields()) {
+    if (!shown(field)) continue;
     Json& place = field.section.empty() ? json : json[field.section];
     place[field.key] = field_value(config, field);
   }
   return json;
 }
 
-std::string config_json_text(const Config& config) {
-  const Json json = config_to_json(config);
+std::string config_json_text(const Config& config, const KeyFilter& shown) {
+  const Json json = config_to_json(config, shown);
   std::vector<std::string> parts;
   for (const auto& [name, value] : json.items()) {
     if (!value.is_object()) {
@@ -84,16 +85,18 @@ std::string config_json_text(const Config& config) {
   return fmt::format("{{\n{}\n}}\n", fmt::join(parts, ",\n"));
 }
 
-std::string config_table(const Config& config) {
+std::string config_table(const Config& config, const KeyFilter& shown) {
   const Config defaults;
   std::size_t key_width = 3, value_width = 5;
   for (const Field& field : fields()) {
+    if (!shown(field)) continue;
     key_width = std::max(key_width, field.path().size());
     value_width = std::max(value_width, field_text(config, field).size());
   }
   std::string table =
       fmt::format("  {:<{}}  {:<{}}  {}\n", "key", key_width, "value", value_width, "default");
   for (const Field& field : fields()) {
+    if (!shown(field)) continue;
     const std::string value = field_text(config, field), usual = field_text(defaults, field);
     table += fmt::format("{} {:<{}}  {:<{}}  {}\n", value == usual ? ' ' : '*', field.path(),
                          key_width, value, value_width, usual);
@@ -103,12 +106,13 @@ std::string config_table(const Config& config) {
 
 std::string config_hash(const Config& config) {
   // keys at their defaults leave no trace, so that a key that is new in the program does not move
-  // the runs that never set it
+  // the runs that never set it; nor does a key that got another name
   const Config defaults;
   std::string canonical;
   for (const Field& field : fields()) {
     if (is_hashed(field) && field_value(config, field) != field_value(defaults, field))
-      canonical += field.path() + "=" + hashed_value(config, field).dump() + "\n";
+      canonical += (field.former_path.empty() ? field.path() : field.former_path) + "=" +
+                   hashed_value(config, field).dump() + "\n";
   }
   return fmt::format("{:08x}", fnv1a(canonical));
 }

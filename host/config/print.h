@@ -1,26 +1,32 @@
 // A resolved config as text: JSON, table, hash, differences.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-#include "host/config/config.h"
+#include "host/config/fields.h"
 
 namespace mbrl {
 
-/// Every key with its value, in the order of config.h; config_from_json reads it back.
-nlohmann::ordered_json config_to_json(const Config& config);
+/// Says which keys are printed: those that the run reads (keys_read of host/algo/keys_read.h), or
+/// all of them.
+using KeyFilter = std::function<bool(const Field&)>;
+inline bool every_key(const Field&) { return true; }
+
+/// Each key with its value, in the order of config.h; config_from_json reads it back.
+nlohmann::ordered_json config_to_json(const Config& config, const KeyFilter& shown = every_key);
 
 /// The same as the text of a config file, one key per line, ending in a newline.
-std::string config_json_text(const Config& config);
+std::string config_json_text(const Config& config, const KeyFilter& shown = every_key);
 
 /// Aligned columns key, value, default; a '*' marks the lines that differ from the default.
-std::string config_table(const Config& config);
+std::string config_table(const Config& config, const KeyFilter& shown = every_key);
 
 /// 8 hex digits that two runs share exactly if they are the same experiment: of all keys that are
 /// not at their defaults, except name, seed, checkpoint.*, device.graphs and population.concurrent.
-/// Of env.model and controller.file it reads the files.
+/// Of mjcf.model and controller.file it reads the files.
 std::string config_hash(const Config& config);
 
 /// One text per key that differs: "sac.hidden_sizes differs ([256, 256] -> [512])".

@@ -63,6 +63,12 @@ Json config_schema() {
   schema["title"] = "mbrl_gpu config";
   schema["type"] = "object";
   schema["properties"]["$schema"]["type"] = "string";
+  schema["properties"]["extends"] = {
+      {"description",
+       "config whose values stand where this file has none: the name of a shipped one, or the path "
+       "of a file from this file's folder"},
+      {"type", "string"},
+      {"minLength", 1}};
   for (const Field& field : fields()) {
     Json* place = &schema["properties"];
     if (!field.section.empty()) {

@@ -35,9 +35,9 @@ class MjcfEnvTest : public testing::Test {
   EnvOptions options(const std::string& text = kCart) {
     EnvOptions o;
     o.name = "mjcf";
-    o.model = (directory_.path() / "robot.xml").string();
-    std::ofstream(o.model) << text;
-    o.frame_skip = 4;
+    o.mjcf.model = (directory_.path() / "robot.xml").string();
+    std::ofstream(o.mjcf.model) << text;
+    o.mjcf.frame_skip = 4;
     return o;
   }
   std::string replaced(const std::string& what, const std::string& with) {
@@ -54,18 +54,18 @@ TEST_F(MjcfEnvTest, SizesComeFromTheModel) {
   EXPECT_EQ(env->spec().action_size, 1);
   EXPECT_NEAR(env->spec().dt, 0.04, 1e-12);
   EnvOptions all = options();
-  all.skip_positions = 0;
+  all.mjcf.skip_positions = 0;
   EXPECT_EQ(make_env(all)->spec().observation_size, 4);
 }
 
 TEST_F(MjcfEnvTest, ObservesActsAndPaysAsTheConfigSays) {
   EnvOptions o = options();
-  o.skip_positions = 0;
-  o.reward_forward = 2.0f;
-  o.reward_alive = 0.5f;
-  o.control_cost = 0.01f;
-  o.reset_noise = 0.0f;
-  o.velocity_limit = 0.02f;
+  o.mjcf.skip_positions = 0;
+  o.mjcf.reward_forward = 2.0f;
+  o.mjcf.reward_alive = 0.5f;
+  o.mjcf.control_cost = 0.01f;
+  o.mjcf.reset_noise = 0.0f;
+  o.mjcf.velocity_limit = 0.02f;
   const auto env = make_env(o);
   std::vector<float> observation(4);
   env->reset(1, 0, observation);
@@ -85,7 +85,7 @@ TEST_F(MjcfEnvTest, ObservesActsAndPaysAsTheConfigSays) {
 
 TEST_F(MjcfEnvTest, EndsOutsideItsBoundsHereAndInImagination) {
   EnvOptions o = options();
-  o.end_bounds = {0.0f, -0.3f, 0.2f};
+  o.mjcf.end_bounds = {0.0f, -0.3f, 0.2f};
   const auto env = make_env(o);
   EXPECT_EQ(env->spec().task, TaskId::kMjcf);
   const EndBounds& bounds = env->spec().end_bounds;
@@ -111,7 +111,7 @@ TEST_F(MjcfEnvTest, EndsOutsideItsBoundsHereAndInImagination) {
 
 TEST_F(MjcfEnvTest, ResetNoiseIsAFunctionOfSeedAndEpisode) {
   EnvOptions o = options();
-  o.reset_noise = 0.1f;
+  o.mjcf.reset_noise = 0.1f;
   const auto a = make_env(o), b = make_env(o);
   std::vector<float> first(3), second(3);
   a->reset(1, 5, first);
@@ -127,17 +127,17 @@ TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
   EnvOptions none;
   none.name = "mjcf";
   EXPECT_EQ(text_of(none),
-            "env.name is mjcf, but env.model is empty; give the path of an MJCF file, such as "
-            "env.model=robot.xml.");
-  none.model = "/no/such/robot.xml";
+            "env.name is mjcf, but mjcf.model is empty; give the path of an MJCF file, such as "
+            "mjcf.model=robot.xml.");
+  none.mjcf.model = "/no/such/robot.xml";
   EXPECT_EQ(text_of(none),
-            "env.model /no/such/robot.xml does not exist; give the path of an MJCF file.");
+            "mjcf.model /no/such/robot.xml does not exist; give the path of an MJCF file.");
 
-  none.model = "no_such_robot.xml";
+  none.mjcf.model = "no_such_robot.xml";
   EXPECT_EQ(text_of(none),
-            "env.model no_such_robot.xml does not exist; give the path of an MJCF file, from the "
+            "mjcf.model no_such_robot.xml does not exist; give the path of an MJCF file, from the "
             "current folder.");
-  none.model = directory_.path().string();
+  none.mjcf.model = directory_.path().string();
   EXPECT_THAT(text_of(none), testing::HasSubstr(" is a folder; give the path of an MJCF file."));
   none.name = "hopper";
   EXPECT_THAT(text_of(none), testing::HasSubstr("but env.name is hopper, which has its own model; "
@@ -145,20 +145,20 @@ TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
 
   const EnvOptions broken = options("<mujoco><worldbody><body></mujoco>");
   EXPECT_THAT(text_of(broken),
-              testing::StartsWith("MuJoCo cannot compile env.model " + broken.model + ": "));
+              testing::StartsWith("MuJoCo cannot compile mjcf.model " + broken.mjcf.model + ": "));
   EXPECT_THAT(text_of(broken), testing::Not(testing::HasSubstr("\n")));
 
   const TemporaryDirectory elsewhere;
   const auto with = [&](const char* name, const std::string& text) {
     EnvOptions o = options();
-    o.model = (elsewhere.path() / name).string();
-    std::ofstream(o.model) << text;
+    o.mjcf.model = (elsewhere.path() / name).string();
+    std::ofstream(o.mjcf.model) << text;
     return o;
   };
   const EnvOptions idle = with(
       "idle.xml", replaced(R"(<motor joint="slide" ctrllimited="true" ctrlrange="-3 5"/>)", ""));
   EXPECT_EQ(text_of(idle),
-            "env.model " + idle.model +
+            "mjcf.model " + idle.mjcf.model +
                 " has no actuators; a policy needs at least one <motor> or the like.");
   const EnvOptions free = with("free.xml", replaced(R"(ctrllimited="true" ctrlrange="-3 5")", ""));
   EXPECT_THAT(text_of(free), testing::HasSubstr("actuator 0 has no control range; give it"));
@@ -176,31 +176,32 @@ TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
       testing::HasSubstr(": its first step, at the middle of all control ranges, is unstable: "));
 
   EnvOptions o = options();
-  o.skip_positions = 3;
-  EXPECT_THAT(text_of(o), testing::HasSubstr("env.skip_positions is 3, but"));
+  o.mjcf.skip_positions = 3;
+  EXPECT_THAT(text_of(o), testing::HasSubstr("mjcf.skip_positions is 3, but"));
   o = options();
-  o.end_bounds = {0.0f, 1.0f};
-  EXPECT_THAT(text_of(o), testing::HasSubstr("env.end_bounds has 2 numbers; expected three for"));
-  o.end_bounds = {3.0f, 0.0f, 1.0f};
+  o.mjcf.end_bounds = {0.0f, 1.0f};
+  EXPECT_THAT(text_of(o), testing::HasSubstr("mjcf.end_bounds has 2 numbers; expected three for"));
+  o.mjcf.end_bounds = {3.0f, 0.0f, 1.0f};
   EXPECT_THAT(text_of(o),
               testing::HasSubstr(
                   "names entry 3 of the observation, which has entries 0 to 2 with "
                   "this model: 0 position of hinge, 1 velocity of slide, 2 velocity of hinge."));
-  o.end_bounds = {0.0f, 1.0f, 1.0f};
+  o.mjcf.end_bounds = {0.0f, 1.0f, 1.0f};
   EXPECT_THAT(text_of(o), testing::HasSubstr("low must be below high"));
   // the rest state of every robot is inside
-  o.end_bounds = {0.0f, 0.7f, 2.0f};
-  EXPECT_THAT(text_of(o), testing::StartsWith("env.end_bounds: entry 0 (position of hinge) is 0 at "
-                                              "the start, outside 0.7 to 2, so every episode"));
+  o.mjcf.end_bounds = {0.0f, 0.7f, 2.0f};
+  EXPECT_THAT(text_of(o),
+              testing::StartsWith("mjcf.end_bounds: entry 0 (position of hinge) is 0 at "
+                                  "the start, outside 0.7 to 2, so every episode"));
   EnvOptions clipped = o;
-  clipped.velocity_limit = 1.0f;
-  clipped.end_bounds = {2.0f, -2.0f, 2.0f};
+  clipped.mjcf.velocity_limit = 1.0f;
+  clipped.mjcf.end_bounds = {2.0f, -2.0f, 2.0f};
   EXPECT_THAT(text_of(clipped),
               testing::HasSubstr("entry 2 (velocity of hinge) never leaves -2 to 2, as "
-                                 "env.velocity_limit clips it to +-1."));
-  clipped.end_bounds = {2.0f, -2.0f, 0.5f};
+                                 "mjcf.velocity_limit clips it to +-1."));
+  clipped.mjcf.end_bounds = {2.0f, -2.0f, 0.5f};
   EXPECT_NO_THROW(make_env(clipped)) << "one side may stay open";
-  o.end_bounds = {2.0f, 0.5f, 1.0f};
+  o.mjcf.end_bounds = {2.0f, 0.5f, 1.0f};
   EXPECT_THAT(text_of(o), testing::HasSubstr("entry 2 (velocity of hinge) is 0 at the start"));
 }
 
@@ -269,13 +270,13 @@ TEST(EnvKeysTest, WhatAnEnvironmentDoesNotReadIsRefused) {
   };
   EnvOptions o;
   o.name = "hopper";
-  o.reward_alive = 5;
+  o.mjcf.reward_alive = 5;
   EXPECT_EQ(text_of(o),
-            "env.reward_alive is set, but env.name is hopper; only env.name=mjcf reads it.");
+            "section mjcf is set, but env.name is hopper; only env.name=mjcf reads it.");
   o = {};
   o.name = "hopper_bullet";
-  o.frame_skip = 1;
-  EXPECT_THAT(text_of(o), testing::StartsWith("env.frame_skip is set"));
+  o.mjcf.frame_skip = 1;
+  EXPECT_THAT(text_of(o), testing::StartsWith("section mjcf is set"));
   o = {};
   o.name = "swimmer";
   o.contact_cost = false;

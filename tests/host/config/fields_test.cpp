@@ -37,8 +37,10 @@ int count_fields(const std::string& section) {
 }
 
 TEST(FieldsTest, EveryMemberOfConfigIsInTheTable) {
-  EXPECT_EQ(count_fields(""), count_members<Config>() - static_cast<int>(sections().size()));
-  EXPECT_EQ(count_fields("env"), count_members<EnvOptions>());
+  // mjcf is a member of env, all other sections are members of Config
+  EXPECT_EQ(count_fields(""), count_members<Config>() - static_cast<int>(sections().size()) + 1);
+  EXPECT_EQ(count_fields("env"), count_members<EnvOptions>() - 1);
+  EXPECT_EQ(count_fields("mjcf"), count_members<MjcfOptions>());
   EXPECT_EQ(count_fields("model"), count_members<ModelConfig>());
   EXPECT_EQ(count_fields("rollout"), count_members<RolloutConfig>());
   EXPECT_EQ(count_fields("sac"), count_members<SacConfig>());
@@ -70,6 +72,45 @@ TEST(FieldsTest, EveryDefaultIsAcceptedByItsOwnField) {
     EXPECT_NO_THROW(set_field(config, field, field_value(Config{}, field), "test")) << field.path();
     EXPECT_FALSE(field.doc.empty()) << field.path();
   }
+}
+
+TEST(FieldsTest, AKeyHasWhatItsLineInTheHeaderSays) {
+  const Field& tau = *find_field("sac.tau");
+  EXPECT_EQ(tau.section, "sac");
+  EXPECT_EQ(tau.key, "tau");
+  EXPECT_EQ(tau.doc, "step of the target critics towards the critics");
+  EXPECT_EQ(tau.unit, "per update");
+  EXPECT_EQ(range_text(tau.range), "(0, 1]");
+  EXPECT_TRUE(tau.live);
+  Config config;
+  EXPECT_EQ(std::get<float*>(tau.slot(config)), &config.sac.tau);
+  EXPECT_EQ(find_field("rollout.schedule")->num_items, 4);
+  EXPECT_EQ(find_field("loop.pool_insertion")->choices,
+            (std::vector<std::string>{"episode", "step"}));
+}
+
+TEST(FieldsTest, LiveKeysAreScalars) {
+  // a list or a text sizes or chooses something that is built before the first step
+  int num_live = 0;
+  for (const Field& field : fields()) {
+    if (!field.live) continue;
+    ++num_live;
+    Config config;
+    const Slot slot = field.slot(config);
+    EXPECT_TRUE(std::holds_alternative<int*>(slot) || std::holds_alternative<float*>(slot))
+        << field.path();
+  }
+  EXPECT_GT(num_live, 20);
+  EXPECT_FALSE(find_field("sac.batch_size")->live) << "a batch is allocated";
+}
+
+TEST(FieldsTest, FormerPathsFindTheKeyOfToday) {
+  EXPECT_EQ(find_field("env.frame_skip"), find_field("mjcf.frame_skip"));
+  EXPECT_EQ(find_field("env.frame_skip")->path(), "mjcf.frame_skip");
+  EXPECT_EQ(find_field(""), nullptr);
+  for (const Field& field : fields())
+    EXPECT_TRUE(field.former_path.empty() || find_field(field.former_path) == &field)
+        << field.path();
 }
 
 TEST(FieldsTest, FloatsPrintAsTheShortestDecimal) {

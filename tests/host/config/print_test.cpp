@@ -12,6 +12,7 @@
 #include "host/config/load.h"
 #include "host/config/overrides.h"
 #include "tests/host/config/config_errors.h"
+#include "tests/support/other_value.h"
 
 namespace mbrl {
 namespace {
@@ -20,37 +21,15 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// another legal value of the field's type
-struct Change {
-  const Field& field;
-  void operator()(bool* value) const { *value = !*value; }
-  void operator()(int* value) const { *value += 1; }
-  void operator()(float* value) const {
-    *value = *value > 1.0f ? *value + 1.0f : *value * 0.7f + 0.1f;
-  }
-  void operator()(std::string* value) const {
-    *value = field.choices.empty()            ? "other"
-             : field.choices.back() == *value ? field.choices.front()
-                                              : field.choices.back();
-  }
-  void operator()(std::vector<int>* value) const { value->push_back(33); }
-  void operator()(std::vector<float>* value) const {
-    if (value->empty()) return value->push_back(0.3f);
-    value->back() += 0.3f;
-  }
-  // lists of names hold all of them by default
-  void operator()(std::vector<std::string>* value) const { value->pop_back(); }
-};
-
 Config changed_in(const Field& field) {
   Config config;
-  std::visit(Change{field}, field.slot(config));
+  std::visit(OtherValue{field}, field.slot(config));
   return config;
 }
 
 TEST(PrintTest, WhatIsPrintedLoadsAsTheSameConfig) {
   Config config;
-  for (const Field& field : fields()) std::visit(Change{field}, field.slot(config));
+  for (const Field& field : fields()) std::visit(OtherValue{field}, field.slot(config));
 
   const TemporaryDirectory folder;
   const Config loaded = load_config(folder.write("x.json", config_json_text(config)));
@@ -66,6 +45,15 @@ TEST(PrintTest, TheTableMarksWhatDiffers) {
   const std::string table = config_table(config);
   EXPECT_THAT(table, testing::ContainsRegex("\n\\* loop.real_ratio +0.1 +0.05\n"));
   EXPECT_THAT(table, testing::ContainsRegex("\n  loop.epoch_length +1000 +1000\n"));
+}
+
+TEST(PrintTest, AFilterLeavesKeysOut) {
+  const KeyFilter loop = [](const Field& field) { return field.section == "loop"; };
+  EXPECT_EQ(config_to_json(Config{}, loop).size(), 1u);
+  EXPECT_EQ(config_to_json(Config{}, loop)["loop"].size(), config_to_json(Config{})["loop"].size());
+  EXPECT_THAT(config_json_text(Config{}, loop), testing::Not(HasSubstr("\"sac\"")));
+  EXPECT_THAT(config_table(Config{}, loop), testing::Not(HasSubstr("sac.tau")));
+  EXPECT_THAT(config_table(Config{}, loop), HasSubstr("loop.epoch_length"));
 }
 
 TEST(ConfigHashTest, IsEightHexDigits) {
@@ -97,11 +85,27 @@ TEST(ConfigHashTest, IgnoresWhatDoesNotChangeARunAndNothingElse) {
   }
 }
 
+TEST(ConfigHashTest, AKeyThatMovedKeepsTheHashOfItsFormerPath) {
+  Config config;
+  config.env.name = "mjcf";
+  config.env.mjcf.frame_skip = 4;
+  config.env.mjcf.end_bounds = {0, -0.5f, 0.5f};
+  config.sac.updates_per_step = 40;
+  // FNV-1a of the lines that earlier versions wrote
+  std::uint32_t hash = 2166136261u;
+  for (const char c : std::string("env.name=\"mjcf\"\nenv.frame_skip=4\n"
+                                  "env.end_bounds=[0.0,-0.5,0.5]\nsac.updates_per_step=40\n"))
+    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  char text[9];
+  std::snprintf(text, sizeof(text), "%08x", hash);
+  EXPECT_EQ(config_hash(config), text);
+}
+
 TEST(ConfigHashTest, SeesWhatFilesSayAndNotWhereTheyLie) {
   const TemporaryDirectory folder;
   const auto robot = [&](const std::string& name, const std::string& text) {
     Config config;
-    config.env.model = folder.write(name, text);
+    config.env.mjcf.model = folder.write(name, text);
     return config_hash(config);
   };
   const std::string first = robot("a.xml", "<mujoco/>");
@@ -112,7 +116,7 @@ TEST(ConfigHashTest, SeesWhatFilesSayAndNotWhereTheyLie) {
   const std::string before = config_hash(steered);
   folder.write("c.safetensors", "other weights");
   EXPECT_NE(config_hash(steered), before);
-  absent.env.model = (folder.path() / "absent.xml").string();
+  absent.env.mjcf.model = (folder.path() / "absent.xml").string();
   EXPECT_NE(config_hash(absent), config_hash(Config{}));
 }
 
@@ -144,8 +148,8 @@ TEST(KeysTest, ASectionListsItsOwnKeysOnly) {
 TEST(KeysTest, AnUnknownSectionNamesTheNearest) {
   EXPECT_EQ(
       config_error([] { keys_text("modle"); }),
-      "config keys: there is no section modle. Did you mean model? Sections: env, model, rollout, "
-      "sac, ppo, loop, eval, checkpoint, device, controller, autombpo, population.");
+      "config keys: there is no section modle. Did you mean model? Sections: env, mjcf, model, "
+      "rollout, sac, ppo, loop, eval, checkpoint, device, controller, autombpo, population.");
 }
 
 TEST(KeysTest, TheTableInTheReadmeIsCurrent) {

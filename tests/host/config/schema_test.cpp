@@ -32,6 +32,12 @@ TEST(SchemaTest, RefusesUnknownKeysEverywhere) {
   }
 }
 
+TEST(SchemaTest, KnowsWhatAFileExtends) {
+  const Json extends = config_schema()["properties"]["extends"];
+  EXPECT_EQ(extends["type"], "string");
+  EXPECT_FALSE(extends["description"].get<std::string>().empty());
+}
+
 TEST(SchemaTest, CarriesRangesChoicesAndLengths) {
   const Json sections = config_schema()["properties"];
   const Json ratio = sections["loop"]["properties"]["real_ratio"];

@@ -1,0 +1,53 @@
+// What a user may choose of an environment.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/keys.h"
+
+namespace mbrl {
+
+/// What env.name may be: all registered environments and mjcf.
+std::vector<std::string> env_names();
+
+/// A robot of the user's own, of env.name = "mjcf"; envs/mujoco/mjcf_env.cpp has the formulas.
+struct MjcfOptions {
+  MBRL_KEY(std::string, model, "path of the robot's MJCF file", Formerly{"env.model"}) = "";
+  MBRL_KEY(int, frame_skip, "simulator steps in an env step", at_least(1),
+           Formerly{"env.frame_skip"}) = 5;
+  MBRL_KEY(int, skip_positions, "leading positions that are not observed", at_least(0),
+           Formerly{"env.skip_positions"}) = 1;
+  MBRL_KEY(float, velocity_limit, "observed velocities are clipped to this; 0: not", at_least(0),
+           Formerly{"env.velocity_limit"}) = 0.0f;
+  MBRL_KEY(float, reward_forward, "weight of the forward speed", Unit{"reward per m/s"},
+           Formerly{"env.reward_forward"}) = 1.0f;
+  MBRL_KEY(float, reward_alive, "reward of every step", Unit{"reward"},
+           Formerly{"env.reward_alive"}) = 0.0f;
+  MBRL_KEY(float, control_cost, "price of the sum of squared controls", Unit{"reward"}, at_least(0),
+           Formerly{"env.control_cost"}) = 0.001f;
+  MBRL_KEY(float, reset_noise, "half width of the noise on the start state", at_least(0),
+           Formerly{"env.reset_noise"}) = 0.005f;
+  MBRL_KEY(std::vector<float>, end_bounds,
+           "index, low, high of each observation entry that ends an episode outside",
+           Formerly{"env.end_bounds"}) = {};
+
+  bool operator==(const MjcfOptions&) const = default;
+};
+
+/// Switches that change what an environment computes; part of the run's config.
+struct EnvOptions {
+  MBRL_KEY(std::string, name, "environment", Choices{env_names()}) = "hopper";
+  MBRL_KEY(std::string, capsule_masses,
+           "capsule masses: old as MuJoCo 1.50 compiled them (the papers' physics), exact as "
+           "MuJoCo >= 2.1.2",
+           Choices{{"old", "exact"}}) = "old";
+  MBRL_KEY(bool, contact_cost,
+           "ant and humanoid pay for contact forces: true as under MuJoCo 1.50 (the papers), false "
+           "as where mujoco-py leaves them 0 (MuJoCo >= 2.0)") = true;
+  MBRL_KEY(int, max_episode_steps, "time limit of an episode; 0: the environment's own",
+           Unit{"env steps"}, at_least(0)) = 0;
+  MBRL_SECTION(MjcfOptions, mjcf);
+};
+
+}  // namespace mbrl

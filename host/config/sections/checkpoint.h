@@ -1,0 +1,14 @@
+// Section "checkpoint": when a run saves its state.
+#pragma once
+
+#include "base/keys.h"
+
+namespace mbrl {
+
+struct CheckpointConfig {
+  MBRL_KEY(int, interval, "distance between two checkpoints; 0: only at the end and when stopped",
+           Unit{"env steps"}, at_least(0)) = 10000;
+  MBRL_KEY(int, keep, "checkpoints kept, newest first", at_least(1)) = 2;
+};
+
+}  // namespace mbrl

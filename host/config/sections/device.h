@@ -1,0 +1,25 @@
+// Section "device": how the machine computes.
+#pragma once
+
+#include <string>
+
+#include "base/keys.h"
+
+namespace mbrl {
+
+struct DeviceConfig {
+  MBRL_KEY(std::string, precision,
+           "operands of matrix products; sums and parameters are always fp32; all but fp32 need a "
+           "GPU",
+           Choices{{"fp32", "tf32", "fp16", "bf16"}}) = "fp32";
+  MBRL_KEY(std::string, gemm,
+           "GPU: matrix products of SAC and the ensemble by our fused kernels (hand), layer by "
+           "layer by our own kernel (plain) or a library, or whichever is fastest here (auto, "
+           "measured once)",
+           Choices{{"hand", "plain", "cublaslt", "cudnn", "auto"}}) = "hand";
+  MBRL_KEY(bool, graphs,
+           "GPU: launch recorded sequences as one graph; false: kernel by kernel, to find "
+           "errors") = true;
+};
+
+}  // namespace mbrl
