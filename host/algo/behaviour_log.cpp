@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 namespace mbrl {
 namespace {
@@ -63,18 +62,14 @@ double BehaviourLog::policy_change(Stream& stream, const GaussianActor& policy) 
   return sum / static_cast<double>(size_);
 }
 
-nlohmann::json BehaviourLog::state() const { return {{"size", size_}, {"head", head_}}; }
-
-void BehaviourLog::set_state(const nlohmann::json& state) {
-  size_ = state.at("size");
-  head_ = state.at("head");
-}
-
-std::vector<TensorRef> BehaviourLog::tensors() {
+void BehaviourLog::visit(Archive& archive) {
+  archive.value("size", size_);
+  archive.value("head", head_);
   const auto rows = static_cast<std::int64_t>(capacity_);
-  return {tensor_ref("behaviour.observation", observations_.data(), {rows, observation_size_}),
-          tensor_ref("behaviour.action", actions_.data(), {rows, action_size_}),
-          tensor_ref("behaviour.log_prob", log_probs_.data(), {rows})};
+  archive.replay(
+      tensor_ref("behaviour.observation", observations_.data(), {rows, observation_size_}));
+  archive.replay(tensor_ref("behaviour.action", actions_.data(), {rows, action_size_}));
+  archive.replay("behaviour.log_prob", log_probs_);
 }
 
 }  // namespace mbrl

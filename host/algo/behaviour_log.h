@@ -2,11 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <vector>
 
 #include "cuda/stream.h"
-#include "host/io/safetensors.h"
+#include "host/io/archive.h"
 #include "kernels/stages/policy/policy.h"
 
 namespace mbrl {
@@ -28,9 +27,7 @@ class BehaviourLog {
   /// Source   Lai et al. 2021, arXiv:2111.08550, section 5.1; limits hanglai/autombpo:mbpo.py.
   double policy_change(Stream& stream, const GaussianActor& policy);
 
-  nlohmann::json state() const;
-  void set_state(const nlohmann::json& state);
-  std::vector<TensorRef> tensors();
+  void visit(Archive& archive);
 
  private:
   std::size_t capacity_;

@@ -106,10 +106,25 @@ void check_controller(const Config& config, const Require& require) {
                       c.init_updates_per_step, c.max_updates_per_step));
 }
 
-void check_not_steered(const Config& config, const Require& require) {
-  require(config.controller.file.empty(),
-          fmt::format("controller.file steers mbpo; algorithm {} has no hyperparameters for it.",
-                      config.algorithm));
+namespace {
+
+void check_model_based(const Config& config, const Require& require) {
+  check_dynamics(config, require);
+  check_imagination(config, require);
+  check_soft_actor_critic(config, require);
+  check_replay(config, require);
+}
+
+}  // namespace
+
+void check_mbpo(const Config& config, const Require& require) {
+  check_model_based(config, require);
+  check_model_replay(config, require);
+}
+
+void check_steered_mbpo(const Config& config, const Require& require) {
+  check_model_based(config, require);
+  check_controller(config, require);
 }
 
 }  // namespace mbrl

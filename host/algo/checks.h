@@ -24,7 +24,10 @@ void check_model_replay(const Config& config, const Require& require);
 /// controller, of a run that one steers or trains.
 void check_controller(const Config& config, const Require& require);
 
-/// No controller steers the algorithm.
-void check_not_steered(const Config& config, const Require& require);
+/// All keys of MBPO without a controller.
+void check_mbpo(const Config& config, const Require& require);
+
+/// All keys of MBPO under a controller, whose own rollouts divide an epoch.
+void check_steered_mbpo(const Config& config, const Require& require);
 
 }  // namespace mbrl

@@ -22,24 +22,35 @@ bool contains(const Range& range, double value) {
 
 template <typename T>
 Hyperparameter bind(const Field& field, T* value) {
-  const Range range = std::is_same_v<T, bool> ? Range{.low = 0.0, .high = 1.0} : field.range;
-  return {.name = field.path(),
-          .range = range,
-          .change = std::is_same_v<T, bool> ? Change::kToggle
-                    : std::is_integral_v<T> ? Change::kAdd
-                                            : Change::kMultiply,
-          .get = [value] { return static_cast<double>(*value); },
-          .set =
-              [value, range, name = field.path()](double to) {
-                if (!contains(range, to))
-                  throw ConfigError(fmt::format("{} is set to {}; expected a number {}.", name, to,
-                                                range_text(range)));
-                *value = std::is_floating_point_v<T> ? static_cast<T>(to)
-                                                     : static_cast<T>(std::lround(to));
-              }};
+  return make_hyperparameter(
+      field.path(), std::is_same_v<T, bool> ? Range{.low = 0.0, .high = 1.0} : field.range,
+      std::is_same_v<T, bool> ? Change::kToggle
+      : std::is_integral_v<T> ? Change::kAdd
+                              : Change::kMultiply,
+      [value] { return static_cast<double>(*value); },
+      [value](double to) {
+        *value = static_cast<T>(std::is_floating_point_v<T> ? to : std::round(to));
+      });
 }
 
 }  // namespace
+
+Hyperparameter make_hyperparameter(std::string name, Range range, Change change,
+                                   std::function<double()> get, std::function<void(double)> store) {
+  return {.name = name,
+          .range = range,
+          .change = change,
+          .get = std::move(get),
+          .set = [name, range, store = std::move(store)](double value) {
+            if (!contains(range, value)) {
+              const std::string limits = range_text(range);
+              const bool is_interval = limits.starts_with('[') || limits.starts_with('(');
+              throw ConfigError(fmt::format("{} is set to {}; expected a number {}{}.", name, value,
+                                            is_interval ? "in " : "", limits));
+            }
+            store(value);
+          }};
+}
 
 std::vector<Hyperparameter> live_keys(Config& config) {
   const Algorithm& algorithm = find_algorithm(config.algorithm);
@@ -52,6 +63,15 @@ std::vector<Hyperparameter> live_keys(Config& config) {
     if (auto* const* value = std::get_if<bool*>(&slot)) all.push_back(bind(field, *value));
   }
   return all;
+}
+
+void put_hyperparameter(std::vector<Hyperparameter>& all, Hyperparameter hyperparameter) {
+  for (Hyperparameter& known : all)
+    if (known.name == hyperparameter.name) {
+      known = std::move(hyperparameter);
+      return;
+    }
+  all.push_back(std::move(hyperparameter));
 }
 
 Hyperparameter& find_hyperparameter(std::vector<Hyperparameter>& all, std::string_view name) {

@@ -29,9 +29,16 @@ struct Hyperparameter {
   std::function<void(double)> set;
 };
 
+/// One whose set() looks at the range, then calls `store`.
+Hyperparameter make_hyperparameter(std::string name, Range range, Change change,
+                                   std::function<double()> get, std::function<void(double)> store);
+
 /// The keys of `config` that may change between two steps and that its algorithm reads, bound to
 /// `config`, which must outlive them. Floats are multiplied, integers added to, booleans toggled.
 std::vector<Hyperparameter> live_keys(Config& config);
+
+/// Replaces the one of this name, or adds it.
+void put_hyperparameter(std::vector<Hyperparameter>& all, Hyperparameter hyperparameter);
 
 /// Errors   ConfigError with the nearest name and the list.
 Hyperparameter& find_hyperparameter(std::vector<Hyperparameter>& all, std::string_view name);

@@ -5,7 +5,7 @@
 
 #include "host/schedule/rollout_schedule.h"
 #include "kernels/data/transition.h"
-#include "kernels/stages/ensemble/ensemble_step.h"
+#include "kernels/networks/ensemble.h"
 
 namespace mbrl {
 namespace {
@@ -29,14 +29,14 @@ std::size_t real_replay_bytes(const Config& config, const EnvSpec& env, bool on_
 }
 
 std::size_t dynamics_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
-  // one member tells the size of all
-  const EnsembleState member(1, layout_of(env), config.model.hidden_size,
-                             config.model.num_hidden_layers);
+  const MlpLayout member =
+      member_layout(layout_of(env), config.model.hidden_size, config.model.num_hidden_layers,
+                    {find_ensemble_loss(config.model.loss)});
   // value and moments, as much again to undo a fit, a snapshot; activations of a batch
-  std::size_t floats = member.layout.size * 7;
+  std::size_t floats = member.size * 7;
   const std::size_t rows = 2 * static_cast<std::size_t>(config.model.batch_size);
   floats +=
-      rows * static_cast<std::size_t>(member.num_inputs() + 2 * member.num_outputs() +
+      rows * static_cast<std::size_t>(member.input_size() + member.output_size() +
                                       config.model.num_hidden_layers * config.model.hidden_size);
   const auto E = static_cast<std::size_t>(config.model.ensemble_size);
   // bootstrap and shuffled rows of each member
@@ -47,6 +47,11 @@ std::size_t imagination_bytes(const Config& config, const EnvSpec& env) {
   const std::size_t imagined = model_replay_capacity(config, max_rollout_length(config));
   // records twice: while the rollout length changes they move from one buffer to another
   return 2 * (imagined + static_cast<std::size_t>(config.rollout.batch_size)) * record_bytes(env);
+}
+
+std::size_t mbpo_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
+  return real_replay_bytes(config, env, on_gpu) + dynamics_bytes(config, env, on_gpu) +
+         imagination_bytes(config, env);
 }
 
 }  // namespace mbrl

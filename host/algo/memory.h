@@ -17,4 +17,7 @@ std::size_t dynamics_bytes(const Config& config, const EnvSpec& env, bool on_gpu
 /// The model replay at its largest and what a rollout needs.
 std::size_t imagination_bytes(const Config& config, const EnvSpec& env);
 
+/// A learner of MBPO: the three together.
+std::size_t mbpo_bytes(const Config& config, const EnvSpec& env, bool on_gpu);
+
 }  // namespace mbrl

@@ -1,48 +1,50 @@
 #include "host/algo/metrics.h"
 
 #include <limits>
+#include <utility>
 
 namespace mbrl {
 
-int Metrics::declare(const std::string& name) {
+Metric Metrics::declare(const std::string& name) {
+  declare(name, nullptr);
+  return {names_.size() - 1};
+}
+
+void Metrics::declare(const std::string& name, std::function<double()> current) {
   names_.push_back(name);
+  current_.push_back(std::move(current));
   sum_.push_back(0.0);
   count_.push_back(0);
   is_latest_.push_back(0);
-  return static_cast<int>(names_.size()) - 1;
 }
 
-void Metrics::add(int index, double value) {
-  sum_[index] += value;
-  ++count_[index];
-}
-
-void Metrics::set(int index, double value) {
-  sum_[index] = value;
-  count_[index] = 1;
-  is_latest_[index] = 1;
+void Metrics::add(Metric metric, double value) {
+  sum_[metric.index] += value;
+  ++count_[metric.index];
 }
 
 std::vector<double> Metrics::take() {
   std::vector<double> values;
   for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (current_[i]) {
+      sum_[i] = current_[i]();
+      count_[i] = 1;
+      is_latest_[i] = 1;
+    }
     values.push_back(count_[i] == 0 ? std::numeric_limits<double>::quiet_NaN()
                                     : sum_[i] / static_cast<double>(count_[i]));
-    if (is_latest_[i]) continue;
+    if (current_[i]) continue;
     sum_[i] = 0.0;
     count_[i] = 0;
   }
   return values;
 }
 
-nlohmann::json Metrics::state() const {
-  return {{"sum", sum_}, {"count", count_}, {"is_latest", is_latest_}};
-}
-
-void Metrics::set_state(const nlohmann::json& state) {
-  sum_ = state.at("sum").get<std::vector<double>>();
-  count_ = state.at("count").get<std::vector<std::int64_t>>();
-  is_latest_ = state.at("is_latest").get<std::vector<std::uint8_t>>();
+void Metrics::visit(Archive& archive) {
+  const Archive::Section section(archive, "metrics");
+  archive.value("sum", sum_);
+  archive.value("count", count_);
+  archive.value("is_latest", is_latest_);
 }
 
 }  // namespace mbrl

@@ -2,34 +2,43 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "host/io/archive.h"
+
 namespace mbrl {
 
-/// A fixed list of named values. add() averages over the calls since the last take(); set() keeps
-/// the latest value. Part of the checkpoint, so that a resumed run writes the same rows.
+/// One measured value, as Metrics::declare gives it.
+struct Metric {
+  std::size_t index;
+};
+
+/// A list of named values in the order of their declaration: the mean of what was added since the
+/// last take(), or a current value. Part of the checkpoint, so that a resumed run writes the same
+/// rows.
 class Metrics {
  public:
-  /// Registers a name; returns its index.
-  int declare(const std::string& name);
+  /// A mean.
+  Metric declare(const std::string& name);
+  /// A value that is asked for when it is taken.
+  void declare(const std::string& name, std::function<double()> current);
   const std::vector<std::string>& names() const { return names_; }
 
-  void add(int index, double value);
-  void set(int index, double value);
+  void add(Metric metric, double value);
 
-  /// Current values, NaN where nothing was measured; means start anew, set values stay.
+  /// The values, NaN where nothing was measured; means start anew.
   std::vector<double> take();
 
-  nlohmann::json state() const;
-  void set_state(const nlohmann::json& state);
+  void visit(Archive& archive);
 
  private:
   std::vector<std::string> names_;
+  std::vector<std::function<double()>> current_;  // empty for means
   std::vector<double> sum_;
   std::vector<std::int64_t> count_;
-  std::vector<std::uint8_t> is_latest_;
+  std::vector<std::uint8_t> is_latest_;  // was taken as a current value
 };
 
 }  // namespace mbrl

@@ -12,23 +12,9 @@
 #include "host/algo/draws.h"
 #include "host/algo/registry.h"
 #include "kernels/data/permutation.h"
-#include "profiling/nvtx.h"
 
 namespace mbrl {
 namespace {
-
-// indices of the metrics, in the order of declaration
-enum PpoMetric {
-  kPolicyLoss,
-  kValueLoss,
-  kEntropy,
-  kApproxKl,
-  kClipFraction,
-  kExplainedVariance,
-  kActionStd,
-  kTrainReturn,
-  kNumUpdates
-};
 
 // the policy's last layer starts small, so that the first actions are the Gaussian's own
 constexpr float kOutputGain = 0.01f;
@@ -106,11 +92,17 @@ Ppo::Ppo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learne
       observation_scratch_(static_cast<std::size_t>(N_ * S_)),
       action_scratch_(static_cast<std::size_t>(N_ * A_)),
       losses_(static_cast<std::size_t>(config.ppo.epochs * (T_ * N_ / config.ppo.batch_size))) {
-  init_ppo(policy_, seed(), learner_, kOutputGain);
-  for (const char* name : {"policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction",
-                           "explained_variance", "action_std", "train_return", "num_updates"})
-    metrics_.declare(name);
-  train_return_metric_ = kTrainReturn;
+  init_ppo(policy_, context_.seed(), context_.learner, kOutputGain);
+  Metrics& metrics = context_.metrics;
+  policy_loss_ = metrics.declare("policy_loss");
+  value_loss_ = metrics.declare("value_loss");
+  entropy_ = metrics.declare("entropy");
+  approx_kl_ = metrics.declare("approx_kl");
+  clip_fraction_ = metrics.declare("clip_fraction");
+  explained_variance_ = metrics.declare("explained_variance");
+  metrics.declare("action_std", [this] { return action_std(); });
+  environments_.declare_return();
+  const UpdateCount updates(context_, *this);
 }
 
 bool Ppo::step() {
@@ -121,22 +113,21 @@ bool Ppo::step() {
 
 // one step in every environment
 void Ppo::collect() {
-  hooks_.on_stage("env_step");
-  const StageRange range("env_step", env_steps_);
+  const StageScope stage(context_, "env_step");
   const std::size_t first = static_cast<std::size_t>(num_collected_) * N_;
   const Matrix<float> observation(steps_.observation.data() + first * S_, N_, S_);
   const Matrix<float> action(steps_.action.data() + first * A_, N_, A_);
   float* value = steps_.value.data() + first;
 
-  observation_moments_.add(envs_.observation());
-  normalize_observations(envs_.observation(), observation);
-  ppo_act(stream_, policy_,
+  observation_moments_.add(environments_.pool().observation());
+  normalize_observations(environments_.pool().observation(), observation);
+  ppo_act(context_.stream, policy_,
           {.observation = observation,
            .action = action,
            .log_prob = {steps_.log_prob.data() + first, N_, 1},
            .value = {value, N_},
-           .key = {seed(), purpose::kActionNoise, learner_},
-           .step = static_cast<std::uint64_t>(env_steps_)},
+           .key = {context_.seed(), purpose::kActionNoise, context_.learner},
+           .step = static_cast<std::uint64_t>(context_.clock.env_steps)},
           workspace_);
 
   // these are the values of the observations that the last steps led to
@@ -149,8 +140,7 @@ void Ppo::collect() {
 
   for (std::size_t i = 0; i < env_action_.size(); ++i)
     env_action_[i] = clamp_f(action[i], -1.0f, 1.0f);
-  const PoolStep step = envs_.step({env_action_.data(), N_, A_});
-  env_steps_ += N_;
+  const PoolStep step = environments_.step({env_action_.data(), N_, A_});
   for (int env = 0; env < N_; ++env) record(static_cast<int>(first) + env, env, step);
   ++num_collected_;
   fill_next_values(step, /*last=*/num_collected_ == T_);
@@ -158,9 +148,9 @@ void Ppo::collect() {
 
 // reward / standard deviation of the discounted returns so far
 float Ppo::scaled_reward(int env, double reward) {
-  if (!config_.ppo.normalize_rewards) return static_cast<float>(reward);
+  if (!context_.config.ppo.normalize_rewards) return static_cast<float>(reward);
   double& discounted = discounted_return_[env];
-  discounted = config_.ppo.discount * discounted + reward;
+  discounted = context_.config.ppo.discount * discounted + reward;
   return_moments_.add(discounted);
   const double scale = 1.0 / std::sqrt(return_moments_.variance(0) + 1e-8);
   return static_cast<float>(std::clamp(reward * scale, -10.0, 10.0));
@@ -173,18 +163,18 @@ void Ppo::record(int row, int env, const PoolStep& step) {
   steps_.terminated[row] = step.terminated[env] ? 1.0f : 0.0f;
   steps_.truncated[row] = step.truncated[env] ? 1.0f : 0.0f;
   if (broken) {
-    // the transition means nothing. Its row stays, with a reward that makes the advantage 0 and the
-    // value's target the value itself: nothing is learned from it
-    steps_.reward[row] = (1.0f - config_.ppo.discount) * steps_.value[row];
+    // the transition has no meaning. Its row stays, with a reward that makes the advantage 0 and
+    // the value's target the value itself: nothing is learned from it
+    steps_.reward[row] = (1.0f - context_.config.ppo.discount) * steps_.value[row];
     steps_.next_value[row] = steps_.value[row];
-    count_broken(static_cast<Fault>(step.broken[env]));
+    environments_.count_broken(static_cast<Fault>(step.broken[env]));
   } else {
     steps_.reward[row] = scaled_reward(env, step.reward[env]);
     episode_return_[env] += step.reward[env];
     ++episode_length_[env];
   }
   if (!step.terminated[env] && !step.truncated[env]) return;
-  end_episode(step, env, episode_return_[env], episode_length_[env]);
+  environments_.end_episode(step, env, episode_return_[env], episode_length_[env]);
   episode_return_[env] = discounted_return_[env] = 0.0;
   episode_length_[env] = 0;
 }
@@ -200,7 +190,7 @@ void Ppo::fill_next_values(const PoolStep& step, bool last) {
   if (!any) return;
   const Matrix<float> observation(observation_scratch_.data(), N_, S_);
   normalize_observations(step.next_observation, observation);
-  ppo_act(stream_, policy_,
+  ppo_act(context_.stream, policy_,
           {.observation = observation,
            .action = {action_scratch_.data(), N_, A_},
            .log_prob = {},
@@ -213,42 +203,42 @@ void Ppo::fill_next_values(const PoolStep& step, bool last) {
 }
 
 void Ppo::normalize_observations(Matrix<const float> observation, Matrix<float> out) const {
-  if (config_.ppo.normalize_observations) return observation_moments_.normalize(observation, out);
+  if (context_.config.ppo.normalize_observations)
+    return observation_moments_.normalize(observation, out);
   std::copy_n(observation.data, observation.count(), out.data);
 }
 
 // advantages, then epochs over random batches of all that was collected
 void Ppo::update() {
-  hooks_.on_stage("ppo");
-  const StageRange range("ppo", env_steps_);
-  const PpoConfig& c = config_.ppo;
+  const StageScope stage(context_, "ppo");
+  const PpoConfig& c = context_.config.ppo;
   const int M = T_ * N_;
   const auto to_device = [&](Buffer<float>& to, const Buffer<float>& from) {
-    copy(stream_, to.data(), from.data(), from.size());
+    copy(context_.stream, to.data(), from.data(), from.size());
   };
   for (const auto part : {&Steps::observation, &Steps::action, &Steps::log_prob, &Steps::reward,
                           &Steps::value, &Steps::next_value, &Steps::terminated, &Steps::truncated})
     to_device(device_steps_.*part, steps_.*part);
   const auto steps = [&](Buffer<float>& of) { return Matrix<const float>(of.data(), T_, N_); };
   Steps& d = device_steps_;
-  gae(stream_, {advantage_.data(), T_, N_}, {value_target_.data(), T_, N_},
+  gae(context_.stream, {advantage_.data(), T_, N_}, {value_target_.data(), T_, N_},
       {steps(d.reward), steps(d.value), steps(d.next_value), steps(d.terminated),
        steps(d.truncated)},
       c.discount, c.gae_lambda);
   finish_advantages();
 
   // every epoch is one permutation, cut into batches
-  const RandomKey key{seed(), purpose::kShuffle, learner_};
+  const RandomKey key{context_.seed(), purpose::kShuffle, context_.learner};
   for (int epoch = 0; epoch < c.epochs; ++epoch)
-    random_permutation(stream_, {rows_.data() + static_cast<std::size_t>(epoch) * M, M}, key,
-                       static_cast<std::uint64_t>(policy_.num_updates),
+    random_permutation(context_.stream, {rows_.data() + static_cast<std::size_t>(epoch) * M, M},
+                       key, static_cast<std::uint64_t>(policy_.num_updates),
                        static_cast<std::uint32_t>(epoch), permutation_);
   const PpoBatch batch{{d.observation.data(), M, S_},
                        {d.action.data(), M, A_},
                        {d.log_prob.data(), M, 1},
                        {advantage_.data(), M},
                        {value_target_.data(), M}};
-  ppo_update(stream_, losses_, policy_, batch, {rows_.data(), losses_.size(), c.batch_size},
+  ppo_update(context_.stream, losses_, policy_, batch, {rows_.data(), losses_.size(), c.batch_size},
              {.clip = c.clip,
               .entropy_bonus = c.entropy_bonus,
               .value_weight = c.value_weight,
@@ -256,40 +246,41 @@ void Ppo::update() {
               .adam = {c.learning_rate}},
              workspace_);
   for (const PpoLosses& losses : losses_) {
-    metrics_.add(kPolicyLoss, losses.policy_loss);
-    metrics_.add(kValueLoss, losses.value_loss);
-    metrics_.add(kEntropy, losses.entropy);
-    metrics_.add(kApproxKl, losses.approx_kl);
-    metrics_.add(kClipFraction, losses.clip_fraction);
+    context_.metrics.add(policy_loss_, losses.policy_loss);
+    context_.metrics.add(value_loss_, losses.value_loss);
+    context_.metrics.add(entropy_, losses.entropy);
+    context_.metrics.add(approx_kl_, losses.approx_kl);
+    context_.metrics.add(clip_fraction_, losses.clip_fraction);
   }
   num_collected_ = 0;
 }
 
 // on the host, once per collection
 void Ppo::finish_advantages() {
-  copy(stream_, host_advantage_.data(), advantage_.data(), host_advantage_.size());
-  copy(stream_, host_target_.data(), value_target_.data(), host_target_.size());
-  stream_.synchronize();
+  copy(context_.stream, host_advantage_.data(), advantage_.data(), host_advantage_.size());
+  copy(context_.stream, host_target_.data(), value_target_.data(), host_target_.size());
+  context_.stream.synchronize();
   const std::span<const float> broken(broken_.data(), broken_.size());
   normalize_advantages(host_advantage_, broken);
-  copy(stream_, advantage_.data(), host_advantage_.data(), host_advantage_.size());
+  copy(context_.stream, advantage_.data(), host_advantage_.data(), host_advantage_.size());
 
   // how much of the targets the value network knew before the update
   const MeanAndStd target = moments(broken, [&](std::size_t i) { return host_target_[i]; });
   const MeanAndStd error =
       moments(broken, [&](std::size_t i) { return host_target_[i] - steps_.value[i]; });
   if (target.std > 0.0)
-    metrics_.add(kExplainedVariance, 1.0 - error.std * error.std / (target.std * target.std));
+    context_.metrics.add(explained_variance_,
+                         1.0 - error.std * error.std / (target.std * target.std));
 }
 
 void Ppo::act(Matrix<const float> observation, Matrix<float> action) {
   const int rows = observation.size(0);
   if (eval_workspace_ == nullptr || eval_workspace_->max_rows() != rows)
-    eval_workspace_ = std::make_unique<PpoWorkspace>(stream_, policy_, rows);
+    eval_workspace_ = std::make_unique<PpoWorkspace>(context_.stream, policy_, rows);
   std::vector<float> normalized(observation.count());
   const Matrix<float> input(normalized.data(), rows, S_);
   normalize_observations(observation, input);
-  ppo_act(stream_, policy_,
+  ppo_act(context_.stream, policy_,
           {.observation = input,
            .action = action,
            .log_prob = {},
@@ -300,67 +291,43 @@ void Ppo::act(Matrix<const float> observation, Matrix<float> action) {
   for (std::size_t i = 0; i < action.count(); ++i) action[i] = clamp_f(action[i], -1.0f, 1.0f);
 }
 
-void Ppo::set_metrics(Metrics& metrics) {
+double Ppo::action_std() const {
   const std::vector<float> log_std = to_host(policy_.log_std.value);
   double sum = 0.0;
   for (const float value : log_std) sum += std::exp(value);
-  metrics.set(kActionStd, sum / A_);
-  metrics.set(kNumUpdates, static_cast<double>(policy_.num_updates));
+  return sum / A_;
 }
 
-nlohmann::json Ppo::state() {
-  nlohmann::json s = Learner::state();
-  s["num_updates"] = policy_.num_updates;
-  s["num_collected"] = num_collected_;
-  return s;
+void Ppo::visit(Archive& archive) {
+  Learner::visit(archive);
+  archive.value("num_updates", policy_.num_updates);
+  archive.value("num_collected", num_collected_);
+  archive.weights("policy", policy_.policy);
+  archive.weights("log_std", policy_.log_std);
+  archive.weights("value", policy_.value);
+  archive.weights(observation_moments_.tensor("observation_moments"));
+  archive.replay("steps.observation", steps_.observation);
+  archive.replay("steps.action", steps_.action);
+  archive.replay("steps.log_prob", steps_.log_prob);
+  archive.replay("steps.reward", steps_.reward);
+  archive.replay("steps.value", steps_.value);
+  archive.replay("steps.next_value", steps_.next_value);
+  archive.replay("steps.terminated", steps_.terminated);
+  archive.replay("steps.truncated", steps_.truncated);
+  archive.replay("steps.broken", broken_);
+  archive.replay(return_moments_.tensor("return_moments"));
+  archive.replay("discounted_return", discounted_return_);
+  archive.replay("episode_return", episode_return_);
+  archive.replay("episode_length", episode_length_);
 }
 
-void Ppo::set_state(const nlohmann::json& s) {
-  Learner::set_state(s);
-  policy_.num_updates = s.at("num_updates");
-  num_collected_ = s.at("num_collected");
-}
-
-std::vector<TensorRef> Ppo::weight_tensors() {
-  std::vector<TensorRef> tensors;
-  append_tensors(tensors, "policy", policy_.policy);
-  append_tensors(tensors, "log_std", policy_.log_std);
-  append_tensors(tensors, "value", policy_.value);
-  tensors.push_back(observation_moments_.tensor("observation_moments"));
-  return tensors;
-}
-
-std::vector<TensorRef> Ppo::replay_tensors() {
-  std::vector<TensorRef> tensors{tensor_ref("steps.observation", steps_.observation),
-                                 tensor_ref("steps.action", steps_.action),
-                                 tensor_ref("steps.log_prob", steps_.log_prob),
-                                 tensor_ref("steps.reward", steps_.reward),
-                                 tensor_ref("steps.value", steps_.value),
-                                 tensor_ref("steps.next_value", steps_.next_value),
-                                 tensor_ref("steps.terminated", steps_.terminated),
-                                 tensor_ref("steps.truncated", steps_.truncated),
-                                 tensor_ref("steps.broken", broken_),
-                                 return_moments_.tensor("return_moments"),
-                                 tensor_ref("discounted_return", discounted_return_.data(), {N_}),
-                                 tensor_ref("episode_return", episode_return_.data(), {N_}),
-                                 tensor_ref("episode_length", episode_length_.data(), {N_})};
-  for (const TensorRef& tensor : Learner::replay_tensors()) tensors.push_back(tensor);
-  return tensors;
-}
-
-namespace algorithms {
-
-Algorithm ppo_algorithm() {
+Algorithm algorithms::ppo_algorithm() {
   return {
       .name = "ppo",
       .text = "proximal policy optimization in parallel environments",
       .needs_model = false,
-      .reads = {"ppo", "loop.num_env_steps", "loop.epoch_length"},
-      .make = [](const Config& config, Stream& stream, Hooks hooks,
-                 std::uint32_t learner_index) -> std::unique_ptr<Learner> {
-        return std::make_unique<Ppo>(config, stream, std::move(hooks), learner_index);
-      },
-      .run = nullptr,
+      .reads = {"ppo", "loop.num_env_steps", "loop.epoch_length", "-device.gemm"},
+      .make = make_learner_of<Ppo>,
       .check =
           [](const Config& config, const Require& require) {
             const PpoConfig& ppo = config.ppo;
@@ -371,17 +338,22 @@ Algorithm ppo_algorithm() {
                             "ppo.num_envs and ppo.steps_per_update; an epoch takes every step "
                             "once.",
                             ppo.batch_size, ppo.num_envs, ppo.steps_per_update));
-            check_not_steered(config, require);
           },
       .memory =
           [](const Config& config, const EnvSpec& env, bool) {
-            // observation, action and six numbers of each step
-            return static_cast<std::size_t>(config.ppo.num_envs) *
-                   static_cast<std::size_t>(config.ppo.steps_per_update) *
-                   static_cast<std::size_t>(env.observation_size + env.action_size + 6) *
-                   sizeof(float);
+            const PpoState networks(shape_of(env, config.ppo), Memory::kHost);
+            const std::size_t parameters = networks.policy.value.size() +
+                                           networks.log_std.value.size() +
+                                           networks.value.value.size();
+            const auto steps = static_cast<std::size_t>(config.ppo.num_envs) *
+                               static_cast<std::size_t>(config.ppo.steps_per_update);
+            // value and moments; observation, action and eight numbers of each step, and its place
+            // in the order of each epoch
+            return sizeof(float) *
+                   (3 * parameters +
+                    steps * static_cast<std::size_t>(env.observation_size + env.action_size + 8 +
+                                                     config.ppo.epochs));
           }};
 }
 
-}  // namespace algorithms
 }  // namespace mbrl

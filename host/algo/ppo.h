@@ -1,4 +1,4 @@
-// Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347): model-free and on-policy,
+// Proximal policy optimization (Schulman et al. 2017, arXiv:1707.06347): model-free and on-policy,
 // the baseline that needs neither replay nor model.
 #pragma once
 
@@ -9,8 +9,8 @@
 
 #include "host/algo/learner.h"
 #include "host/algo/running_moments.h"
-#include "kernels/stages/ppo/gae.h"
 #include "kernels/data/permutation.h"
+#include "kernels/stages/ppo/gae.h"
 #include "kernels/stages/ppo/ppo_update.h"
 
 namespace mbrl {
@@ -32,21 +32,17 @@ class Ppo : public Learner {
   const PpoState& policy() const { return policy_; }
   const RunningMoments& observation_moments() const { return observation_moments_; }
 
-  nlohmann::json state() override;
-  void set_state(const nlohmann::json& state) override;
-  std::vector<TensorRef> weight_tensors() override;
-  std::vector<TensorRef> replay_tensors() override;
+  void visit(Archive& archive) override;
 
  protected:
   void act(Matrix<const float> observation, Matrix<float> action) override;
-  void set_metrics(Metrics& metrics) override;
 
  private:
-  /// What one step of all environments leaves behind, rows [T, N]; on the host and, for an update,
+  /// What the steps of all environments gave, rows [T, N]; on the host and, for an update,
   /// on the stream's device.
   struct Steps {
     Steps(int rows, const EnvSpec& spec, Memory memory);
-    Buffer<float> observation, action, log_prob;  // normalised; not clipped
+    Buffer<float> observation, action, log_prob;  // normalized; not clipped
     Buffer<float> reward;                         // scaled
     Buffer<float> value, next_value, terminated, truncated;
   };
@@ -54,6 +50,7 @@ class Ppo : public Learner {
   void collect();
   void update();
   void record(int row, int env, const PoolStep& step);
+  double action_std() const;
   float scaled_reward(int env, double reward);
   void normalize_observations(Matrix<const float> observation, Matrix<float> out) const;
   void fill_next_values(const PoolStep& step, bool last);
@@ -78,6 +75,8 @@ class Ppo : public Learner {
   std::vector<float> host_advantage_, host_target_;
   std::vector<float> env_action_, bootstrap_, observation_scratch_, action_scratch_;
   std::vector<PpoLosses> losses_;
+
+  Metric policy_loss_, value_loss_, entropy_, approx_kl_, clip_fraction_, explained_variance_;
 };
 
 }  // namespace mbrl

@@ -7,20 +7,13 @@
 #include <array>
 
 #include "base/nearest_name.h"
-#include "host/algo/learner.h"
-#include "host/config/algorithms.h"
 
 namespace mbrl {
 
-namespace algorithms {
-#define MBRL_DECLARE(name) Algorithm name##_algorithm();
-MBRL_ALGORITHMS(MBRL_DECLARE)
-#undef MBRL_DECLARE
-}  // namespace algorithms
-
 namespace {
 
-constexpr std::array<std::string_view, 4> kCommonSections = {"env", "eval", "checkpoint", "device"};
+constexpr std::array<std::string_view, 5> kCommonSections = {"env", "mjcf", "eval", "checkpoint",
+                                                             "device"};
 
 std::string_view section_of(std::string_view path) { return path.substr(0, path.find('.')); }
 
@@ -48,13 +41,13 @@ const Algorithm& find_algorithm(std::string_view name) {
 bool reads_key(const Algorithm& algorithm, std::string_view path) {
   const std::string_view section = section_of(path);
   if (section == path) return true;  // outside of the sections
-  if (std::find(kCommonSections.begin(), kCommonSections.end(), section) != kCommonSections.end())
-    return true;
   const auto listed = [&](const std::string& entry) {
     return std::find(algorithm.reads.begin(), algorithm.reads.end(), entry) !=
            algorithm.reads.end();
   };
   if (listed("-" + std::string(path))) return false;
+  if (std::find(kCommonSections.begin(), kCommonSections.end(), section) != kCommonSections.end())
+    return true;
   return listed(std::string(section)) || listed(std::string(path));
 }
 

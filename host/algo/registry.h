@@ -9,37 +9,48 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "cuda/stream.h"
 #include "envs/spec.h"
 #include "host/algo/hooks.h"
+#include "host/algo/learner.h"
+#include "host/config/algorithms.h"
 #include "host/config/check.h"
 #include "host/config/config.h"
 
 namespace mbrl {
 
-class Learner;
 struct RunOptions;
 
 struct Algorithm {
   std::string name;
   std::string text;  // what it is, in one line
   bool needs_model;  // learns the ensemble
-  /// Keys it reads beside those that every run reads (name, algorithm, seed, env, eval, checkpoint,
-  /// device): sections, single keys ("loop.epoch_length") and exceptions ("-loop.real_ratio").
+  /// Keys it reads beside those that every run reads (name, algorithm, seed, env, mjcf, eval,
+  /// checkpoint, device): sections, single keys ("loop.epoch_length") and exceptions
+  /// ("-loop.real_ratio").
   std::vector<std::string> reads;
 
   /// Makes a learner; null for what trains many learners.
-  std::unique_ptr<Learner> (*make)(const Config&, Stream&, Hooks, std::uint32_t learner_index);
+  std::unique_ptr<Learner> (*make)(const Config&, Stream&, Hooks,
+                                   std::uint32_t learner_index) = nullptr;
   /// Runs from the command line to the end; null: host/run trains the one learner.
-  ExitCode (*run)(const RunOptions&);
+  ExitCode (*run)(const RunOptions&) = nullptr;
   /// What must hold between the keys it reads.
-  void (*check)(const Config&, const Require&);
+  void (*check)(const Config&, const Require&) = nullptr;
   /// About how many bytes a learner takes on the device at its largest; null where make is.
-  std::size_t (*memory)(const Config&, const EnvSpec&, bool on_gpu);
+  std::size_t (*memory)(const Config&, const EnvSpec&, bool on_gpu) = nullptr;
 };
+
+/// Algorithm::make of a class.
+template <typename T>
+std::unique_ptr<Learner> make_learner_of(const Config& config, Stream& stream, Hooks hooks,
+                                         std::uint32_t learner_index) {
+  return std::make_unique<T>(config, stream, std::move(hooks), learner_index);
+}
 
 /// All algorithms, in the order of host/config/algorithms.h.
 const std::vector<Algorithm>& list_algorithms();
@@ -58,5 +69,11 @@ bool reads_section(const Algorithm& algorithm, std::string_view section);
 /// Errors   ConfigError if the algorithm trains many learners.
 std::unique_ptr<Learner> make_learner(const Config& config, Stream& stream, Hooks hooks,
                                       std::uint32_t learner_index = 0);
+
+namespace algorithms {
+#define MBRL_DECLARE(name) Algorithm name##_algorithm();
+MBRL_ALGORITHMS(MBRL_DECLARE)
+#undef MBRL_DECLARE
+}  // namespace algorithms
 
 }  // namespace mbrl

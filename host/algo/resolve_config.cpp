@@ -1,19 +1,30 @@
 #include "host/algo/resolve_config.h"
 
+#include <fmt/format.h>
+
+#include <cstdio>
 #include <filesystem>
 
+#include "host/algo/keys_read.h"
 #include "host/algo/registry.h"
 #include "host/config/load.h"
 #include "host/config/overrides.h"
 
 namespace mbrl {
 
-Config resolve_config(const std::string& name, const std::vector<std::string>& overrides) {
+Config resolve_config(const std::string& name, const std::vector<std::string>& overrides,
+                      UnreadKeys unread) {
   const std::filesystem::path path = find_config(name);
-  Config config = load_config(path);
-  for (const std::string& assignment : overrides) apply_override(config, assignment);
-  check_run(config, path.string() + (overrides.empty() ? "" : " with its overrides"));
-  return config;
+  LayeredConfig layered = load_layers(path);
+  for (const std::string& assignment : overrides) {
+    const Field& field = apply_override(layered.config, assignment);
+    layered.set_by[field.path()] = layered.layers.size();
+  }
+  layered.layers.push_back({kCommandLine, layered.config});
+  if (unread == UnreadKeys::kRefuse)
+    drop_unread_keys(layered, [](const std::string& text) { fmt::print(stderr, "{}\n", text); });
+  check_run(layered.config, path.string() + (overrides.empty() ? "" : " with its overrides"));
+  return layered.config;
 }
 
 void check_run(const Config& config, std::string_view origin) {

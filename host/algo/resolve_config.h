@@ -1,6 +1,7 @@
 // From the command line to a checked config.
 //
-// find_config (name -> path) --> load_config (values, ranges) --> apply_override --> check_run
+// find_config (name -> path) --> load_layers (values, ranges, extends) --> apply_override
+//   --> drop_unread_keys --> check_run
 #pragma once
 
 #include <string>
@@ -11,11 +12,18 @@
 
 namespace mbrl {
 
+/// What happens to keys that the algorithm does not read.
+enum class UnreadKeys {
+  kRefuse,  // errors, but for those that a change of algorithm leaves behind (keys_read.h)
+  kKeep,    // for bench and the like, which do not run the algorithm
+};
+
 /// The whole way from the command line: finds and loads `name`, applies the overrides in order and
-/// checks the result.
+/// checks the result. Says on standard error which keys it dropped.
 ///
 /// Errors   ConfigError as those of the steps.
-Config resolve_config(const std::string& name, const std::vector<std::string>& overrides);
+Config resolve_config(const std::string& name, const std::vector<std::string>& overrides,
+                      UnreadKeys unread = UnreadKeys::kRefuse);
 
 /// What must hold between the keys of a config: for every run, then for its algorithm.
 ///

@@ -4,17 +4,11 @@
 
 #include <CLI/CLI.hpp>
 
-#include "base/thread_pool.h"
-#include "envs/env.h"
-#include "host/bench/measure.h"
-
 namespace mbrl {
 
 void add_run(CLI::App& program);
 void add_eval(CLI::App& program);
 void add_bench(CLI::App& program);
-/// Time of one step of `count` environments in the pool under random actions.
-Timing time_pool(const EnvOptions& options, int count, ThreadPool& threads, double seconds);
 /// The table of `bench envs`; seconds for each environment.
 void bench_envs(int num_threads, double seconds, bool json);
 void add_config(CLI::App& program);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "host/algo/keys_read.h"
 #include "host/algo/resolve_config.h"
 #include "host/cli/cli.h"
 #include "host/config/print.h"
@@ -41,9 +42,10 @@ void add_config(CLI::App& program) {
   show->callback([options] {
     const Config resolved = resolve_config(options->name, options->overrides);
     if (options->json) {
-      fmt::print("{}", config_json_text(resolved));
+      fmt::print("{}", config_json_text(resolved, keys_read(resolved)));
     } else {
-      fmt::print("{}\nhash {}\n", config_table(resolved), config_hash(resolved));
+      fmt::print("{}\nhash {}\n", config_table(resolved, keys_read(resolved)),
+                 config_hash(resolved));
     }
   });
 

@@ -1,13 +1,13 @@
 // mbrl_gpu eval: episodes of a saved policy, or the errors of the model or the critics saved with
 // it.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <memory>
 
 #include "base/error.h"
-#include "host/algo/mbpo.h"
 #include "host/algo/registry.h"
 #include "host/analysis/model_error.h"
 #include "host/analysis/value_error.h"
@@ -62,19 +62,24 @@ std::string figure(const std::string& title, const Histogram& h, const HalfNorma
        .series = {histogram_series(fmt::format("{} transitions", n), h.edges, heights), curve}});
 }
 
-// the learner as the algorithm that learns what an option looks at
-template <typename T>
-const T& learner_as(const Learner& learner, const Options& o, const char* option,
-                    const char* learned, const char* algorithms) {
-  if (const auto* found = dynamic_cast<const T*>(&learner)) return *found;
+// an option looks at what not every algorithm learns
+void require_learned(bool is_learned, const Learner& learner, const Options& o, const char* option,
+                     const char* what, bool (*learns)(const Algorithm&)) {
+  if (is_learned) return;
+  std::vector<std::string> names;
+  for (const Algorithm& algorithm : list_algorithms())
+    if (algorithm.make != nullptr && learns(algorithm)) names.push_back(algorithm.name);
+  const std::string last = names.back();
+  names.pop_back();
   throw ConfigError(
-      fmt::format("eval {}: {} was trained by {}, which learns no {}; expected a run of {}.",
-                  option, o.run, learner.config().algorithm, learned, algorithms));
+      fmt::format("eval {}: {} was trained by {}, which learns no {}; expected a run of {} or {}.",
+                  option, o.run, learner.config().algorithm, what, fmt::join(names, ", "), last));
 }
 
 void print_model_errors(Stream& stream, const Learner& learner, const Options& o) {
-  const auto& mbpo = learner_as<Mbpo>(learner, o, "--model-error", "model", "mbpo");
-  const std::vector<double> errors = model_errors(stream, mbpo, o.num_transitions);
+  require_learned(learner.model() != nullptr, learner, o, "--model-error", "model",
+                  [](const Algorithm& algorithm) { return algorithm.needs_model; });
+  const std::vector<double> errors = model_errors(stream, learner, o.num_transitions);
   const HalfNormalFit fit = fit_half_normal(errors);
   // a few large errors would squeeze the bins: the largest twentieth is counted, not drawn
   const Histogram h = histogram(errors, quantile(errors, 0.95), 30);
@@ -113,9 +118,10 @@ std::string figure(const std::string& title, const EpisodeValues& episode) {
 }
 
 void print_value_errors(Stream& stream, const Learner& learner, const Options& o) {
-  const auto& sac =
-      learner_as<SacLearner>(learner, o, "--value-error", "value of actions", "mbpo or sac");
-  const std::vector<EpisodeValues> episodes = value_errors(stream, sac, o.num_value_episodes);
+  require_learned(learner.soft_actor_critic() != nullptr, learner, o, "--value-error",
+                  "value of actions",
+                  [](const Algorithm& algorithm) { return reads_section(algorithm, "sac"); });
+  const std::vector<EpisodeValues> episodes = value_errors(stream, learner, o.num_value_episodes);
 
   // tenths of the longest episode, so that what happens before a fall stays visible
   std::size_t longest = 0, num_terminated = 0;
@@ -151,7 +157,7 @@ void print_value_errors(Stream& stream, const Learner& learner, const Options& o
       "\n{} fresh episodes of the stochastic policy, {} of them terminated, the longest of {} "
       "steps\n"
       "value: the smaller critic's; earned: discounted return from there on with the policy's "
-      "entropy\nnormalised bias {:.2f} %, deviation {:.2f} %\n",
+      "entropy\nnormalized bias {:.2f} %, deviation {:.2f} %\n",
       episodes.size(), num_terminated, longest, 100.0 * bias, 100.0 * deviation);
   if (!o.svg.empty()) {
     const std::string title = fmt::format("{} after {} steps, one episode",

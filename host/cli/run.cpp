@@ -30,6 +30,10 @@ void add_run(CLI::App& program) {
                   "host threads; 0: all cores this process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  run->add_option(
+         "--check", o->run.check,
+         "cpu: compute every stage of a GPU run on the CPU too and report the largest differences")
+      ->check(CLI::IsMember({"cpu"}));
   run->add_option("--runs", o->runs, "folder that receives runs/<name>/<config hash>/seed-<n>")
       ->capture_default_str();
   run->callback([o, &program] {

@@ -60,8 +60,8 @@ class Tracer {
     }
     if (used == 0 || used != word.size())
       throw DataError(where + ": \"" + word +
-                      "\" is no number. A line is `reset`, `reset EPISODE`, `start` with a state, "
-                      "or the numbers of one action.");
+                      "\" is not a number. A line is `reset`, `reset EPISODE`, `start` with a "
+                      "state, or the numbers of one action.");
     return value;
   }
 

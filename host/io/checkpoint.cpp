@@ -8,8 +8,10 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "host/io/crc32c.h"
@@ -32,7 +34,7 @@ nlohmann::json promise(const fs::path& folder) {
   return done;
 }
 
-// why a folder is no complete checkpoint; "" if it is one
+// what is wrong with a checkpoint; "" if it is complete
 std::string damage(const fs::path& folder) {
   nlohmann::json done;
   try {
@@ -132,10 +134,11 @@ void put_in_place(const fs::path& temporary, const fs::path& target, const fs::p
   }
 }
 
-}  // namespace
-
-fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_steps,
-                          const CheckpointContents& contents, int keep) {
+// a checkpoint whose files `fill(folder)` writes: put in place whole, then those of later steps go,
+// and all but the `keep` newest complete ones
+template <typename Fill>
+fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_steps, int keep,
+                          const Fill& fill) {
   const fs::path target = checkpoints_dir / fmt::format("step-{:09}", env_steps);
   const fs::path temporary = checkpoints_dir / fmt::format(".writing-{:09}", env_steps);
   const fs::path replaced = checkpoints_dir / fmt::format(".replaced-{:09}", env_steps);
@@ -143,15 +146,12 @@ fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
   std::error_code error, ignored;
   fs::create_directories(temporary, error);
   if (error)
-    throw DataError(
-        fmt::format("checkpoint folder {} cannot be made: {}. Checkpoints that were complete "
-                    "stay so; choose another place with --runs DIR.",
-                    temporary.string(), error.message()));
+    throw DataError(fmt::format(
+        "checkpoint folder {} cannot be made: {}. Existing checkpoints are kept; choose "
+        "another place with --runs DIR.",
+        temporary.string(), error.message()));
   try {
-    write_safetensors(temporary / "weights.safetensors", contents.weights);
-    write_safetensors(temporary / "replay.safetensors", contents.replay);
-    write_file_atomically(temporary / "state.json", contents.state.dump(1));
-    write_file_atomically(temporary / "DONE", promise(temporary).dump(1));
+    fill(temporary);
     sync_folder(temporary);
     put_in_place(temporary, target, replaced);
     sync_folder(checkpoints_dir);
@@ -173,6 +173,44 @@ fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
     }
   }
   return target;
+}
+
+// files of checkpoints never change, so two folders may share one
+void link_or_copy(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::create_hard_link(from, to, error);
+  if (!error) return;
+  // another file system, or one without links
+  OutputFile copy(to, OutputFile::Mode::kTruncate, fs::file_size(from));
+  std::ifstream file(from, std::ios::binary);
+  std::vector<char> block(std::size_t{1} << 20);
+  while (file.read(block.data(), static_cast<std::streamsize>(block.size())), file.gcount() > 0)
+    copy.write(block.data(), static_cast<std::size_t>(file.gcount()));
+  copy.sync();
+  copy.close();
+}
+
+}  // namespace
+
+fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_steps,
+                          const CheckpointContents& contents, int keep) {
+  return place_checkpoint(checkpoints_dir, env_steps, keep, [&](const fs::path& folder) {
+    write_safetensors(folder / "weights.safetensors", contents.weights);
+    write_safetensors(folder / "replay.safetensors", contents.replay);
+    write_file_atomically(folder / "state.json", contents.state.dump(1));
+    write_file_atomically(folder / "DONE", promise(folder).dump(1));
+  });
+}
+
+fs::path copy_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints_dir) {
+  if (const std::string what = damage(checkpoint); !what.empty())
+    throw DataError(fmt::format("checkpoint {} cannot be copied: {}.", checkpoint.string(), what));
+  return place_checkpoint(checkpoints_dir, step_of(checkpoint, "step-"), /*keep=*/1,
+                          [&](const fs::path& folder) {
+                            for (const char* file : kFiles)
+                              link_or_copy(checkpoint / file, folder / file);
+                            link_or_copy(checkpoint / "DONE", folder / "DONE");
+                          });
 }
 
 std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir,

@@ -34,6 +34,14 @@ std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints_
                                        std::int64_t env_steps, const CheckpointContents& contents,
                                        int keep);
 
+/// Copies a complete checkpoint to checkpoints_dir under its own name, replacing one of the same
+/// step; all others go. The two may share files, which never change. Returns the copy's folder.
+///
+/// Errors   DataError if `checkpoint` is damaged or the copy cannot be written; the others are then
+///          intact.
+std::filesystem::path copy_checkpoint(const std::filesystem::path& checkpoint,
+                                      const std::filesystem::path& checkpoints_dir);
+
 /// The newest complete checkpoint of a folder. Folders without DONE, or that are not what DONE
 /// says, are passed over; `warn` is told which and why, standard error if there is none.
 std::optional<std::filesystem::path> latest_checkpoint(

@@ -60,7 +60,7 @@ void OutputFile::fail(int error, std::size_t num_bytes) const {
       text += fmt::format(", {} are free there", bytes_text(space.available + written_));
     text += error == EFBIG ? ". Raise the limit on file sizes (`ulimit -f`)"
                            : ". Free some space, lower checkpoint.keep";
-    text += " or choose another disk with --runs DIR; checkpoints that were complete stay so.";
+    text += " or choose another disk with --runs DIR; existing checkpoints are kept.";
   } else {
     text += ". Choose another place with --runs DIR.";
   }

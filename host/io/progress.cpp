@@ -12,6 +12,10 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
+std::string return_text(double episode_return) {
+  return std::isnan(episode_return) ? "-" : fmt::format("{:.1f}", episode_return);
+}
+
 Progress::Progress(double plain_interval_s) : line_(0.1, plain_interval_s) {}
 
 Progress::Progress(int file_descriptor, bool terminal, double interval_s)
@@ -19,14 +23,14 @@ Progress::Progress(int file_descriptor, bool terminal, double interval_s)
 
 void Progress::set_stage(std::string_view stage) {
   if (stage_ != stage) stage_ = stage;
-  show(false);
+  if (is_live()) line_.show_when_due([this] { return text(); });
 }
 
 void Progress::update(const ProgressState& state) {
   state_ = state;
   started_ = true;
   remember(Clock::now());
-  show(false);
+  if (is_live()) line_.show_when_due([this] { return text(); });
 }
 
 // at most one sample a second, none older than two minutes but the oldest
@@ -47,19 +51,14 @@ std::string Progress::text() const {
   const double left = static_cast<double>(state_.total_steps - state_.env_steps);
   return fmt::format(
       "{:<10} {}/{} env steps, {:.1f} steps/s, {:.0f} updates/s, last return {}, ETA {}", stage_,
-      state_.env_steps, state_.total_steps, rate, updates,
-      std::isnan(state_.last_return) ? "-" : fmt::format("{:.1f}", state_.last_return),
+      state_.env_steps, state_.total_steps, rate, updates, return_text(state_.last_return),
       rate > 0 ? duration_text(left / rate) : "-");
-}
-
-void Progress::show(bool now) {
-  if (started_ && !finished_ && (now || line_.is_due())) line_.show(text());
 }
 
 void Progress::clear() { line_.clear(); }
 
 void Progress::finish() {
-  show(true);
+  if (is_live()) line_.show(text());
   finished_ = true;
   line_.keep();
 }

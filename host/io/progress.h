@@ -58,8 +58,8 @@ class Progress : public ProgressSink {
     std::int64_t env_steps, updates;
   };
 
+  bool is_live() const { return started_ && !finished_; }
   void remember(Clock::time_point now);
-  void show(bool now);
   std::string text() const;
 
   StatusLine line_;
@@ -71,5 +71,8 @@ class Progress : public ProgressSink {
 
 /// "1:02:03", "4:05".
 std::string duration_text(double seconds);
+
+/// "-12.3", or "-" for NaN: there is none yet.
+std::string return_text(double episode_return);
 
 }  // namespace mbrl

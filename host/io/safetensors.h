@@ -90,7 +90,7 @@ class SafetensorsFile {
   struct Entry {
     std::string dtype;
     std::vector<std::int64_t> shape;
-    std::uint64_t begin, end;  // bytes behind the header
+    std::uint64_t begin, end;  // bytes after the header
   };
 
   const Entry& entry(const std::string& name) const;

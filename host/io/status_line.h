@@ -17,9 +17,13 @@ class StatusLine {
 
   bool on_terminal() const { return terminal_; }
 
-  /// Whether the interval since the last line has passed: making its text may cost something.
-  bool is_due() const;
   void show(std::string text);
+  /// Shows what `text()` returns if the interval since the last line has passed. It is called only
+  /// then, as making a text may cost something.
+  template <typename Text>
+  void show_when_due(const Text& text) {
+    if (is_due()) show(text());
+  }
 
   /// Removes the line from the terminal, so that something else can be printed.
   void clear();
@@ -28,6 +32,7 @@ class StatusLine {
 
  private:
   using Clock = std::chrono::steady_clock;
+  bool is_due() const;
   void write(const std::string& text);
 
   int fd_;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/data/normalizer.h"
+#include "kernels/cpu/model_input.h"
 #include "kernels/cpu/tile_mlp.h"
 
 namespace mbrl {
@@ -10,7 +10,7 @@ namespace mbrl {
 std::vector<float> predict_next_observations(Stream& stream, const EnsembleState& model,
                                              const TransitionsView& records, const RandomKey& key,
                                              std::uint64_t step) {
-  const int S = model.data.observation_size, num_inputs = model.num_inputs();
+  const int S = model.data.observation_size;
   const std::vector<float> weights = to_host(model.members.value),
                            input_mean = to_host(model.input_mean),
                            input_inv_std = to_host(model.input_inv_std);
@@ -38,21 +38,16 @@ std::vector<float> predict_next_observations(Stream& stream, const EnsembleState
   pool.parallel_for(static_cast<int>(tiles.size()), [&](int task) {
     const Tile& tile = tiles[static_cast<std::size_t>(task)];
     const int thread = ThreadPool::thread_index();
-    float* x = mlp.x(0, thread);
-    for (int lane = 0; lane < kTileRows; ++lane) {
-      const float* record = records.record(tile.rows[std::min(lane, tile.num_rows - 1)]);
-      // observation and action lie side by side
-      for (int i = 0; i < num_inputs; ++i)
-        x[i * kTileRows + lane] = normalize(record[i], input_mean[i], input_inv_std[i]);
-    }
+    gather_model_input(model.maps, records, tile.rows, tile.num_rows, input_mean.data(),
+                       input_inv_std.data(), mlp.x(0, thread));
     mlp.forward(weights.data() + static_cast<std::size_t>(tile.member) * model.layout.size, thread);
-    // output 0 is the reward, the others are changes of the observation
-    const float* mean = mlp.output(thread);
+    const float* predicted = mlp.output(thread) + model.maps.first_state() * kTileRows;
     for (int lane = 0; lane < tile.num_rows; ++lane) {
       const std::uint32_t row = tile.rows[lane];
+      const float* from = model.maps.from(records.record(row), model.data);
       for (int i = 0; i < S; ++i)
         next[static_cast<std::size_t>(row) * S + i] =
-            records.record(row)[i] + mean[(1 + i) * kTileRows + lane];
+            model.maps.state(from[i], predicted[i * kTileRows + lane]);
     }
   });
   return next;

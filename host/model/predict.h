@@ -6,12 +6,13 @@
 
 #include "base/rng.h"
 #include "cuda/stream.h"
-#include "kernels/stages/ensemble/ensemble_step.h"
+#include "kernels/data/transition.h"
+#include "kernels/networks/ensemble.h"
 
 namespace mbrl {
 
 /// Mean next observation of each record, from one elite per record, drawn uniformly as rollouts
-/// draw it: record i by (key, step, i).
+/// draw it: record i by (key, step, i). A backward model gives the observation before.
 ///
 /// Shapes   records: on the host; returns [records.size, S]. The model may lie on either device.
 /// Units    of the observation.

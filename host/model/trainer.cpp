@@ -9,8 +9,8 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "kernels/data/normalizer.h"
 #include "kernels/data/permutation.h"
+#include "kernels/networks/normalizer.h"
 
 namespace mbrl {
 namespace {
@@ -35,12 +35,14 @@ float mean(const float* values, int count) {
 }  // namespace
 
 std::string FitReport::summary() const {
+  std::string learned;
+  for (const LossValue& value : loss_values)
+    learned += fmt::format("{} {:.3f}, ", value.name, value.value);
   return fmt::format(
-      "model fit: {} epochs, {} steps, {} train and {} holdout rows, holdout mse [{:.5f}], elites "
-      "[{}], "
-      "logvar in [{:.3f}, {:.3f}], loss {:.4f}, {:.1f} s",
+      "model fit: {} epochs, {} steps, {} train and {} holdout rows, holdout mse [{:.5f}], "
+      "elites [{}], {}loss {:.4f}, {:.1f} s",
       epochs, steps, num_train, num_holdout, fmt::join(holdout_mse, ", "), fmt::join(elites, ", "),
-      mean_min_logvar, mean_max_logvar, train_loss, seconds);
+      learned, train_loss, seconds);
 }
 
 bool EarlyStopping::update(const std::vector<double>& mse, const std::function<void(int)>& save) {
@@ -57,8 +59,8 @@ bool EarlyStopping::update(const std::vector<double>& mse, const std::function<v
 
 ModelTrainer::ModelTrainer(Stream& stream, const ModelConfig& config, const EnsembleState& state,
                            std::uint32_t seed, std::uint32_t learner, const Gemm& gemm)
-    : config_(config),
-      constants_{{config.learning_rate}, config.weight_decay, config.logvar_penalty},
+    : ensemble_size_(state.ensemble_size),
+      batch_size_(config.batch_size),
       seed_(seed),
       learner_(learner),
       workspace_(stream, state, config.batch_size, gemm),
@@ -66,22 +68,24 @@ ModelTrainer::ModelTrainer(Stream& stream, const ModelConfig& config, const Ense
               TrainedParameters(state.logvar_bounds.value.size(), stream.memory()),
               Buffer<float>(state.input_mean.size(), stream.memory()),
               Buffer<float>(state.input_inv_std.size(), stream.memory())},
-      snapshot_(state.members.value.size(), stream.memory(), "model snapshot") {}
+      snapshot_(state.members.value.size(), stream.memory(), "model snapshot"),
+      has_snapshot_(static_cast<std::size_t>(state.ensemble_size)) {}
 
 // random split of all rows, then one bootstrap sample of the training rows per member
-void ModelTrainer::split(std::size_t num_rows, std::uint64_t fit_index, Stream& stream) {
-  const auto E = static_cast<std::size_t>(config_.ensemble_size);
-  const auto share = static_cast<std::size_t>(static_cast<double>(config_.holdout_ratio) *
+void ModelTrainer::split(Stream& stream, const ModelConfig& config, std::size_t num_rows,
+                         std::uint64_t fit_index) {
+  const auto E = static_cast<std::size_t>(ensemble_size_);
+  const auto share = static_cast<std::size_t>(static_cast<double>(config.holdout_ratio) *
                                               static_cast<double>(num_rows));
-  num_holdout_ = std::clamp<std::size_t>(share, 1, static_cast<std::size_t>(config_.max_holdout));
+  num_holdout_ = std::clamp<std::size_t>(share, 1, static_cast<std::size_t>(config.max_holdout));
   num_train_ = num_rows - num_holdout_;
   reserve(stream, permutation_, num_rows);
   reserve(stream, bootstrap_, E * num_train_);
   reserve(stream, shuffled_, E * num_train_);
   random_permutation(stream, {permutation_.data(), num_rows},
                      RandomKey{seed_, purpose::kHoldout, learner_}, fit_index, 0, scratch_[0]);
-  draw_rows(stream, bootstrap(), {permutation_.data() + num_holdout_, num_train_},
-            RandomKey{seed_, purpose::kBootstrap, learner_}, fit_index);
+  draw_rows(stream, bootstrap(), training(), RandomKey{seed_, purpose::kBootstrap, learner_},
+            fit_index);
 }
 
 void ModelTrainer::remember(Stream& stream, const EnsembleState& state) {
@@ -100,80 +104,94 @@ void ModelTrainer::put_back(Stream& stream, EnsembleState& state) const {
   state.num_steps = before_.steps;
 }
 
-FitReport ModelTrainer::fit(Stream& stream, EnsembleState& state, const TransitionsView& data,
-                            std::uint64_t fit_index, const std::function<bool()>& should_stop) {
+FitReport ModelTrainer::fit(Stream& stream, const ModelConfig& config, EnsembleState& state,
+                            const TransitionsView& data, std::uint64_t fit_index,
+                            const std::function<bool()>& should_stop) {
   if (data.size < 2)
     throw DataError("model fit: the real replay holds " + std::to_string(data.size) +
                     " transitions; at least 2 are needed. Raise loop.num_exploration_steps.");
   const auto start = std::chrono::steady_clock::now();
-  const int E = state.ensemble_size;
   FitReport report;
   remember(stream, state);
-  split(data.size, fit_index, stream);
+  split(stream, config, data.size, fit_index);
   report.num_train = static_cast<int>(num_train_);
   report.num_holdout = static_cast<int>(num_holdout_);
-  const Vector<const std::uint32_t> holdout(permutation_.data(), num_holdout_);
-  fit_normalizer(stream, data.records, static_cast<std::size_t>(data.layout.pitch()),
-                 {permutation_.data() + num_holdout_, num_train_}, state.num_inputs(),
-                 {state.input_mean.data(), state.num_inputs()},
-                 {state.input_inv_std.data(), state.num_inputs()}, config_.min_input_std,
-                 normalizer_scratch_);
+  fit_normalizer(
+      stream, data, state.maps, training(), {state.input_mean.data(), state.num_inputs()},
+      {state.input_inv_std.data(), state.num_inputs()}, config.min_input_std, normalizer_scratch_);
+  if (!train(stream, config, state, data, fit_index, should_stop, report)) {
+    put_back(stream, state);
+    report.stopped = true;
+    return report;
+  }
+  restore_snapshots(stream, config, state, data, fit_index, report);
 
-  std::vector<bool> saved(static_cast<std::size_t>(E), false);
+  const std::vector<float> learned = to_host(state.logvar_bounds.value);
+  const std::vector<std::string> names = loss_shape(state.loss).shared_names;
+  const int D = state.num_targets();
+  for (std::size_t i = 0; i < names.size(); ++i)
+    report.loss_values.push_back(
+        {names[i], mean(learned.data() + static_cast<int>(i) * padded(D), D)});
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+// epochs until no member improves; false: a stop was asked for
+bool ModelTrainer::train(Stream& stream, const ModelConfig& config, EnsembleState& state,
+                         const TransitionsView& data, std::uint64_t fit_index,
+                         const std::function<bool()>& should_stop, FitReport& report) {
+  const EnsembleConstants constants{
+      {config.learning_rate}, config.weight_decay, config.logvar_penalty};
+  has_snapshot_.assign(has_snapshot_.size(), false);
   const auto save_snapshot = [&](int e) {
-    saved[static_cast<std::size_t>(e)] = true;
+    has_snapshot_[static_cast<std::size_t>(e)] = true;
     copy(stream, snapshot_.data() + e * state.layout.size, state.member(e), state.layout.size);
   };
-  EarlyStopping stopping(E, config_.min_improvement, config_.patience);
-  std::vector<double> mse(static_cast<std::size_t>(E));
+  EarlyStopping stopping(ensemble_size_, config.min_improvement, config.patience);
+  report.holdout_mse.resize(static_cast<std::size_t>(ensemble_size_));
   for (bool done = false; !done;) {
     // every member walks its own bootstrap in a new order
     shuffle_rows(stream, shuffled(), bootstrap(), RandomKey{seed_, purpose::kShuffle, learner_},
                  (fit_index << 24) + static_cast<std::uint64_t>(report.epochs), scratch_);
-    const EnsembleEpoch epoch = ensemble_epoch(stream, state, data, shuffled(), config_.batch_size,
-                                               constants_, workspace_, should_stop);
+    const EnsembleEpoch epoch = ensemble_epoch(stream, state, data, shuffled(), batch_size_,
+                                               constants, workspace_, should_stop);
     report.train_loss = epoch.loss;
     report.steps += epoch.steps;
-    if (epoch.stopped) {
-      put_back(stream, state);
-      report.stopped = true;
-      return report;
-    }
-    ensemble_holdout_mse(stream, state, data, holdout, mse, workspace_);
+    if (epoch.stopped) return false;
+    ensemble_holdout_mse(stream, state, data, holdout(), report.holdout_mse, workspace_);
     ++report.epochs;
-    done = stopping.update(mse, save_snapshot) ||
-           (config_.max_epochs > 0 && report.epochs >= config_.max_epochs);
+    done = stopping.update(report.holdout_mse, save_snapshot) ||
+           (config.max_epochs > 0 && report.epochs >= config.max_epochs);
   }
+  return true;
+}
 
+// every member's own best weights, and the elites; what the loss learned and moments stay where
+// training left them
+void ModelTrainer::restore_snapshots(Stream& stream, const ModelConfig& config,
+                                     EnsembleState& state, const TransitionsView& data,
+                                     std::uint64_t fit_index, FitReport& report) {
+  std::vector<double>& mse = report.holdout_mse;
   // a member without a snapshot has no weights that are worth anything
-  for (int e = 0; e < E; ++e)
-    if (!saved[static_cast<std::size_t>(e)])
+  for (int e = 0; e < ensemble_size_; ++e)
+    if (!has_snapshot_[static_cast<std::size_t>(e)])
       throw DivergedError(fmt::format(
           "model fit {}: none of {} epochs gave member {} a holdout error below {:.3g}; the last "
           "is {:.3g}. Lower model.learning_rate, or look at the real replay: a reward or "
-          "observation "
-          "may be extreme.",
+          "observation may be extreme.",
           fit_index + 1, report.epochs, e,
-          EarlyStopping::kWorst * (1.0 - static_cast<double>(config_.min_improvement)),
+          EarlyStopping::kWorst * (1.0 - static_cast<double>(config.min_improvement)),
           std::abs(mse[static_cast<std::size_t>(e)])));
 
-  // every member's own best weights; bounds and moments stay where training left them
   copy(stream, state.members.value.data(), snapshot_.data(), snapshot_.size());
-  ensemble_holdout_mse(stream, state, data, holdout, mse, workspace_);
-  std::vector<int> order(static_cast<std::size_t>(E));
+  ensemble_holdout_mse(stream, state, data, holdout(), mse, workspace_);
+  std::vector<int> order(static_cast<std::size_t>(ensemble_size_));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return mse[a] < mse[b]; });
-  order.resize(static_cast<std::size_t>(config_.num_elites));
+  order.resize(static_cast<std::size_t>(config.num_elites));
   state.elites = order;
-
-  report.holdout_mse = mse;
   report.elites = order;
-  for (const int e : order) report.validation_loss += mse[e] / config_.num_elites;
-  const std::vector<float> bounds = to_host(state.logvar_bounds.value);
-  report.mean_max_logvar = mean(bounds.data(), state.num_outputs());
-  report.mean_min_logvar = mean(bounds.data() + padded(state.num_outputs()), state.num_outputs());
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return report;
+  for (const int e : order) report.validation_loss += mse[e] / config.num_elites;
 }
 
 }  // namespace mbrl

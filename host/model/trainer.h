@@ -19,17 +19,23 @@ namespace purpose {
 inline constexpr Purpose kHoldout{10};  // the split into training and holdout rows
 }  // namespace purpose
 
+/// The mean over targets of one of the parameters that a loss learns for all members.
+struct LossValue {
+  std::string name;
+  float value;
+};
+
 /// What one fit did.
 struct FitReport {
   bool stopped = false;  // a stop was asked for: the ensemble is as before the fit
   int epochs = 0;
   std::int64_t steps = 0;
   int num_train = 0, num_holdout = 0;
-  std::vector<double> holdout_mse;  // [E] at the snapshots, raw target units
-  std::vector<int> elites;          // best first
-  double validation_loss = 0.0;     // mean holdout error of the elites
-  float train_loss = 0.0f;          // of the last step
-  float mean_max_logvar = 0.0f, mean_min_logvar = 0.0f;
+  std::vector<double> holdout_mse;     // [E] at the snapshots, raw target units
+  std::vector<int> elites;             // best first
+  double validation_loss = 0.0;        // mean holdout error of the elites
+  float train_loss = 0.0f;             // of the last step
+  std::vector<LossValue> loss_values;  // of gaussian_nll max_logvar and min_logvar, of mse none
   double seconds = 0.0;
 
   /// One line for the log.
@@ -60,13 +66,16 @@ class EarlyStopping {
   int idle_epochs_ = 0;
 };
 
+/// Fits one ensemble again and again; holds what a fit needs besides it.
 class ModelTrainer {
  public:
+  /// Takes the batch size from `config`, once; the rest is read by each fit.
   ModelTrainer(Stream& stream, const ModelConfig& config, const EnsembleState& state,
                std::uint32_t seed, std::uint32_t learner, const Gemm& gemm = {});
 
   /// One fit on all of `data`. Weights, log-variance bounds and Adam's moments go on from the last
-  /// fit; scaler, holdout split, bootstrap, snapshots and patience start anew.
+  /// fit; scaler, holdout split, bootstrap, snapshots and patience start anew. Step size, decay,
+  /// penalty, patience and holdout are those that `config` has now.
   ///
   /// fit_index numbers the fits of a run: it is part of every random draw. should_stop() is asked
   /// before each gradient step; once it says yes the ensemble is put back as it was, so that a
@@ -75,8 +84,9 @@ class ModelTrainer {
   /// Errors   DivergedError if the loss is not finite, or naming a member that no epoch improved;
   ///          DataError if there are fewer than 2 rows.
   /// Source   jannerm/mbpo:mbpo/models/bnn.py.
-  FitReport fit(Stream& stream, EnsembleState& state, const TransitionsView& data,
-                std::uint64_t fit_index, const std::function<bool()>& should_stop);
+  FitReport fit(Stream& stream, const ModelConfig& config, EnsembleState& state,
+                const TransitionsView& data, std::uint64_t fit_index,
+                const std::function<bool()>& should_stop);
 
  private:
   /// Everything of the ensemble that a fit changes, as it was before: to undo one that was stopped.
@@ -88,20 +98,30 @@ class ModelTrainer {
 
   void remember(Stream& stream, const EnsembleState& state);
   void put_back(Stream& stream, EnsembleState& state) const;
-  void split(std::size_t num_rows, std::uint64_t fit_index, Stream& stream);
+  void split(Stream& stream, const ModelConfig& config, std::size_t num_rows,
+             std::uint64_t fit_index);
+  bool train(Stream& stream, const ModelConfig& config, EnsembleState& state,
+             const TransitionsView& data, std::uint64_t fit_index,
+             const std::function<bool()>& should_stop, FitReport& report);
+  void restore_snapshots(Stream& stream, const ModelConfig& config, EnsembleState& state,
+                         const TransitionsView& data, std::uint64_t fit_index, FitReport& report);
+  Vector<const std::uint32_t> holdout() const { return {permutation_.data(), num_holdout_}; }
+  Vector<const std::uint32_t> training() const {
+    return {permutation_.data() + num_holdout_, num_train_};
+  }
   Matrix<std::uint32_t> bootstrap() {
-    return {bootstrap_.data(), config_.ensemble_size, static_cast<int>(num_train_)};
+    return {bootstrap_.data(), ensemble_size_, static_cast<int>(num_train_)};
   }
   Matrix<std::uint32_t> shuffled() {
-    return {shuffled_.data(), config_.ensemble_size, static_cast<int>(num_train_)};
+    return {shuffled_.data(), ensemble_size_, static_cast<int>(num_train_)};
   }
 
-  ModelConfig config_;
-  EnsembleConstants constants_;
+  int ensemble_size_, batch_size_;
   std::uint32_t seed_, learner_;
   EnsembleWorkspace workspace_;
   Before before_;
   Buffer<float> snapshot_;                      // [E, layout.size]
+  std::vector<bool> has_snapshot_;              // per member, of the running fit
   Buffer<std::uint32_t> permutation_;           // holdout rows, then training rows
   Buffer<std::uint32_t> bootstrap_, shuffled_;  // [E, num_train]
   std::vector<PermutationScratch> scratch_{1};  // per member

@@ -1,7 +1,6 @@
 #include "host/replay/replay.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 namespace mbrl {
 
@@ -68,21 +67,36 @@ void Replay::set_capacity(std::size_t capacity) {
   capacity_ = capacity;
 }
 
-nlohmann::json Replay::state() const {
-  return {{"capacity", capacity_}, {"size", size_}, {"head", head_}, {"num_written", num_written_}};
+TransitionsView Replay::newest(Stream& stream, std::size_t count) {
+  count = std::min(count, size_);
+  const auto pitch = static_cast<std::size_t>(layout_.pitch());
+  if (size_ < capacity_ || head_ == 0 || count <= head_) {
+    // the end of what was written
+    const std::size_t end = size_ < capacity_ ? size_ : head_ == 0 ? capacity_ : head_;
+    return {records_.data() + (end - count) * pitch, layout_, count};
+  }
+  if (newest_.size() < count * pitch)
+    newest_ = Buffer<float>(count * pitch, records_.memory(), name_);
+  const std::size_t old = count - head_;
+  copy(stream, newest_.data(), records_.data() + (capacity_ - old) * pitch, old * pitch);
+  copy(stream, newest_.data() + old * pitch, records_.data(), head_ * pitch);
+  return {newest_.data(), layout_, count};
 }
 
-void Replay::set_state(const nlohmann::json& state) {
-  set_capacity(state.at("capacity"));
-  size_ = state.at("size");
-  head_ = state.at("head");
-  num_written_ = state.at("num_written");
-}
-
-TensorRef Replay::tensor(const std::string& name) {
-  return tensor_ref(name, records_.data(),
-                    {static_cast<std::int64_t>(size_), static_cast<std::int64_t>(layout_.pitch())},
-                    records_.memory());
+void Replay::visit(Archive& archive, const std::string& name) {
+  std::size_t capacity = capacity_;
+  archive.value("capacity", capacity);
+  if (archive.loading()) {
+    size_ = head_ = 0;  // what is there need not move
+    set_capacity(capacity);
+  }
+  archive.value("size", size_);
+  archive.value("head", head_);
+  archive.value("num_written", num_written_);
+  archive.replay(
+      tensor_ref(name, records_.data(),
+                 {static_cast<std::int64_t>(size_), static_cast<std::int64_t>(layout_.pitch())},
+                 records_.memory()));
 }
 
 }  // namespace mbrl

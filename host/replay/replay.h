@@ -2,15 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "cuda/buffer.h"
 #include "cuda/stream.h"
-#include "host/io/safetensors.h"
-#include "kernels/stages/rollout/rollout.h"
+#include "host/io/archive.h"
 #include "kernels/data/transition.h"
+#include "kernels/stages/rollout/rollout.h"
 
 namespace mbrl {
 
@@ -35,16 +34,19 @@ class Replay {
   RingView ring() { return {records_.data(), capacity_, head_}; }
   void commit(std::size_t count);
 
-  /// Changes the capacity. Growing goes on behind the records, shrinking keeps the newest; both put
+  /// Changes the capacity. Growing goes on after the records, shrinking keeps the newest; both put
   /// them in the order of their age (the reference, jannerm/mbpo:mbpo/algorithms/mbpo.py, loses it
   /// where a ring that has wrapped grows). Rare: takes a second buffer for the moment where records
   /// move, and waits for the device.
   void set_capacity(std::size_t capacity);
 
-  /// For checkpoints: the counters, and the valid records as one tensor [size, pitch].
-  nlohmann::json state() const;
-  void set_state(const nlohmann::json& state);
-  TensorRef tensor(const std::string& name);
+  /// The newest records, at most `count`, oldest first. Where they lie on both sides of the ring's
+  /// end they are copied into memory of their own, which is taken at the first such call for the
+  /// largest count so far. Valid until the replay changes.
+  TransitionsView newest(Stream& stream, std::size_t count);
+
+  /// The counters, and the valid records as one tensor [size, pitch] called `name`.
+  void visit(Archive& archive, const std::string& name);
 
  private:
   TransitionLayout layout_;
@@ -53,6 +55,7 @@ class Replay {
   std::uint64_t num_written_ = 0;
   const char* name_;
   Buffer<float> records_;
+  Buffer<float> newest_;  // where they wrap
 };
 
 }  // namespace mbrl

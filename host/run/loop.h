@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 
 #include "host/algo/learner.h"
 #include "host/config/config.h"
@@ -18,11 +19,12 @@ struct LoopHooks {
   std::function<void()> tick;                               // after every step: progress
 };
 
-/// Steps the learner until num_env_steps or a stop; evaluates every eval.interval steps after
-/// exploration and once at the end. Writes a checkpoint every checkpoint.interval steps, when
-/// stopped and at the end.
+/// Steps the learner until num_env_steps, a pause at env step `until`, or a stop; evaluates every
+/// eval.interval steps after exploration and once at the end. Writes a checkpoint every
+/// checkpoint.interval steps, at a pause, when stopped and at the end.
 ///
-/// Returns  true when all steps are done, false when stopped.
-bool run_loop(Learner& learner, const Config& config, const LoopHooks& hooks);
+/// Returns  false when stopped.
+bool run_loop(Learner& learner, const Config& config, const LoopHooks& hooks,
+              std::int64_t until = std::numeric_limits<std::int64_t>::max());
 
 }  // namespace mbrl

@@ -27,7 +27,7 @@ Recorder::Recorder(const RunDir& dir, const std::vector<std::string>& metric_nam
                 resume_env_steps),
       events_(folder_, resume_env_steps),
       log_(folder_ / "log.txt", resume_env_steps >= 0, to_console) {
-  // that of an earlier part of the run would be taken for this one's end
+  // a stale summary would look like this run's
   std::error_code absent;
   std::filesystem::remove(folder_ / "summary.json", absent);
 }
@@ -54,10 +54,6 @@ void Recorder::record_episode(const EpisodeReport& e) {
                     e.episode_return, static_cast<double>(e.length), e.terminated ? 1.0 : 0.0,
                     e.truncated ? 1.0 : 0.0, e.broken ? 1.0 : 0.0});
   events_.scalar("episode/return", e.env_steps, e.episode_return);
-}
-
-void Recorder::record_scalar(const std::string& tag, std::int64_t step, double value) {
-  events_.scalar(tag, step, value);
 }
 
 void Recorder::sync() {

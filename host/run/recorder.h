@@ -37,7 +37,6 @@ class Recorder {
 
   void record_evaluation(const EvaluationRow& row);
   void record_episode(const EpisodeReport& episode);
-  void record_scalar(const std::string& tag, std::int64_t step, double value);  // events only
   void log(const std::string& text);
   void warn(const std::string& text);
   void record_error(const std::string& text);  // log.txt only: who catches the error prints it

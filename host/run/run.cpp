@@ -3,19 +3,52 @@
 #include <fmt/format.h>
 
 #include "envs/env.h"
+#include "host/algo/keys_read.h"
 #include "host/algo/registry.h"
-#include "host/bench/choose_gemm.h"
 #include "host/config/print.h"
+#include "host/io/output_file.h"
+#include "host/run/choose_gemm.h"
 #include "host/run/open_device.h"
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
 #include "host/run/training.h"
+#include "kernels/stages/check/twin_check.h"
 
 namespace mbrl {
+namespace {
+
+void require_checkable(const RunOptions& options, const Algorithm& algorithm) {
+  if (options.check.empty()) return;
+  if (algorithm.run != nullptr)
+    throw ConfigError(fmt::format(
+        "--check cpu: algorithm {} trains many learners; check one of them, such as algorithm=mbpo.",
+        algorithm.name));
+  if (select_device(options.device).kind != Device::Kind::kCuda)
+    throw ConfigError(
+        "--check cpu compares the stages of a GPU with the CPU's, and this run is on the CPU. Give "
+        "--device cuda, or leave --check out.");
+}
+
+// the largest differences, on the terminal and in check.txt of the run's folder
+void report_check(const TwinCheck& check, const RunDir& dir) {
+  const std::string table = check.table();
+  write_file_atomically(dir.path() / "check.txt", table);
+  fmt::print("\n{}", table);
+  std::fflush(stdout);
+  if (check.all_within()) return;
+  fmt::print(stderr,
+             "warning: the GPU and the CPU differ by more than rounding explains; the rows end in "
+             "DIFFERS. {} keeps the table.\n",
+             (dir.path() / "check.txt").string());
+}
+
+}  // namespace
+
 ExitCode run_training(const RunOptions& options) {
   install_signal_handlers();
   const Config& config = options.config;
   const Algorithm& algorithm = find_algorithm(config.algorithm);
+  require_checkable(options, algorithm);
   if (algorithm.run != nullptr) return algorithm.run(options);
   const int num_threads = options.num_threads > 0 ? options.num_threads : available_cores();
   ThreadPool pool(num_threads);
@@ -25,13 +58,23 @@ ExitCode run_training(const RunOptions& options) {
   const std::string machine = fmt::format("{}, {} threads{}", device.description(), num_threads,
                                           products.empty() ? "" : ", products: " + products);
   const RunDir dir = RunDir::open(options.runs, config, options.command, machine);
-  fmt::print("{}\nrun      {}\ndevice   {}\n\n", config_table(config), dir.path().string(),
-             machine);
+  fmt::print("{}\nrun      {}\ndevice   {}\n\n", config_table(config, keys_read(config)),
+             dir.path().string(), machine);
   std::fflush(stdout);
+  TwinCheck check(pool);
+  if (!options.check.empty()) device.stream.set_check(&check);
   Progress progress;
-  return Training({.config = config, .resume = options.resume}, dir, device, progress,
-                  options.make_schedule ? options.make_schedule(config, device) : nullptr)
-      .run();
+  Training training({.config = config, .resume = options.resume}, dir, device, progress,
+                    options.make_schedule ? options.make_schedule(config, device) : nullptr);
+  if (options.check.empty()) return training.run();
+  try {
+    const ExitCode code = training.run();
+    report_check(check, dir);
+    return code;
+  } catch (...) {
+    report_check(check, dir);  // a run that fails is the one whose table matters
+    throw;
+  }
 }
 
 }  // namespace mbrl

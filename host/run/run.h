@@ -26,7 +26,8 @@ struct RunOptions {
   std::string device = "auto";
   int num_threads = 0;  // 0: all cores this process may use
   std::string resume =
-      "auto";  // auto: the newest checkpoint of this run, never, or a checkpoint's path
+      "auto";         // auto: the newest checkpoint of this run, never, or a checkpoint's path
+  std::string check;  // "cpu": compare each stage of a GPU with its CPU twin; "": do not
   std::filesystem::path runs = "runs";
   std::vector<std::string> command;  // argv, kept in command.txt
 };

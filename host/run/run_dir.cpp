@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "cuda/device.h"
+#include "host/algo/keys_read.h"
 #include "host/config/print.h"
 #include "host/config/version.h"
 #include "host/io/output_file.h"
@@ -77,7 +78,7 @@ RunDir RunDir::open_folder(const fs::path& folder, const Config& config,
         fmt::format("run directory {} cannot be made: {}. Choose another place with --runs DIR.",
                     dir.path_.string(), error.message()));
   dir.lock();
-  write_file_atomically(dir.path_ / "config.json", config_json_text(config));
+  write_file_atomically(dir.path_ / "config.json", config_json_text(config, keys_read(config)));
   write_file_atomically(dir.path_ / "command.txt", command_text(command) + "\n");
   write_file_atomically(dir.path_ / "machine.json", machine_text(device));
   return dir;

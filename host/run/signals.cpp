@@ -20,7 +20,7 @@ void say(const char (&text)[kSize]) {
 void on_signal(int signal) {
   const int error = errno;  // of the call that was interrupted
   if (stop.exchange(true) && signal == SIGINT) {
-    say("\nstopped at once; complete checkpoints stay so.\n");
+    say("\nstopped at once; existing checkpoints are kept.\n");
     _exit(130);
   }
   say("\nstopping after this step, with a checkpoint; Ctrl-C again stops at once.\n");

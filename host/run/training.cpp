@@ -36,8 +36,8 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
   if (!latest && !passed_over.empty())
     throw DataError(
         fmt::format("{} holds {}, and none can be used: {}. Restore the files, or go on from a "
-                    "copy with --resume PATH. Moving the folder away starts the run over, as "
-                    "--resume never does, and replaces its tables and log.",
+                    "copy with --resume PATH. To start over, move the folder away or pass --resume "
+                    "never, which replaces its tables and log.",
                     dir.checkpoints().string(),
                     passed_over.size() == 1 ? "1 checkpoint"
                                             : fmt::format("{} checkpoints", passed_over.size()),
@@ -48,10 +48,11 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
 
 // by what was wrong
 nlohmann::ordered_json unstable_steps(const Learner& learner) {
-  nlohmann::ordered_json json{{"total", learner.num_broken()}};
+  nlohmann::ordered_json json{{"total", learner.environments().num_broken()}};
   for (int i = kNoFault + 1; i < kNumFaults; ++i) {
     const auto fault = static_cast<Fault>(i);
-    if (learner.num_broken(fault) > 0) json[fault_text(fault)] = learner.num_broken(fault);
+    if (learner.environments().num_broken(fault) > 0)
+      json[fault_text(fault)] = learner.environments().num_broken(fault);
   }
   return json;
 }
@@ -169,9 +170,9 @@ void Training::write_summary(const std::string& status) {
        {"device", device_name(device_.device)}});
 }
 
-// Saves what is left of a learner whose values are not finite, to be looked at; it is no checkpoint
-// to resume from. Returns the error's text with what only the run knows: where it stands and what
-// can be done from here.
+// Saves what is left of a learner whose values are not finite, to be looked at; nothing resumes
+// from it. Returns the error's text with what only the run knows: where it stands and what can be
+// done from here.
 std::string Training::keep_diverged(const std::string& error) {
   const std::filesystem::path folder = dir_.path() / "failed";
   std::string text = fmt::format("env step {}: {}", learner_->env_steps(), error);
@@ -201,13 +202,12 @@ void Training::record_failure(const std::string& error) {
   }
 }
 
-ExitCode Training::run() {
+ExitCode Training::run(std::int64_t until) {
   const Config& config = options_.config;
   if (learner_->env_steps() >= config.loop.num_env_steps)
     recorder_->log(
-        fmt::format("this run is complete: {} env steps. Another loop.num_env_steps or seed is "
-                    "another run; --resume "
-                    "never starts this one over.",
+        fmt::format("this run is complete: {} env steps. `--resume never` restarts it; another "
+                    "loop.num_env_steps or seed is another run.",
                     learner_->env_steps()));
   const LoopHooks loop_hooks{
       .stop_requested = [] { return stop_requested(); },
@@ -219,11 +219,11 @@ ExitCode Training::run() {
             progress_.update({.env_steps = learner_->env_steps(),
                               .total_steps = options_.config.loop.num_env_steps,
                               .updates = learner_->num_updates(),
-                              .last_return = learner_->last_return()});
+                              .last_return = learner_->environments().last_return()});
           }};
-  bool finished = false;
+  bool stopped = true;
   try {
-    finished = run_loop(*learner_, config, loop_hooks);
+    stopped = !run_loop(*learner_, config, loop_hooks, until);
   } catch (const DivergedError& error) {
     const DivergedError told(keep_diverged(error.what()));
     record_failure(told.what());
@@ -233,9 +233,10 @@ ExitCode Training::run() {
     throw;
   }
   progress_.finish();
-  if (finished && schedule_ != nullptr) schedule_->on_finished();
-  write_summary(finished ? "done" : "stopped");
-  if (finished) return ExitCode::kDone;
+  const bool complete = learner_->env_steps() >= config.loop.num_env_steps;
+  if (complete && schedule_ != nullptr) schedule_->on_finished();
+  write_summary(stopped ? "stopped" : complete ? "done" : "paused");
+  if (!stopped) return ExitCode::kDone;
   recorder_->log(fmt::format("stopped at env step {}; the same command goes on from here.",
                              learner_->env_steps()));
   return ExitCode::kStopped;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,16 +32,17 @@ class Training {
  public:
   /// `schedule` may be null. Goes on from the checkpoint that options.resume means.
   ///
-  /// Errors   DataError if there are checkpoints to go on from but none is whole: only "never"
-  ///          starts such a run over.
+  /// Errors   DataError if there are checkpoints to go on from but none is whole; "never" starts
+  ///          such a run over.
   Training(TrainingOptions options, const RunDir& dir, OpenDevice& device, ProgressSink& progress,
            std::unique_ptr<Schedule> schedule = nullptr);
 
-  /// Until all steps are done or a stop is asked for.
+  /// Until all steps are done, to a pause at env step `until`, or until a stop is asked for.
   ///
-  /// Errors   those of the learner, after the folder has been told. A DivergedError says the env
-  /// step too, and where the state at the failure has been saved.
-  ExitCode run();
+  /// Returns  kDone, or kStopped after a stop.
+  /// Errors   those of the learner, after they were written to the run's log. A DivergedError says
+  ///          the env step too, and where the state at the failure has been saved.
+  ExitCode run(std::int64_t until = std::numeric_limits<std::int64_t>::max());
 
   /// Return of the last evaluation, NaN before the first.
   double final_return() const { return final_return_; }

@@ -114,7 +114,7 @@ TEST_F(CliTest, EnvsTraceNamesTheLineThatItDoesNotUnderstand) {
   folder_.write("script", "reset\nsit\n");
   const Outcome outcome = run("envs trace cartpole --actions script");
   EXPECT_EQ(outcome.exit_code, 4);
-  EXPECT_THAT(outcome.error, StartsWith("script:2: \"sit\" is no number."));
+  EXPECT_THAT(outcome.error, StartsWith("script:2: \"sit\" is not a number."));
   folder_.write("script", "reset -1\n");
   EXPECT_EQ(run("envs trace cartpole --actions script").error,
             "script:1: `reset -1` names no episode; its number is an integer from 0 on.\n");
@@ -196,6 +196,32 @@ TEST_F(CliTest, UnknownEnvironment) {
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.error, StartsWith("command line: env.name is \"hoper\"; expected one of "));
   EXPECT_THAT(outcome.error, testing::EndsWith(" Did you mean hopper?\n"));
+}
+
+TEST_F(CliTest, AKeyThatTheAlgorithmDoesNotRead) {
+  const Outcome refused = run("config show smoke ppo.clip=0.3");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_EQ(refused.error,
+            "command line: ppo.clip is not read by algorithm mbpo; only ppo reads it. Leave it "
+            "out, or set algorithm=ppo.\n");
+  const Outcome dropped = run("config show autombpo_ant algorithm=mbpo");
+  EXPECT_EQ(dropped.exit_code, 0);
+  EXPECT_THAT(dropped.error, HasSubstr("autombpo_ant.json: dropped "));
+  EXPECT_EQ(std::count(dropped.error.begin(), dropped.error.end(), '\n'), 1);
+  EXPECT_THAT(dropped.output, HasSubstr("\nhash 8ef692d7\n")) << "that of ant";
+  EXPECT_THAT(dropped.output, testing::Not(HasSubstr("ppo.clip")));
+}
+
+TEST_F(CliTest, AConfigThatExtendsOneShowsTheMergedValues) {
+  folder_.write("x.json", "{\"extends\": \"smoke\", \"sac\": {\"updates_per_step\": 3}}");
+  const Outcome outcome = run("config show x.json --json");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  const auto json = nlohmann::json::parse(outcome.output);
+  EXPECT_FALSE(json.contains("extends"));
+  EXPECT_EQ(json.at("sac").at("updates_per_step"), 3);
+  EXPECT_EQ(json.at("env").at("name"), "pendulum");
+  folder_.write("x.json", "{\"extends\": \"x.json\"}");
+  EXPECT_EQ(run("config show x.json").exit_code, 2);
 }
 
 TEST_F(CliTest, UnknownSubcommand) {
@@ -357,7 +383,7 @@ TEST_F(CliTest, EvalPrintsAndDrawsTheValuesOfTheCritics) {
                         "longest of 200 steps\n"));
   EXPECT_THAT(outcome.output, testing::ContainsRegex("\n +first +3 "));
   EXPECT_THAT(outcome.output, testing::ContainsRegex("\n +180 to 199 +60 "));
-  EXPECT_THAT(outcome.output, testing::ContainsRegex("normalised bias -?[0-9.]+ %, deviation "));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("normalized bias -?[0-9.]+ %, deviation "));
   EXPECT_THAT(read((folder_.path() / "value.svg").string()),
               HasSubstr(">earned from there on</text>"));
   EXPECT_EQ(run("eval runs/tiny --value-error --model-error").exit_code, 2);
@@ -372,16 +398,19 @@ TEST_F(CliTest, EvalOfARunWithoutCriticsHasNoValueErrors) {
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_EQ(outcome.error,
             "eval --value-error: runs/tiny was trained by ppo, which learns no value of actions; "
-            "expected a run of mbpo or sac.\n");
+            "expected a run of mbpo, mbpo_newest or sac.\n");
 }
 
 TEST_F(CliTest, EvalOfARunWithoutAModelHasNoModelErrors) {
-  ASSERT_EQ(run(std::string(kTinyRun) + " algorithm=sac loop.real_ratio=1").exit_code, 0);
+  ASSERT_EQ(run("run smoke algorithm=sac name=tiny --device cpu --threads 1 loop.num_env_steps=420 "
+                "sac.updates_per_step=1 'sac.hidden_sizes=[16,16]'")
+                .exit_code,
+            0);
   const Outcome outcome = run("eval runs/tiny --device cpu --model-error");
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_EQ(outcome.error,
             "eval --model-error: runs/tiny was trained by sac, which learns no model; expected a "
-            "run of mbpo.\n");
+            "run of mbpo or mbpo_newest.\n");
 }
 
 }  // namespace

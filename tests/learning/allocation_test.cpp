@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "envs/pool.h"
+#include "kernels/stages/ensemble/ensemble_step.h"
 #include "kernels/stages/policy/policy.h"
 #include "kernels/stages/ppo/gae.h"
 #include "kernels/stages/ppo/ppo_update.h"
@@ -73,7 +74,7 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
   const EnsembleConstants constants{{1e-3f}, {0, 0, 0}, 0.01f};
   std::vector<std::uint32_t> indices(3 * 64, 3);
   const Matrix<const std::uint32_t> rows(indices.data(), 3, 64);
-  RolloutWorkspace rollout_workspace(stream, sac.actor, model, 200);
+  RolloutWorkspace rollout_workspace(stream, sac.actor, model, 200, 3);
   Buffer<float> ring(400u * layout.pitch());
   std::vector<double> mse(3);
   std::vector<float> actions(6, 0.1f);
@@ -137,7 +138,7 @@ TEST_P(EnvAllocationTest, EpisodesThatRunAgainAllocateNothing) {
   EnvOptions options;
   options.name = GetParam();
   options.max_episode_steps = 50;
-  if (options.name == "mjcf") options.model = folder.write("slider.xml", kSlider);
+  if (options.name == "mjcf") options.mjcf.model = folder.write("slider.xml", kSlider);
   ThreadPool pool(2);
   EnvPool envs(options, 2, 1, pool);
   const auto A = static_cast<std::size_t>(envs.spec().action_size);

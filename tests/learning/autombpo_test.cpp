@@ -268,7 +268,7 @@ TEST_F(AutoMbpoTest, ABaselineMayBeGivenAndMustFit) {
 
   const Outcome absent = run(command("fifth", {"autombpo.baseline=nowhere"}));
   EXPECT_EQ(absent.exit_code, 4);
-  EXPECT_THAT(absent.error, HasSubstr("autombpo.baseline: nowhere is no folder"));
+  EXPECT_THAT(absent.error, HasSubstr("autombpo.baseline: nowhere is not a folder"));
 
   // an evaluation that outlasts it is compared over what both have
   ASSERT_EQ(

@@ -131,7 +131,7 @@ TEST_F(ProgramTest, AFullDiskIsOneErrorAndASummary) {
   const Outcome outcome = run({"run", "smoke", "loop.num_env_steps=300"}, kFullDisk);
   EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_EQ(count(outcome.error, "cannot be written"), 1) << outcome.error;
-  EXPECT_THAT(outcome.error, HasSubstr("checkpoints that were complete stay so.\n"));
+  EXPECT_THAT(outcome.error, HasSubstr("existing checkpoints are kept.\n"));
   EXPECT_FALSE(fs::exists(run_folder("runs") / "failed"));
   EXPECT_EQ(summary("runs").at("status"), "failed");
 }

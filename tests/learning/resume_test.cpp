@@ -43,15 +43,20 @@ Config small_config(const std::string& algorithm) {
   return c;
 }
 
+nlohmann::json state_of(Learner& learner) {
+  StateWriter writer;
+  learner.visit(writer);
+  return writer.state;
+}
+
 // bytes of everything that training changes
 std::vector<std::string> contents(Learner& learner) {
-  std::vector<std::string> all{learner.state().dump()};
-  const auto add = [&](const std::vector<TensorRef>& tensors) {
-    for (const TensorRef& t : tensors)
+  StateWriter writer;
+  learner.visit(writer);
+  std::vector<std::string> all{writer.state.dump()};
+  for (const auto* tensors : {&writer.weight_tensors, &writer.replay_tensors})
+    for (const TensorRef& t : *tensors)
       all.push_back(t.name + ":" + std::string(static_cast<const char*>(t.data), num_bytes(t)));
-  };
-  add(learner.weight_tensors());
-  add(learner.replay_tensors());
   return all;
 }
 
@@ -115,7 +120,7 @@ TEST_P(ResumeTest, EvaluationDoesNotDisturbTraining) {
   without.run_to(150);
   EXPECT_EQ(first.returns.size(), 4u);
   // only the count of evaluations differs
-  auto a = with.learner->state(), b = without.learner->state();
+  auto a = state_of(*with.learner), b = state_of(*without.learner);
   EXPECT_EQ(a.at("num_evaluations"), 1);
   a.erase("num_evaluations");
   b.erase("num_evaluations");
@@ -131,7 +136,117 @@ TEST_P(ResumeTest, DifferentSeedsDiffer) {
   EXPECT_NE(contents(*one.learner)[1], contents(*two.learner)[1]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Algorithms, ResumeTest, testing::Values("mbpo", "sac", "ppo"));
+TEST_P(ResumeTest, ACopyGoesOnAsTheOriginalDoes) {
+  const Config config = small_config(GetParam());
+  Session original(config), copy(config);
+  original.run_to(110);
+  copy.run_to(70);  // whatever it was before
+  copy_state(*original.learner, *copy.learner);
+  expect_equal(*original.learner, *copy.learner);
+  original.run_to(160);
+  copy.run_to(160);
+  expect_equal(*original.learner, *copy.learner);
+}
+
+// every learner that can be made
+std::vector<std::string> learners() {
+  std::vector<std::string> names;
+  for (const Algorithm& algorithm : list_algorithms())
+    if (algorithm.make != nullptr) names.push_back(algorithm.name);
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Algorithms, ResumeTest, testing::ValuesIn(learners()),
+                         [](const auto& test) { return test.param; });
+
+double value_of(Learner& learner, const char* name) {
+  std::vector<Hyperparameter> all = learner.hyperparameters();
+  return find_hyperparameter(all, name).get();
+}
+
+TEST(HyperparameterTest, ThoseThatChangedAreSavedCopiedAndGoOn) {
+  const Config config = small_config("mbpo");
+  Session first(config), copy(config);
+  first.run_to(90);
+  std::vector<Hyperparameter> all = first.learner->hyperparameters();
+  find_hyperparameter(all, "loop.real_ratio").set(0.123456789);
+  find_hyperparameter(all, "sac.updates_per_step").set(1);
+  find_hyperparameter(all, "rollout.length").set(3);
+  find_hyperparameter(all, "model.fit").set(1);
+  first.run_to(95);
+  EXPECT_EQ(first.learner->config().sac.updates_per_step, 2) << "the config is that of the run";
+
+  const TemporaryDirectory folder;
+  save_checkpoint(folder.path(), *first.learner, config, {});
+  Session second(config);
+  load_checkpoint(find_checkpoint(folder.path()), *second.learner, config);
+  copy_state(*first.learner, *copy.learner);
+  for (Session* session : {&second, &copy}) {
+    EXPECT_EQ(value_of(*session->learner, "loop.real_ratio"), 0.123456789);
+    EXPECT_EQ(value_of(*session->learner, "sac.updates_per_step"), 1);
+    EXPECT_EQ(value_of(*session->learner, "rollout.length"), 3);
+    EXPECT_EQ(value_of(*session->learner, "model.fit"), 0) << "was used";
+  }
+  for (Session* session : {&first, &second, &copy}) session->run_to(150);
+  expect_equal(*first.learner, *second.learner);
+  expect_equal(*first.learner, *copy.learner);
+
+  // and a learner without them is put back to its config
+  Session plain(config);
+  copy_state(*plain.learner, *second.learner);
+  EXPECT_EQ(value_of(*second.learner, "sac.updates_per_step"), 2);
+  EXPECT_EQ(value_of(*second.learner, "loop.real_ratio"), static_cast<double>(0.3f));
+  EXPECT_EQ(value_of(*second.learner, "rollout.length"), 1);
+}
+
+TEST(HyperparameterTest, AValueOutsideOfItsRangeIsRefused) {
+  Session session(small_config("mbpo"));
+  std::vector<Hyperparameter> all = session.learner->hyperparameters();
+  try {
+    find_hyperparameter(all, "loop.real_ratio").set(1.5);
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(), "loop.real_ratio is set to 1.5; expected a number in [0, 1].");
+  }
+  try {
+    find_hyperparameter(all, "rollout.lenght");
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find("Did you mean rollout.length?"), std::string::npos);
+  }
+}
+
+TEST(HyperparameterTest, CheckpointsOfASteeredRunBeforeThereWereHyperparametersAreRead) {
+  Config config = small_config("mbpo");
+  Session session(config);
+  session.run_to(70);
+  StateWriter saved;
+  session.learner->visit(saved);
+  saved.state["schedule"]["values"] = {
+      {"real_ratio", 0.2}, {"updates_per_step", 7}, {"rollout_length", 2}, {"fit_model", true}};
+  StateReader reader(saved.state, [](Archive::File, const TensorRef&) {});
+  session.learner->visit(reader);
+  EXPECT_EQ(value_of(*session.learner, "loop.real_ratio"), 0.2);
+  EXPECT_EQ(value_of(*session.learner, "sac.updates_per_step"), 7);
+  EXPECT_EQ(value_of(*session.learner, "rollout.length"), 2);
+  EXPECT_EQ(value_of(*session.learner, "model.fit"), 1);
+}
+
+TEST(MemoryTest, ALearnerTakesAboutWhatItsAlgorithmSays) {
+  for (const std::string& name : learners()) {
+    Config config = small_config(name);
+    config.loop.num_env_steps = config.loop.replay_capacity = 400;
+    config.rollout.batch_size = 400;
+    Session session(config);
+    session.run_to(400);
+    ByteCounter counter;
+    session.learner->visit(counter);
+    const std::size_t said =
+        find_algorithm(name).memory(config, session.learner->env_spec(), /*on_gpu=*/false);
+    // of networks as small as these it knows less than half
+    EXPECT_GT(said, counter.bytes / 3) << name;
+    EXPECT_LT(said, 20 * counter.bytes) << name;
+  }
+}
 
 TEST(StopTest, AStopInTheMiddleOfAFitUndoesItAndTheResumedRunRepeatsIt) {
   const Config config = small_config("mbpo");
@@ -202,7 +317,7 @@ TEST(ForeignCheckpointTest, AStateOfAnotherVersionIsNamedAsSuch) {
   const Config config = small_config("mbpo");
   const TemporaryDirectory folder;
   Session session(config);
-  auto state = session.learner->state();
+  auto state = state_of(*session.learner);
   state.erase("env_steps");
   write_checkpoint(folder.path(), 20,
                    {{},
@@ -220,6 +335,30 @@ TEST(ForeignCheckpointTest, AStateOfAnotherVersionIsNamedAsSuch) {
               std::string::npos)
         << error.what();
   }
+}
+
+TEST(ForeignCheckpointTest, EarlierVersionsSavedKeysThatAreNotRead) {
+  const Config config = small_config("sac");
+  const TemporaryDirectory folder;
+  Session session(config);
+  session.run_to(20);
+  Config saved = config;
+  saved.loop.real_ratio = 1.0f;  // which they asked for
+  saved.ppo.clip = 0.3f;
+  StateWriter learned;
+  session.learner->visit(learned);
+  write_checkpoint(folder.path(), 20,
+                   {learned.weight_tensors,
+                    learned.replay_tensors,
+                    {{"config", nlohmann::json(config_to_json(saved))},
+                     {"config_hash", config_hash(saved)},
+                     {"run", {}},
+                     {"learner", learned.state}}},
+                   1);
+  Session second(config);
+  EXPECT_NO_THROW(load_checkpoint(find_checkpoint(folder.path()), *second.learner, config));
+  EXPECT_EQ(second.learner->env_steps(), 20);
+  EXPECT_EQ(checkpoint_config(find_checkpoint(folder.path())).ppo.clip, 0.2f);
 }
 
 TEST(ForeignCheckpointTest, ALongerRunMayGoOnFromIt) {

@@ -1,8 +1,7 @@
 // Tests for host/algo/checks.cpp, host/config/check.cpp and the checks of the algorithms.
-#include "host/algo/resolve_config.h"
-
 #include <gtest/gtest.h>
 
+#include "host/algo/resolve_config.h"
 #include "tests/host/config/config_errors.h"
 
 namespace mbrl {
@@ -60,12 +59,6 @@ TEST(CheckRunTest, ATargetEntropyThatWouldBeIgnoredIsAnError) {
       error_after([](Config& c) { c.sac.target_entropy = -1; }),
       "x.json: sac.target_entropy is -1, but sac.auto_target_entropy = true takes minus the action "
       "size instead. Set sac.auto_target_entropy=false to use it.");
-}
-
-TEST(CheckRunTest, SacTrainsOnRealRowsOnly) {
-  EXPECT_EQ(error_after([](Config& c) { c.algorithm = "sac"; }),
-            "x.json: algorithm sac has no imagined data, so all rows of a batch are real; set "
-            "loop.real_ratio=1 (found 0.05).");
 }
 
 TEST(CheckRunTest, PpoBatchesTakeEveryStepOnce) {
@@ -240,15 +233,6 @@ TEST(CheckRunTest, LearnersAtATimeAreANumberOrAuto) {
   for (const char* bad : {"", "0", "-1", "two", "1.5", "99999"})
     EXPECT_EQ(error(bad), "x.json: population.concurrent is \"" + std::string(bad) +
                               "\"; expected auto or a number of learners from 1.");
-}
-
-TEST(CheckRunTest, SacHasNothingForAController) {
-  EXPECT_EQ(error_after([](Config& c) {
-              c.algorithm = "sac";
-              c.loop.real_ratio = 1;
-              c.controller.file = "best.safetensors";
-            }),
-            "x.json: controller.file steers mbpo; algorithm sac has no hyperparameters for it.");
 }
 
 TEST(CheckRunTest, TheNameIsAFolders) {

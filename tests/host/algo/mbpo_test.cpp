@@ -16,16 +16,23 @@
 namespace mbrl {
 namespace {
 
-TEST(MetricsTest, AddAveragesSetKeepsTheLatest) {
+TEST(MetricsTest, AddAveragesAndCurrentValuesAreAskedFor) {
   Metrics m;
-  const int mean = m.declare("mean"), latest = m.declare("latest");
+  double now = 7.0;
+  const Metric mean = m.declare("mean");
+  m.declare("latest", [&] { return now; });
   EXPECT_TRUE(std::isnan(m.take()[0]));
+  EXPECT_EQ(m.take()[1], 7.0);
   m.add(mean, 1.0);
   m.add(mean, 4.0);
-  m.set(latest, 7.0);
-  m.set(latest, 8.0);
+  now = 8.0;
   Metrics copy = m;
-  copy.set_state(nlohmann::json::parse(m.state().dump()));
+  StateWriter saved;
+  m.visit(saved);
+  copy.take();
+  const nlohmann::json state = nlohmann::json::parse(saved.state.dump());
+  StateReader reader(state, {});
+  copy.visit(reader);
   EXPECT_EQ(copy.take(), (std::vector<double>{2.5, 8.0}));
   EXPECT_EQ(m.take(), (std::vector<double>{2.5, 8.0}));
   const std::vector<double> next = m.take();
@@ -51,14 +58,23 @@ struct Trace {
   }
 };
 
+double get(Learner& learner, const char* name) {
+  std::vector<Hyperparameter> all = learner.hyperparameters();
+  return find_hyperparameter(all, name).get();
+}
+void set(Learner& learner, const char* name, double value) {
+  std::vector<Hyperparameter> all = learner.hyperparameters();
+  find_hyperparameter(all, name).set(value);
+}
+
 TEST(MbpoTest, ExplorationLastsToTheEndOfAnEpisode) {
   Trace trace;
   ThreadPool pool(1);
   Stream stream(pool);
   Mbpo mbpo(small_config(), stream, trace.hooks(), 0);
-  EXPECT_TRUE(std::isnan(mbpo.last_return())) << "no episode has ended";
+  EXPECT_TRUE(std::isnan(mbpo.environments().last_return())) << "no episode has ended";
   while (mbpo.exploring()) mbpo.step();
-  EXPECT_EQ(mbpo.last_return(), trace.episodes.back().episode_return);
+  EXPECT_EQ(mbpo.environments().last_return(), trace.episodes.back().episode_return);
   EXPECT_GE(mbpo.env_steps(), 50);
   EXPECT_EQ(trace.episodes.back().env_steps, mbpo.env_steps());
   EXPECT_EQ(mbpo.real_replay().size(), static_cast<std::size_t>(mbpo.env_steps()));
@@ -82,6 +98,32 @@ TEST(MbpoTest, FitsThenRollsOutThenStepsThenUpdates) {
   // again after model_train_interval steps
   EXPECT_EQ(std::count(trace.stages.begin(), trace.stages.end(), "model_fit"), 2);
   EXPECT_EQ(mbpo.num_updates(), 11 * 3);
+}
+
+TEST(MbpoTest, TrainsWithAModelOfMeansAlone) {
+  Config config = small_config();
+  config.model.loss = "mse";
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(config, stream, {}, 0);
+  while (mbpo.env_steps() < 120) ASSERT_TRUE(mbpo.step());
+  EXPECT_GT(mbpo.num_fits(), 1);
+  EXPECT_GT(mbpo.model_replay().size(), 0u);
+  EXPECT_EQ(mbpo.model()->layout.output_size(), 1 + 4);
+  for (const std::string& name : mbpo.metric_names()) EXPECT_EQ(name.find("logvar"), name.npos);
+  StateWriter saved;
+  mbpo.visit(saved);
+  for (const TensorRef& tensor : saved.weight_tensors)
+    EXPECT_EQ(tensor.name.find("logvar"), tensor.name.npos);
+}
+
+TEST(MbpoTest, TooManyElitesEndTheRunBeforeExploration) {
+  Config config = small_config();
+  config.model.ensemble_size = 257;
+  config.model.num_elites = 257;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  EXPECT_THROW(Mbpo(config, stream, {}, 0), ConfigError);
 }
 
 TEST(MbpoTest, ModelReplayHoldsOneEpochOfRolloutsAndGrowsWithTheirLength) {
@@ -147,7 +189,7 @@ TEST(MbpoTest, ARatioThatFallsBelowOneRowLaterIsWarnedOfThen) {
   mbpo.step();
   EXPECT_TRUE(warnings.empty());
   for (const double ratio : {0.03, 0.5, 0.02}) {
-    mbpo.set_schedule({.real_ratio = ratio});
+    set(mbpo, "loop.real_ratio", ratio);
     mbpo.step();
   }
   ASSERT_EQ(warnings.size(), 1u);
@@ -171,17 +213,19 @@ TEST(MbpoTest, RolloutsFollowAnIntervalOfTheirOwn) {
   EXPECT_EQ(mbpo.model_replay().capacity(), 1u * 50 * 4);
 }
 
-TEST(MbpoTest, ASchedulesValuesAreInForceUntilItSetsOthers) {
+TEST(MbpoTest, HyperparametersHoldFromTheNextStepOn) {
   ThreadPool pool(1);
   Stream stream(pool);
   Mbpo mbpo(small_config(), stream, {}, 0);
   while (mbpo.exploring()) mbpo.step();
-  EXPECT_EQ(*mbpo.schedule().updates_per_step, 3) << "the config's";
-  EXPECT_TRUE(*mbpo.schedule().fit_model);
+  EXPECT_EQ(get(mbpo, "sac.updates_per_step"), 3) << "the config's";
+  EXPECT_EQ(get(mbpo, "model.fit"), 1);
   EXPECT_TRUE(std::isnan(mbpo.take_critic_loss()));
   EXPECT_TRUE(std::isnan(mbpo.validation_loss()));
-  mbpo.set_schedule({.updates_per_step = 1, .rollout_length = 2, .fit_model = false});
-  EXPECT_TRUE(*mbpo.schedule().fit_model) << "the first fit is needed whatever was decided";
+  set(mbpo, "sac.updates_per_step", 1);
+  set(mbpo, "rollout.length", 2);
+  set(mbpo, "model.fit", 0);
+  EXPECT_EQ(get(mbpo, "model.fit"), 1) << "the first fit is needed whatever was decided";
   mbpo.step();
   EXPECT_EQ(mbpo.num_fits(), 1);
   EXPECT_EQ(mbpo.rollout_length(), 2);
@@ -191,12 +235,12 @@ TEST(MbpoTest, ASchedulesValuesAreInForceUntilItSetsOthers) {
   EXPECT_GT(mbpo.validation_loss(), 0.0);
   EXPECT_GE(mbpo.take_critic_loss(), 0.0);
   EXPECT_TRUE(std::isnan(mbpo.take_critic_loss())) << "there was no update since";
-  mbpo.set_schedule({.fit_model = true});
+  set(mbpo, "model.fit", 1);
   mbpo.step();
   EXPECT_EQ(mbpo.num_fits(), 2);
   mbpo.step();
   EXPECT_EQ(mbpo.num_fits(), 2) << "a decision holds for one step";
-  EXPECT_EQ(mbpo.num_updates(), 15 + 2 * 3) << "what is empty follows the config";
+  EXPECT_EQ(mbpo.num_updates(), 15 + 2 * 1) << "what was set stays";
 }
 
 TEST(MbpoTest, EvaluationCountsWholeEpisodesOfTheDeterministicPolicy) {
@@ -233,8 +277,8 @@ TEST(LearnerTest, AnUnstableSimulatorDropsTheTransitionEndsTheEpisodeAndTheRunGo
   learner.explode();
   learner.step();
   EXPECT_EQ(warnings, 1);
-  EXPECT_EQ(learner.num_broken(), 1);
-  EXPECT_EQ(learner.num_broken(kEngineFault), 1);
+  EXPECT_EQ(learner.environments().num_broken(), 1);
+  EXPECT_EQ(learner.environments().num_broken(kEngineFault), 1);
   EXPECT_EQ(learner.real_replay().size(), 3u) << "the broken transition is not stored";
   ASSERT_EQ(trace.episodes.size(), 1u);
   EXPECT_TRUE(trace.episodes[0].broken);
@@ -249,7 +293,7 @@ TEST(LearnerTest, ARewardThatIsNotFiniteBreaksEpisodesInTrainingAndEvaluation) {
   const TemporaryDirectory folder;
   Config config = small_config();
   config.env.name = "mjcf";
-  config.env.model = folder.write("cart.xml", R"(<mujoco>
+  config.env.mjcf.model = folder.write("cart.xml", R"(<mujoco>
     <worldbody>
       <body>
         <joint name="slide" type="slide" axis="1 0 0"/>
@@ -259,9 +303,9 @@ TEST(LearnerTest, ARewardThatIsNotFiniteBreaksEpisodesInTrainingAndEvaluation) {
     <actuator><motor joint="slide" ctrllimited="true" ctrlrange="-1000 1000"/></actuator>
   </mujoco>)");
   // together beyond the largest float, but for a control of 0, under which robots are tried first
-  config.env.reward_alive = 3e38f;
-  config.env.control_cost = -3e38f;
-  config.env.reset_noise = 0.5f;
+  config.env.mjcf.reward_alive = 3e38f;
+  config.env.mjcf.control_cost = -3e38f;
+  config.env.mjcf.reset_noise = 0.5f;
   ThreadPool pool(1);
   Stream stream(pool);
   Sac learner(config, stream, {}, 0);
@@ -271,7 +315,7 @@ TEST(LearnerTest, ARewardThatIsNotFiniteBreaksEpisodesInTrainingAndEvaluation) {
   EXPECT_EQ(evaluation.returns, (std::vector<double>{0.0, 0.0}));
 
   for (int i = 0; i < 2; ++i) learner.step();
-  EXPECT_EQ(learner.num_broken(kNotFinite), 2);
+  EXPECT_EQ(learner.environments().num_broken(kNotFinite), 2);
   EXPECT_EQ(learner.real_replay().size(), 0u);
   EXPECT_THROW(learner.step(), DataError) << "the third dead episode in a row";
 }
@@ -292,7 +336,7 @@ TEST(LearnerTest, UnstableStepsAreToldAtPowersOfTenAndARobotThatNeverMovesEndsTh
     learner.explode();
     learner.step();
   }
-  EXPECT_EQ(learner.num_broken(), 12);
+  EXPECT_EQ(learner.environments().num_broken(), 12);
   ASSERT_EQ(warnings.size(), 2u);
   EXPECT_THAT(warnings[1], testing::HasSubstr("(10 so far; the next notice comes at 100)"));
 

@@ -24,7 +24,9 @@ Config small_config() {
 // one of the arrays a checkpoint keeps
 template <typename T = float>
 std::vector<T> array_of(Ppo& ppo, const std::string& name) {
-  for (const TensorRef& t : ppo.replay_tensors())
+  StateWriter saved;
+  ppo.visit(saved);
+  for (const TensorRef& t : saved.replay_tensors)
     if (t.name == name) {
       const auto* data = static_cast<const T*>(t.data);
       return std::vector<T>(data, data + num_bytes(t) / sizeof(T));
@@ -156,7 +158,7 @@ TEST(PpoTest, AnUnstableSimulatorEndsTheEpisodeAndTheRunGoesOn) {
   EXPECT_EQ(std::vector<float>(broken.begin(), broken.begin() + 4),
             (std::vector<float>{0, 0, 0, 1}));
   EXPECT_EQ(warnings, 1);
-  EXPECT_EQ(ppo.num_broken(), 1);
+  EXPECT_EQ(ppo.environments().num_broken(), 1);
   ASSERT_EQ(episodes.size(), 1u);
   EXPECT_TRUE(episodes[0].broken);
   EXPECT_EQ(episodes[0].length, 3);

@@ -1,4 +1,4 @@
-// Tests for host/io/{safetensors,checkpoint,output_file}: whole or absent, and what damage says.
+// Tests for host/io/checkpoint.{h,cpp}: whole or absent, and what damage says.
 #include "host/io/checkpoint.h"
 
 #include <gmock/gmock.h>
@@ -11,7 +11,6 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "host/io/output_file.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -45,47 +44,6 @@ struct Data {
             {{"mark", mark}}};
   }
 };
-
-TEST(SafetensorsTest, ReadsBackWhatWasWritten) {
-  const TemporaryDirectory folder;
-  Data data;
-  write_safetensors(folder.path() / "a.safetensors", data.contents().weights, {{"format", "pt"}});
-  const SafetensorsFile file(folder.path() / "a.safetensors");
-  Data other;
-  other.weight.assign(other.weight.size(), 0.0f);
-  other.flags.assign(3, 0);
-  for (const TensorRef& t : other.contents().weights) file.read_into(t);
-  EXPECT_EQ(other.weight, data.weight);
-  EXPECT_EQ(other.flags, data.flags);
-  EXPECT_EQ(file.shape("actor.0.weight"), (std::vector<std::int64_t>{256, 11}));
-}
-
-TEST(SafetensorsTest, HeaderIsTheDocumentedFormat) {
-  const TemporaryDirectory folder;
-  std::vector<float> x = {1.0f, 2.0f};
-  write_safetensors(folder.path() / "a", {tensor_ref("x", x.data(), {2})});
-  const std::string text = file_text(folder.path() / "a");
-  std::uint64_t size = 0;
-  std::copy_n(text.data(), 8, reinterpret_cast<char*>(&size));
-  EXPECT_EQ(text.size(), 8 + size + 8);
-  const auto header = nlohmann::json::parse(text.substr(8, size));
-  EXPECT_EQ(header.at("x"),
-            nlohmann::json::parse(R"({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]})"));
-}
-
-TEST(SafetensorsTest, OtherShapeOrAbsentTensorIsNamed) {
-  const TemporaryDirectory folder;
-  Data data;
-  write_safetensors(folder.path() / "weights.safetensors", data.contents().weights);
-  const SafetensorsFile file(folder.path() / "weights.safetensors");
-  std::vector<float> larger(512 * 11);
-  EXPECT_THAT(error_of([&] {
-                file.read_into(tensor_ref("actor.0.weight", larger.data(), {512, 11}));
-              }),
-              HasSubstr("actor.0.weight is [256, 11], this run expects [512, 11]"));
-  EXPECT_THAT(error_of([&] { file.read_into(tensor_ref("critic", larger.data(), {1})); }),
-              HasSubstr("critic"));
-}
 
 TEST(CheckpointTest, ReadsBackWhatWasWritten) {
   const TemporaryDirectory folder;
@@ -150,7 +108,6 @@ TEST(CheckpointTest, DamageIsNamedWithTheWayOut) {
               HasSubstr("state.json has changed since it was written"));
 }
 
-// A limit on file sizes stands in for a full disk: the write fails half-way with EFBIG.
 TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
   const TemporaryDirectory folder;
   Data data;
@@ -163,7 +120,7 @@ TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
     const std::string text =
         error_of([&] { write_checkpoint(folder.path(), 2, data.contents(2), 2); });
     const bool named = text.find("replay.safetensors cannot be written") != std::string::npos &&
-                       text.find("checkpoints that were complete stay so") != std::string::npos;
+                       text.find("existing checkpoints are kept") != std::string::npos;
     const bool clean =
         std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 1;
     _exit(named && clean ? 0 : 1);
@@ -241,38 +198,38 @@ TEST(CheckpointTest, TheOneMovedAsideByAKilledProcessIsFoundAndPutBack) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 2);
 }
 
-// /dev/full takes no byte: the error a full disk gives.
-TEST(OutputFileTest, AFullDiskTellsWhatIsNeededAndWhatIsFree) {
-  OutputFile file("/dev/full", OutputFile::Mode::kAppend, 3 << 20);
-  EXPECT_THAT(
-      error_of([&] { file.write("x"); }),
-      testing::AllOf(
-          HasSubstr(
-              "/dev/full cannot be written: No space left on device; the file needs 3.00 MiB, "),
-          HasSubstr("are free there"), HasSubstr("--runs DIR")));
-}
-
-TEST(SafetensorsTest, ATruncatedOrForeignFileSaysWhatWasExpected) {
+TEST(CheckpointTest, ACopyIsWholeAndTheOnlyOne) {
   const TemporaryDirectory folder;
   Data data;
-  const fs::path path = folder.path() / "a.safetensors";
-  write_safetensors(path, data.contents().weights);
-  const auto size = fs::file_size(path);
-  fs::resize_file(path, size - 1);
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
-              HasSubstr("is truncated: expected " + std::to_string(size) + " bytes, found " +
-                        std::to_string(size - 1)));
-  write_text(path, "abc");
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
-              HasSubstr("is truncated: expected 8 bytes, found 3"));
-  write_text(path, std::string(8, '\0') + "x");
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
-              HasSubstr("is not a safetensors file"));
-  write_text(path, std::string(40, '\xff'));
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
-              HasSubstr("expected a header of at most"));
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(folder.path() / "absent"); }),
-              HasSubstr("cannot be read: No such file or directory"));
+  const fs::path source = write_checkpoint(folder.path() / "a", 20, data.contents(2), 2);
+  for (const std::int64_t step : {10, 20, 30})
+    write_checkpoint(folder.path() / "b", step, data.contents(1), 9);
+  const fs::path copy = copy_checkpoint(source, folder.path() / "b");
+  EXPECT_EQ(copy, folder.path() / "b" / "step-000000020");
+  EXPECT_EQ(latest_checkpoint(folder.path() / "b"), copy);
+  EXPECT_EQ(CheckpointReader(copy).state().at("mark"), 2.0);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path() / "b"), fs::directory_iterator()),
+            1);
+  // what becomes of the one is nothing to the other
+  data.replay[0] = -7.0f;
+  write_checkpoint(folder.path() / "a", 20, data.contents(3), 2);
+  write_checkpoint(folder.path() / "a", 40, data.contents(4), 1);
+  Data read;
+  CheckpointReader(copy).read_replay(read.contents().replay);
+  EXPECT_EQ(read.replay[0], 0.5f);
+  EXPECT_EQ(CheckpointReader(copy).state().at("mark"), 2.0);
+}
+
+TEST(CheckpointTest, ADamagedOneIsNotCopied) {
+  const TemporaryDirectory folder;
+  Data data;
+  const fs::path source = write_checkpoint(folder.path() / "a", 20, data.contents(2), 2);
+  const fs::path kept = write_checkpoint(folder.path() / "b", 20, data.contents(1), 2);
+  fs::resize_file(source / "replay.safetensors", 100);
+  EXPECT_THAT(error_of([&] { copy_checkpoint(source, folder.path() / "b"); }),
+              testing::AllOf(HasSubstr("step-000000020 cannot be copied: replay.safetensors has 100"
+                                       " bytes")));
+  EXPECT_EQ(CheckpointReader(kept).state().at("mark"), 1.0);
 }
 
 }  // namespace

@@ -5,9 +5,9 @@
 
 #include <set>
 
-#include "tests/support/reference.h"
 #include "kernels/networks/initialize.h"
 #include "kernels/stages/rollout/rollout.h"
+#include "tests/support/reference.h"
 
 namespace mbrl {
 namespace {
@@ -63,6 +63,27 @@ TEST(PredictTest, IsTheObservationPlusTheChosenElitesMean) {
   EXPECT_EQ(members, (std::set<int>{0, 2})) << "both elites answer, the third member never";
   ASSERT_EQ(next.size(), wanted.size());
   for (std::size_t i = 0; i < next.size(); ++i) EXPECT_NEAR(next[i], wanted[i], 1e-5) << i;
+}
+
+TEST(PredictTest, FollowsTheModelsMaps) {
+  ThreadPool pool(1);
+  Stream stream(pool);
+  const std::vector<float> records = random_records();
+  const TransitionsView view{records.data(), kLayout, kRows};
+  const ModelMaps maps{.input = InputMap::kBackward, .reward = false};
+  EnsembleState model(1, kLayout, 20, 2, Memory::kHost, {EnsembleLoss::kMse, maps});
+  init_ensemble(model, 3, 0, 0.5f, -10.0f);
+  const std::vector<float> before = predict_next_observations(stream, model, view, kKey, 9);
+  const reference::Doubles weights = reference::to_double(model.members.value);
+  for (std::uint32_t row = 0; row < kRows; ++row) {
+    const float* from = view.record(row) + kLayout.next_observation();
+    reference::Doubles input(from, from + kS);
+    for (int i = 0; i < kA; ++i) input.push_back(view.record(row)[kLayout.action() + i]);
+    const reference::Doubles output =
+        reference::mlp(model.layout, weights.data(), Activation::kSwish, input);
+    for (std::size_t i = 0; i < kS; ++i)
+      EXPECT_NEAR(before[row * kS + i], from[i] + output[i], 1e-5);
+  }
 }
 
 TEST(PredictTest, AnyNumberOfThreadsGivesTheSame) {

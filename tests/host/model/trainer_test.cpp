@@ -45,14 +45,15 @@ struct Fitted {
 };
 Fitted fit(
     const ModelConfig& config, const Buffer<float>& records, int threads = 2,
-    std::function<bool()> should_stop = [] { return false; }) {
+    std::function<bool()> should_stop = [] { return false; }, const ModelMaps& maps = {}) {
   ThreadPool pool(threads);
   Stream stream(pool);
-  EnsembleState state(config.ensemble_size, kLayout, config.hidden_size, config.num_hidden_layers);
+  EnsembleState state(config.ensemble_size, kLayout, config.hidden_size, config.num_hidden_layers,
+                      Memory::kHost, {find_ensemble_loss(config.loss), maps});
   init_ensemble(state, 1, 0, config.init_max_logvar, config.init_min_logvar);
   ModelTrainer trainer(stream, config, state, 1, 0);
   const TransitionsView view{records.data(), kLayout, records.size() / kLayout.pitch()};
-  FitReport report = trainer.fit(stream, state, view, 0, should_stop);
+  FitReport report = trainer.fit(stream, config, state, view, 0, should_stop);
   return {std::move(state), std::move(report)};
 }
 
@@ -117,6 +118,70 @@ TEST(ModelTrainerTest, LearnsSmoothDynamics) {
   EXPECT_LT(f.report.validation_loss, 0.25);
   EXPECT_GT(f.report.epochs, 6);
   EXPECT_EQ(f.report.steps, f.report.epochs * 50);  // ceil(1600 / 32)
+}
+
+TEST(ModelTrainerTest, ReportsWhatTheLossLearnedForAllMembers) {
+  ModelConfig config = small_config();
+  config.max_epochs = 1;
+  const Fitted f = fit(config, make_records(200));
+  ASSERT_EQ(f.report.loss_values.size(), 2u);
+  EXPECT_EQ(f.report.loss_values[0].name, "max_logvar");
+  EXPECT_EQ(f.report.loss_values[1].name, "min_logvar");
+  float sum = 0.0f;
+  for (int i = 0; i < 1 + kS; ++i) sum += f.state.max_logvar()[i];
+  EXPECT_FLOAT_EQ(f.report.loss_values[0].value, sum / (1 + kS));
+}
+
+TEST(ModelTrainerTest, LearnsSmoothDynamicsBySquaredErrorAlone) {
+  ModelConfig config = small_config();
+  config.loss = "mse";
+  const Fitted f = fit(config, make_records(2000));
+  EXPECT_LT(f.report.validation_loss, 0.25);
+  EXPECT_TRUE(f.report.loss_values.empty());
+  EXPECT_EQ(f.report.summary().find("logvar"), std::string::npos) << f.report.summary();
+}
+
+// every map: targets that vary over a range of about 6 are learned to a small part of it
+TEST(ModelTrainerTest, LearnsSmoothDynamicsInEveryMap) {
+  const Buffer<float> records = make_records(2000);
+  for (const ModelMaps& maps :
+       {ModelMaps{.output = OutputMap::kAbsolute}, ModelMaps{.input = InputMap::kBackward},
+        ModelMaps{.input = InputMap::kBackward, .output = OutputMap::kAbsolute, .reward = false}}) {
+    ModelConfig config = small_config();
+    config.loss = "mse";
+    config.max_epochs = 1;
+    const double first = fit(
+                             config, records, 2, [] { return false; }, maps)
+                             .report.validation_loss;
+    config.max_epochs = 40;
+    const double last = fit(
+                            config, records, 2, [] { return false; }, maps)
+                            .report.validation_loss;
+    EXPECT_LT(last, 0.25 * first);
+    EXPECT_LT(last, 0.6);
+  }
+}
+
+TEST(ModelTrainerTest, AFitReadsItsConfigAnew) {
+  ModelConfig config = small_config();
+  config.max_epochs = 1;
+  const Buffer<float> records = make_records(200);
+  ThreadPool pool(1);
+  Stream stream(pool);
+  EnsembleState state(config.ensemble_size, kLayout, config.hidden_size, config.num_hidden_layers);
+  init_ensemble(state, 1, 0, config.init_max_logvar, config.init_min_logvar);
+  ModelTrainer trainer(stream, config, state, 1, 0);
+  const TransitionsView view{records.data(), kLayout, 200};
+  const auto never = [] { return false; };
+  EXPECT_EQ(trainer.fit(stream, config, state, view, 0, never).num_holdout, 40);
+  config.max_holdout = 7;
+  config.max_epochs = 3;
+  config.learning_rate = 1e-20f;
+  const std::vector<float> before = to_host(state.members.value);
+  const FitReport report = trainer.fit(stream, config, state, view, 1, never);
+  EXPECT_EQ(report.num_holdout, 7);
+  EXPECT_EQ(report.epochs, 3);
+  EXPECT_EQ(to_host(state.members.value), before) << "no step is that small";
 }
 
 TEST(ModelTrainerTest, HoldoutIsAFifthUpToItsLimit) {
@@ -228,7 +293,7 @@ TEST(ModelTrainerTest, TheMemberWithoutASnapshotIsNamed) {
   state.member(1)[last.bias] = 1e9f;
   ModelTrainer trainer(stream, config, state, 1, 0);
   try {
-    trainer.fit(stream, state, {records.data(), kLayout, 200}, 4, [] { return false; });
+    trainer.fit(stream, config, state, {records.data(), kLayout, 200}, 4, [] { return false; });
     FAIL() << "member 1 is off by 1e9";
   } catch (const DivergedError& error) {
     EXPECT_TRUE(std::string(error.what())

@@ -54,15 +54,33 @@ TEST(ReplayTest, ShrinkingKeepsTheNewest) {
   EXPECT_EQ(contents(replay), (std::vector<float>{7, 5, 6}));
 }
 
+std::vector<float> newest(Replay& replay, std::size_t count) {
+  const TransitionsView view = replay.newest(stream, count);
+  std::vector<float> values;
+  for (std::size_t i = 0; i < view.size; ++i) values.push_back(view.record(i)[0]);
+  return values;
+}
+
+TEST(ReplayTest, TheNewestAreInTheOrderOfTheirAgeWhereverTheRingStands) {
+  Replay replay(stream, kLayout, 5, 0, "test");
+  append(replay, 0, 3);
+  EXPECT_EQ(newest(replay, 2), (std::vector<float>{1, 2}));
+  EXPECT_EQ(newest(replay, 9), (std::vector<float>{0, 1, 2})) << "there are no more";
+  append(replay, 3, 2);
+  EXPECT_EQ(newest(replay, 3), (std::vector<float>{2, 3, 4})) << "full, but not yet written over";
+  append(replay, 5, 2);
+  EXPECT_EQ(newest(replay, 2), (std::vector<float>{5, 6}));
+  EXPECT_EQ(newest(replay, 3), (std::vector<float>{4, 5, 6})) << "on both sides of the end";
+  EXPECT_EQ(newest(replay, 5), (std::vector<float>{2, 3, 4, 5, 6}));
+  EXPECT_EQ(newest(replay, 4), (std::vector<float>{3, 4, 5, 6})) << "fewer than before";
+}
+
 TEST(ReplayTest, StateAndTensorRestoreIt) {
   Replay replay(stream, kLayout, 4, 0, "test");
   append(replay, 0, 6);
   Replay restored(stream, kLayout, 2, 0, "test");
-  restored.set_state(replay.state());
-  const TensorRef from = replay.tensor("real"), to = restored.tensor("real");
-  EXPECT_EQ(from.shape, to.shape);
-  std::copy_n(static_cast<const float*>(from.data), from.shape[0] * from.shape[1],
-              static_cast<float*>(to.data));
+  copy_state([&](Archive& archive) { replay.visit(archive, "real"); },
+             [&](Archive& archive) { restored.visit(archive, "real"); });
   append(replay, 6, 1);
   append(restored, 6, 1);
   EXPECT_EQ(contents(replay), contents(restored));

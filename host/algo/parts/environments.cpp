@@ -1,0 +1,133 @@
+#include "host/algo/parts/environments.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/rng.h"
+
+namespace mbrl {
+namespace {
+
+std::uint32_t hash32(std::uint32_t x) { return philox({x, 0, 0, 0}, 0x6d62726cu, 0).x; }
+
+// start states of learners differ from those of other seeds as well as from each other
+std::uint32_t env_seed(const Context& context) {
+  return context.learner == 0 ? context.seed() : hash32(context.seed()) ^ hash32(~context.learner);
+}
+
+}  // namespace
+
+double Evaluation::mean_return() const {
+  return std::accumulate(returns.begin(), returns.end(), 0.0) / static_cast<double>(returns.size());
+}
+
+double Evaluation::std_return() const {
+  const double mean = mean_return();
+  double sum = 0.0;
+  for (const double r : returns) sum += (r - mean) * (r - mean);
+  return std::sqrt(sum / static_cast<double>(returns.size()));
+}
+
+double Evaluation::mean_length() const {
+  return std::accumulate(lengths.begin(), lengths.end(), 0.0) / static_cast<double>(lengths.size());
+}
+
+Environments::Environments(Context& context, int num_envs)
+    : Part(context), pool_(context.config.env, num_envs, env_seed(context), context.stream.pool()) {
+  pool_.reset();
+}
+
+PoolStep Environments::step(Matrix<const float> action) {
+  const PoolStep step = pool_.step(action);
+  context_.clock.env_steps += pool_.size();
+  return step;
+}
+
+std::int64_t Environments::num_broken() const {
+  return std::accumulate(num_broken_.begin(), num_broken_.end(), std::int64_t{0});
+}
+
+void Environments::count_broken(Fault fault) {
+  ++num_broken_[fault];
+  const std::int64_t count = num_broken();
+  std::int64_t power = 1;
+  while (power < count) power *= 10;
+  if (count != power) return;
+  context_.hooks.warn(fmt::format(
+      "{}: the simulator became unstable at env step {}: {}. The transition was dropped and the "
+      "episode ended ({} so far; the next notice comes at {}).",
+      spec().name, context_.clock.env_steps, fault_text(fault), count, 10 * power));
+}
+
+void Environments::end_episode(const PoolStep& step, int env, double episode_return, int length) {
+  constexpr int kDead = 3;
+  num_dead_ = step.broken[env] && length == 0 ? num_dead_ + 1 : 0;
+  if (num_dead_ == kDead)
+    throw DataError(fmt::format(
+        "{}: the simulator was unstable in the first step of {} episodes in a row: {}. `mbrl_gpu "
+        "envs trace` steps the robot by hand.",
+        spec().name, kDead, fault_text(static_cast<Fault>(step.broken[env]))));
+  last_return_ = episode_return;
+  context_.metrics.add(train_return_, episode_return);
+  context_.hooks.on_episode({context_.clock.env_steps, num_episodes_, episode_return, length,
+                             step.terminated[env] != 0, step.truncated[env] != 0,
+                             step.broken[env] != 0});
+  ++num_episodes_;
+}
+
+Evaluation Environments::evaluate(int num_episodes, const Act& act) {
+  const StageScope stage(context_, "eval");
+  if (eval_pool_ == nullptr || eval_pool_->size() != num_episodes)
+    eval_pool_ = std::make_unique<EnvPool>(context_.config.env, num_episodes,
+                                           hash32(env_seed(context_)), context_.stream.pool());
+  EnvPool& envs = *eval_pool_;
+  const auto N = static_cast<std::size_t>(num_episodes);
+  Evaluation result{std::vector<double>(N, 0.0), std::vector<int>(N, 0)};
+  std::vector<std::uint8_t> active(N, 1);
+  const int A = spec().action_size;
+  std::vector<float> actions(N * static_cast<std::size_t>(A));
+  const Matrix<float> action(actions.data(), num_episodes, A);
+
+  // start states depend on the number of the evaluation alone, so a resumed run repeats them
+  envs.reset(static_cast<std::uint64_t>(num_evaluations_++));
+  for (int left = num_episodes; left > 0;) {
+    act(envs.observation(), action);
+    const PoolStep step = envs.step(action, active);
+    for (std::size_t i = 0; i < N; ++i) {
+      if (!active[i]) continue;
+      if (step.broken[i]) {
+        ++result.num_broken;
+      } else {
+        result.returns[i] += step.reward[i];
+        ++result.lengths[i];
+      }
+      if (step.terminated[i] || step.truncated[i]) {
+        active[i] = 0;
+        --left;
+      }
+    }
+  }
+  return result;
+}
+
+void Environments::visit(Archive& archive) {
+  archive.value("env_steps", context_.clock.env_steps);
+  archive.value("exploring", context_.clock.exploring);
+  archive.value("exploration_end", context_.clock.exploration_end);
+  archive.value("num_episodes", num_episodes_);
+  archive.value("num_evaluations", num_evaluations_);
+  archive.value("num_broken", num_broken_);
+  archive.value("num_dead", num_dead_);
+  archive.value("last_return", last_return_);
+  if (!archive.loading()) pool_state_ = pool_.get_state();
+  std::size_t size = pool_state_.size();
+  archive.value("env_state_size", size);
+  pool_state_.resize(size);
+  archive.replay("env_state", pool_state_);
+  if (archive.loading()) pool_.set_state(pool_state_);
+}
+
+}  // namespace mbrl

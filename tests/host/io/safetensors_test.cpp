@@ -1,0 +1,106 @@
+// Tests for host/io/safetensors.{h,cpp}.
+#include "host/io/safetensors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/error.h"
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+template <typename Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return "(no DataError)";
+}
+
+struct Data {
+  std::vector<float> weight = std::vector<float>(256 * 11);
+  std::vector<std::uint8_t> flags = {1, 0, 255};
+  Data() { std::iota(weight.begin(), weight.end(), 0.0f); }
+  std::vector<TensorRef> weights() {
+    return {tensor_ref("actor.0.weight", weight.data(), {256, 11}),
+            tensor_ref("flags", flags.data(), {3}),
+            tensor_ref("nothing", static_cast<float*>(nullptr), {0, 4})};
+  }
+};
+
+TEST(SafetensorsTest, ReadsBackWhatWasWritten) {
+  const TemporaryDirectory folder;
+  Data data;
+  write_safetensors(folder.path() / "a.safetensors", data.weights(), {{"format", "pt"}});
+  const SafetensorsFile file(folder.path() / "a.safetensors");
+  Data other;
+  other.weight.assign(other.weight.size(), 0.0f);
+  other.flags.assign(3, 0);
+  for (const TensorRef& t : other.weights()) file.read_into(t);
+  EXPECT_EQ(other.weight, data.weight);
+  EXPECT_EQ(other.flags, data.flags);
+  EXPECT_EQ(file.shape("actor.0.weight"), (std::vector<std::int64_t>{256, 11}));
+}
+
+TEST(SafetensorsTest, HeaderIsTheDocumentedFormat) {
+  const TemporaryDirectory folder;
+  std::vector<float> x = {1.0f, 2.0f};
+  write_safetensors(folder.path() / "a", {tensor_ref("x", x.data(), {2})});
+  const std::string text = file_text(folder.path() / "a");
+  std::uint64_t size = 0;
+  std::copy_n(text.data(), 8, reinterpret_cast<char*>(&size));
+  EXPECT_EQ(text.size(), 8 + size + 8);
+  const auto header = nlohmann::json::parse(text.substr(8, size));
+  EXPECT_EQ(header.at("x"),
+            nlohmann::json::parse(R"({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]})"));
+}
+
+TEST(SafetensorsTest, OtherShapeOrAbsentTensorIsNamed) {
+  const TemporaryDirectory folder;
+  Data data;
+  write_safetensors(folder.path() / "weights.safetensors", data.weights());
+  const SafetensorsFile file(folder.path() / "weights.safetensors");
+  std::vector<float> larger(512 * 11);
+  EXPECT_THAT(error_of([&] {
+                file.read_into(tensor_ref("actor.0.weight", larger.data(), {512, 11}));
+              }),
+              HasSubstr("actor.0.weight is [256, 11], this run expects [512, 11]"));
+  EXPECT_THAT(error_of([&] { file.read_into(tensor_ref("critic", larger.data(), {1})); }),
+              HasSubstr("critic"));
+}
+
+TEST(SafetensorsTest, ATruncatedOrForeignFileSaysWhatWasExpected) {
+  const TemporaryDirectory folder;
+  Data data;
+  const fs::path path = folder.path() / "a.safetensors";
+  write_safetensors(path, data.weights());
+  const auto size = fs::file_size(path);
+  fs::resize_file(path, size - 1);
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+              HasSubstr("is truncated: expected " + std::to_string(size) + " bytes, found " +
+                        std::to_string(size - 1)));
+  write_text(path, "abc");
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+              HasSubstr("is truncated: expected 8 bytes, found 3"));
+  write_text(path, std::string(8, '\0') + "x");
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+              HasSubstr("is not a safetensors file"));
+  write_text(path, std::string(40, '\xff'));
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+              HasSubstr("expected a header of at most"));
+  EXPECT_THAT(error_of([&] { SafetensorsFile file(folder.path() / "absent"); }),
+              HasSubstr("cannot be read: No such file or directory"));
+}
+
+}  // namespace
+}  // namespace mbrl

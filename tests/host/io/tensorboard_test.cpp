@@ -1,0 +1,58 @@
+// Tests for host/io/tensorboard.{h,cpp}.
+#include "host/io/tensorboard.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "host/io/crc32c.h"
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+TEST(TensorboardTest, ARecordIsLengthChecksumDataChecksum) {
+  const std::string record = tfrecord("abc");
+  ASSERT_EQ(record.size(), 8u + 4 + 3 + 4);
+  EXPECT_EQ(record.substr(0, 8), std::string("\3\0\0\0\0\0\0\0", 8));
+  EXPECT_EQ(record.substr(12, 3), "abc");
+  const std::uint32_t crc = crc32c("abc");
+  const std::uint32_t masked = ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
+  std::uint32_t found = 0;
+  std::copy_n(record.data() + 15, 4, reinterpret_cast<char*>(&found));
+  EXPECT_EQ(found, masked);
+}
+
+TEST(TensorboardTest, AScalarEventIsTheProtobufBytes) {
+  // wall_time 1.0 (field 1, double), step 300 (field 2, varint), summary (field 5) of value (field
+  // 1) with tag "a" (field 1) and simple_value 2.0 (field 2, float)
+  const std::string expected(
+      "\x09\0\0\0\0\0\0\xf0\x3f\x10\xac\x02\x2a\x0a\x0a\x08\x0a\x01\x61\x15\0\0\0\x40", 24);
+  EXPECT_EQ(scalar_event(1.0, 300, "a", 2.0f), expected);
+}
+
+TEST(TensorboardTest, AResumedRunVoidsWhatEarlierFilesHoldBeyondItsStart) {
+  // wall_time 1.0, step 21, session_log (field 7) with status START (field 1, 1)
+  EXPECT_EQ(session_start_event(1.0, 21),
+            std::string("\x09\0\0\0\0\0\0\xf0\x3f\x10\x15\x3a\x02\x08\x01", 15));
+  const TemporaryDirectory folder;
+  { TensorboardWriter first(folder.path()); }
+  { TensorboardWriter resumed(folder.path(), 20); }
+  std::string text;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    text += file_text(entry.path());
+  EXPECT_THAT(text, testing::HasSubstr(std::string("\x10\x15\x3a\x02\x08\x01")));
+}
+
+TEST(TensorboardTest, AFreshStartDeletesEarlierEventsAndNothingElse) {
+  const TemporaryDirectory folder;
+  write_text(folder.path() / "events.out.tfevents.1.other", "old");
+  write_text(folder.path() / "notes.txt", "mine");
+  TensorboardWriter writer(folder.path());
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "events.out.tfevents.1.other"));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "notes.txt"));
+}
+
+}  // namespace
+}  // namespace mbrl
