@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "envs/pool.h"
 #include "host/algo/draws.h"
-#include "host/analysis/fresh.h"
+#include "host/analysis/fresh_episodes.h"
 #include "host/model/predict.h"
 #include "kernels/stages/policy/policy.h"
 #include "kernels/stages/rollout/rollout.h"
@@ -18,9 +18,9 @@ constexpr int kNumEnvs = 10;
 
 }  // namespace
 
-std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int count) {
+std::vector<float> collect_fresh(Stream& stream, const Learner& learner, int count) {
   EnvPool envs(learner.config().env, kNumEnvs, fresh_seed(learner), stream.pool());
-  PolicyWorkspace workspace(stream, learner.policy().actor, kNumEnvs);
+  PolicyWorkspace workspace(stream, learner.soft_actor_critic()->actor, kNumEnvs);
   const TransitionLayout layout{envs.spec().observation_size, envs.spec().action_size};
   const int S = layout.observation_size, A = layout.action_size;
   const RandomKey noise{fresh_seed(learner), purpose::kActionNoise, 0};
@@ -32,7 +32,7 @@ std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int 
   envs.reset(kFreshEpisode);
   std::size_t num_records = 0;
   for (std::uint64_t step = kFreshStep; num_records < static_cast<std::size_t>(count); ++step) {
-    policy_act(stream, learner.policy().actor,
+    policy_act(stream, learner.soft_actor_critic()->actor,
                {.observation = envs.observation(), .action = action, .key = noise, .step = step},
                workspace);
     // the pool shows the next observation after a step: keep the one acted on
@@ -52,8 +52,8 @@ std::vector<float> collect_fresh(Stream& stream, const SacLearner& learner, int 
   return records;
 }
 
-std::vector<double> model_errors(Stream& stream, const Mbpo& learner, int count) {
-  const EnsembleState& model = learner.model();
+std::vector<double> model_errors(Stream& stream, const Learner& learner, int count) {
+  const EnsembleState& model = *learner.model();
   if (model.num_steps == 0)
     throw DataError(
         "model error: the model of this checkpoint has never been fitted. Take a later one, or "

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "host/algo/draws.h"
-#include "host/analysis/fresh.h"
+#include "host/analysis/fresh_episodes.h"
 #include "kernels/cpu/tile_mlp.h"
 #include "kernels/formulas/squashed_gaussian.h"
 
@@ -64,7 +64,7 @@ class HostSac {
   std::vector<float> actor_weights_, critic_weights_[2];
 };
 
-/// What an episode leaves behind, step by step.
+/// An episode step by step.
 struct Track {
   std::vector<double> reward;
   std::vector<Choice> choice;  // one more than rewards where the critics' value stands at the end
@@ -86,10 +86,9 @@ EpisodeValues values_of(const Track& track, double discount, double alpha) {
 
 }  // namespace
 
-std::vector<EpisodeValues> value_errors(Stream& stream, const SacLearner& learner,
-                                        int num_episodes) {
+std::vector<EpisodeValues> value_errors(Stream& stream, const Learner& learner, int num_episodes) {
   EnvPool envs(learner.config().env, num_episodes, fresh_seed(learner), stream.pool());
-  HostSac sac(learner.policy());
+  HostSac sac(*learner.soft_actor_critic());
   const RandomKey noise{fresh_seed(learner), purpose::kActionNoise, 0};
   const auto N = static_cast<std::size_t>(num_episodes);
   const int A = envs.spec().action_size;
@@ -115,7 +114,7 @@ std::vector<EpisodeValues> value_errors(Stream& stream, const SacLearner& learne
       active[i] = 0;
       --left;
       track.terminated = result.terminated[i];
-      // the choice at the state behind the limit; where the simulator broke, the last one is it
+      // the choice at the state after the limit; where the simulator broke, it is the last one
       if (!track.terminated && !result.broken[i])
         track.choice.push_back(sac.choose(result.next_observation.row(i), noise, step + 1,
                                           static_cast<std::uint32_t>(i), last_action.data()));
@@ -123,7 +122,7 @@ std::vector<EpisodeValues> value_errors(Stream& stream, const SacLearner& learne
   }
 
   const double discount = learner.config().sac.discount;
-  const double alpha = std::exp(to_host(learner.policy().log_alpha.value)[0]);
+  const double alpha = std::exp(to_host(learner.soft_actor_critic()->log_alpha.value)[0]);
   std::vector<EpisodeValues> episodes;
   for (const Track& track : tracks) episodes.push_back(values_of(track, discount, alpha));
   return episodes;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cuda/stream.h"
-#include "host/algo/sac_learner.h"
+#include "host/algo/learner.h"
 
 namespace mbrl {
 
@@ -15,8 +15,8 @@ namespace mbrl {
 ///   value[t]  = min(Q1, Q2)(s_t, a_t)
 ///   earned[t] = r_t + discount (earned[t + 1] - alpha ln pi(a_{t+1} | s_{t+1}))
 ///
-/// Nothing is earned after the end of an episode that terminated; behind one that its time limit
-/// cut, or an unstable simulator, stands the critics' own value.
+/// Nothing is earned after the end of an episode that terminated. Where its time limit or an
+/// unstable simulator cut an episode short, the critics' own value stands for the rest.
 struct EpisodeValues {
   std::vector<double> value, earned;  // reward units
   bool terminated = false;
@@ -27,7 +27,6 @@ struct EpisodeValues {
 ///
 /// Cost     an evaluation of as many episodes; policy and critics run on the host in fp32. The
 ///          learner stays as it is. Deterministic.
-std::vector<EpisodeValues> value_errors(Stream& stream, const SacLearner& learner,
-                                        int num_episodes);
+std::vector<EpisodeValues> value_errors(Stream& stream, const Learner& learner, int num_episodes);
 
 }  // namespace mbrl

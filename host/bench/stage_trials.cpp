@@ -39,7 +39,8 @@ StageTrials::StageTrials(const Config& config, const EnvSpec& env, Stream& strea
       end_bounds_(env.end_bounds),
       policy_(env.observation_size, env.action_size, config.sac.hidden_sizes, stream.memory()),
       ensemble_(config.model.ensemble_size, layout_, config.model.hidden_size,
-                config.model.num_hidden_layers, stream.memory()),
+                config.model.num_hidden_layers, stream.memory(),
+                {find_ensemble_loss(config.model.loss)}),
       ppo_({.observation_size = env.observation_size,
             .hidden_sizes = config.ppo.hidden_sizes,
             .heads = {},
@@ -93,7 +94,7 @@ Trial StageTrials::rollout(double seconds) {
   init_ensemble(ensemble_, 1, 0, m.init_max_logvar, m.init_min_logvar);
   ensemble_.elites.resize(static_cast<std::size_t>(m.num_elites));
   const int rows = config_.rollout.batch_size;
-  RolloutWorkspace workspace(stream_, policy_.actor, ensemble_, rows);
+  RolloutWorkspace workspace(stream_, policy_.actor, ensemble_, rows, m.num_elites);
   Buffer<float> ring(static_cast<std::size_t>(rows) * layout_.pitch(), stream_.memory(),
                      "trial ring");
   const RingView view_of_ring{ring.data(), static_cast<std::size_t>(rows), 0};

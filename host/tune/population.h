@@ -1,11 +1,15 @@
-// Many learners at once: each on a host thread and a device stream of its own, sharing nothing that
-// changes, so that the result does not depend on how many there are.
+// Many learners at once, in rounds: each member goes on to the same env step, as many of them at a
+// time as the machine holds. Between rounds one may take over what another has learned.
+//
+//   run(1000) --> copy(from, to) --> run(2000) --> ... --> run()
+//
+// A member has a host thread and a device stream of its own while it runs and shares nothing that
+// changes, so the result does not depend on how many run at a time.
 #pragma once
 
-#include <cstddef>
-#include <functional>
+#include <cstdint>
+#include <limits>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,13 +20,29 @@
 
 namespace mbrl {
 
-/// One run of a population.
-struct Member {
-  std::string label;
-  std::function<void(OpenDevice&, ProgressSink&)> run;
-  /// Called with the text where a value in its training was not finite, one member at a time; the
-  /// others go on.
-  std::function<void(const std::string&)> failed;
+/// As far as the members' training goes.
+constexpr std::int64_t kToTheEnd = std::numeric_limits<std::int64_t>::max();
+
+/// One learner of a population.
+class Member {
+ public:
+  virtual ~Member() = default;
+  virtual const std::string& label() const = 0;
+
+  /// Goes on to env step `until`, or to the end of its training if that comes first. After a stop
+  /// signal it ends earlier, and the next call goes on from there. The device is there for this
+  /// call alone.
+  ///
+  /// Errors   DivergedError if a value in its training is not finite.
+  virtual void run(std::int64_t until, OpenDevice& device, ProgressSink& progress) = 0;
+
+  /// Takes over all that `other` has learned and stored: weights, moments, counters, replay and
+  /// hyperparameters. Neither runs. From then on it continues as `other` would with this member's
+  /// random draws.
+  virtual void copy_from(const Member& other) = 0;
+
+  /// Hears of its DivergedError; one member at a time.
+  virtual void failed(const std::string& error) = 0;
 };
 
 /// How a population uses the machine.
@@ -30,17 +50,38 @@ struct PopulationOptions {
   std::string device;      // text of --device
   DeviceConfig precision;  // of every member
   int concurrent = 1;
-  int num_threads = 1;  // host threads in all, shared out evenly, at least one each
+  int num_threads = 1;  // host threads in all, divided evenly, at least one each
   Config config;        // of a member, for what is measured once: products of matrices
 };
 
-/// Runs all members, options.concurrent at a time, in order. After a stop signal those that run end
-/// with their checkpoints and no other starts.
-///
-/// Errors   DeviceError if the device cannot be opened. Any error of a member but DivergedError,
-///          such as a full disk or a lost device: all others stop with their checkpoints first.
-void run_population(const std::vector<Member>& members, const PopulationOptions& options,
-                    const std::string& title);
+class Population {
+ public:
+  Population(std::vector<std::unique_ptr<Member>> members, PopulationOptions options,
+             std::string title);
+
+  /// A round: runs all members that have not failed to `until`, in order, options.concurrent at a
+  /// time. A member that diverges is told and takes no part in later rounds. After a stop signal
+  /// those that run end with their checkpoints and no other starts.
+  ///
+  /// Returns  false after a stop.
+  /// Errors   DeviceError if the device cannot be opened. Any error of a member but DivergedError,
+  ///          such as a full disk or a lost device: all others stop with their checkpoints first.
+  bool run(std::int64_t until = kToTheEnd);
+
+  /// Between rounds: member `to` takes over what `from` is. If it had failed it is whole again.
+  ///
+  /// Errors   DataError if `from` has failed, and those of Member::copy_from.
+  void copy(int from, int to);
+
+  int size() const { return static_cast<int>(members_.size()); }
+  bool has_failed(int i) const { return failed_[static_cast<std::size_t>(i)] != 0; }
+
+ private:
+  std::vector<std::unique_ptr<Member>> members_;
+  std::vector<char> failed_;
+  PopulationOptions options_;
+  std::string title_;
+};
 
 /// Learners that run at the same time for population.concurrent: auto is one per host thread on the
 /// CPU and 10 on a GPU, as far as memory goes.
@@ -48,35 +89,5 @@ void run_population(const std::vector<Member>& members, const PopulationOptions&
 /// Errors   DeviceError saying how many fit if that is fewer than were asked for, or none.
 int concurrent_learners(const Config& config, const EnvSpec& env, const Device& device,
                         int num_threads);
-
-/// One status line for all members that run: each of them, or what they span where there are more
-/// than two. Elsewhere than on a terminal every 30 s.
-class PopulationProgress {
- public:
-  PopulationProgress(std::string title, int num_members);
-  PopulationProgress(std::string title, int num_members, int file_descriptor, bool terminal,
-                     double interval_s);
-  ~PopulationProgress();
-
-  /// Where a member reports; gone from the line once it has finished.
-  std::unique_ptr<ProgressSink> member(const std::string& label);
-  /// The line as it stands.
-  std::string text() const;
-
- private:
-  class Sink;
-  struct Entry {
-    std::string label, stage;
-    ProgressState state;
-  };
-
-  void show(bool now);
-
-  std::string title_;
-  int num_members_, num_done_ = 0;
-  StatusLine line_;
-  mutable std::mutex mutex_;
-  std::vector<Entry*> entries_;  // of running members, in the order of their start
-};
 
 }  // namespace mbrl

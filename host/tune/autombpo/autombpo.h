@@ -1,21 +1,17 @@
 // AutoMBPO (Lai et al. 2021, arXiv:2111.08550, algorithm 1): a controller learns over whole MBPO
 // runs which hyperparameters to use when.
 //
-//   default MBPO over seeds --> baseline curve R'
-//   stage: hyper-episodes with the controller as it is (many at once) --> PPO --> next controller
-//   best controller --> longer runs on fresh seeds --> compared with default MBPO
+//   default MBPO over seeds --> baseline curve R'                                      baseline.h
+//   stage: hyper-episodes with the controller as it is (many at once) --> PPO
+//          --> next controller                                                         stages.h
+//   best controller --> longer runs on fresh seeds --> compared with default MBPO      report.h
 //
-// All that has been done is on disk, in folders that are complete or go on from a checkpoint:
-//
-//   runs/<name>/<hash>/seed-<n>/
-//     controller/<group>-<stage>.safetensors, best.safetensors
-//     episodes/0007/{metrics.csv, decisions.csv, trajectory.json}   failed.json where one failed
-//     evaluation/seed-1003/...   stages.csv stages.json baseline.csv summary.json
-//   runs/<name>-baseline/<hash>/seed-<n>/   ordinary runs of default MBPO, shared by all
-//   controllers
+// All that has been done is on disk (folder.h), in folders that are complete or go on from a
+// checkpoint. Default MBPO's runs are ordinary ones, shared by all controllers:
+// runs/<name>-baseline/<hash>/seed-<n>.
 #pragma once
 
-#include "host/config/config.h"
+#include "base/error.h"
 #include "host/run/run.h"
 
 namespace mbrl {
@@ -27,12 +23,5 @@ namespace mbrl {
 ///          of a stage or all runs of the evaluation do, or if autombpo.baseline holds runs of
 ///          another config.
 ExitCode run_autombpo(const RunOptions& options);
-
-/// Default MBPO as this config's controllers are compared with: `epochs` behind exploration.
-Config baseline_config(const Config& config, int epochs);
-
-/// A hyper-episode or a run of the evaluation: default MBPO with AutoMBPO's rollouts and a
-/// controller, called `controller`.
-Config episode_config(const Config& config, const std::string& controller, int epochs);
 
 }  // namespace mbrl

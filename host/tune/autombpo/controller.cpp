@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "host/algo/learner.h"
+#include "host/io/archive.h"
 #include "host/io/crc32c.h"
 #include "host/io/safetensors.h"
 #include "kernels/data/permutation.h"
@@ -17,32 +17,32 @@ namespace mbrl {
 
 namespace {
 
-PpoShape controller_shape(const Config& config, const std::vector<Head>& heads,
-                          const std::vector<Head>& seen) {
-  PpoShape shape{.observation_size = hyper_state_size(seen, config),
+PpoShape controller_shape(const Config& config, const std::vector<std::string>& heads,
+                          const std::vector<std::string>& visible) {
+  PpoShape shape{.observation_size = hyper_state_size(visible, config),
                  .hidden_sizes = {config.controller.hidden_size},
                  .heads = {},
                  .action_size = 0,
                  .value = config.controller.value_baseline};
-  for (const Head head : heads) shape.heads.push_back(num_options(head));
+  for (const std::string& head : heads) shape.heads.push_back(num_options(head));
   return shape;
 }
 
 }  // namespace
 
-ControllerStack::Group::Group(Stream& stream, const Config& config, std::vector<Head> own,
-                              std::vector<Head> all)
+ControllerStack::Group::Group(Stream& stream, const Config& config, std::vector<std::string> own,
+                              std::vector<std::string> in_state)
     : heads(std::move(own)),
-      seen(std::move(all)),
-      state(controller_shape(config, heads, seen), stream.memory()),
+      visible(std::move(in_state)),
+      state(controller_shape(config, heads, visible), stream.memory()),
       workspace(stream, state, config.controller.batch_size) {}
 
 ControllerStack::ControllerStack(Stream& stream, const Config& config, std::uint32_t seed)
     : config_(config.controller) {
-  std::vector<Head> seen;
-  for (const std::vector<Head>& heads : controller_groups(config.controller)) {
-    seen.insert(seen.end(), heads.begin(), heads.end());
-    groups_.emplace_back(stream, config, heads, seen);
+  std::vector<std::string> visible;
+  for (const std::vector<std::string>& heads : controller_groups(config.controller)) {
+    visible.insert(visible.end(), heads.begin(), heads.end());
+    groups_.emplace_back(stream, config, heads, visible);
     // near equal chances at first: no hyperparameter is preferred before anything was seen
     init_ppo(groups_.back().state, seed, static_cast<std::uint32_t>(groups_.size()),
              /*output_gain=*/0.1f);
@@ -152,7 +152,7 @@ std::vector<std::vector<double>> ControllerStack::probabilities(Stream& stream, 
   const std::vector<double>& x = policy.forward(parameters.data(), state);
   std::vector<std::vector<double>> chances;
   std::size_t first = 0;
-  for (const Head head : g.heads) {
+  for (const std::string& head : g.heads) {
     const auto n = static_cast<std::size_t>(num_options(head));
     double total = 0.0;
     std::vector<double> p(n);
@@ -167,21 +167,19 @@ std::vector<std::vector<double>> ControllerStack::probabilities(Stream& stream, 
 }
 
 std::vector<TensorRef> ControllerStack::tensors() {
-  std::vector<TensorRef> all;
+  StateWriter all;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
-    append_tensors(all, fmt::format("controller{}", i), groups_[i].state.policy);
+    all.weights(fmt::format("controller{}", i), groups_[i].state.policy);
     if (config_.value_baseline)
-      append_tensors(all, fmt::format("controller{}.value", i), groups_[i].state.value);
+      all.weights(fmt::format("controller{}.value", i), groups_[i].state.value);
   }
-  return all;
+  return all.weight_tensors;
 }
 
 std::string ControllerStack::description() const {
   std::vector<std::string> parts;
   for (const Group& g : groups_) {
-    std::vector<std::string> names;
-    for (const Head head : g.heads) names.push_back(head_name(head));
-    parts.push_back(fmt::format("{} from {} inputs", fmt::join(names, " and "),
+    parts.push_back(fmt::format("{} from {} inputs", fmt::join(g.heads, " and "),
                                 g.state.shape.observation_size));
   }
   return fmt::format("{}; features {}; hidden layer of {}{}", fmt::join(parts, ", then "),
@@ -213,8 +211,8 @@ void ControllerStack::load(const std::filesystem::path& file) {
   const auto found = saved.metadata().find("controller");
   if (found == saved.metadata().end())
     throw DataError(
-        fmt::format("{} is no controller: expected a file written by an autombpo run, "
-                    "such as controller/best.safetensors in its run directory.",
+        fmt::format("{} is not a controller; expected a file written by an autombpo run, such as "
+                    "controller/best.safetensors in its run directory.",
                     file.string()));
   if (found->second != description())
     throw DataError(fmt::format(

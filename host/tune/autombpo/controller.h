@@ -19,9 +19,9 @@
 namespace mbrl {
 
 namespace purpose {
-inline constexpr Purpose kHyperAction{20};  // a controller's choice
+inline constexpr Purpose kHyperAction{20};       // a controller's choice
 inline constexpr Purpose kHyperExploration{21};  // a uniform choice instead of it
-inline constexpr Purpose kHyperBatch{22};  // decisions in an update of a controller
+inline constexpr Purpose kHyperBatch{22};        // decisions in an update of a controller
 }  // namespace purpose
 
 /// One decision of one controller, as learning needs it.
@@ -43,9 +43,9 @@ class ControllerStack {
   /// Untrained: weights drawn from `seed`.
   ControllerStack(Stream& stream, const Config& config, std::uint32_t seed);
   int size() const { return static_cast<int>(groups_.size()); }
-  const std::vector<Head>& heads(int group) const { return groups_[group].heads; }
-  /// Heads of this group and those that decide before it: whose values its state holds.
-  const std::vector<Head>& seen(int group) const { return groups_[group].seen; }
+  const std::vector<std::string>& heads(int group) const { return groups_[group].heads; }
+  /// Heads whose values the group's state holds: its own and those that decide before it.
+  const std::vector<std::string>& visible(int group) const { return groups_[group].visible; }
 
   /// Chooses for one group. `draw` numbers the decisions of a run, `key` is the run's own; with
   /// chance `epsilon` all options are uniform instead.
@@ -73,9 +73,10 @@ class ControllerStack {
 
  private:
   struct Group {
-    Group(Stream& stream, const Config& config, std::vector<Head> own, std::vector<Head> all);
+    Group(Stream& stream, const Config& config, std::vector<std::string> own,
+          std::vector<std::string> in_state);
 
-    std::vector<Head> heads, seen;
+    std::vector<std::string> heads, visible;
     PpoState state;
     PpoWorkspace workspace;
   };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -16,9 +17,9 @@ class Decider {
   virtual ~Decider() = default;
 
   virtual int num_groups() const = 0;
-  virtual const std::vector<Head>& heads(int group) const = 0;
+  virtual const std::vector<std::string>& heads(int group) const = 0;
   /// Heads whose values the group's state holds.
-  virtual const std::vector<Head>& seen(int group) const = 0;
+  virtual const std::vector<std::string>& visible(int group) const = 0;
   /// The `draw`-th decision of the run.
   virtual HyperDecision decide(int group, const std::vector<float>& state, std::uint64_t draw) = 0;
   /// An evaluation, after the decisions before it; one comes before the first decision. Nothing to
@@ -41,8 +42,12 @@ class ControllerDecider : public Decider {
         epsilon_(epsilon) {}
 
   int num_groups() const override { return controller_.size(); }
-  const std::vector<Head>& heads(int group) const override { return controller_.heads(group); }
-  const std::vector<Head>& seen(int group) const override { return controller_.seen(group); }
+  const std::vector<std::string>& heads(int group) const override {
+    return controller_.heads(group);
+  }
+  const std::vector<std::string>& visible(int group) const override {
+    return controller_.visible(group);
+  }
   /// Which controller it is: a run goes on with the one it began with.
   nlohmann::json state() const override { return controller_.fingerprint(); }
   void set_state(const nlohmann::json& state) override {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "host/config/fields.h"
 #include "host/schedule/rollout_schedule.h"
 
 namespace mbrl {
@@ -19,54 +18,45 @@ float in_unit(double x) {
 
 }  // namespace
 
-const std::vector<std::string>& head_names() { return find_field("controller.heads")->choices; }
-
-const std::string& head_name(Head head) { return head_names()[static_cast<std::size_t>(head)]; }
-
-Head head_of(const std::string& name) {
-  const auto& names = head_names();
-  return static_cast<Head>(std::find(names.begin(), names.end(), name) - names.begin());
-}
-
-int num_options(Head head) { return head == Head::kModel ? 2 : 3; }
-
-const std::vector<std::string>& feature_names() {
-  return find_field("controller.features")->choices;
+std::vector<TunedHyperparameter> steered_hyperparameters(const Config& config) {
+  const double max_updates = config.controller.max_updates_per_step;
+  const double max_length = max_rollout_length(config);
+  return {
+      {"real_ratio", "loop.real_ratio", "real_ratio", {.low = 0.0, .high = 1.0}, Change::kMultiply},
+      {"model", "model.fit", "fit_model", {.low = 0.0, .high = 1.0}, Change::kToggle},
+      {"updates",
+       "sac.updates_per_step",
+       "updates_per_step",
+       {.low = 1.0, .high = max_updates},
+       Change::kAdd},
+      {"rollout_length",
+       "rollout.length",
+       "rollout_length",
+       {.low = 1.0, .high = max_length},
+       Change::kAdd}};
 }
 
 HyperValues start_values(const Config& config) {
-  return {.real_ratio = config.controller.init_real_ratio,
-          .fit_model = true,
-          .updates_per_step = std::min(config.controller.init_updates_per_step,
-                                       config.controller.max_updates_per_step),
-          .rollout_length = static_cast<int>(config.rollout.schedule[2])};
+  const ControllerConfig& c = config.controller;
+  return {{"real_ratio", c.init_real_ratio},
+          {"model", 1.0},
+          {"updates", std::min(c.init_updates_per_step, c.max_updates_per_step)},
+          {"rollout_length", static_cast<int>(config.rollout.schedule[2])}};
 }
 
-HyperValues decided(HyperValues values, Head head, int option, const Config& config) {
-  const int change = option - 1;
-  switch (head) {
-    case Head::kRealRatio:
-      values.real_ratio =
-          std::min(1.0, values.real_ratio *
-                            std::pow(static_cast<double>(config.controller.ratio_factor), change));
-      break;
-    case Head::kModel:
-      values.fit_model = option == 0;
-      break;
-    case Head::kUpdates:
-      values.updates_per_step =
-          std::clamp(values.updates_per_step + change, 1, config.controller.max_updates_per_step);
-      break;
-    case Head::kRolloutLength:
-      values.rollout_length =
-          std::clamp(values.rollout_length + change, 1, max_rollout_length(config));
-      break;
-  }
+int num_options(const std::string& head) {
+  return num_options(find_tuned(steered_hyperparameters({}), head).change);
+}
+
+HyperValues after_decision(HyperValues values, const std::string& head, int option,
+                           const Config& config) {
+  values.at(head) = after_option(find_tuned(steered_hyperparameters(config), head), values.at(head),
+                                 option, config.controller.ratio_factor);
   return values;
 }
 
 std::vector<float> hyper_state(const HyperMeasurements& m, const HyperValues& values,
-                               const std::vector<Head>& seen, const Config& config) {
+                               const std::vector<std::string>& visible, const Config& config) {
   const ControllerConfig& c = config.controller;
   std::vector<float> state;
   const auto add = [&](const char* name, double value) {
@@ -77,21 +67,16 @@ std::vector<float> hyper_state(const HyperMeasurements& m, const HyperValues& va
   add("critic_loss", m.critic_loss / c.critic_loss_scale);
   add("policy_change", m.policy_change / c.policy_change_scale);
   add("return", m.last_return / c.return_scale);
-  if (!contains(c.features, "values")) return state;
-  for (const Head head : seen) {
-    if (head == Head::kRealRatio) state.push_back(in_unit(values.real_ratio));
-    if (head == Head::kUpdates)
-      state.push_back(
-          in_unit(static_cast<double>(values.updates_per_step) / c.max_updates_per_step));
-    if (head == Head::kRolloutLength)
-      state.push_back(
-          in_unit(static_cast<double>(values.rollout_length) / max_rollout_length(config)));
+  const std::vector<TunedHyperparameter> all = steered_hyperparameters(config);
+  for (const std::string& head : visible) {
+    const TunedHyperparameter& tuned = find_tuned(all, head);
+    if (tuned.change != Change::kToggle) add("values", values.at(head) / tuned.range.high);
   }
   return state;
 }
 
-int hyper_state_size(const std::vector<Head>& seen, const Config& config) {
-  return static_cast<int>(hyper_state({}, start_values(config), seen, config).size());
+int hyper_state_size(const std::vector<std::string>& visible, const Config& config) {
+  return static_cast<int>(hyper_state({}, start_values(config), visible, config).size());
 }
 
 double training_reward(bool fit_model, const ControllerConfig& config) {
@@ -109,27 +94,17 @@ std::vector<float> advantages(const std::vector<double>& rewards) {
   return result;
 }
 
-std::vector<std::vector<Head>> controller_groups(const ControllerConfig& config) {
-  std::vector<std::vector<Head>> all{
-      {Head::kRealRatio, Head::kModel, Head::kUpdates, Head::kRolloutLength}};
-  if (config.stack == "staged")
-    all = {{Head::kRealRatio, Head::kModel}, {Head::kUpdates}, {Head::kRolloutLength}};
-  std::vector<std::vector<Head>> groups;
+std::vector<std::vector<std::string>> controller_groups(const ControllerConfig& config) {
+  std::vector<std::vector<std::string>> all{{"real_ratio", "model", "updates", "rollout_length"}};
+  if (config.stack == "staged") all = {{"real_ratio", "model"}, {"updates"}, {"rollout_length"}};
+  std::vector<std::vector<std::string>> groups;
   for (const auto& heads : all) {
-    std::vector<Head> present;
-    for (const Head head : heads)
-      if (contains(config.heads, head_name(head))) present.push_back(head);
+    std::vector<std::string> present;
+    for (const std::string& head : heads)
+      if (contains(config.heads, head)) present.push_back(head);
     if (!present.empty()) groups.push_back(present);
   }
   return groups;
-}
-
-Config steered_config(const Config& config) {
-  Config steered = config;
-  steered.algorithm = "mbpo";
-  steered.rollout.interval = config.controller.rollout_interval;
-  steered.rollout.batch_size = config.controller.rollout_batch_size;
-  return steered;
 }
 
 }  // namespace mbrl

@@ -6,37 +6,24 @@
 #include <vector>
 
 #include "host/config/config.h"
+#include "host/tune/hyperparameters.h"
 
 namespace mbrl {
 
-/// A hyperparameter that a controller decides on.
-enum class Head {
-  kRealRatio,      // times 1/c, 1 or c
-  kModel,          // option 0 refits the ensemble, 1 does not
-  kUpdates,        // G - 1, G, G + 1
-  kRolloutLength,  // k - 1, k, k + 1
-};
-const std::vector<std::string>& head_names();
-const std::string& head_name(Head head);
-Head head_of(const std::string& name);
-int num_options(Head head);
-
-/// Entries of the state, in this order; a list in the config chooses among them.
-const std::vector<std::string>& feature_names();
-
-/// The hyperparameters under a controller.
-struct HyperValues {
-  double real_ratio;
-  bool fit_model;
-  int updates_per_step;
-  int rollout_length;
-};
+/// The hyperparameters that a controller's heads can decide on, by the names that controller.heads
+/// has for them, in the order of its decisions: real_ratio, model (option 0 fits the ensemble
+/// again, option 1 does not), updates and rollout_length.
+std::vector<TunedHyperparameter> steered_hyperparameters(const Config& config);
 
 /// Where a steered run starts: controller.init_*, the first length of rollout.schedule.
 HyperValues start_values(const Config& config);
 
-/// The values after a decision: real ratio in (0, 1], updates in [1, max], length in [1, max].
-HyperValues decided(HyperValues values, Head head, int option, const Config& config);
+/// Number of options of a head.
+int num_options(const std::string& head);
+
+/// The values after a head's decision: real ratio in (0, 1], updates and length from 1 on.
+HyperValues after_decision(HyperValues values, const std::string& head, int option,
+                           const Config& config);
 
 /// What is measured of a run for the state, in natural units.
 struct HyperMeasurements {
@@ -48,10 +35,11 @@ struct HyperMeasurements {
 };
 
 /// The state in [0, 1]: the chosen features of `m`, scaled, then, if "values" is among them, the
-/// value of each head in `seen` but the model's, which has none.
+/// value of each head in `visible` as a share of its largest. A toggle has none: each decision
+/// replaces it.
 std::vector<float> hyper_state(const HyperMeasurements& m, const HyperValues& values,
-                               const std::vector<Head>& seen, const Config& config);
-int hyper_state_size(const std::vector<Head>& seen, const Config& config);
+                               const std::vector<std::string>& visible, const Config& config);
+int hyper_state_size(const std::vector<std::string>& visible, const Config& config);
 
 /// The part of the reward that a decision costs or earns at once. Half the penalty either way: a
 /// fit at every second decision, as default MBPO has, costs nothing, so that the baseline needs no
@@ -66,9 +54,6 @@ std::vector<float> advantages(const std::vector<double>& rewards);
 
 /// The heads of each controller of the stack, in the order in which they decide: all at once, or
 /// the released code's three groups, as far as controller.heads has them.
-std::vector<std::vector<Head>> controller_groups(const ControllerConfig& config);
-
-/// The member's config under a controller: AutoMBPO's rollouts, and MBPO everywhere else.
-Config steered_config(const Config& config);
+std::vector<std::vector<std::string>> controller_groups(const ControllerConfig& config);
 
 }  // namespace mbrl

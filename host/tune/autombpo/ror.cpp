@@ -12,15 +12,15 @@ namespace {
 constexpr HostActivation kElu{[](double z) { return z > 0.0 ? z : std::expm1(z); },
                               [](double y) { return y > 0.0 ? 1.0 : y + 1.0; }};
 
-std::vector<Head> all_heads(const Config& config) {
+std::vector<std::string> all_heads(const Config& config) {
   ControllerConfig joint = config.controller;
   joint.stack = "joint";
   return controller_groups(joint).front();
 }
 
-int num_outputs(const std::vector<Head>& heads) {
+int num_outputs(const std::vector<std::string>& heads) {
   int sum = 0;
-  for (const Head head : heads) sum += num_options(head);
+  for (const std::string& head : heads) sum += num_options(head);
   return sum;
 }
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <deque>
+#include <string>
 #include <vector>
 
 #include "host/tune/autombpo/decider.h"
@@ -42,8 +43,8 @@ class RorDecider : public Decider {
   RorDecider(const Config& config, RandomKey key);
 
   int num_groups() const override { return 1; }
-  const std::vector<Head>& heads(int) const override { return heads_; }
-  const std::vector<Head>& seen(int) const override { return heads_; }
+  const std::vector<std::string>& heads(int) const override { return heads_; }
+  const std::vector<std::string>& visible(int) const override { return heads_; }
 
   /// Learns from the step that ends here, then chooses: for each head the option of the largest
   /// value, with chance kEpsilon a uniform one. The published description names no exploration; the
@@ -66,7 +67,7 @@ class RorDecider : public Decider {
   };
   void learn(std::uint64_t draw);
 
-  std::vector<Head> heads_;
+  std::vector<std::string> heads_;
   RandomKey key_;
   QNetwork network_;
   std::deque<Experience> memory_;

@@ -6,6 +6,7 @@
 
 #include "host/algo/registry.h"
 #include "host/run/open_device.h"
+#include "host/tune/autombpo/configs.h"
 #include "host/tune/autombpo/controller.h"
 #include "host/tune/autombpo/steering.h"
 

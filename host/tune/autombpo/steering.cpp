@@ -13,24 +13,24 @@ Steering::Steering(const Config& config, std::unique_ptr<Decider> decider,
       decider_(std::move(decider)),
       baseline_(std::move(baseline)),
       learning_group_(learning_group),
+      tuned_(steered_hyperparameters(config)),
       values_(start_values(config)) {}
 
-bool Steering::is_applied(Head head) const {
+bool Steering::is_applied(const std::string& head) const {
   const auto& names = config_.controller.apply;
-  return std::find(names.begin(), names.end(), head_name(head)) != names.end();
+  return std::find(names.begin(), names.end(), head) != names.end();
 }
 
 void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env_steps) {
   folder_ = folder;
   // what was measured, in natural units; what holds from here on; what was chosen
-  std::vector<std::string> columns{"env_steps",        "samples",       "model_loss", "critic_loss",
-                                   "policy_change",    "last_return",   "real_ratio", "fit_model",
-                                   "updates_per_step", "rollout_length"};
+  std::vector<std::string> columns{"env_steps",   "samples",       "model_loss",
+                                   "critic_loss", "policy_change", "last_return"};
+  for (const TunedHyperparameter& tuned : tuned_) columns.push_back(tuned.column);
   for (int g = 0; g < decider_->num_groups(); ++g)
-    for (const Head head : decider_->heads(g)) {
-      const std::string& name = head_name(head);
-      columns.push_back("option_" + name);
-      columns.push_back("log_prob_" + name);
+    for (const std::string& head : decider_->heads(g)) {
+      columns.push_back("option_" + head);
+      columns.push_back("log_prob_" + head);
     }
   // a checkpoint may lie on either side of a decision at its step: the last one that counts decides
   table_ = std::make_unique<CsvWriter>(folder / "decisions.csv", columns,
@@ -55,11 +55,14 @@ bool Steering::before_step(Learner& learner) {
 }
 
 void Steering::decide(Mbpo& mbpo) {
+  std::vector<Hyperparameter> all = mbpo.hyperparameters();
+  const auto hyperparameter = [&](const TunedHyperparameter& tuned) -> Hyperparameter& {
+    return find_hyperparameter(all, tuned.key);
+  };
   // heads that are not applied follow the config, which may change with time
-  const ScheduleValues before = mbpo.schedule();
-  if (!is_applied(Head::kRealRatio)) values_.real_ratio = *before.real_ratio;
-  if (!is_applied(Head::kUpdates)) values_.updates_per_step = *before.updates_per_step;
-  if (!is_applied(Head::kRolloutLength)) values_.rollout_length = *before.rollout_length;
+  for (const TunedHyperparameter& tuned : tuned_)
+    if (tuned.change != Change::kToggle && !is_applied(tuned.name))
+      values_.at(tuned.name) = hyperparameter(tuned).get();
 
   const double critic_loss = mbpo.take_critic_loss();
   const HyperMeasurements m{
@@ -73,40 +76,31 @@ void Steering::decide(Mbpo& mbpo) {
   // all groups see the values as they were, then each head changes its own
   std::vector<HyperDecision> decisions;
   for (int g = 0; g < decider_->num_groups(); ++g)
-    decisions.push_back(
-        decider_->decide(g, hyper_state(m, values_, decider_->seen(g), config_), num_decisions_));
-  ScheduleValues set;
+    decisions.push_back(decider_->decide(g, hyper_state(m, values_, decider_->visible(g), config_),
+                                         num_decisions_));
   for (int g = 0; g < decider_->num_groups(); ++g) {
     for (std::size_t h = 0; h < decider_->heads(g).size(); ++h) {
-      const Head head = decider_->heads(g)[h];
+      const std::string& head = decider_->heads(g)[h];
       if (!is_applied(head)) continue;
-      values_ = decided(values_, head, static_cast<int>(decisions[g].options[h]), config_);
-      if (head == Head::kRealRatio) set.real_ratio = values_.real_ratio;
-      if (head == Head::kModel) set.fit_model = values_.fit_model;
-      if (head == Head::kUpdates) set.updates_per_step = values_.updates_per_step;
-      if (head == Head::kRolloutLength) set.rollout_length = values_.rollout_length;
+      values_ = after_decision(values_, head, static_cast<int>(decisions[g].options[h]), config_);
+      hyperparameter(find_tuned(tuned_, head)).set(values_.at(head));
     }
   }
-  mbpo.set_schedule(set);
 
   const auto& learning = decider_->heads(learning_group_);
-  const bool pays = std::find(learning.begin(), learning.end(), Head::kModel) != learning.end() &&
-                    is_applied(Head::kModel);
+  const bool pays =
+      std::find(learning.begin(), learning.end(), "model") != learning.end() && is_applied("model");
+  const bool fits = values_.at("model") != 0.0;
   trajectory_.decisions.push_back(decisions[learning_group_]);
-  trajectory_.rewards.push_back(pays ? training_reward(values_.fit_model, config_.controller)
-                                     : 0.0);
+  trajectory_.rewards.push_back(pays ? training_reward(fits, config_.controller) : 0.0);
 
-  const ScheduleValues now = mbpo.schedule();
   std::vector<double> row{static_cast<double>(mbpo.env_steps()),
                           m.samples,
                           m.model_loss,
                           m.critic_loss,
                           m.policy_change,
-                          m.last_return,
-                          *now.real_ratio,
-                          *now.fit_model ? 1.0 : 0.0,
-                          static_cast<double>(*now.updates_per_step),
-                          static_cast<double>(*now.rollout_length)};
+                          m.last_return};
+  for (const TunedHyperparameter& tuned : tuned_) row.push_back(hyperparameter(tuned).get());
   for (const HyperDecision& d : decisions)
     for (std::size_t h = 0; h < d.options.size(); ++h) {
       row.push_back(d.options[h]);
@@ -130,21 +124,18 @@ void Steering::on_finished() {
 }
 
 nlohmann::json Steering::state() const {
-  return {{"real_ratio", values_.real_ratio},
-          {"fit_model", values_.fit_model},
-          {"updates_per_step", values_.updates_per_step},
-          {"rollout_length", values_.rollout_length},
-          {"decided_at", decided_at_},
-          {"num_decisions", num_decisions_},
-          {"num_evaluations", num_evaluations_},
-          {"last_return", last_return_},
-          {"decider", decider_->state()},
-          {"trajectory", trajectory_to_json(trajectory_)}};
+  nlohmann::json state = values_to_json(tuned_, values_);
+  state["decided_at"] = decided_at_;
+  state["num_decisions"] = num_decisions_;
+  state["num_evaluations"] = num_evaluations_;
+  state["last_return"] = last_return_;
+  state["decider"] = decider_->state();
+  state["trajectory"] = trajectory_to_json(trajectory_);
+  return state;
 }
 
 void Steering::set_state(const nlohmann::json& s) {
-  values_ = {s.at("real_ratio"), s.at("fit_model"), s.at("updates_per_step"),
-             s.at("rollout_length")};
+  values_ = values_from_json(tuned_, s);
   decided_at_ = s.at("decided_at");
   num_decisions_ = s.at("num_decisions");
   num_evaluations_ = s.at("num_evaluations");

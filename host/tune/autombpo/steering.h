@@ -9,8 +9,8 @@
 
 #include "host/config/config.h"
 #include "host/io/csv.h"
-#include "host/tune/autombpo/decider.h"
 #include "host/schedule/schedule.h"
+#include "host/tune/autombpo/decider.h"
 
 namespace mbrl {
 
@@ -37,12 +37,13 @@ class Steering : public Schedule {
 
  private:
   void decide(Mbpo& mbpo);
-  bool is_applied(Head head) const;
+  bool is_applied(const std::string& head) const;
 
   Config config_;
   std::unique_ptr<Decider> decider_;
   std::vector<double> baseline_;
   int learning_group_;
+  std::vector<TunedHyperparameter> tuned_;  // all that heads could decide on
   HyperValues values_;
   std::int64_t decided_at_ = -1;  // env step of the last decision
   std::uint64_t num_decisions_ = 0;

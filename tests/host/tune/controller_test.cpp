@@ -1,5 +1,4 @@
-// Tests for host/tune/autombpo/controller.{h,cpp} and host/tune/autombpo/decider.h: choosing, learning,
-// files.
+// Tests for host/tune/autombpo/controller.{h,cpp} and decider.h: choosing, learning, files.
 #include "host/tune/autombpo/controller.h"
 
 #include <gtest/gtest.h>
@@ -27,7 +26,8 @@ Config small_config(const std::string& stack = "joint") {
 }
 
 std::vector<float> some_state(const ControllerStack& stack, int group, const Config& config) {
-  std::vector<float> state(static_cast<std::size_t>(hyper_state_size(stack.seen(group), config)));
+  std::vector<float> state(
+      static_cast<std::size_t>(hyper_state_size(stack.visible(group), config)));
   for (std::size_t i = 0; i < state.size(); ++i) state[i] = 0.1f + 0.1f * static_cast<float>(i);
   return state;
 }
@@ -51,13 +51,13 @@ TEST(ControllerStackTest, JointSeesEverythingAndStagedWhatDecidesBeforeIt) {
   const ControllerStack one(stream, joint, 1), three(stream, staged, 1);
   ASSERT_EQ(one.size(), 1);
   EXPECT_EQ(one.heads(0).size(), 4u);
-  EXPECT_EQ(one.seen(0), one.heads(0));
+  EXPECT_EQ(one.visible(0), one.heads(0));
   ASSERT_EQ(three.size(), 3);
-  EXPECT_EQ(three.heads(1), std::vector<Head>{Head::kUpdates});
-  EXPECT_EQ(three.seen(1), (std::vector<Head>{Head::kRealRatio, Head::kModel, Head::kUpdates}));
+  EXPECT_EQ(three.heads(1), std::vector<std::string>{"updates"});
+  EXPECT_EQ(three.visible(1), (std::vector<std::string>{"real_ratio", "model", "updates"}));
   // 5 measurements, then the values in view: the released code's 6 and 7, and one more
-  for (int g = 0; g < 3; ++g) EXPECT_EQ(hyper_state_size(three.seen(g), staged), 6 + g);
-  EXPECT_EQ(hyper_state_size(one.seen(0), joint), 8);
+  for (int g = 0; g < 3; ++g) EXPECT_EQ(hyper_state_size(three.visible(g), staged), 6 + g);
+  EXPECT_EQ(hyper_state_size(one.visible(0), joint), 8);
 }
 
 TEST(ControllerStackTest, BeginsNearEqualChances) {
@@ -217,7 +217,7 @@ TEST(ControllerLearnTest, ADecisionIsCreditedWithAllThatFollowsIt) {
   Config config = small_config();
   config.controller.heads = {"model"};
   ControllerStack stack(stream, config, 1);
-  const int size = hyper_state_size(stack.seen(0), config);
+  const int size = hyper_state_size(stack.visible(0), config);
   const std::vector<float> first(static_cast<std::size_t>(size), 0.0f);
   const std::vector<float> later(static_cast<std::size_t>(size), 1.0f);
   for (int stage = 0; stage < 12; ++stage) {
@@ -380,7 +380,7 @@ TEST(ControllerFileTest, ANetworkOfAnotherKindIsNoController) {
   ControllerStack stack(stream, small_config(), 1);
   EXPECT_EQ(error_text<DataError>([&] { stack.load(file); }),
             file.string() +
-                " is no controller: expected a file written by an autombpo run, such as "
+                " is not a controller; expected a file written by an autombpo run, such as "
                 "controller/best.safetensors in its run directory.");
 }
 

@@ -1,11 +1,11 @@
-// Tests for host/tune/population.{h,cpp}: members do not notice each other, and bad luck stays with
-// whom it meets.
+// Tests for host/tune/population.{h,cpp}: members do not notice each other, and one that fails
+// fails alone.
 #include "host/tune/population.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include <functional>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -44,42 +44,72 @@ class PopulationTest : public testing::Test {
             .num_threads = 3,
             .config = small_config()};
   }
-  // a member that notes its number
-  Member noting(int i) {
-    return {.label = "member " + std::to_string(i),
-            .run =
-                [this, i](OpenDevice&, ProgressSink&) {
-                  const std::lock_guard<std::mutex> lock(mutex_);
-                  ran_.push_back(i);
-                },
-            .failed =
-                [this, i](const std::string& error) {
-                  const std::lock_guard<std::mutex> lock(mutex_);
-                  failed_.push_back(std::to_string(i) + ": " + error);
-                }};
+  // what a member does in a round
+  using Action = std::function<void(std::int64_t until, OpenDevice&, ProgressSink&)>;
+  class Scripted : public Member {
+   public:
+    Scripted(PopulationTest& test, int number, Action action)
+        : test_(test),
+          number_(number),
+          label_("member " + std::to_string(number)),
+          action_(std::move(action)) {}
+    const std::string& label() const override { return label_; }
+    void run(std::int64_t until, OpenDevice& device, ProgressSink& progress) override {
+      action_(until, device, progress);
+    }
+    void copy_from(const Member& other) override {
+      test_.copied_.push_back(other.label() + " -> " + label_);
+    }
+    void failed(const std::string& error) override {
+      const std::lock_guard<std::mutex> lock(test_.mutex_);
+      test_.failed_.push_back(std::to_string(number_) + ": " + error);
+    }
+
+   private:
+    PopulationTest& test_;
+    int number_;
+    std::string label_;
+    Action action_;
+  };
+  // notes its number
+  Action noting(int i) {
+    return [this, i](std::int64_t, OpenDevice&, ProgressSink&) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      ran_.push_back(i);
+    };
+  }
+  std::vector<Action> five_noting() {
+    std::vector<Action> actions;
+    for (int i = 0; i < 5; ++i) actions.push_back(noting(i));
+    return actions;
+  }
+  Population population(std::vector<Action> actions, PopulationOptions options) {
+    std::vector<std::unique_ptr<Member>> members;
+    for (std::size_t i = 0; i < actions.size(); ++i)
+      members.push_back(
+          std::make_unique<Scripted>(*this, static_cast<int>(i), std::move(actions[i])));
+    return Population(std::move(members), std::move(options), "test");
   }
 
   std::mutex mutex_;
   std::vector<int> ran_;
-  std::vector<std::string> failed_;
+  std::vector<std::string> failed_, copied_;
 };
 
 TEST_F(PopulationTest, ResultsDoNotDependOnHowManyRunAtATime) {
-  const auto train = [](int concurrent) {
+  const auto train = [&](int concurrent) {
     std::vector<std::string> weights(5);
-    std::vector<Member> members;
+    std::vector<Action> actions;
     for (std::uint32_t i = 0; i < 5; ++i)
-      members.push_back({.label = "",
-                         .run =
-                             [&weights, i](OpenDevice& device, ProgressSink&) {
-                               const auto learner =
-                                   make_learner(small_config(), device.stream, {}, i);
-                               while (learner->env_steps() < 40) learner->step();
-                               for (const TensorRef& t : learner->weight_tensors())
-                                 weights[i].append(static_cast<const char*>(t.data), num_bytes(t));
-                             },
-                         .failed = [](const std::string& error) { ADD_FAILURE() << error; }});
-    run_population(members, options(concurrent), "test");
+      actions.push_back([&weights, i](std::int64_t, OpenDevice& device, ProgressSink&) {
+        const auto learner = make_learner(small_config(), device.stream, {}, i);
+        while (learner->env_steps() < 40) learner->step();
+        StateWriter saved;
+        learner->visit(saved);
+        for (const TensorRef& t : saved.weight_tensors)
+          weights[i].append(static_cast<const char*>(t.data), num_bytes(t));
+      });
+    EXPECT_TRUE(population(actions, options(concurrent)).run());
     return weights;
   };
   const std::vector<std::string> one = train(1);
@@ -88,60 +118,101 @@ TEST_F(PopulationTest, ResultsDoNotDependOnHowManyRunAtATime) {
   EXPECT_TRUE(train(2) == one);
   EXPECT_TRUE(train(3) == one);
   EXPECT_TRUE(train(9) == one);
+  EXPECT_TRUE(failed_.empty());
 }
 
 TEST_F(PopulationTest, AsManyRunAtATimeAsWereAskedFor) {
   for (const int concurrent : {1, 3}) {
     int running = 0, most = 0;
-    std::vector<Member> members;
-    for (int i = 0; i < 6; ++i)
-      members.push_back({.label = "",
-                         .run =
-                             [&](OpenDevice&, ProgressSink&) {
-                               {
-                                 const std::lock_guard<std::mutex> lock(mutex_);
-                                 most = std::max(most, ++running);
-                               }
-                               std::this_thread::sleep_for(std::chrono::milliseconds(50));
-                               const std::lock_guard<std::mutex> lock(mutex_);
-                               --running;
-                             },
-                         .failed = [](const std::string& error) { ADD_FAILURE() << error; }});
-    run_population(members, options(concurrent), "test");
+    const Action busy = [&](std::int64_t, OpenDevice&, ProgressSink&) {
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        most = std::max(most, ++running);
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      const std::lock_guard<std::mutex> lock(mutex_);
+      --running;
+    };
+    population(std::vector<Action>(6, busy), options(concurrent)).run();
     EXPECT_EQ(most, concurrent);
   }
+}
+
+TEST_F(PopulationTest, EachRoundTakesAllMembersToTheSameStep) {
+  std::vector<std::pair<int, std::int64_t>> calls;
+  std::vector<Action> actions;
+  for (int i = 0; i < 3; ++i)
+    actions.push_back([&calls, this, i](std::int64_t until, OpenDevice&, ProgressSink&) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      calls.emplace_back(i, until);
+    });
+  Population three = population(actions, options(1));
+  EXPECT_TRUE(three.run(10));
+  EXPECT_TRUE(three.run(20));
+  EXPECT_TRUE(three.run());
+  EXPECT_THAT(calls,
+              testing::ElementsAre(testing::Pair(0, 10), testing::Pair(1, 10), testing::Pair(2, 10),
+                                   testing::Pair(0, 20), testing::Pair(1, 20), testing::Pair(2, 20),
+                                   testing::Pair(0, kToTheEnd), testing::Pair(1, kToTheEnd),
+                                   testing::Pair(2, kToTheEnd)));
 }
 
 TEST_F(PopulationTest, AMemberThatFailsIsReportedAndTheOthersGoOn) {
   for (const int concurrent : {1, 2}) {
     ran_.clear();
     failed_.clear();
-    std::vector<Member> members;
-    for (int i = 0; i < 5; ++i) members.push_back(noting(i));
-    members[1].run = [](OpenDevice&, ProgressSink&) { throw DivergedError("bad luck"); };
-    run_population(members, options(concurrent), "test");
+    std::vector<Action> actions = five_noting();
+    actions[1] = [](std::int64_t, OpenDevice&, ProgressSink&) { throw DivergedError("bad luck"); };
+    Population five = population(actions, options(concurrent));
+    EXPECT_TRUE(five.run(10));
     EXPECT_THAT(ran_, testing::UnorderedElementsAre(0, 2, 3, 4));
     EXPECT_THAT(failed_, testing::UnorderedElementsAre("1: bad luck"));
+    EXPECT_TRUE(five.has_failed(1));
+    EXPECT_FALSE(five.has_failed(0));
+    // it takes no part in later rounds
+    ran_.clear();
+    EXPECT_TRUE(five.run(20));
+    EXPECT_THAT(ran_, testing::UnorderedElementsAre(0, 2, 3, 4));
+    EXPECT_EQ(failed_.size(), 1u);
   }
+}
+
+TEST_F(PopulationTest, ACopyGoesOneWayAndMakesAFailedMemberWholeAgain) {
+  int luck = 0;
+  std::vector<Action> actions = five_noting();
+  actions[1] = [&](std::int64_t, OpenDevice&, ProgressSink&) {
+    if (luck++ == 0) throw DivergedError("bad luck");
+    ran_.push_back(1);
+  };
+  Population five = population(actions, options(1));
+  five.run(10);
+  EXPECT_EQ(error_text<DataError>([&] { five.copy(1, 2); }),
+            "member 1 has failed: there is nothing to copy.");
+  five.copy(3, 3);
+  five.copy(3, 1);
+  EXPECT_THAT(copied_, testing::ElementsAre("member 3 -> member 1"));
+  EXPECT_FALSE(five.has_failed(1));
+  ran_.clear();
+  five.run(20);
+  EXPECT_EQ(ran_, (std::vector<int>{0, 1, 2, 3, 4}));
 }
 
 // a full disk or a lost device would end the next member as well
 TEST_F(PopulationTest, AnyOtherErrorStopsTheWholeAndComesOut) {
-  std::vector<Member> members;
-  for (int i = 0; i < 5; ++i) members.push_back(noting(i));
-  members[1].run = [](OpenDevice&, ProgressSink&) { throw DataError("the disk is full"); };
-  EXPECT_THROW(run_population(members, options(1), "test"), DataError);
+  std::vector<Action> actions = five_noting();
+  actions[1] = [](std::int64_t, OpenDevice&, ProgressSink&) {
+    throw DataError("the disk is full");
+  };
+  EXPECT_THROW(population(actions, options(1)).run(), DataError);
   EXPECT_EQ(ran_, (std::vector<int>{0}));
   EXPECT_TRUE(failed_.empty());
   EXPECT_TRUE(stop_requested());
-  clear_stop();
 }
 
 TEST_F(PopulationTest, AfterAStopNoOtherStarts) {
-  std::vector<Member> members;
-  for (int i = 0; i < 5; ++i) members.push_back(noting(i));
-  members[2].run = [](OpenDevice&, ProgressSink&) { request_stop(); };
-  run_population(members, options(1), "test");
+  std::vector<Action> actions = five_noting();
+  actions[2] = [](std::int64_t, OpenDevice&, ProgressSink&) { request_stop(); };
+  EXPECT_FALSE(population(actions, options(1)).run());
   EXPECT_EQ(ran_, (std::vector<int>{0, 1}));
   EXPECT_TRUE(failed_.empty());
 }
@@ -149,7 +220,7 @@ TEST_F(PopulationTest, AfterAStopNoOtherStarts) {
 TEST_F(PopulationTest, ADeviceThatCannotBeOpenedIsTheCallersError) {
   PopulationOptions wrong = options(2);
   wrong.device = "cuda:99";
-  EXPECT_THROW(run_population({noting(0), noting(1)}, wrong, "test"), Error);
+  EXPECT_THROW(population({noting(0), noting(1)}, wrong).run(), Error);
   EXPECT_TRUE(ran_.empty());
   EXPECT_TRUE(failed_.empty());
 }
@@ -204,50 +275,6 @@ TEST(LearnerMemoryTest, CountsRealAndImaginedRecordsByHand) {
   // 4 fits an epoch of 20 rows and 15 steps, in two buffers; again as many with a second epoch
   config.rollout.retain_epochs = 2;
   EXPECT_EQ(learner_bytes(config, env, false) - usual, 2 * 4 * 20 * 15 * record);
-}
-
-TEST(PopulationProgressTest, ShowsWhatRunsAndHowManyAreDone) {
-  int fds[2];
-  ASSERT_EQ(pipe(fds), 0);
-  {
-    PopulationProgress progress("stage 2", 3, fds[1], /*terminal=*/false, /*interval_s=*/0.0);
-    EXPECT_EQ(progress.text(), "stage 2 0/3");
-    const auto first = progress.member("episode 7");
-    auto second = progress.member("episode 8");
-    first->set_stage("explore");
-    second->set_stage("sac");
-    second->update({.env_steps = 30, .total_steps = 120, .updates = 5, .last_return = -12.34});
-    first->update({.env_steps = 0, .total_steps = 120, .updates = 0, .last_return = std::nan("")});
-    EXPECT_EQ(progress.text(), "stage 2 0/3 | episode 7 explore 0 % - | episode 8 sac 25 % -12.3");
-    {
-      const auto third = progress.member("episode 9");
-      EXPECT_EQ(progress.text(), "stage 2 0/3 | 3 run at 0 to 25 %, returns -12.3 to -12.3");
-    }
-    second.reset();
-    EXPECT_EQ(progress.text(), "stage 2 2/3 | episode 7 explore 0 % -");
-  }
-  close(fds[1]);
-  std::string written;
-  char buffer[4096];
-  for (ssize_t n = 0; (n = read(fds[0], buffer, sizeof(buffer))) > 0;)
-    written.append(buffer, static_cast<std::size_t>(n));
-  close(fds[0]);
-  EXPECT_THAT(written, testing::HasSubstr("stage 2 2/3 | episode 7 explore 0 % -\n"));
-  EXPECT_THAT(written, testing::Not(testing::HasSubstr("\r"))) << "no terminal";
-}
-
-TEST(PopulationProgressTest, WithoutATerminalALineComesOnlyEveryInterval) {
-  int fds[2];
-  ASSERT_EQ(pipe(fds), 0);
-  {
-    PopulationProgress progress("stage 2", 3, fds[1], /*terminal=*/false, /*interval_s=*/1e9);
-    const auto member = progress.member("episode 7");
-    for (int i = 0; i < 100; ++i) member->update({});
-  }
-  close(fds[1]);
-  char byte;
-  EXPECT_EQ(read(fds[0], &byte, 1), 0);
-  close(fds[0]);
 }
 
 }  // namespace

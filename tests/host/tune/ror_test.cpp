@@ -1,12 +1,12 @@
-// Tests for host/tune/autombpo/ror.{h,cpp}: the Q-network's gradient, rewards, a bandit, and its state.
+// Tests for host/tune/autombpo/ror.{h,cpp}: the Q-network's gradient, rewards, a bandit, its state.
 #include "host/tune/autombpo/ror.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "tests/support/float64.h"
 #include "host/tune/autombpo/controller.h"
+#include "tests/support/float64.h"
 
 namespace mbrl {
 namespace {

@@ -1,5 +1,5 @@
-// Tests for host/tune/autombpo/steering.{h,cpp}: when decisions fall, what they set and what they are
-// paid, with a decider that does as it is told.
+// Tests for host/tune/autombpo/steering.{h,cpp}: when decisions fall, what they set and earn, with a
+// decider that does as it is told.
 #include "host/tune/autombpo/steering.h"
 
 #include <gtest/gtest.h>
@@ -57,13 +57,13 @@ class ScriptedDecider : public Decider {
   ScriptedDecider(const Config& config, Script& script)
       : groups_(controller_groups(config.controller)), script_(script) {
     for (const auto& heads : groups_) {
-      seen_.push_back(seen_.empty() ? std::vector<Head>{} : seen_.back());
-      seen_.back().insert(seen_.back().end(), heads.begin(), heads.end());
+      visible_.push_back(visible_.empty() ? std::vector<std::string>{} : visible_.back());
+      visible_.back().insert(visible_.back().end(), heads.begin(), heads.end());
     }
   }
   int num_groups() const override { return static_cast<int>(groups_.size()); }
-  const std::vector<Head>& heads(int group) const override { return groups_[group]; }
-  const std::vector<Head>& seen(int group) const override { return seen_[group]; }
+  const std::vector<std::string>& heads(int group) const override { return groups_[group]; }
+  const std::vector<std::string>& visible(int group) const override { return visible_[group]; }
   HyperDecision decide(int group, const std::vector<float>& state, std::uint64_t draw) override {
     script_.calls.push_back({group, state, draw});
     const std::vector<float> options = script_.options(group, draw);
@@ -73,13 +73,26 @@ class ScriptedDecider : public Decider {
   nlohmann::json state() const override { return script_.calls.size(); }
 
  private:
-  std::vector<std::vector<Head>> groups_, seen_;
+  std::vector<std::vector<std::string>> groups_, visible_;
   Script& script_;
 };
 
 // all heads: fit at even decisions; raise the ratio, the updates and the length
 std::vector<float> rising(int, std::uint64_t draw) {
   return {2, draw % 2 == 0 ? 0.0f : 1.0f, 2, 2};
+}
+
+// hyperparameters in force
+struct Values {
+  double real_ratio;
+  int updates_per_step, rollout_length;
+  bool fit_model;
+};
+Values values_of(Mbpo& learner) {
+  std::vector<Hyperparameter> all = learner.hyperparameters();
+  const auto value = [&](const char* name) { return find_hyperparameter(all, name).get(); };
+  return {value("loop.real_ratio"), static_cast<int>(value("sac.updates_per_step")),
+          static_cast<int>(value("rollout.length")), value("model.fit") == 1.0};
 }
 
 struct Session {
@@ -92,9 +105,9 @@ struct Session {
   bool stop = false;
   Mbpo learner;
   Steering steering;
-  std::vector<double> returns;         // what evaluations are to have measured
-  std::vector<ScheduleValues> values;  // in force at each step
-  std::vector<std::int64_t> fits;      // at each step, once it was done
+  std::vector<double> returns;     // what evaluations are to have measured
+  std::vector<Values> values;      // in force at each step
+  std::vector<std::int64_t> fits;  // at each step, once it was done
 
   explicit Session(Config c = small_config(), std::vector<double> baseline = {}, int group = 0,
                    decltype(Script::options) options = rising)
@@ -116,7 +129,7 @@ struct Session {
   }
   bool step() {
     if (!steering.before_step(learner)) return false;
-    values.push_back(learner.schedule());
+    values.push_back(values_of(learner));
     if (!learner.step()) return false;
     fits.push_back(learner.num_fits());
     return true;
@@ -131,7 +144,7 @@ struct Session {
                   .before_step =
                       [&] {
                         const bool go_on = steering.before_step(learner);
-                        if (!learner.exploring()) values.push_back(learner.schedule());
+                        if (!learner.exploring()) values.push_back(values_of(learner));
                         return go_on;
                       },
                   .evaluate = [&] { steering.on_evaluation(learner, returns.at(evaluation++)); },
@@ -147,7 +160,7 @@ struct Session {
   }
 };
 
-TEST(SteeringTest, DecidesAtEveryIntervalBehindExploration) {
+TEST(SteeringTest, DecidesAtEveryIntervalAfterExploration) {
   Session s;
   s.returns = {0, 0, 0};
   s.run();
@@ -157,7 +170,7 @@ TEST(SteeringTest, DecidesAtEveryIntervalBehindExploration) {
   ASSERT_EQ(s.script.calls.size(), 12u);
   for (std::size_t i = 0; i < 12; ++i) {
     EXPECT_EQ(s.script.calls[i].draw, i);
-    // share of the 60 steps behind exploration
+    // share of the 60 steps after exploration
     EXPECT_FLOAT_EQ(s.script.calls[i].state[0], static_cast<float>(i) / 12.0f);
   }
   EXPECT_EQ(s.steering.trajectory().decisions.size(), 12u);
@@ -197,15 +210,15 @@ TEST(SteeringTest, DecisionsHoldUntilTheNextAndFitOnlyWhenTheySaySo) {
     if (decides)
       ratio = std::min(ratio * static_cast<double>(s.config.controller.ratio_factor), 1.0);
     fits += fit;
-    EXPECT_DOUBLE_EQ(*s.values[step].real_ratio, ratio) << step;
-    EXPECT_EQ(*s.values[step].updates_per_step, std::min(2 + static_cast<int>(decision), 4));
-    EXPECT_EQ(*s.values[step].rollout_length, std::min(3 + static_cast<int>(decision), 4));
-    EXPECT_EQ(*s.values[step].fit_model, fit) << step;
+    EXPECT_DOUBLE_EQ(s.values[step].real_ratio, ratio) << step;
+    EXPECT_EQ(s.values[step].updates_per_step, std::min(2 + static_cast<int>(decision), 4));
+    EXPECT_EQ(s.values[step].rollout_length, std::min(3 + static_cast<int>(decision), 4));
+    EXPECT_EQ(s.values[step].fit_model, fit) << step;
     EXPECT_EQ(s.fits[step], fits) << step;
   }
   // as many updates as were decided on
   std::int64_t updates = 0;
-  for (const ScheduleValues& v : s.values) updates += *v.updates_per_step;
+  for (const Values& v : s.values) updates += v.updates_per_step;
   EXPECT_EQ(s.learner.num_updates(), updates);
   EXPECT_EQ(s.learner.rollout_length(), 4);
   EXPECT_EQ(s.column("updates_per_step"),
@@ -256,10 +269,10 @@ TEST(SteeringTest, HeadsThatAreNotAppliedLeaveTheirValuesToTheConfig) {
   s.returns = {0, 0, 0};
   s.run();
   for (std::size_t step = 0; step < 60; ++step) {
-    EXPECT_EQ(*s.values[step].real_ratio, static_cast<double>(0.25f));
-    EXPECT_EQ(*s.values[step].fit_model, step % 20 % 4 == 0) << step;
-    EXPECT_EQ(*s.values[step].rollout_length, step < 20 ? 2 : 4) << step;  // by epochs
-    EXPECT_EQ(*s.values[step].updates_per_step, std::min(2 + static_cast<int>(step / 5), 4));
+    EXPECT_EQ(s.values[step].real_ratio, static_cast<double>(0.25f));
+    EXPECT_EQ(s.values[step].fit_model, step % 20 % 4 == 0) << step;
+    EXPECT_EQ(s.values[step].rollout_length, step < 20 ? 2 : 4) << step;  // by epochs
+    EXPECT_EQ(s.values[step].updates_per_step, std::min(2 + static_cast<int>(step / 5), 4));
   }
   // fits that nobody decided on are not paid
   EXPECT_EQ(s.steering.trajectory().rewards, std::vector<double>(12, 0.0));
@@ -303,7 +316,7 @@ TEST(SteeringTest, AStopInADecidedFitKeepsTheDecision) {
   EXPECT_EQ(s.script.calls.size(), 3u) << "it is not taken twice";
 }
 
-// A checkpoint at a decision's step may lie before it, or behind it when the fit was stopped.
+// A checkpoint at a decision's step may lie before it, or after it when the fit was stopped.
 TEST(SteeringTest, ARunThatGoesOnHasEachDecisionOnce) {
   for (const bool decided : {false, true}) {
     Session s;

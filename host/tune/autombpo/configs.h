@@ -1,0 +1,20 @@
+// The configs of the runs that AutoMBPO makes.
+#pragma once
+
+#include <string>
+
+#include "host/config/config.h"
+
+namespace mbrl {
+
+/// Default MBPO for `epochs` after exploration: what this config's controllers are compared with.
+Config baseline_config(const Config& config, int epochs);
+
+/// MBPO under a controller: AutoMBPO's rollouts, all else as in default MBPO.
+Config steered_config(const Config& config);
+
+/// A hyper-episode or a run of the evaluation: `epochs` of steered MBPO after exploration, under
+/// the controller called `controller`.
+Config episode_config(const Config& config, const std::string& controller, int epochs);
+
+}  // namespace mbrl

@@ -1,0 +1,62 @@
+// A member of a population that trains one learner into a folder of its own.
+#pragma once
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/config/config.h"
+#include "host/schedule/schedule.h"
+#include "host/tune/population.h"
+
+namespace mbrl {
+
+struct TrainingMemberOptions {
+  std::string label;
+  std::filesystem::path folder;
+  Config config;
+  std::vector<std::string> command = {};  // argv, kept in command.txt
+  std::uint32_t learner_index = 0;        // of the random draws: members of one seed differ in it
+  /// What steers the learner; none if empty.
+  std::function<std::unique_ptr<Schedule>(OpenDevice&)> make_schedule = {};
+  std::function<void(const std::string&)> on_warning = {};
+  std::function<void(const std::string&)> on_failure = {};
+  /// Whether checkpoints stay once its training is complete.
+  bool keep_checkpoints = true;
+};
+
+/// Between rounds the learner is a checkpoint in its folder and takes no memory. A member goes on
+/// from the newest one, so a population may be stopped and made again between any two calls.
+class TrainingMember : public Member {
+ public:
+  explicit TrainingMember(TrainingMemberOptions options) : options_(std::move(options)) {}
+
+  const std::string& label() const override { return options_.label; }
+  void run(std::int64_t until, OpenDevice& device, ProgressSink& progress) override;
+
+  /// Takes over the other's newest checkpoint; its own go. Tables and log stay this member's.
+  ///
+  /// Errors   DataError if the other has no checkpoint. The next run() has one that says what
+  ///          differs if the other's config or seed is not this member's.
+  /// Cost     file names where both folders are on one file system, else a copy of the files.
+  void copy_from(const Member& other) override;
+
+  void failed(const std::string& error) override {
+    if (options_.on_failure) options_.on_failure(error);
+  }
+
+  /// Return of the last evaluation that run() has seen, NaN before the first.
+  double final_return() const { return final_return_; }
+
+ private:
+  std::filesystem::path checkpoints() const { return options_.folder / "checkpoints"; }
+
+  TrainingMemberOptions options_;
+  bool complete_ = false;
+  double final_return_ = std::nan("");
+};
+
+}  // namespace mbrl
