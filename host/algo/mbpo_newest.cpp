@@ -1,0 +1,57 @@
+// MBPO whose rollouts start where the policy has just been: from the real states of the last
+// rollout.retain_epochs epochs, for as long as imagined data is kept, instead of from all.
+#include "host/algo/checks.h"
+#include "host/algo/memory.h"
+#include "host/algo/parts/collector.h"
+#include "host/algo/parts/imagination.h"
+#include "host/algo/parts/soft_actor_critic.h"
+#include "host/algo/registry.h"
+
+namespace mbrl {
+
+class MbpoNewest : public Learner {
+ public:
+  using Learner::Learner;
+
+  bool step() override {
+    const bool was_exploring = exploring();
+    if (!was_exploring) {
+      const Dynamics::Fit fit = dynamics_.fit_if_due(collector_.replay().view());
+      if (fit == Dynamics::Fit::kStopped) return false;
+      const int newest = context_.config.rollout.retain_epochs * context_.config.loop.epoch_length;
+      if (imagination_.is_due(fit == Dynamics::Fit::kDone))
+        imagination_.run(sac_.actor(), dynamics_, collector_.newest(newest));
+    }
+    collector_.step([this](auto observation, auto action) { sac_.act(observation, action); });
+    if (!was_exploring) sac_.update(imagination_.mixed_with(collector_.replay().view()));
+    return true;
+  }
+
+  std::int64_t num_updates() const override { return sac_.num_updates(); }
+  const SacState* soft_actor_critic() const override { return &sac_.state(); }
+  const EnsembleState* model() const override { return &dynamics_.state(); }
+
+ protected:
+  void act(Matrix<const float> observation, Matrix<float> action) override {
+    sac_.act_greedily(observation, action);
+  }
+
+ private:
+  SoftActorCritic sac_{context_, environments_};
+  Collector collector_{context_, environments_};
+  UpdateCount update_count_{context_, *this};
+  Dynamics dynamics_{context_, environments_.layout()};
+  Imagination imagination_{context_, env_spec(), sac_.actor(), dynamics_};
+};
+
+Algorithm algorithms::mbpo_newest_algorithm() {
+  return {.name = "mbpo_newest",
+          .text = "MBPO with rollouts from the newest real states alone",
+          .needs_model = true,
+          .reads = {"model", "rollout", "sac", "loop"},
+          .make = make_learner_of<MbpoNewest>,
+          .check = check_mbpo,
+          .memory = mbpo_bytes};
+}
+
+}  // namespace mbrl
