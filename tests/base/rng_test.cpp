@@ -1,11 +1,5 @@
 // Tests for base/rng.h: the generator's published vectors, and what the draws are distributed like.
 #include "base/rng.h"
-#include "host/algo/draws.h"
-#include "kernels/networks/initialize.h"
-#include "kernels/data/permutation.h"
-#include "host/model/trainer.h"
-#include "kernels/stages/rollout/rollout.h"
-#include "kernels/stages/sac/sac_update.h"
 
 #include <gtest/gtest.h>
 
@@ -13,6 +7,13 @@
 #include <cmath>
 #include <set>
 #include <vector>
+
+#include "host/algo/draws.h"
+#include "host/model/trainer.h"
+#include "kernels/data/permutation.h"
+#include "kernels/networks/initialize.h"
+#include "kernels/stages/rollout/rollout.h"
+#include "kernels/stages/sac/sac_update.h"
 
 namespace mbrl {
 namespace {
