@@ -8,8 +8,6 @@
 namespace mbrl::checked {
 namespace {
 
-std::span<const float> values(Matrix<const float> matrix) { return {matrix.data, matrix.count()}; }
-
 // actions of the CPU's policy for a request that a GPU has answered
 void check_actions(TwinCheck& check, const GaussianActor& policy, const ActRequest& request,
                    double allowed) {
