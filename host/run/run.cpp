@@ -72,7 +72,12 @@ ExitCode run_training(const RunOptions& options) {
     report_check(check, dir);
     return code;
   } catch (...) {
-    report_check(check, dir);  // a run that fails is the one whose table matters
+    // a run that fails is the one whose table matters; on a full disk its own error is the one to tell
+    try {
+      report_check(check, dir);
+    } catch (const Error& second) {
+      fmt::print(stderr, "warning: {}\n", second.what());
+    }
     throw;
   }
 }
