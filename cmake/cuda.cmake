@@ -89,10 +89,12 @@ set_source_files_properties(${PROJECT_SOURCE_DIR}/cuda/gpu_runtime.cu PROPERTIES
   COMPILE_DEFINITIONS MBRL_CUDA_ARCHITECTURES="${built_for}")
 target_link_libraries(mbrl_cuda PUBLIC CUDA::cudart_static ${CMAKE_DL_LIBS})
 
-# the floors of the device at hand; profiling/README.md reads times against them
-add_executable(mbrl_probe ${PROJECT_SOURCE_DIR}/profiling/probe.cu)
-target_compile_options(mbrl_probe PRIVATE --expt-relaxed-constexpr)
-target_include_directories(mbrl_probe PRIVATE ${PROJECT_SOURCE_DIR})
+# floors of the device at hand, against which profiling/README.md reads times, and what decides designs;
 # 9.0's own instructions (wgmma) are in 90a alone
 string(REGEX REPLACE "(^|;)90(-real|;|$)" "\\190a\\2" probe_architectures "${CMAKE_CUDA_ARCHITECTURES}")
-set_target_properties(mbrl_probe PROPERTIES CUDA_ARCHITECTURES "${probe_architectures}")
+foreach(probe IN ITEMS probe probe_designs)
+  add_executable(mbrl_${probe} ${PROJECT_SOURCE_DIR}/profiling/${probe}.cu)
+  target_compile_options(mbrl_${probe} PRIVATE --expt-relaxed-constexpr)
+  target_include_directories(mbrl_${probe} PRIVATE ${PROJECT_SOURCE_DIR})
+  set_target_properties(mbrl_${probe} PROPERTIES CUDA_ARCHITECTURES "${probe_architectures}")
+endforeach()
