@@ -38,20 +38,24 @@ MBRL_HD float clamp_f(float x, float low, float high) {
 MBRL_HD float min_f(float a, float b) { return a < b || a != a ? a : b; }
 MBRL_HD float max_f(float a, float b) { return a > b || a != a ? a : b; }
 
-/// Nearest integer, ties to even, for |x| < 2^22.
-MBRL_HD float round_f(float x) {
+/// The integer nearest to a b, ties to even, for |a b| < 2^22; the low bits of `bits` hold it too.
+struct RoundedProduct {
+  float value;
+  std::uint32_t bits;
+};
+MBRL_HD RoundedProduct round_product(float a, float b) {
   const float magic = 12582912.0f;  // 1.5 * 2^23: the sum has no fraction bits left
-  return (x + magic) - magic;
+  const float shifted = fma_f(a, b, magic);
+  return {shifted - magic, std::bit_cast<std::uint32_t>(shifted)};
 }
 
 /// e^x, saturating at e^-87 and e^87: its reciprocal is neither infinite nor denormal either.
 MBRL_HD float exp_f(float x) {
   const float bounded = clamp_f(x, -87.0f, 87.0f);
-  const float shifted = fma_f(bounded, 1.44269504088896341f, 12582912.0f);
-  const float n = shifted - 12582912.0f;
+  const RoundedProduct n = round_product(bounded, 1.44269504088896341f);
   // ln 2 in two parts keeps the reduced argument exact
-  float r = fma_f(n, -0.693359375f, bounded);
-  r = fma_f(n, 2.12194440e-4f, r);
+  float r = fma_f(n.value, -0.693359375f, bounded);
+  r = fma_f(n.value, 2.12194440e-4f, r);
   float p = 1.9875691500e-4f;
   p = fma_f(p, r, 1.3981999507e-3f);
   p = fma_f(p, r, 8.3334519073e-3f);
@@ -59,8 +63,8 @@ MBRL_HD float exp_f(float x) {
   p = fma_f(p, r, 1.6666665459e-1f);
   p = fma_f(p, r, 5.0000001201e-1f);
   const float e = fma_f(p, r * r, r) + 1.0f;
-  // the low bits of `shifted` hold n; move it into the exponent
-  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;
+  // 2^n: n moves into the exponent
+  const std::uint32_t exponent = (n.bits + 127u) << 23;
   return e * std::bit_cast<float>(exponent);
 }
 
@@ -126,10 +130,9 @@ MBRL_HD float softplus_f(float x) {
 
 /// sin and cos of 2 pi u, for u in [0, 1].
 MBRL_HD void sincos_turns(float u, float& sine, float& cosine) {
-  const float shifted = fma_f(u, 4.0f, 12582912.0f);
-  const float quarter = shifted - 12582912.0f;
-  const std::uint32_t quadrant = std::bit_cast<std::uint32_t>(shifted) & 3u;
-  const float t = fma_f(quarter, -0.25f, u) * 6.28318530717958648f;  // |t| <= pi / 4
+  const RoundedProduct quarter = round_product(u, 4.0f);
+  const std::uint32_t quadrant = quarter.bits & 3u;
+  const float t = fma_f(quarter.value, -0.25f, u) * 6.28318530717958648f;  // |t| <= pi / 4
   const float z = t * t;
   float s = -1.9515295891e-4f;
   s = fma_f(s, z, 8.3321608736e-3f);

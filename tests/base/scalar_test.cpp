@@ -187,8 +187,14 @@ TEST(ScalarTest, QuarterTurnsAreExact) {
 }
 
 TEST(ScalarTest, RoundsToTheNearestIntegerAndTiesToEven) {
-  for (const float x : {-2.5f, -1.5f, -0.5f, 0.5f, 1.5f, 2.5f, 2.4f, 1e6f + 0.5f})
-    EXPECT_EQ(round_f(x), std::nearbyint(x)) << x;
+  for (const float x : {-2.5f, -1.5f, -0.5f, 0.5f, 1.5f, 2.5f, 2.4f, 1e6f + 0.5f}) {
+    const RoundedProduct rounded = round_product(x, 1.0f);
+    EXPECT_EQ(rounded.value, std::nearbyint(x)) << x;
+    const auto integer = static_cast<std::int32_t>(rounded.value);
+    EXPECT_EQ(rounded.bits & 0xffffu, static_cast<std::uint32_t>(integer) & 0xffffu) << x;
+  }
+  // a product of 2.50000004, which as a float were 2.5, is rounded once
+  EXPECT_EQ(round_product(25.0f, 0.1f).value, 3.0f);
 }
 
 TEST(ScalarTest, NanGoesThrough) {
