@@ -93,6 +93,13 @@ __device__ __forceinline__ bool lacks_format() {
   return false;
 }
 
+/// tanh by one instruction: within 2^-11 of it, relatively. For what is rounded to 16 bits anyway.
+__device__ __forceinline__ float tanh_approx(float x) {
+  float y;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 /// Operands of the matrix instructions: rounded to nearest, two to a word (low half first) for the
 /// 16-bit types.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {

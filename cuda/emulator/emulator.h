@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "base/hd.h"
+#include "base/scalar.h"
 #include "cuda/stream.h"
 
 #define __global__
@@ -186,6 +187,9 @@ inline int fetch_add(int* counter, int value) {
   return before;
 }
 inline void fence_device() {}
+
+/// More exact than a GPU's.
+__device__ __forceinline__ float tanh_approx(float x) { return tanh_f(x); }
 
 /// Operands of the matrix instructions: rounded to nearest, two to a word (low half first) for the
 /// 16-bit types. Ties go away from zero for tf32 and to even for the others.

@@ -11,6 +11,7 @@ namespace mbrl {
 
 void PermutationScratch::reserve(Stream& stream, std::size_t size) {
   if (keys_.size() >= size) return;
+  size += size / 2;  // what is sorted grows with every fit: seldom is the time to allocate
   keys_ = Buffer<std::uint64_t>(size, stream.memory(), "sort keys");
   other_ = Buffer<std::uint64_t>(size, stream.memory(), "sort keys");
   order_ = Buffer<std::uint32_t>(size, stream.memory(), "sort keys");

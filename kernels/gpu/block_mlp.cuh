@@ -2,7 +2,9 @@
 //
 // Activations of the tile lie in shared memory, row-major. A warp owns 32 output columns at a time
 // for all rows of the tile, so it is the only reader of their weights: these go from L2 straight
-// into registers, and the inner loop has no barrier. Order of additions is fixed by the shapes.
+// into registers, and the inner loop has no barrier. A layer of few columns is cut along the summed
+// index instead, so that it too occupies every warp; its partial sums meet in shared memory. Order
+// of additions is fixed by the shapes.
 #pragma once
 
 #include <type_traits>
@@ -10,6 +12,7 @@
 #include "cuda/kernel.cuh"
 #include "kernels/formulas/activation.h"
 #include "kernels/gpu/device_mlp.h"
+#include "kernels/gpu/reduce.cuh"
 
 namespace mbrl::gpu {
 
@@ -57,107 +60,113 @@ __device__ __forceinline__ Parameters<StoredWeight<kPrecision>> stored(const flo
 }
 
 /// 32 columns of a product for kRows rows, in the registers of one warp: 32 lanes with kRows values
-/// each. Which lane holds which element differs between the two products.
+/// each. Which lane holds which element depends on the precision.
 template <Precision kPrecision, int kRows>
 struct Strip;
 
-// fp32 on the CUDA cores. Lane (r, c) = (lane / 8, lane % 8) holds rows r, r + 4, ... of 4 columns.
+/// Most rows of a strip: as many sums as registers hold.
+template <Precision kPrecision>
+constexpr int kMaxStripRows = kPrecision == Precision::kFp32 ? 16 : 64;
+
+// fp32 on the CUDA cores. Lanes share out the summed index rather than rows, because a 16-byte load
+// costs the load unit one cycle for every eight lanes and every line that those touch, no matter
+// how many lanes want the same bytes: here no two lanes load the same weight, and eight lanes in a
+// row load whole lines. In the end each lane holds all rows of one column.
 template <int kRows>
 struct Strip<Precision::kFp32, kRows> {
-  static_assert(kRows % 4 == 0);
+  static constexpr int kDepthStep = 32;  // of the summed index at a time
   float value[kRows];
 
-  /// Columns [first, first + 32) of x W^T; depth is a multiple of 16, W has `out` rows.
+  /// Columns [first, first + 32) of x W^T, summed over [begin, end): begin is a multiple of
+  /// kDepthStep, end of 16. W has `out` rows.
   __device__ __forceinline__ void multiply_transposed(const float* x, int x_pitch,
                                                       const float* weight, int pitch, int first,
-                                                      int out, int depth) {
-    const int r = lane() / 8, c = lane() % 8;
-    const float* w[4];
+                                                      int out, int begin, int end) {
+    // columns c, c + 4, ..., c + 28; of every 32 of the summed index the four from q on
+    const int c = lane() / 8, q = 4 * (lane() % 8);
+    int at[8];
 #pragma unroll
-    for (int j = 0; j < 4; ++j)
-      w[j] = weight + static_cast<std::size_t>(min_i(first + c + 8 * j, out - 1)) * pitch;
-    clear();
-    float4 next[4];
+    for (int j = 0; j < 8; ++j) at[j] = min_i(first + c + 4 * j, out - 1) * pitch + q;
+    float4 next[8];
+    const auto load = [&](int k) {
 #pragma unroll
-    for (int j = 0; j < 4; ++j) next[j] = load4(w[j]);
-    for (int k = 0; k < depth; k += 4) {
+      for (int j = 0; j < 8; ++j)
+        next[j] = k + q < end ? load4(weight + at[j] + k) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    };
+    float sum[kRows][8] = {};
+    load(begin);
+    for (int k = begin; k < end; k += kDepthStep) {
       // the loads of the next step are in flight during this one
-      float4 now[4];
-      const int ahead = k + 4 < depth ? k + 4 : k;
+      float4 now[8];
 #pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        now[j] = next[j];
-        next[j] = load4(w[j] + ahead);
-      }
+      for (int j = 0; j < 8; ++j) now[j] = next[j];
+      if (k + kDepthStep < end) load(k + kDepthStep);
+      // past the end the weights are zero: any finite x will do
+      const float* x_at = x + (k + q < end ? k + q : begin);
 #pragma unroll
-      for (int i = 0; i < kRows / 4; ++i) {
-        const float4 xv = load4(x + (r + 4 * i) * x_pitch + k);
+      for (int i = 0; i < kRows; ++i) {
+        const float4 v = load4(x_at + i * x_pitch);
 #pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          float& v = value[i * 4 + j];
-          v = fma_f(xv.x, now[j].x, v);
-          v = fma_f(xv.y, now[j].y, v);
-          v = fma_f(xv.z, now[j].z, v);
-          v = fma_f(xv.w, now[j].w, v);
+        for (int j = 0; j < 8; ++j) {
+          sum[i][j] = fma_f(v.x, now[j].x, sum[i][j]);
+          sum[i][j] = fma_f(v.y, now[j].y, sum[i][j]);
+          sum[i][j] = fma_f(v.z, now[j].z, sum[i][j]);
+          sum[i][j] = fma_f(v.w, now[j].w, sum[i][j]);
         }
       }
     }
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) value[i] = scatter_sum<8, 1>(sum[i]);
   }
 
-  /// Columns [first, first + 32) of dy W; depth covers the `out` rows of W and is a multiple of 16,
-  /// dy is zero after them. Columns end at `pitch`.
+  /// Columns [first, first + 32) of dy W, summed over the rows [begin, end) of W, multiples of 16
+  /// both; dy is zero after the `out` rows that W has. Columns end at `pitch`.
   __device__ __forceinline__ void multiply(const float* dy, int dy_pitch, const float* weight,
-                                           int pitch, int first, int out, int depth) {
-    const int r = lane() / 8, c = lane() % 8;
+                                           int pitch, int first, int out, int begin, int end) {
+    // columns 4 c to 4 c + 3; of every 16 of the summed index the four from s on
+    const int c = lane() % 8, s = 4 * (lane() / 8);
     const float* w = weight + min_i(first + 4 * c, pitch - 4);
-    const auto row = [&](int n) {
-      return load4(w + static_cast<std::size_t>(min_i(n, out - 1)) * pitch);
-    };
-    clear();
     float4 next[4];
+    const auto load = [&](int n) {
 #pragma unroll
-    for (int q = 0; q < 4; ++q) next[q] = row(q);
-    for (int n = 0; n < depth; n += 4) {
+      for (int i = 0; i < 4; ++i) next[i] = load4(w + min_i(n + s + i, out - 1) * pitch);
+    };
+    float sum[kRows][4] = {};
+    load(begin);
+    for (int n = begin; n < end; n += 16) {
       float4 now[4];
 #pragma unroll
-      for (int q = 0; q < 4; ++q) {
-        now[q] = next[q];
-        next[q] = row(n + 4 + q);
-      }
+      for (int i = 0; i < 4; ++i) now[i] = next[i];
+      if (n + 16 < end) load(n + 16);
 #pragma unroll
-      for (int i = 0; i < kRows / 4; ++i) {
-        const float4 d = load4(dy + (r + 4 * i) * dy_pitch + n);
-        add(i, d.x, now[0]);
-        add(i, d.y, now[1]);
-        add(i, d.z, now[2]);
-        add(i, d.w, now[3]);
+      for (int i = 0; i < kRows; ++i) {
+        const float4 d = load4(dy + i * dy_pitch + n + s);
+        add(sum[i], d.x, now[0]);
+        add(sum[i], d.y, now[1]);
+        add(sum[i], d.z, now[2]);
+        add(sum[i], d.w, now[3]);
       }
     }
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) value[i] = scatter_sum<4, 8>(sum[i]);
   }
 
   /// f(row, column, value) for every element of this lane; the column counts from `first`.
   template <bool kTransposed, typename F>
   __device__ __forceinline__ void each(F f) const {
-    const int r = lane() / 8, c = lane() % 8;
+    const int column = 4 * (lane() % 8) + lane() / 8;
 #pragma unroll
-    for (int i = 0; i < kRows / 4; ++i)
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-        f(r + 4 * i, kTransposed ? c + 8 * j : 4 * c + j, value[i * 4 + j]);
+    for (int i = 0; i < kRows; ++i) f(i, column, value[i]);
   }
 
  private:
   static __device__ __forceinline__ int lane() { return static_cast<int>(threadIdx.x) % 32; }
   static __device__ __forceinline__ int min_i(int a, int b) { return a < b ? a : b; }
-  __device__ __forceinline__ void clear() {
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) value[i] = 0.0f;
-  }
-  __device__ __forceinline__ void add(int i, float d, const float4& w) {
-    value[i * 4 + 0] = fma_f(d, w.x, value[i * 4 + 0]);
-    value[i * 4 + 1] = fma_f(d, w.y, value[i * 4 + 1]);
-    value[i * 4 + 2] = fma_f(d, w.z, value[i * 4 + 2]);
-    value[i * 4 + 3] = fma_f(d, w.w, value[i * 4 + 3]);
+  static __device__ __forceinline__ void add(float (&sum)[4], float d, const float4& w) {
+    sum[0] = fma_f(d, w.x, sum[0]);
+    sum[1] = fma_f(d, w.y, sum[1]);
+    sum[2] = fma_f(d, w.z, sum[2]);
+    sum[3] = fma_f(d, w.w, sum[3]);
   }
 };
 
@@ -167,55 +176,45 @@ struct Strip<Precision::kFp32, kRows> {
 template <Precision kPrecision, int kRows>
 struct Strip {
   static_assert(kRows % 16 == 0);
+  static constexpr int kDepthStep = 16;
   float value[kRows / 16][4][4];  // row tile, column tile, fragment
 
   template <typename Weight>
   __device__ __forceinline__ void multiply_transposed(const float* x, int x_pitch,
                                                       const Weight* weight, int pitch, int first,
-                                                      int out, int depth) {
-    using Quad = decltype(load4(weight));
+                                                      int out, int begin, int end) {
     const int g = lane() / 4, t = lane() % 4;
     const Weight* w[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j)
       w[j] = weight + static_cast<std::size_t>(min_i(first + 8 * j + g, out - 1)) * pitch + 4 * t;
-    clear();
-    Quad next[4];
+    sum_over<Weight>(
+        begin, end,
+        [&](auto& quad, int k) {
 #pragma unroll
-    for (int j = 0; j < 4; ++j) next[j] = load4(w[j]);
-    for (int k = 0; k < depth; k += 16) {
-      Quad now[4];
-      const int ahead = k + 16 < depth ? k + 16 : k;
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        now[j] = next[j];
-        next[j] = load4(w[j] + ahead);
-      }
-      step(x + g * x_pitch + k + 4 * t, x_pitch, now);
-    }
+          for (int j = 0; j < 4; ++j) quad[j] = load4(w[j] + k);
+        },
+        [&](const auto& quad, int k) { step(x + g * x_pitch + k + 4 * t, x_pitch, quad); });
   }
 
   template <typename Weight>
   __device__ __forceinline__ void multiply(const float* dy, int dy_pitch, const Weight* weight,
-                                           int pitch, int first, int out, int depth) {
-    using Quad = decltype(load4(weight));
+                                           int pitch, int first, int out, int begin, int end) {
     const int g = lane() / 4, t = lane() % 4;
     // column 4 g + j belongs to column tile j: one load serves all four
     const Weight* w = weight + min_i(first + 4 * g, pitch - 4);
-    const auto row = [&](int n) {
-      return load4(w + static_cast<std::size_t>(min_i(n, out - 1)) * pitch);
-    };
-    clear();
-    Quad next[4];
+    sum_over<Weight>(
+        begin, end,
+        [&](auto& quad, int n) {
 #pragma unroll
-    for (int q = 0; q < 4; ++q) next[q] = row(4 * t + q);
-    for (int n = 0; n < depth; n += 16) {
-      Quad now[4];
-      transpose(now, next);
-#pragma unroll
-      for (int q = 0; q < 4; ++q) next[q] = row(n + 16 + 4 * t + q);
-      step(dy + g * dy_pitch + n + 4 * t, dy_pitch, now);
-    }
+          for (int q = 0; q < 4; ++q)
+            quad[q] = load4(w + static_cast<std::size_t>(min_i(n + 4 * t + q, out - 1)) * pitch);
+        },
+        [&](const auto& quad, int n) {
+          std::remove_const_t<std::remove_reference_t<decltype(quad)>> columns;
+          transpose(columns, quad);
+          step(dy + g * dy_pitch + n + 4 * t, dy_pitch, columns);
+        });
   }
 
   template <bool kTransposed, typename F>
@@ -246,6 +245,28 @@ struct Strip {
   }
   static __device__ __forceinline__ std::uint32_t pack(float low, float high) {
     return kPrecision == Precision::kFp16 ? pack_f16(low, high) : pack_bf16(low, high);
+  }
+
+  /// load(quads, k), then use(quads, k) for each 16 of the summed index in [begin, end). Loads run
+  /// kAhead steps before their use: the products of a step take a fraction of the way to L2.
+  template <typename Weight, typename Load, typename Use>
+  __device__ __forceinline__ void sum_over(int begin, int end, Load load, Use use) {
+    using Quad = decltype(load4(static_cast<const Weight*>(nullptr)));
+    constexpr int kAhead = sizeof(Quad) == 8 ? 4 : 3;
+    clear();
+    Quad ring[kAhead][4];
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i)
+      if (begin + 16 * i < end) load(ring[i], begin + 16 * i);
+    for (int first = begin; first < end; first += 16 * kAhead) {
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        const int k = first + 16 * i;
+        if (k >= end) break;
+        use(ring[i], k);
+        if (k + 16 * kAhead < end) load(ring[i], k + 16 * kAhead);
+      }
+    }
   }
 
   // from rows of W to columns of W
@@ -325,6 +346,20 @@ struct Strip {
   }
 };
 
+/// A hidden unit with the value z before its activation: the activation, and for swish its
+/// derivative to *derivative where that is not null. Where products round their operands to 16 bits,
+/// swish is of that accuracy too: one instruction instead of forty.
+template <Precision kPrecision>
+__device__ __forceinline__ float hidden_unit(Activation hidden, float z, float* derivative) {
+  if (!kHalfWeights<kPrecision> || hidden != Activation::kSwish) {
+    if (derivative != nullptr) *derivative = swish_gradient_f(z);
+    return activate(hidden, z);
+  }
+  const float sigmoid = fma_f(0.5f, tanh_approx(0.5f * z), 0.5f), y = z * sigmoid;
+  if (derivative != nullptr) *derivative = fma_f(y, 1.0f - sigmoid, sigmoid);
+  return y;
+}
+
 /// One tile of rows of one block. Two buffers in shared memory take turns as input and output.
 template <Precision kPrecision, int kRows>
 class BlockMlp {
@@ -359,7 +394,6 @@ class BlockMlp {
     for (int layer = 0; layer < mlp.num_layers; ++layer) {
       const LayerLayout& l = mlp.layer[layer];
       const bool last = layer + 1 == mlp.num_layers;
-      const float* x = tile_;
       float* y = other_;
       const float* bias = parameters.value + l.bias;
       const int width = padded(l.out);
@@ -369,22 +403,17 @@ class BlockMlp {
         saved_y = saved->x(layer + 1, first_row);
         if (hidden == Activation::kSwish) derivative = saved->dz(layer, first_row);
       }
-      for (int first = warp() * kStripColumns; first < width; first += kWarps * kStripColumns) {
-        Strip<kPrecision, kRows> strip;
-        strip.multiply_transposed(x, pitch_, parameters.weight + l.weight, l.in_pitch, first, l.out,
-                                  l.in_pitch);
-        strip.template each<true>([&](int row, int column, float value) {
-          column += first;
-          if (column >= width) return;
-          const float z = value + bias[column];
-          const bool real = column < l.out;
-          const float a = !real ? 0.0f : last ? z : activate(hidden, z);
-          y[row * pitch_ + column] = a;
-          if (saved_y != nullptr) saved_y[row * width + column] = a;
-          if (derivative != nullptr)
-            derivative[row * width + column] = real ? swish_gradient_f(z) : 0.0f;
-        });
-      }
+      product<true>(
+          parameters.weight + l.weight, l, width, l.in_pitch,
+          [&](int row, int column, float value) {
+            const float z = value + bias[column];
+            const bool real = column < l.out;
+            float* d = derivative == nullptr ? nullptr : derivative + row * width + column;
+            const float a = !real ? 0.0f : last ? z : hidden_unit<kPrecision>(hidden, z, d);
+            if (!real && d != nullptr) *d = 0.0f;
+            y[row * pitch_ + column] = a;
+            if (saved_y != nullptr) saved_y[row * width + column] = a;
+          });
       swap_buffers();
       sync_block();
     }
@@ -398,32 +427,25 @@ class BlockMlp {
                            Activation hidden, const Saved& saved, int first_row) {
     for (int layer = mlp.num_layers - 1; layer >= (kInput ? 0 : 1); --layer) {
       const LayerLayout& l = mlp.layer[layer];
-      const float* dy = tile_;
       float* dx = other_;
       const float* x = layer > 0 ? saved.x(layer, first_row) : nullptr;
       float* dz = layer > 0 ? saved.dz(layer - 1, first_row) : nullptr;
-      for (int first = warp() * kStripColumns; first < l.in_pitch;
-           first += kWarps * kStripColumns) {
-        Strip<kPrecision, kRows> strip;
-        strip.multiply(dy, pitch_, parameters.weight + l.weight, l.in_pitch, first, l.out,
-                       padded(l.out));
-        strip.template each<false>([&](int row, int column, float value) {
-          column += first;
-          if (column >= l.in_pitch) return;
-          float gradient = value;
-          if (layer > 0) {
-            const int at = row * l.in_pitch + column;
-            // relu and tanh are known by their output, swish by the derivative the forward pass
-            // left
-            const float gate = hidden == Activation::kRelu   ? (x[at] > 0.0f ? 1.0f : 0.0f)
-                               : hidden == Activation::kTanh ? 1.0f - x[at] * x[at]
-                                                             : dz[at];
-            gradient *= gate;
-            dz[at] = gradient;
-          }
-          dx[row * pitch_ + column] = gradient;
-        });
-      }
+      product<false>(parameters.weight + l.weight, l, l.in_pitch, padded(l.out),
+                     [&](int row, int column, float value) {
+                       float gradient = value;
+                       if (layer > 0) {
+                         const int at = row * l.in_pitch + column;
+                         // relu and tanh are known by their output, swish by the derivative the
+                         // forward pass left
+                         const float gate = hidden == Activation::kRelu
+                                                ? (x[at] > 0.0f ? 1.0f : 0.0f)
+                                            : hidden == Activation::kTanh ? 1.0f - x[at] * x[at]
+                                                                          : dz[at];
+                         gradient *= gate;
+                         dz[at] = gradient;
+                       }
+                       dx[row * pitch_ + column] = gradient;
+                     });
       swap_buffers();
       sync_block();
     }
@@ -431,6 +453,68 @@ class BlockMlp {
 
  private:
   static __device__ __forceinline__ int warp() { return static_cast<int>(threadIdx.x) / 32; }
+
+  /// f(row, column, value) for each element of tile() W^T (kForward) or tile() W: `columns` of them
+  /// in a row, each a sum of `depth`. tile() is lost where the columns are few. What f writes is not
+  /// complete (barrier) when this returns.
+  template <bool kForward, typename Weight, typename F>
+  __device__ __forceinline__ void product(const Weight* weight, const LayerLayout& l, int columns,
+                                          int depth, F f) {
+    constexpr int kStripRows =
+        kRows < kMaxStripRows<kPrecision> ? kRows : kMaxStripRows<kPrecision>;
+    constexpr int kGroups = kRows / kStripRows;
+    static_assert(kRows % kStripRows == 0);
+    using RowStrip = Strip<kPrecision, kStripRows>;
+    const int strips = (columns + kStripColumns - 1) / kStripColumns, tasks = strips * kGroups;
+    const int steps = (depth + RowStrip::kDepthStep - 1) / RowStrip::kDepthStep;
+    // as many parts of a sum as there are warps, steps and room in the tile for them
+    int splits = min_i(kWarps / tasks, min_i(steps, pitch_ / (strips * kStripColumns)));
+    if (splits < 1) splits = 1;
+    // element of a part; a row is turned, so that rows begin on different banks
+    const auto partial = [&](int split, int strip, int row, int column) -> float& {
+      return tile_[((split * strips + strip) * kRows + row) * kStripColumns +
+                   (column + 8 * row) % kStripColumns];
+    };
+    for (int first = 0; first < tasks * splits; first += kWarps) {
+      const int i = first + warp();
+      const bool works = i < tasks * splits;
+      const int group = i % kGroups, strip = i / kGroups % strips, split = i / tasks;
+      const int row0 = group * kStripRows, column0 = strip * kStripColumns;
+      RowStrip sums;
+      if (works) {
+        const int begin = split * steps / splits * RowStrip::kDepthStep;
+        const int end = min_i((split + 1) * steps / splits * RowStrip::kDepthStep, depth);
+        const float* rows = tile_ + row0 * pitch_;
+        if constexpr (kForward) {
+          sums.multiply_transposed(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
+        } else {
+          sums.multiply(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
+        }
+      }
+      if (splits > 1) sync_block();  // the tile has been read: parts take its place
+      if (!works) continue;
+      sums.template each<kForward>([&](int row, int column, float value) {
+        if (splits > 1) {
+          partial(split, strip, row0 + row, column) = value;
+        } else if (column0 + column < columns) {
+          f(row0 + row, column0 + column, value);
+        }
+      });
+    }
+    if (splits == 1) return;
+    sync_block();
+    for (int i = static_cast<int>(threadIdx.x); i < strips * kRows * kStripColumns;
+         i += kBlockThreads) {
+      const int column = i % kStripColumns, row = i / kStripColumns % kRows;
+      const int strip = i / kStripColumns / kRows;
+      if (strip * kStripColumns + column >= columns) continue;
+      float sum = partial(0, strip, row, column);
+      for (int split = 1; split < splits; ++split) sum += partial(split, strip, row, column);
+      f(row, strip * kStripColumns + column, sum);
+    }
+  }
+
+  static __device__ __forceinline__ int min_i(int a, int b) { return a < b ? a : b; }
   __device__ __forceinline__ void swap_buffers() {
     float* const input = tile_;
     tile_ = other_;

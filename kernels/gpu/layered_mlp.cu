@@ -40,7 +40,7 @@ struct StepBody {
     const NetworkArrays& n = s.arrays;
     const NetworkArrays own{n.value + first, n.m + first, n.v + first,
                             n.target == nullptr ? nullptr : n.target + first};
-    ParameterStep<Precision::kFp32>{own, *s.adam, s.tau}(at, s.gradient[first + at], decay);
+    ParameterStep<Precision::kFp32>{own, *s.adam, s.tau}.one(at, s.gradient[first + at], decay);
   }
 };
 

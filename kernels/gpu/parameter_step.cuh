@@ -19,17 +19,55 @@ struct ParameterStep {
   AdamStep adam;
   float tau;
 
-  __device__ __forceinline__ void operator()(std::size_t at, float gradient, float decay) const {
-    float value = n.value[at], m = n.m[at], v = n.v[at];
-    adam_update(value, m, v, fma_f(decay, value, gradient), adam);
+  /// Four parameters in a row and what belongs to them, the first at a multiple of four.
+  struct Four {
+    float4 value, m, v, target;
+  };
+  __device__ __forceinline__ Four load(std::size_t at) const {
+    Four four{load4(n.value + at), load4(n.m + at), load4(n.v + at), {}};
+    if (n.target != nullptr) four.target = load4(n.target + at);
+    return four;
+  }
+  /// The step of what load() returned.
+  __device__ __forceinline__ void store(std::size_t at, Four four, const float4& gradient,
+                                        float decay) const {
+    adam_update(four.value.x, four.m.x, four.v.x, fma_f(decay, four.value.x, gradient.x), adam);
+    adam_update(four.value.y, four.m.y, four.v.y, fma_f(decay, four.value.y, gradient.y), adam);
+    adam_update(four.value.z, four.m.z, four.v.z, fma_f(decay, four.value.z, gradient.z), adam);
+    adam_update(four.value.w, four.m.w, four.v.w, fma_f(decay, four.value.w, gradient.w), adam);
+    store4(n.value + at, four.value);
+    store4(n.m + at, four.m);
+    store4(n.v + at, four.v);
+    if constexpr (kHalfWeights<kPrecision>) store4(n.half + at, four.value);
+    if (n.target == nullptr) return;
+    const float4 target = make_float4(
+        polyak(four.target.x, four.value.x, tau), polyak(four.target.y, four.value.y, tau),
+        polyak(four.target.z, four.value.z, tau), polyak(four.target.w, four.value.w, tau));
+    store4(n.target + at, target);
+    if constexpr (kHalfWeights<kPrecision>) store4(n.half_target + at, target);
+  }
+
+  /// The step of one parameter.
+  __device__ __forceinline__ void one(std::size_t at, float gradient, float decay) const {
+    float value = n.value[at];
+    adam_update(value, n.m[at], n.v[at], fma_f(decay, value, gradient), adam);
     n.value[at] = value;
-    n.m[at] = m;
-    n.v[at] = v;
     if constexpr (kHalfWeights<kPrecision>) n.half[at] = to_16_bits<kPrecision>(value);
     if (n.target == nullptr) return;
     const float target = polyak(n.target[at], value, tau);
     n.target[at] = target;
     if constexpr (kHalfWeights<kPrecision>) n.half_target[at] = to_16_bits<kPrecision>(target);
+  }
+
+ private:
+  static __device__ __forceinline__ void store4(float* to, const float4& x) {
+    *reinterpret_cast<float4*>(to) = x;
+  }
+  static __device__ __forceinline__ void store4(std::uint16_t* to, const float4& x) {
+    const auto pair = [](float low, float high) {
+      return kPrecision == Precision::kFp16 ? pack_f16(low, high) : pack_bf16(low, high);
+    };
+    *reinterpret_cast<uint2*>(to) = {pair(x.x, x.y), pair(x.z, x.w)};
   }
 };
 

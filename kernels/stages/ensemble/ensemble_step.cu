@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads, 1)
+__global__ void __launch_bounds__(kBlockThreads, 2)
     ensemble_update_kernel(const __grid_constant__ EnsembleArrays a,
                            const __grid_constant__ UpdateTable table, int step_in_graph,
                            float* losses) {

@@ -120,11 +120,20 @@ std::size_t rows_shared_bytes(const PpoArrays& a) {
   return static_cast<std::size_t>(kPpoRows) * (2 * a.pitch + width) * sizeof(float);
 }
 
-/// What ppo_gradients does with a parameter's gradient.
+/// What ppo_gradients does with finished gradients: keeps them, and sums their squares.
 struct StoreGradient {
   float* gradient;
   double* squares;  // of this thread
-  __device__ __forceinline__ void operator()(std::size_t at, float value, float) const {
+
+  struct Four {};  // nothing is needed beforehand
+  __device__ __forceinline__ Four load(std::size_t) const { return {}; }
+  __device__ __forceinline__ void store(std::size_t at, Four, const float4& value, float) const {
+    one(at, value.x, 0.0f);
+    one(at + 1, value.y, 0.0f);
+    one(at + 2, value.z, 0.0f);
+    one(at + 3, value.w, 0.0f);
+  }
+  __device__ __forceinline__ void one(std::size_t at, float value, float) const {
     gradient[at] = value;
     *squares += static_cast<double>(value) * value;
   }
@@ -150,7 +159,7 @@ __device__ void sum_terms(const PpoArrays& a, int update, int B, PpoLosses* loss
   *squares = 0.0;
   const StoreGradient store{a.log_std_gradient(), squares};
   for (std::size_t k = 0; k < a.log_std.size; ++k)
-    store(k, static_cast<float>(sums[kNumPpoTerms + k]), 0.0f);
+    store.one(k, static_cast<float>(sums[kNumPpoTerms + k]), 0.0f);
 }
 
 // weight tiles of the policy, of the value network, then the terms

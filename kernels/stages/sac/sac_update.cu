@@ -33,10 +33,7 @@
 namespace mbrl::gpu {
 namespace {
 
-/// Rows of a tile: matrix instructions need 16; the CUDA cores prefer more, smaller blocks.
-template <Precision kPrecision>
-constexpr int kSacRows = kPrecision == Precision::kFp32 ? 8 : 16;
-constexpr int kSmallestSacRows = 8;  // of any precision
+constexpr int kSacRows = 16;  // rows of a tile
 
 // one thread per four floats of a record
 __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
@@ -60,7 +57,7 @@ __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
 template <Precision kPrecision>
 class SacBlock {
  public:
-  static constexpr int kRows = kSacRows<kPrecision>;
+  static constexpr int kRows = kSacRows;
 
   /// Small arrays after the two activation tiles in shared memory, in floats.
   MBRL_HD static std::size_t shared_floats_needed(int pitch, int A) {
@@ -298,11 +295,12 @@ template <Precision kPrecision>
 __device__ void update_critic(const SacArrays& a, const UpdateTable& table, const SacRule& rule,
                               int update, int critic, int block) {
   float* factors = shared_floats() + kUpdateSharedBytes / sizeof(float);
-  for (int row = static_cast<int>(threadIdx.x); row < a.batch_size; row += kBlockThreads)
-    factors[row] = critic_gradient(a, rule, update, row, critic);
   update_network<kPrecision>(
       shared_floats(), table, {a.critic_saved_layout, a.critic_saved[critic]},
-      {a.critic_arrays[critic], a.adam[update], rule.tau}, block, a.batch_size, factors);
+      {a.critic_arrays[critic], a.adam[update], rule.tau}, block, a.batch_size, factors, [&] {
+        for (int row = static_cast<int>(threadIdx.x); row < a.batch_size; row += kBlockThreads)
+          factors[row] = critic_gradient(a, rule, update, row, critic);
+      });
 }
 
 template <Precision kPrecision>
@@ -329,7 +327,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads, 1)
+__global__ void __launch_bounds__(kBlockThreads, 2)
     sac_update_actor_kernel(const __grid_constant__ SacArrays a,
                             const __grid_constant__ UpdateTable table,
                             const __grid_constant__ SacRule rule, int update, SacLosses* losses) {
@@ -339,7 +337,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 
 // weight tiles of critic 0, critic 1 and actor, then the temperature
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads, 1)
+__global__ void __launch_bounds__(kBlockThreads, 2)
     sac_update_all_kernel(const __grid_constant__ SacArrays a,
                           const __grid_constant__ UpdateTable critic,
                           const __grid_constant__ UpdateTable actor,
@@ -407,7 +405,7 @@ SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_si
                     0.0f, Memory::kDevice, "SAC activations"),
       row_values_(static_cast<std::size_t>(batch_size) * (8 + 2 * state.action_size()) + 1, 0.0f,
                   Memory::kDevice, "SAC rows"),
-      arrivals_(static_cast<std::size_t>((batch_size + kSmallestSacRows - 1) / kSmallestSacRows), 0,
+      arrivals_(static_cast<std::size_t>((batch_size + kSacRows - 1) / kSacRows), 0,
                 Memory::kDevice, "SAC rows"),
       half_(half_buffer(stream, state.actor.layout.size + 4 * state.critics.layout.size,
                         "16-bit SAC weights")),
