@@ -53,13 +53,8 @@ __device__ __forceinline__ float* shared_floats() {
 }
 
 __device__ __forceinline__ void sync_block() { __syncthreads(); }
-__device__ __forceinline__ void sync_warp() { __syncwarp(); }
 
-/// The value of lane `lane`; of the lane whose number differs by `mask`.
-template <typename T>
-__device__ __forceinline__ T shuffle(T value, int lane) {
-  return __shfl_sync(0xffffffffu, value, lane);
-}
+/// The value of the lane whose number differs by `mask`.
 template <typename T>
 __device__ __forceinline__ T shuffle_xor(T value, int mask) {
   return __shfl_xor_sync(0xffffffffu, value, mask);

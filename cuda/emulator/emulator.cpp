@@ -67,14 +67,13 @@ enum class State {
   kIdle,  // not begun or returned
   kRuns,
   kBarrier,
-  kSyncWarp,
   kShuffle,
   kBallot,
   kMmaTf32,
   kMmaBf16,
   kMmaF16
 };
-constexpr const char* kStateNames[] = {"idle",   "runs",     "sync_block", "sync_warp", "shuffle",
+constexpr const char* kStateNames[] = {"idle",   "runs",     "sync_block", "shuffle_xor",
                                        "ballot", "mma_tf32", "mma_bf16",   "mma_f16"};
 
 // thrown into the fibers of a block that failed, so that their stacks unwind
@@ -159,8 +158,6 @@ struct Warp {
   bool mixed = false;  // lanes have arrived at different operations
   State operation = State::kIdle;
   Where where;
-  Order order_of_meeting[2];
-  unsigned num_meetings = 0;
 
   std::uint64_t value[kWarp], result[kWarp];
   std::uint8_t source[kWarp];
@@ -356,10 +353,7 @@ UNWATCHED void Engine::meet(State operation, Where where) {
   } else if (operation != warp.operation || !same_place(where, warp.where)) {
     warp.mixed = true;
   }
-  // of all operations only sync_warp orders memory (CUDA C++ Programming Guide, warp functions)
-  Order& order = warp.order_of_meeting[warp.num_meetings % 2];
-  if (operation == State::kSyncWarp) order.release();
-
+  // orders no memory: these operations do not (CUDA C++ Programming Guide, warp functions)
   if (++warp.num_arrived == kWarp && !warp.mixed) {
     switch (operation) {
       case State::kShuffle:
@@ -383,11 +377,9 @@ UNWATCHED void Engine::meet(State operation, Where where) {
     }
     warp.num_arrived = 0;
     warp.next = 0;
-    ++warp.num_meetings;
   }
   run_others();
   if (failed_) throw Abandoned();
-  if (operation == State::kSyncWarp) order.acquire();
   here.state = State::kRuns;
 }
 
@@ -626,11 +618,7 @@ void run_grid(const char* name, const dim3& grid, int threads, std::size_t share
 }
 
 UNWATCHED void wait_for_block(Where where) { running->wait_for_block(where); }
-UNWATCHED void wait_for_warp(Where where) { running->meet(State::kSyncWarp, where); }
 
-UNWATCHED std::uint64_t exchange(std::uint64_t value, int lane, Where where) {
-  return meet_with_value(State::kShuffle, value, lane & (kWarp - 1), where);
-}
 UNWATCHED std::uint64_t exchange_xor(std::uint64_t value, int mask, Where where) {
   const int lane = current_lane(*running);
   return meet_with_value(State::kShuffle, value, (lane ^ mask) & (kWarp - 1), where);

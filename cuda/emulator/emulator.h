@@ -75,8 +75,6 @@ extern constinit thread_local float* shared_memory;
 void run_grid(const char* name, const dim3& grid, int threads, std::size_t shared_bytes,
               void (*body)(const void*), const void* arguments);
 void wait_for_block(Where where);
-void wait_for_warp(Where where);
-std::uint64_t exchange(std::uint64_t value, int lane, Where where);
 std::uint64_t exchange_xor(std::uint64_t value, int mask, Where where);
 unsigned vote(bool predicate, Where where);
 
@@ -154,16 +152,8 @@ using emulator::engine::Where;
 __device__ __forceinline__ void sync_block(Where where = Where::current()) {
   emulator::engine::wait_for_block(where);
 }
-__device__ __forceinline__ void sync_warp(Where where = Where::current()) {
-  emulator::engine::wait_for_warp(where);
-}
 
-/// The value of lane `lane`; of the lane whose number differs by `mask`.
-template <typename T>
-__device__ __forceinline__ T shuffle(T value, int lane, Where where = Where::current()) {
-  using namespace emulator::engine;
-  return from_word<T>(exchange(to_word(value), lane, where));
-}
+/// The value of the lane whose number differs by `mask`.
 template <typename T>
 __device__ __forceinline__ T shuffle_xor(T value, int mask, Where where = Where::current()) {
   using namespace emulator::engine;

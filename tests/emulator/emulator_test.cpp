@@ -89,7 +89,7 @@ TEST_P(EmulatorTest, APlainNumberIsAGridOfOneAxis) {
 __global__ void write_index_after_barriers(unsigned* index) {
   for (int i = 0; i < 3; ++i) {
     sync_block();
-    sync_warp();
+    ballot(true);
   }
   index[blockIdx.x * blockDim.x + threadIdx.x] = threadIdx.x;
 }
@@ -328,22 +328,22 @@ TEST_P(EmulatorTest, ShufflesSumABlock) {
 }
 
 template <typename T>
-__global__ void rotate_lanes(const T* from, T* to, int distance) {
-  to[threadIdx.x] = shuffle(from[threadIdx.x], static_cast<int>(threadIdx.x) + distance);
+__global__ void exchange_lanes(const T* from, T* to, int mask) {
+  to[threadIdx.x] = shuffle_xor(from[threadIdx.x], mask);
 }
 
-TEST_P(EmulatorTest, ShuffleTakesLaneNumbersModulo32) {
-  std::vector<int> integers(64), rotated(64);
-  std::vector<double> doubles(64), rotated_doubles(64);
+TEST_P(EmulatorTest, ShufflesExchangeLanesOfOneWarp) {
+  std::vector<int> integers(64), exchanged(64);
+  std::vector<double> doubles(64), exchanged_doubles(64);
   for (int i = 0; i < 64; ++i) doubles[i] = integers[i] = -i;
-  for (const int distance : {0, 1, 31, -1, 33}) {
-    launch(stream_, "rotate", rotate_lanes<int>, {1, 64}, integers.data(), rotated.data(),
-           distance);
-    launch(stream_, "rotate", rotate_lanes<double>, {1, 64}, doubles.data(), rotated_doubles.data(),
-           distance);
+  for (const int mask : {0, 1, 5, 16, 31}) {
+    launch(stream_, "exchange", exchange_lanes<int>, {1, 64}, integers.data(), exchanged.data(),
+           mask);
+    launch(stream_, "exchange", exchange_lanes<double>, {1, 64}, doubles.data(),
+           exchanged_doubles.data(), mask);
     for (int i = 0; i < 64; ++i) {
-      EXPECT_EQ(rotated[i], -(i / 32 * 32 + (i + distance + 64) % 32));
-      EXPECT_EQ(rotated_doubles[i], rotated[i]);
+      EXPECT_EQ(exchanged[i], -(i ^ mask));
+      EXPECT_EQ(exchanged_doubles[i], exchanged[i]);
     }
   }
 }
@@ -360,24 +360,6 @@ TEST_P(EmulatorTest, BallotHasOneBitPerLane) {
   }
 }
 
-// lane i writes, lane i + 1 reads
-__global__ void pass_on(float* values) {
-  float* shared = shared_floats();
-  for (int round = 0; round < 5; ++round) {
-    shared[threadIdx.x] = values[threadIdx.x];
-    sync_warp();
-    values[threadIdx.x] = shared[threadIdx.x / 32 * 32 + (threadIdx.x + 1) % 32];
-    sync_warp();
-  }
-}
-
-TEST_P(EmulatorTest, WarpBarriersOrderSharedMemory) {
-  std::vector<float> values(64);
-  std::iota(values.begin(), values.end(), 0.0f);
-  launch(stream_, "pass_on", pass_on, {1, 64, 64 * sizeof(float)}, values.data());
-  for (int i = 0; i < 64; ++i) EXPECT_EQ(values[i], i / 32 * 32 + (i + 5) % 32);
-}
-
 enum class Absence { kReturned, kAtBarrier, kAtAnother, kNeverThere };
 
 __global__ void shuffle_without_all(Absence absence) {
@@ -386,7 +368,7 @@ __global__ void shuffle_without_all(Absence absence) {
     if (absence == Absence::kAtBarrier) sync_block();
     if (absence == Absence::kAtAnother) ballot(true);
   }
-  shuffle(1.0f, 0);
+  shuffle_xor(1.0f, 1);
   sync_block();
 }
 
@@ -401,7 +383,7 @@ TEST_P(EmulatorTest, WarpOperationsThatLackLanesAreReported) {
     EXPECT_THAT(returned, HasSubstr("lacking: block (0, 0, 0) cannot go on: a warp operation lacks "
                                     "lanes. Of 64 threads"));
     EXPECT_THAT(returned, HasSubstr("32 wait at sync_block ("));
-    EXPECT_THAT(returned, HasSubstr(" 8 wait at shuffle ("));
+    EXPECT_THAT(returned, HasSubstr(" 8 wait at shuffle_xor ("));
     EXPECT_THAT(returned, HasSubstr("24 have returned."));
     EXPECT_THAT(text(Absence::kAtBarrier, 64), HasSubstr("24 wait at sync_block ("));
     EXPECT_THAT(text(Absence::kAtAnother, 64), HasSubstr("24 wait at ballot ("));
@@ -414,7 +396,7 @@ TEST_P(EmulatorTest, WarpOperationsThatLackLanesAreReported) {
 
 __global__ void throw_in_thread(unsigned culprit, std::shared_ptr<int> held) {
   const std::shared_ptr<int> copy = held;
-  sync_warp();
+  ballot(true);
   if (threadIdx.x == culprit) throw std::out_of_range("thread " + std::to_string(culprit));
   sync_block();
 }
