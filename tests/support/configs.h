@@ -46,6 +46,33 @@ inline Config small_mbpo(const std::string& env) {
   return c;
 }
 
+/// A run of a population: MBPO on the pendulum for 90 steps in episodes of 10, of which 20 explore.
+inline Config small_member() {
+  Config c = tiny_mbpo("pendulum");
+  c.env.max_episode_steps = 10;
+  c.rollout.batch_size = 20;
+  c.sac.batch_size = 16;
+  c.sac.updates_per_step = 2;
+  c.loop.num_env_steps = 90;
+  c.loop.epoch_length = 20;
+  c.loop.num_exploration_steps = 20;
+  c.loop.model_train_interval = 10;
+  c.loop.replay_capacity = 1000;
+  c.eval.interval = 20;
+  c.eval.num_episodes = 1;
+  c.checkpoint.interval = 0;
+  c.checkpoint.keep = 1;
+  return c;
+}
+
+/// One that says where its run lies: trial/<hash>/seed-4.
+inline Config trial_config() {
+  Config c;
+  c.name = "trial";
+  c.seed = 4;
+  return c;
+}
+
 /// PPO with networks of two layers of 16 units on three environments.
 inline Config small_ppo(const std::string& env) {
   Config c;

@@ -14,10 +14,11 @@
 #include <string>
 #include <vector>
 
-#include "cuda/buffer.h"
 #include "base/rng.h"
+#include "cuda/buffer.h"
 #include "cuda/stream.h"
 #include "kernels/networks/initialize.h"
+#include "tests/support/error_text.h"
 
 namespace mbrl {
 
@@ -162,16 +163,5 @@ struct TestStream {
   Stream stream;
   operator Stream&() { return stream; }
 };
-
-/// The text of the error `action` throws; empty if it throws none.
-template <typename Expected, typename Action>
-std::string error_text(Action action) {
-  try {
-    action();
-  } catch (const Expected& error) {
-    return error.what();
-  }
-  return "";
-}
 
 }  // namespace mbrl

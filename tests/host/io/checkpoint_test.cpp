@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <numeric>
-
 #include "base/error.h"
+#include "tests/support/checkpoint_data.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -19,35 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-template <typename Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const DataError& error) {
-    return error.what();
-  }
-  return "(no DataError)";
-}
-
-struct Data {
-  std::vector<float> weight = std::vector<float>(256 * 11);
-  std::vector<double> state = {1.5, -2.25};
-  std::vector<std::uint8_t> flags = {1, 0, 255};
-  std::vector<float> replay = std::vector<float>(40000, 0.5f);
-  Data() { std::iota(weight.begin(), weight.end(), 0.0f); }
-  CheckpointContents contents(double mark = 0) {
-    return {{tensor_ref("actor.0.weight", weight.data(), {256, 11}),
-             tensor_ref("flags", flags.data(), {3}),
-             tensor_ref("nothing", static_cast<float*>(nullptr), {0, 4})},
-            {tensor_ref("replay", replay.data(), {static_cast<std::int64_t>(replay.size())}),
-             tensor_ref("state", state.data(), {2})},
-            {{"mark", mark}}};
-  }
-};
-
 TEST(CheckpointTest, ReadsBackWhatWasWritten) {
   const TemporaryDirectory folder;
-  Data data, other;
+  CheckpointData data, other;
   const fs::path path = write_checkpoint(folder.path(), 1234, data.contents(0.1), 2);
   EXPECT_EQ(path.filename(), "step-000001234");
   EXPECT_EQ(latest_checkpoint(folder.path()), path);
@@ -63,7 +37,7 @@ TEST(CheckpointTest, ReadsBackWhatWasWritten) {
 
 TEST(CheckpointTest, KeepsTheNewest) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   for (const std::int64_t step : {100, 200, 1000})
     write_checkpoint(folder.path(), step, data.contents(), 2);
   EXPECT_FALSE(fs::exists(folder.path() / "step-000000100"));
@@ -73,7 +47,7 @@ TEST(CheckpointTest, KeepsTheNewest) {
 
 TEST(CheckpointTest, ReplacesOneOfTheSameStep) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   write_checkpoint(folder.path(), 5, data.contents(1), 2);
   const fs::path path = write_checkpoint(folder.path(), 5, data.contents(2), 2);
   EXPECT_EQ(CheckpointReader(path).state().at("mark"), 2);
@@ -82,7 +56,7 @@ TEST(CheckpointTest, ReplacesOneOfTheSameStep) {
 
 TEST(CheckpointTest, AHalfWrittenOneIsPassedOver) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   const fs::path good = write_checkpoint(folder.path(), 1, data.contents(), 5);
   fs::remove(write_checkpoint(folder.path(), 2, data.contents(), 5) / "DONE");
   const fs::path cut = write_checkpoint(folder.path(), 3, data.contents(), 5);
@@ -93,24 +67,24 @@ TEST(CheckpointTest, AHalfWrittenOneIsPassedOver) {
 
 TEST(CheckpointTest, DamageIsNamedWithTheWayOut) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
   const auto size = fs::file_size(path / "weights.safetensors");
   fs::resize_file(path / "weights.safetensors", 77);
   EXPECT_THAT(
-      error_of([&] { CheckpointReader reader(path); }),
+      error_text<DataError>([&] { CheckpointReader reader(path); }),
       testing::AllOf(HasSubstr("step-000000003 is damaged: weights.safetensors has 77 bytes, " +
                                std::to_string(size) + " were written"),
                      HasSubstr("--resume PATH")));
   write_checkpoint(folder.path(), 3, data.contents(), 5);
   write_text(path / "state.json", std::string(fs::file_size(path / "state.json"), ' '));
-  EXPECT_THAT(error_of([&] { CheckpointReader reader(path); }),
+  EXPECT_THAT(error_text<DataError>([&] { CheckpointReader reader(path); }),
               HasSubstr("state.json has changed since it was written"));
 }
 
 TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   const fs::path previous = write_checkpoint(folder.path(), 1, data.contents(1), 2);
   const pid_t child = fork();
   if (child == 0) {
@@ -118,7 +92,7 @@ TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
     const rlimit limit{100000, 100000};  // less than the replay's 160000 bytes
     setrlimit(RLIMIT_FSIZE, &limit);
     const std::string text =
-        error_of([&] { write_checkpoint(folder.path(), 2, data.contents(2), 2); });
+        error_text<DataError>([&] { write_checkpoint(folder.path(), 2, data.contents(2), 2); });
     const bool named = text.find("replay.safetensors cannot be written") != std::string::npos &&
                        text.find("existing checkpoints are kept") != std::string::npos;
     const bool clean =
@@ -134,7 +108,7 @@ TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
 
 TEST(CheckpointTest, WhatIsPassedOverIsToldWithTheReason) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   fs::remove(write_checkpoint(folder.path(), 2, data.contents(), 5) / "DONE");
   std::vector<std::string> warnings;
   EXPECT_EQ(
@@ -147,21 +121,22 @@ TEST(CheckpointTest, WhatIsPassedOverIsToldWithTheReason) {
 
 TEST(CheckpointTest, AChangedHeaderOrAnUnreadableDoneIsDamage) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
   // the same length, another name: only the checksum of the header tells
   std::string text = file_text(path / "weights.safetensors");
   text.replace(text.find("actor.0.weight"), 14, "actor.1.weight");
   write_text(path / "weights.safetensors", text);
-  EXPECT_THAT(error_of([&] { CheckpointReader reader(path); }),
+  EXPECT_THAT(error_text<DataError>([&] { CheckpointReader reader(path); }),
               HasSubstr("the header of weights.safetensors has changed since it was written"));
   write_text(path / "DONE", "{}");
-  EXPECT_THAT(error_of([&] { CheckpointReader reader(path); }), HasSubstr("DONE cannot be read"));
+  EXPECT_THAT(error_text<DataError>([&] { CheckpointReader reader(path); }),
+              HasSubstr("DONE cannot be read"));
 }
 
 TEST(CheckpointTest, ADamagedOneDoesNotCountAsKept) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   write_checkpoint(folder.path(), 1, data.contents(), 2);
   fs::remove(write_checkpoint(folder.path(), 2, data.contents(), 2) / "DONE");
   write_checkpoint(folder.path(), 3, data.contents(), 2);
@@ -171,7 +146,7 @@ TEST(CheckpointTest, ADamagedOneDoesNotCountAsKept) {
 
 TEST(CheckpointTest, ARunStartedOverReplacesThoseOfLaterSteps) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   write_checkpoint(folder.path(), 900, data.contents(), 5);
   const fs::path again = write_checkpoint(folder.path(), 100, data.contents(), 5);
   EXPECT_EQ(latest_checkpoint(folder.path()), again);
@@ -179,7 +154,7 @@ TEST(CheckpointTest, ARunStartedOverReplacesThoseOfLaterSteps) {
 
 TEST(CheckpointTest, FoldersOfOtherNamesStay) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   fs::create_directories(folder.path() / "step-000000001-mine");
   for (const std::int64_t step : {1, 2, 3})
     write_checkpoint(folder.path(), step, data.contents(), 1);
@@ -188,7 +163,7 @@ TEST(CheckpointTest, FoldersOfOtherNamesStay) {
 
 TEST(CheckpointTest, TheOneMovedAsideByAKilledProcessIsFoundAndPutBack) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   fs::rename(write_checkpoint(folder.path(), 5, data.contents(5), 2),
              folder.path() / ".replaced-000000005");
   fs::create_directories(folder.path() / ".writing-000000005");
@@ -200,7 +175,7 @@ TEST(CheckpointTest, TheOneMovedAsideByAKilledProcessIsFoundAndPutBack) {
 
 TEST(CheckpointTest, ACopyIsWholeAndTheOnlyOne) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   const fs::path source = write_checkpoint(folder.path() / "a", 20, data.contents(2), 2);
   for (const std::int64_t step : {10, 20, 30})
     write_checkpoint(folder.path() / "b", step, data.contents(1), 9);
@@ -214,7 +189,7 @@ TEST(CheckpointTest, ACopyIsWholeAndTheOnlyOne) {
   data.replay[0] = -7.0f;
   write_checkpoint(folder.path() / "a", 20, data.contents(3), 2);
   write_checkpoint(folder.path() / "a", 40, data.contents(4), 1);
-  Data read;
+  CheckpointData read;
   CheckpointReader(copy).read_replay(read.contents().replay);
   EXPECT_EQ(read.replay[0], 0.5f);
   EXPECT_EQ(CheckpointReader(copy).state().at("mark"), 2.0);
@@ -222,11 +197,11 @@ TEST(CheckpointTest, ACopyIsWholeAndTheOnlyOne) {
 
 TEST(CheckpointTest, ADamagedOneIsNotCopied) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   const fs::path source = write_checkpoint(folder.path() / "a", 20, data.contents(2), 2);
   const fs::path kept = write_checkpoint(folder.path() / "b", 20, data.contents(1), 2);
   fs::resize_file(source / "replay.safetensors", 100);
-  EXPECT_THAT(error_of([&] { copy_checkpoint(source, folder.path() / "b"); }),
+  EXPECT_THAT(error_text<DataError>([&] { copy_checkpoint(source, folder.path() / "b"); }),
               testing::AllOf(HasSubstr("step-000000020 cannot be copied: replay.safetensors has 100"
                                        " bytes")));
   EXPECT_EQ(CheckpointReader(kept).state().at("mark"), 1.0);

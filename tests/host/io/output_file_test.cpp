@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -12,20 +13,10 @@ namespace {
 
 using testing::HasSubstr;
 
-template <typename Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const DataError& error) {
-    return error.what();
-  }
-  return "(no DataError)";
-}
-
 TEST(OutputFileTest, AFullDiskTellsWhatIsNeededAndWhatIsFree) {
   OutputFile file("/dev/full", OutputFile::Mode::kAppend, 3 << 20);
   EXPECT_THAT(
-      error_of([&] { file.write("x"); }),
+      error_text<DataError>([&] { file.write("x"); }),
       testing::AllOf(
           HasSubstr(
               "/dev/full cannot be written: No space left on device; the file needs 3.00 MiB, "),

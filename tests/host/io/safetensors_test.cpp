@@ -6,9 +6,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "base/error.h"
+#include "tests/support/checkpoint_data.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -17,33 +18,12 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-template <typename Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const DataError& error) {
-    return error.what();
-  }
-  return "(no DataError)";
-}
-
-struct Data {
-  std::vector<float> weight = std::vector<float>(256 * 11);
-  std::vector<std::uint8_t> flags = {1, 0, 255};
-  Data() { std::iota(weight.begin(), weight.end(), 0.0f); }
-  std::vector<TensorRef> weights() {
-    return {tensor_ref("actor.0.weight", weight.data(), {256, 11}),
-            tensor_ref("flags", flags.data(), {3}),
-            tensor_ref("nothing", static_cast<float*>(nullptr), {0, 4})};
-  }
-};
-
 TEST(SafetensorsTest, ReadsBackWhatWasWritten) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   write_safetensors(folder.path() / "a.safetensors", data.weights(), {{"format", "pt"}});
   const SafetensorsFile file(folder.path() / "a.safetensors");
-  Data other;
+  CheckpointData other;
   other.weight.assign(other.weight.size(), 0.0f);
   other.flags.assign(3, 0);
   for (const TensorRef& t : other.weights()) file.read_into(t);
@@ -67,38 +47,39 @@ TEST(SafetensorsTest, HeaderIsTheDocumentedFormat) {
 
 TEST(SafetensorsTest, OtherShapeOrAbsentTensorIsNamed) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   write_safetensors(folder.path() / "weights.safetensors", data.weights());
   const SafetensorsFile file(folder.path() / "weights.safetensors");
   std::vector<float> larger(512 * 11);
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(error_text<DataError>([&] {
                 file.read_into(tensor_ref("actor.0.weight", larger.data(), {512, 11}));
               }),
               HasSubstr("actor.0.weight is [256, 11], this run expects [512, 11]"));
-  EXPECT_THAT(error_of([&] { file.read_into(tensor_ref("critic", larger.data(), {1})); }),
-              HasSubstr("critic"));
+  EXPECT_THAT(
+      error_text<DataError>([&] { file.read_into(tensor_ref("critic", larger.data(), {1})); }),
+      HasSubstr("critic"));
 }
 
 TEST(SafetensorsTest, ATruncatedOrForeignFileSaysWhatWasExpected) {
   const TemporaryDirectory folder;
-  Data data;
+  CheckpointData data;
   const fs::path path = folder.path() / "a.safetensors";
   write_safetensors(path, data.weights());
   const auto size = fs::file_size(path);
   fs::resize_file(path, size - 1);
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+  EXPECT_THAT(error_text<DataError>([&] { SafetensorsFile file(path); }),
               HasSubstr("is truncated: expected " + std::to_string(size) + " bytes, found " +
                         std::to_string(size - 1)));
   write_text(path, "abc");
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+  EXPECT_THAT(error_text<DataError>([&] { SafetensorsFile file(path); }),
               HasSubstr("is truncated: expected 8 bytes, found 3"));
   write_text(path, std::string(8, '\0') + "x");
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+  EXPECT_THAT(error_text<DataError>([&] { SafetensorsFile file(path); }),
               HasSubstr("is not a safetensors file"));
   write_text(path, std::string(40, '\xff'));
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(path); }),
+  EXPECT_THAT(error_text<DataError>([&] { SafetensorsFile file(path); }),
               HasSubstr("expected a header of at most"));
-  EXPECT_THAT(error_of([&] { SafetensorsFile file(folder.path() / "absent"); }),
+  EXPECT_THAT(error_text<DataError>([&] { SafetensorsFile file(folder.path() / "absent"); }),
               HasSubstr("cannot be read: No such file or directory"));
 }
 

@@ -7,19 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "tests/support/configs.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
 namespace {
 
 using testing::HasSubstr;
-
-Config config() {
-  Config c;
-  c.name = "trial";
-  c.seed = 4;
-  return c;
-}
 
 TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
   const TemporaryDirectory folder;
@@ -32,7 +26,8 @@ TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
   };
   std::string whole[2];
   for (const bool interrupted : {false, true}) {
-    const RunDir dir = RunDir::open(folder.path() / (interrupted ? "b" : "a"), config(), {}, "cpu");
+    const RunDir dir =
+        RunDir::open(folder.path() / (interrupted ? "b" : "a"), trial_config(), {}, "cpu");
     Progress progress(1000.0);
     {
       Recorder recorder(dir, {"loss"}, -1, progress);
@@ -69,7 +64,7 @@ TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
 
 TEST(RecorderTest, AStartTakesTheSummaryOfTheLastEndAway) {
   const TemporaryDirectory folder;
-  const RunDir dir = RunDir::open(folder.path(), config(), {}, "cpu");
+  const RunDir dir = RunDir::open(folder.path(), trial_config(), {}, "cpu");
   write_text(dir.path() / "summary.json", "{}");
   Progress progress(1000.0);
   Recorder recorder(dir, {}, 0, progress);
@@ -78,7 +73,7 @@ TEST(RecorderTest, AStartTakesTheSummaryOfTheLastEndAway) {
 
 TEST(RecorderTest, ALogThatCannotBeOpenedSaysTheWayOut) {
   const TemporaryDirectory folder;
-  const RunDir dir = RunDir::open(folder.path(), config(), {}, "cpu");
+  const RunDir dir = RunDir::open(folder.path(), trial_config(), {}, "cpu");
   std::filesystem::create_directory(dir.path() / "log.txt");
   Progress progress(1000.0);
   try {
@@ -91,7 +86,7 @@ TEST(RecorderTest, ALogThatCannotBeOpenedSaysTheWayOut) {
 
 TEST(RecorderTest, LogAndSummaryAreKept) {
   const TemporaryDirectory folder;
-  const RunDir dir = RunDir::open(folder.path(), config(), {}, "cpu");
+  const RunDir dir = RunDir::open(folder.path(), trial_config(), {}, "cpu");
   Progress progress(1000.0);
   Recorder recorder(dir, {}, -1, progress);
   testing::internal::CaptureStderr();

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "host/algo/keys_read.h"
 #include "host/config/print.h"
+#include "tests/support/configs.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -17,19 +18,13 @@ namespace {
 
 using testing::HasSubstr;
 
-Config config() {
-  Config c;
-  c.name = "trial";
-  c.seed = 4;
-  return c;
-}
-
 TEST(RunDirTest, IsNameHashSeedAndSaysHowItWasMade) {
   const TemporaryDirectory folder;
-  const RunDir dir =
-      RunDir::open(folder.path() / "runs", config(), {"mbrl_gpu", "run", "a b", "x=[1,2]"}, "cpu");
-  EXPECT_EQ(dir.path(), folder.path() / "runs" / "trial" / config_hash(config()) / "seed-4");
-  EXPECT_EQ(file_text(dir.path() / "config.json"), config_json_text(config(), keys_read(config())));
+  const RunDir dir = RunDir::open(folder.path() / "runs", trial_config(),
+                                  {"mbrl_gpu", "run", "a b", "x=[1,2]"}, "cpu");
+  EXPECT_EQ(dir.path(), folder.path() / "runs" / "trial" / config_hash(trial_config()) / "seed-4");
+  EXPECT_EQ(file_text(dir.path() / "config.json"),
+            config_json_text(trial_config(), keys_read(trial_config())));
   EXPECT_EQ(file_text(dir.path() / "command.txt"), "mbrl_gpu run 'a b' 'x=[1,2]'\n");
   const auto machine = nlohmann::json::parse(file_text(dir.path() / "machine.json"));
   for (const char* key : {"host", "cpu", "memory", "device", "program", "commit", "compiler"})
@@ -40,7 +35,7 @@ TEST(RunDirTest, AFolderThatCannotBeWrittenSaysWhyAndTheWayOut) {
   const TemporaryDirectory folder;
   write_text(folder.path() / "runs", "a file");
   try {
-    RunDir::open(folder.path() / "runs", config(), {}, "cpu");
+    RunDir::open(folder.path() / "runs", trial_config(), {}, "cpu");
     FAIL();
   } catch (const DataError& error) {
     EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("cannot be made: Not a directory"),
@@ -52,15 +47,15 @@ TEST(RunDirTest, AFolderThatCannotBeWrittenSaysWhyAndTheWayOut) {
 TEST(RunDirTest, ASecondProcessIsRefusedWhileTheFirstRuns) {
   const TemporaryDirectory folder;
   {
-    const RunDir first = RunDir::open(folder.path(), config(), {}, "cpu");
+    const RunDir first = RunDir::open(folder.path(), trial_config(), {}, "cpu");
     try {
-      RunDir::open(folder.path(), config(), {}, "cpu");
+      RunDir::open(folder.path(), trial_config(), {}, "cpu");
       FAIL();
     } catch (const DataError& error) {
       EXPECT_THAT(error.what(), HasSubstr("is in use by process " + std::to_string(getpid())));
     }
   }
-  EXPECT_NO_THROW(RunDir::open(folder.path(), config(), {}, "cpu"));
+  EXPECT_NO_THROW(RunDir::open(folder.path(), trial_config(), {}, "cpu"));
 }
 
 TEST(CommandTextTest, QuotesWhatAShellWouldSplit) {

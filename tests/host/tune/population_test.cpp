@@ -14,23 +14,12 @@
 #include "host/algo/learner.h"
 #include "host/algo/registry.h"
 #include "host/run/signals.h"
-#include "kernels/data/transition.h"
 #include "tests/support/configs.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
 namespace {
-
-Config small_config() {
-  Config c = tiny_mbpo("pendulum");
-  c.rollout.batch_size = 20;
-  c.sac.batch_size = 16;
-  c.sac.updates_per_step = 2;
-  c.loop.num_exploration_steps = 20;
-  c.env.max_episode_steps = 10;
-  return c;
-}
 
 class PopulationTest : public testing::Test {
  protected:
@@ -42,7 +31,7 @@ class PopulationTest : public testing::Test {
             .precision = {},
             .concurrent = concurrent,
             .num_threads = 3,
-            .config = small_config()};
+            .config = small_member()};
   }
   // what a member does in a round
   using Action = std::function<void(std::int64_t until, OpenDevice&, ProgressSink&)>;
@@ -102,7 +91,7 @@ TEST_F(PopulationTest, ResultsDoNotDependOnHowManyRunAtATime) {
     std::vector<Action> actions;
     for (std::uint32_t i = 0; i < 5; ++i)
       actions.push_back([&weights, i](std::int64_t, OpenDevice& device, ProgressSink&) {
-        const auto learner = make_learner(small_config(), device.stream, {}, i);
+        const auto learner = make_learner(small_member(), device.stream, {}, i);
         while (learner->env_steps() < 40) learner->step();
         StateWriter saved;
         learner->visit(saved);
@@ -226,7 +215,7 @@ TEST_F(PopulationTest, ADeviceThatCannotBeOpenedIsTheCallersError) {
 }
 
 TEST(ConcurrentLearnersTest, AutoIsOnePerThreadAndANumberIsItself) {
-  Config config = small_config();
+  Config config = small_member();
   config.loop.replay_capacity = 1000;
   const EnvSpec env = make_env(config.env)->spec();
   EXPECT_EQ(concurrent_learners(config, env, {}, 3), 3);
@@ -235,8 +224,9 @@ TEST(ConcurrentLearnersTest, AutoIsOnePerThreadAndANumberIsItself) {
 }
 
 TEST(ConcurrentLearnersTest, SaysHowManyFitIfFewerThanWereAskedFor) {
-  Config config = small_config();
-  config.rollout.batch_size = 1000000;  // about a gigabyte each, thousands of which no machine has
+  Config config = small_member();
+  config.rollout.batch_size =
+      1000000;  // hundreds of megabytes each, thousands of which no machine has
   config.rollout.schedule = {0, 1, 1, 1};
   config.population.concurrent = "9999";
   const EnvSpec env = make_env(config.env)->spec();
@@ -253,28 +243,6 @@ TEST(ConcurrentLearnersTest, SaysHowManyFitIfFewerThanWereAskedFor) {
   config.population.concurrent = "auto";
   EXPECT_THAT(error_text<DeviceError>([&] { concurrent_learners(config, env, {}, 2); }),
               testing::HasSubstr("not even one does. Lower loop.replay_capacity"));
-}
-
-TEST(LearnerMemoryTest, CountsRealAndImaginedRecordsByHand) {
-  Config config = small_config();
-  config.loop.num_env_steps = 3000;
-  config.loop.replay_capacity = 1000000;
-  const EnvSpec env = make_env(config.env)->spec();
-  const std::size_t record =
-      sizeof(float) *
-      static_cast<std::size_t>(TransitionLayout{env.observation_size, env.action_size}.pitch());
-  const auto learner_bytes = [&](const Config& c, const EnvSpec& e, bool on_gpu) {
-    return find_algorithm("mbpo").memory(c, e, on_gpu);
-  };
-  const std::size_t usual = learner_bytes(config, env, false);
-  config.loop.num_env_steps = 4000;
-  // a record, and two row numbers for each of the two members
-  EXPECT_EQ(learner_bytes(config, env, false) - usual, 1000 * (record + 2 * 2 * 4));
-  EXPECT_GT(learner_bytes(config, env, true), 1000000 * record) << "a GPU's ring is whole";
-  config.loop.num_env_steps = 3000;
-  // 4 fits an epoch of 20 rows and 15 steps, in two buffers; again as many with a second epoch
-  config.rollout.retain_epochs = 2;
-  EXPECT_EQ(learner_bytes(config, env, false) - usual, 2 * 4 * 20 * 15 * record);
 }
 
 }  // namespace

@@ -25,24 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Config small_config() {
-  Config c = tiny_mbpo("pendulum");
-  c.env.max_episode_steps = 10;
-  c.rollout.batch_size = 20;
-  c.sac.batch_size = 16;
-  c.sac.updates_per_step = 2;
-  c.loop.num_env_steps = 90;
-  c.loop.epoch_length = 20;
-  c.loop.num_exploration_steps = 20;
-  c.loop.model_train_interval = 10;
-  c.loop.replay_capacity = 1000;
-  c.eval.interval = 20;
-  c.eval.num_episodes = 1;
-  c.checkpoint.interval = 0;
-  c.checkpoint.keep = 1;
-  return c;
-}
-
 class TrainingMemberTest : public testing::Test {
  protected:
   void SetUp() override { clear_stop(); }
@@ -54,7 +36,7 @@ class TrainingMemberTest : public testing::Test {
   TrainingMemberOptions options_of(const std::string& population, int i) const {
     return {.label = "member " + std::to_string(i),
             .folder = folder_of(population, i),
-            .config = small_config(),
+            .config = small_member(),
             .learner_index = static_cast<std::uint32_t>(i)};
   }
   Population make(const std::string& population, int size = 2) const {
@@ -69,7 +51,7 @@ class TrainingMemberTest : public testing::Test {
                        .precision = {},
                        .concurrent = 2,
                        .num_threads = 2,
-                       .config = small_config()},
+                       .config = small_member()},
                       "test");
   }
   // everything a member has learned: networks with their moments, replays, counters
