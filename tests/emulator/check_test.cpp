@@ -101,16 +101,5 @@ TEST(TwinCheckTest, KeepsTheLargestDifferenceAndItsCall) {
   EXPECT_THROW(check.compare("stage", "result", std::vector<float>{1.0f}, two, 1e-3), ShapeError);
 }
 
-TEST(TwinCheckTest, EqualNumbersDifferByTheShareOfUnequalOnes) {
-  ThreadPool pool(1);
-  TwinCheck check(pool);
-  const std::vector<std::uint32_t> a{1, 2, 3, 4}, b{1, 2, 3, 5};
-  check.compare_equal("stage", "rows", a, a);
-  EXPECT_TRUE(check.all_within());
-  check.compare_equal("stage", "rows", a, b);
-  EXPECT_EQ(check.rows()[0].largest, 0.25);
-  EXPECT_FALSE(check.all_within());
-}
-
 }  // namespace
 }  // namespace mbrl

@@ -79,8 +79,8 @@ struct DeviceStream {
 };
 
 /// Each array of an actor once.
-template <typename Visit>
-void for_each_array(const GaussianActor& actor, Visit&& visit) {
+template <MaybeConst<GaussianActor> Actor, typename Visit>
+void for_each_array(Actor& actor, Visit&& visit) {
   for_each_array("actor", actor.parameters, visit);
 }
 
@@ -105,9 +105,7 @@ template <typename State>
 State copy_to(Memory memory, const State& host) {
   State copy = host_twin(host);
   take_over(copy, host);
-  for_each_array(copy, [&](const char*, const Buffer<float>& array) {
-    const_cast<Buffer<float>&>(array) = copy_to(memory, array);  // the copy is ours to change
-  });
+  for_each_array(copy, [&](const char*, Buffer<float>& array) { array = copy_to(memory, array); });
   return copy;
 }
 

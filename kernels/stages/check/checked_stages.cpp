@@ -10,13 +10,12 @@ namespace {
 
 // actions of the CPU's policy for a request that a GPU has answered
 void check_actions(TwinCheck& check, const GaussianActor& policy, const ActRequest& request,
-                   double allowed) {
+                   PolicyWorkspace& workspace, double allowed) {
   GaussianActor twin = host_twin(policy);
   take_over(twin, policy);
   std::vector<float> action(request.action.count());
   ActRequest again = request;
   again.action.data = action.data();
-  PolicyWorkspace workspace(check.cpu(), twin, request.observation.size(0));
   mbrl::policy_act(check.cpu(), twin, again, workspace);
   check.compare("policy", "action", {request.action.data, action.size()}, action, allowed);
 }
@@ -140,10 +139,15 @@ class CheckedRollout : public RolloutStage {
 
 }  // namespace
 
+Stream* cpu_of(Stream& stream) {
+  if (!stream.on_gpu()) return &stream;
+  return stream.check() != nullptr ? &stream.check()->cpu() : nullptr;
+}
+
 void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& request,
                 PolicyWorkspace& workspace) {
   gpu::policy_act(stream, policy, request, workspace.buffers());
-  check_actions(*stream.check(), policy, request, rounding_allowed(stream.precision()));
+  check_actions(*stream.check(), policy, request, workspace, rounding_allowed(stream.precision()));
 }
 
 void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,
@@ -154,9 +158,8 @@ void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const f
   GaussianActor twin = host_twin(policy);
   take_over(twin, policy);
   std::vector<float> cpu(log_prob.count());
-  PolicyWorkspace of_twin(check.cpu(), twin, observation.size(0));
   mbrl::policy_log_prob(check.cpu(), twin, observation, action, {cpu.data(), log_prob.size()},
-                        of_twin);
+                        workspace);
   check.compare("policy", "log density", {log_prob.data, cpu.size()}, cpu,
                 rounding_allowed(stream.precision()));
 }
@@ -167,7 +170,6 @@ void sac_update(Stream& stream, const SacCall& call, SacWorkspace& workspace) {
   const HostRecords real(call.source.real), imagined(call.source.imagined);
   const MixedSource source{real.view(), imagined.view(), call.source.num_real};
   SacState twin = host_twin(call.state);
-  SacWorkspace of_twin(check.cpu(), twin, call.constants.batch_size);
   for (std::size_t i = 0; i < call.losses.size(); ++i) {
     const bool last = i + 1 == call.losses.size();
     take_over(twin, call.state);
@@ -175,7 +177,7 @@ void sac_update(Stream& stream, const SacCall& call, SacWorkspace& workspace) {
                     {call.losses.subspan(i, 1), call.state, call.source, call.constants,
                      last ? call.then_act : nullptr},
                     workspace.buffers());
-    const SacLosses cpu = mbrl::sac_update(check.cpu(), twin, source, call.constants, of_twin);
+    const SacLosses cpu = mbrl::sac_update(check.cpu(), twin, source, call.constants, workspace);
     const SacLosses& gpu = call.losses[i];
     check.compare("sac", "losses",
                   std::vector<float>{gpu.critic_loss[0], gpu.critic_loss[1], gpu.actor_loss,
@@ -186,7 +188,9 @@ void sac_update(Stream& stream, const SacCall& call, SacWorkspace& workspace) {
     compare_states(check, "sac", call.state, twin, allowed);
   }
   if (call.then_act != nullptr && !call.losses.empty())
-    check_actions(check, call.state.actor, *call.then_act, allowed);
+    check_actions(check, call.state.actor, *call.then_act,
+                  workspace.acting(check.cpu(), twin.actor, call.then_act->observation.size(0)),
+                  allowed);
 }
 
 void ppo_act(Stream& stream, const PpoState& state, const PpoActRequest& request,
@@ -201,8 +205,7 @@ void ppo_act(Stream& stream, const PpoState& state, const PpoActRequest& request
   again.action.data = action.data();
   if (request.log_prob.data != nullptr) again.log_prob.data = log_prob.data();
   if (request.value.data != nullptr) again.value.data = value.data();
-  PpoWorkspace of_twin(check.cpu(), twin, request.observation.size(0));
-  mbrl::ppo_act(check.cpu(), twin, again, of_twin);
+  mbrl::ppo_act(check.cpu(), twin, again, workspace);
   const double allowed = rounding_allowed(stream.precision());
   check.compare("ppo policy", "action", {request.action.data, action.size()}, action, allowed);
   if (request.log_prob.data != nullptr)
@@ -228,7 +231,6 @@ void ppo_update(Stream& stream, const PpoCall& call, PpoWorkspace& workspace) {
   batch.advantage.data = advantage.data();
   batch.value_target.data = target.data();
   PpoState twin = host_twin(call.state);
-  PpoWorkspace of_twin(check.cpu(), twin, workspace.max_rows());
   const int size = call.rows.size(1);
   for (std::size_t i = 0; i < call.losses.size(); ++i) {
     const std::size_t first = i * static_cast<std::size_t>(size);
@@ -242,7 +244,7 @@ void ppo_update(Stream& stream, const PpoCall& call, PpoWorkspace& workspace) {
                     workspace.buffers());
     PpoLosses cpu;
     mbrl::ppo_update(check.cpu(), {&cpu, 1}, twin, batch, {rows.data() + first, 1, size},
-                     call.constants, of_twin);
+                     call.constants, workspace);
     const PpoLosses& gpu = call.losses[i];
     check.compare("ppo", "losses",
                   std::vector<float>{gpu.policy_loss, gpu.value_loss, gpu.entropy, gpu.approx_kl},

@@ -15,6 +15,10 @@
 
 namespace mbrl::checked {
 
+/// Where the CPU's part of a workspace on `stream` works: there, or under the check of a GPU. Null
+/// on a GPU without a check.
+Stream* cpu_of(Stream& stream);
+
 /// The results are the GPU's. stream: one with a check.
 ///
 /// Errors   those of the stage on either device.

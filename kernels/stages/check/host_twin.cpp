@@ -14,9 +14,7 @@ std::vector<int> hidden_sizes(const MlpLayout& layout) {
 template <typename State>
 void copy_arrays(State& twin, const State& state) {
   std::vector<Buffer<float>*> to;
-  for_each_array(twin, [&](const char*, const Buffer<float>& array) {
-    to.push_back(const_cast<Buffer<float>*>(&array));  // the twin is ours to change
-  });
+  for_each_array(twin, [&](const char*, Buffer<float>& array) { to.push_back(&array); });
   std::size_t i = 0;
   for_each_array(state, [&](const char*, const Buffer<float>& array) {
     if (array.size() > 0) copy_memory(to[i]->data(), array.data(), array.size() * sizeof(float));

@@ -1,6 +1,8 @@
 // Copies on the host of what stages read and change, for their CPU twins.
 #pragma once
 
+#include <concepts>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/data/transition.h"
@@ -12,15 +14,20 @@
 
 namespace mbrl {
 
-/// Each array of a state once, with the name of what it belongs to.
-template <typename Visit>
-void for_each_array(const char* name, const TrainedParameters& p, Visit&& visit) {
+/// T itself, or one that may only be read.
+template <typename T, typename Of>
+concept MaybeConst = std::same_as<std::remove_const_t<T>, Of>;
+
+/// Each array of a state once, with the name of what it belongs to; of a state that may change,
+/// arrays that may.
+template <MaybeConst<TrainedParameters> Parameters, typename Visit>
+void for_each_array(const char* name, Parameters& p, Visit&& visit) {
   visit(name, p.value);
   visit(name, p.m);
   visit(name, p.v);
 }
-template <typename Visit>
-void for_each_array(const SacState& state, Visit&& visit) {
+template <MaybeConst<SacState> State, typename Visit>
+void for_each_array(State& state, Visit&& visit) {
   for_each_array("actor", state.actor.parameters, visit);
   for_each_array("critic 0", state.critics.critic[0], visit);
   for_each_array("critic 1", state.critics.critic[1], visit);
@@ -28,14 +35,14 @@ void for_each_array(const SacState& state, Visit&& visit) {
   visit("target 1", state.critics.target[1]);
   for_each_array("log alpha", state.log_alpha, visit);
 }
-template <typename Visit>
-void for_each_array(const PpoState& state, Visit&& visit) {
+template <MaybeConst<PpoState> State, typename Visit>
+void for_each_array(State& state, Visit&& visit) {
   for_each_array("policy", state.policy, visit);
   for_each_array("log std", state.log_std, visit);
   for_each_array("value", state.value, visit);
 }
-template <typename Visit>
-void for_each_array(const EnsembleState& state, Visit&& visit) {
+template <MaybeConst<EnsembleState> State, typename Visit>
+void for_each_array(State& state, Visit&& visit) {
   for_each_array("members", state.members, visit);
   for_each_array("shared", state.logvar_bounds, visit);
   visit("scaler", state.input_mean);

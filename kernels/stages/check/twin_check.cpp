@@ -8,16 +8,6 @@
 #include "base/error.h"
 
 namespace mbrl {
-namespace {
-
-void check_lengths(const char* stage, const char* what, std::size_t gpu, std::size_t cpu) {
-  if (gpu != cpu)
-    throw ShapeError(std::string("check of ") + stage + ": " + what + " has " +
-                     std::to_string(gpu) + " values on the GPU and " + std::to_string(cpu) +
-                     " on the CPU.");
-}
-
-}  // namespace
 
 double rounding_allowed(Precision precision) {
   switch (precision) {
@@ -50,7 +40,10 @@ void TwinCheck::take(Row& row, double difference) {
 
 void TwinCheck::compare(const char* stage, const char* what, std::span<const float> gpu,
                         std::span<const float> cpu, double allowed) {
-  check_lengths(stage, what, gpu.size(), cpu.size());
+  if (gpu.size() != cpu.size())
+    throw ShapeError(std::string("check of ") + stage + ": " + what + " has " +
+                     std::to_string(gpu.size()) + " values on the GPU and " +
+                     std::to_string(cpu.size()) + " on the CPU.");
   double difference = 0.0, norm = 0.0;
   for (std::size_t i = 0; i < gpu.size(); ++i) {
     difference += std::pow(static_cast<double>(gpu[i]) - cpu[i], 2);
@@ -65,16 +58,6 @@ void TwinCheck::compare(const char* stage, const char* what, const Buffer<float>
   const Buffer<float> a = host_copy(gpu), b = host_copy(cpu);
   compare(stage, what, std::span<const float>(a.data(), a.size()),
           std::span<const float>(b.data(), b.size()), allowed);
-}
-
-void TwinCheck::compare_equal(const char* stage, const char* what,
-                              std::span<const std::uint32_t> gpu,
-                              std::span<const std::uint32_t> cpu) {
-  check_lengths(stage, what, gpu.size(), cpu.size());
-  std::size_t different = 0;
-  for (std::size_t i = 0; i < gpu.size(); ++i) different += gpu[i] != cpu[i];
-  Row& of = row(stage, what, 0.0);
-  take(of, gpu.empty() ? 0.0 : static_cast<double>(different) / static_cast<double>(gpu.size()));
 }
 
 bool TwinCheck::all_within() const {

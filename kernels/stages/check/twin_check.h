@@ -44,9 +44,6 @@ class TwinCheck {
                std::span<const float> cpu, double allowed);
   void compare(const char* stage, const char* what, const Buffer<float>& gpu,
                const Buffer<float>& cpu, double allowed);
-  /// The same for what must be equal: counts and indices.
-  void compare_equal(const char* stage, const char* what, std::span<const std::uint32_t> gpu,
-                     std::span<const std::uint32_t> cpu);
 
   /// Whether no result differs by more than is allowed.
   bool all_within() const;

@@ -25,12 +25,10 @@ const float* forward_tile(TileMlp& actor, const GaussianActor& policy,
 
 PolicyWorkspace::PolicyWorkspace(Stream& stream, const GaussianActor& policy, int max_rows)
     : max_rows_(max_rows) {
-  if (stream.on_gpu()) {
-    gpu_ = gpu::make_policy_buffers(policy, max_rows);
-  } else {
+  if (stream.on_gpu()) gpu_ = gpu::make_policy_buffers(policy, max_rows);
+  if (checked::cpu_of(stream) != nullptr)
     tiles_ =
         std::make_unique<TileMlp>(policy.layout, Activation::kRelu, num_tiles(max_rows), false);
-  }
 }
 
 PolicyWorkspace::~PolicyWorkspace() = default;

@@ -33,7 +33,7 @@ class PolicyWorkspace {
   ~PolicyWorkspace();
 
   int max_rows() const { return max_rows_; }
-  TileMlp& tiles() { return *tiles_; }             // of the CPU
+  TileMlp& tiles() { return *tiles_; }             // of the CPU, also where it checks a GPU
   gpu::PolicyBuffers& buffers() { return *gpu_; }  // of the GPU
 
  private:

@@ -95,11 +95,9 @@ struct PpoTiles {
 
 PpoWorkspace::PpoWorkspace(Stream& stream, const PpoState& state, int max_rows)
     : max_rows_(max_rows) {
-  if (stream.on_gpu()) {
-    gpu_ = gpu::make_ppo_buffers(state, max_rows);
-  } else {
-    tiles_ = std::make_unique<PpoTiles>(state, max_rows, stream.pool().num_threads());
-  }
+  if (stream.on_gpu()) gpu_ = gpu::make_ppo_buffers(state, max_rows);
+  if (Stream* cpu = checked::cpu_of(stream))
+    tiles_ = std::make_unique<PpoTiles>(state, max_rows, cpu->pool().num_threads());
 }
 
 PpoWorkspace::~PpoWorkspace() = default;

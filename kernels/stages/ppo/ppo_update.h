@@ -72,7 +72,7 @@ class PpoWorkspace {
   ~PpoWorkspace();
 
   int max_rows() const { return max_rows_; }
-  PpoTiles& tiles() { return *tiles_; }         // of the CPU
+  PpoTiles& tiles() { return *tiles_; }         // of the CPU, also where it checks a GPU
   gpu::PpoBuffers& buffers() { return *gpu_; }  // of the GPU
 
  private:

@@ -40,7 +40,6 @@ struct SacTiles {
   Buffer<float> scratch_;                       // per thread
   std::vector<Buffer<float>> action_gradient_;  // per thread, two: dQ / d(s, a)
   std::vector<double> partial_;                 // sums per tile, added in tile order
-  std::unique_ptr<PolicyWorkspace> act_;        // of the requests, made at the first
 };
 
 SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
@@ -67,14 +66,18 @@ SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
 
 SacWorkspace::SacWorkspace(Stream& stream, const SacState& state, int batch_size,
                            const Gemm& gemm) {
-  if (stream.on_gpu()) {
-    gpu_ = gpu::make_sac_buffers(stream, state, batch_size, gemm);
-  } else {
-    tiles_ = std::make_unique<SacTiles>(state, batch_size, stream.pool().num_threads());
-  }
+  if (stream.on_gpu()) gpu_ = gpu::make_sac_buffers(stream, state, batch_size, gemm);
+  if (Stream* cpu = checked::cpu_of(stream))
+    tiles_ = std::make_unique<SacTiles>(state, batch_size, cpu->pool().num_threads());
 }
 
 SacWorkspace::~SacWorkspace() = default;
+
+PolicyWorkspace& SacWorkspace::acting(Stream& cpu, const GaussianActor& actor, int rows) {
+  if (acting_ == nullptr || acting_->max_rows() < rows)
+    acting_ = std::make_unique<PolicyWorkspace>(cpu, actor, rows);
+  return *acting_;
+}
 
 /// One update in progress: the four phases as members.
 class SacUpdate {
@@ -382,16 +385,13 @@ void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
     return;
   }
 
-  SacTiles& tiles = workspace.tiles();
   for (SacLosses& of_update : losses) {
-    of_update = SacUpdate(state, source, constants, tiles).run(stream.pool());
+    of_update = SacUpdate(state, source, constants, workspace.tiles()).run(stream.pool());
     check_losses(of_update, state.num_updates);
   }
   if (then_act == nullptr) return;
-  const int rows = then_act->observation.size(0);
-  if (tiles.act_ == nullptr || tiles.act_->max_rows() < rows)
-    tiles.act_ = std::make_unique<PolicyWorkspace>(stream, state.actor, rows);
-  policy_act(stream, state.actor, *then_act, *tiles.act_);
+  policy_act(stream, state.actor, *then_act,
+             workspace.acting(stream, state.actor, then_act->observation.size(0)));
 }
 
 SacLosses sac_update(Stream& stream, SacState& state, const MixedSource& source,

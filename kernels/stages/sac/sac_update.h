@@ -74,11 +74,14 @@ class SacWorkspace {
   SacWorkspace(Stream& stream, const SacState& state, int batch_size, const Gemm& gemm = {});
   ~SacWorkspace();
 
-  SacTiles& tiles() { return *tiles_; }         // of the CPU
+  SacTiles& tiles() { return *tiles_; }         // of the CPU, also where it checks a GPU
   gpu::SacBuffers& buffers() { return *gpu_; }  // of the GPU
+  /// Of the CPU, for `rows` actions after an update: made at the first call and where they grow.
+  PolicyWorkspace& acting(Stream& cpu, const GaussianActor& actor, int rows);
 
  private:
   std::unique_ptr<SacTiles> tiles_;
+  std::unique_ptr<PolicyWorkspace> acting_;
   std::shared_ptr<gpu::SacBuffers> gpu_;
 };
 
