@@ -13,10 +13,14 @@
 #include "cuda/emulator/runtime.h"
 #include "host/algo/learner.h"
 #include "host/algo/registry.h"
+#include "host/run/run.h"
+#include "host/run/run_dir.h"
 #include "kernels/stages/check/twin_check.h"
 #include "kernels/stages/sac/sac_update.h"
 #include "tests/support/configs.h"
+#include "tests/support/error_text.h"
 #include "tests/support/gpu.h"
+#include "tests/support/temporary_directory.h"
 
 namespace mbrl {
 namespace {
@@ -82,6 +86,31 @@ TEST_F(CheckTest, TheRunGoesOnWithTheResultsOfTheGpu) {
   EXPECT_EQ(to_host(plain->soft_actor_critic()->actor.parameters.value),
             to_host(checked->soft_actor_critic()->actor.parameters.value));
   EXPECT_EQ(to_host(plain->model()->members.value), to_host(checked->model()->members.value));
+}
+
+// a run that diverges, with a folder where its table would lie: a full disk is not to be had
+TEST_F(CheckTest, WhereTheTableCannotBeWrittenTheRunsOwnErrorIsStillTold) {
+  Config config = small_mbpo("cartpole");
+  config.sac.learning_rate = 1e18f;
+  config.loop.num_env_steps = 200;
+  config.eval.num_episodes = 1;
+  const TemporaryDirectory folder;
+  const std::filesystem::path table = RunDir::folder_of(folder.path(), config) / "check.txt";
+  std::filesystem::create_directories(table / "in the way");
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  const std::string error = error_text<DivergedError>([&] {
+    run_training({.config = config,
+                  .device = "cuda:0",
+                  .num_threads = 1,
+                  .check = "cpu",
+                  .runs = folder.path(),
+                  .command = {}});
+  });
+  testing::internal::GetCapturedStdout();
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(error, testing::HasSubstr(" at policy update "));
+  EXPECT_THAT(said, testing::HasSubstr("\nwarning: " + table.string() + " cannot be replaced: "));
 }
 
 TEST(TwinCheckTest, KeepsTheLargestDifferenceAndItsCall) {
