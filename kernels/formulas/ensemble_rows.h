@@ -31,11 +31,6 @@ struct ModelMaps {
   bool reward = true;     // whether the model predicts it
   bool terminal = false;  // whether it predicts the end of an episode, as 1 or 0
 
-  MBRL_HD bool operator==(const ModelMaps& other) const {
-    return input == other.input && output == other.output && reward == other.reward &&
-           terminal == other.terminal;
-  }
-
   MBRL_HD bool backward() const {
     switch (input) {
 #define MBRL_MAP(Name)    \
