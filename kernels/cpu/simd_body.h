@@ -5,8 +5,8 @@
 #include <immintrin.h>
 
 #include "base/scalar.h"
-#include "kernels/formulas/polyak.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/formulas/polyak.h"
 
 namespace mbrl {
 namespace {
