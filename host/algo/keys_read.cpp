@@ -107,6 +107,7 @@ Config without_unread_keys(const Config& config) {
 
 void drop_unread_keys(LayeredConfig& layered, const std::function<void(const std::string&)>& warn) {
   const Config config = layered.config;
+  const Config& files = layered.layers[layered.layers.size() - 2].after;  // the last: command line
   std::vector<std::string> origins, dropped, chosen;
   const auto add = [](std::vector<std::string>& list, const std::string& text) {
     if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
@@ -128,7 +129,9 @@ void drop_unread_keys(LayeredConfig& layered, const std::function<void(const std
     if (!overridden && !is_true_anyway && (from_command_line || !is_default(layer.after, field)))
       throw ConfigError(fmt::format("{}: {} {}. Leave it out, or {}.", layer.origin, field.path(),
                                     unread->reason, unread->way_out));
-    if (overridden && !is_default(layer.after, field)) {
+    // what a file leaves out of the one it extends is its own word, the same in every run
+    const bool dropped_now = overridden && !why_unread(files, field);
+    if (dropped_now && !is_default(layer.after, field)) {
       add(origins, layer.origin);
       add(dropped, field.path());
       add(chosen, unread->chosen);

@@ -26,7 +26,8 @@ std::function<bool(const Field&)> keys_read(const Config& config);
 Config without_unread_keys(const Config& config);
 
 /// Puts the keys that the run does not read at their defaults. Those that came in with another
-/// algorithm, environment or controller than a later layer chose are named in one call of `warn`.
+/// algorithm, environment or controller than the command line chose are named in one call of
+/// `warn`. A file that chooses another than the one it extends says so itself: nothing is named.
 ///
 /// Errors   ConfigError for any other that a layer sets, in a file to another value than its
 ///          default: who sets it, who reads it and the way out.

@@ -156,12 +156,25 @@ TEST_F(KeysReadTest, ManyDroppedKeysOfASectionAreCounted) {
             "algorithm sac do not read.\n");
 }
 
-TEST_F(KeysReadTest, AFileThatExtendsAnotherAlgorithmsDropsItsKeysToo) {
+TEST_F(KeysReadTest, AFileThatExtendsAnotherAlgorithmsDropsItsKeysWithoutAWord) {
   folder_.write("base.json", "{\"model\": {\"hidden_size\": 8}, \"sac\": {\"tau\": 0.1}}");
-  const Config config = resolve("{\"extends\": \"base.json\", \"algorithm\": \"sac\"}");
-  EXPECT_EQ(said_, "base.json: dropped model.hidden_size, which algorithm sac does not read.\n");
+  const std::string extends = "{\"extends\": \"base.json\", \"algorithm\": \"sac\"}";
+  const Config config = resolve(extends);
+  EXPECT_THAT(said_, IsEmpty());
   EXPECT_EQ(config.model.hidden_size, 200);
   EXPECT_EQ(config.sac.tau, 0.1f);
+  resolve(extends, {"seed=3"});
+  EXPECT_THAT(said_, IsEmpty());
+  // what the command line chooses is new
+  resolve(extends, {"algorithm=ppo"});
+  EXPECT_EQ(said_, "base.json: dropped sac.tau, which algorithm ppo does not read.\n");
+}
+
+TEST_F(KeysReadTest, EveryShippedConfigIsResolvedWithoutAWord) {
+  for (const std::string& name : shipped_configs()) {
+    resolve_file(name);
+    EXPECT_THAT(said_, IsEmpty()) << name;
+  }
 }
 
 TEST_F(KeysReadTest, AControllersKeysGoWithIt) {
