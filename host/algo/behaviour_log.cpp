@@ -6,7 +6,6 @@
 namespace mbrl {
 namespace {
 
-constexpr int kRowsAtOnce = 512;
 constexpr double kMaxChange = 100.0, kMaxLogProb = 100.0;
 
 double density(float log_prob) {

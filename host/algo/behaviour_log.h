@@ -12,6 +12,11 @@ namespace mbrl {
 
 class BehaviourLog {
  public:
+  /// Real actions on which a controller sees the policy's change, as many as the reference takes.
+  static constexpr int kRows = 5000;
+  /// Rows of a forward pass.
+  static constexpr int kRowsAtOnce = 512;
+
   /// Keeps the newest `capacity` actions.
   BehaviourLog(Stream& stream, const GaussianActor& policy, int capacity);
 

@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "host/algo/behaviour_log.h"
 #include "host/schedule/rollout_schedule.h"
 #include "kernels/data/transition.h"
 #include "kernels/networks/ensemble.h"
 
 namespace mbrl {
 namespace {
+
+// value and moments
+constexpr std::size_t kTrained = 3 * sizeof(float);
 
 TransitionLayout layout_of(const EnvSpec& env) { return {env.observation_size, env.action_size}; }
 
@@ -22,36 +26,90 @@ std::size_t real_records(const Config& config, bool on_gpu) {
              : std::min(config.loop.replay_capacity, config.loop.num_env_steps));
 }
 
+std::size_t in_tiles(int rows) { return static_cast<std::size_t>(num_tiles(rows)) * kTileRows; }
+
+MlpLayout actor_layout(const Config& config, const EnvSpec& env) {
+  return make_mlp_layout(env.observation_size, config.sac.hidden_sizes, 2 * env.action_size);
+}
+
+MlpLayout layout_of_member(const Config& config, const EnvSpec& env) {
+  return member_layout(layout_of(env), config.model.hidden_size, config.model.num_hidden_layers,
+                       {find_ensemble_loss(config.model.loss)});
+}
+
 }  // namespace
+
+std::size_t pass_bytes(const MlpLayout& layout, int rows, bool trains) {
+  auto features = static_cast<std::size_t>(padded(layout.output_size()));
+  for (const LayerLayout& layer : layout.layers)
+    features += static_cast<std::size_t>(layer.in_pitch + (trains ? layer.out : 0));
+  return in_tiles(rows) * features * sizeof(float);
+}
+
+std::size_t update_scratch_bytes(int rows) { return in_tiles(rows) * kTileRows * sizeof(float); }
 
 std::size_t real_replay_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
   return real_records(config, on_gpu) * record_bytes(env);
 }
 
+std::size_t soft_actor_critic_bytes(const Config& config, const EnvSpec& env) {
+  const MlpLayout actor = actor_layout(config, env);
+  const MlpLayout critic =
+      make_mlp_layout(env.observation_size + env.action_size, config.sac.hidden_sizes, 1);
+  const int batch = config.sac.batch_size;
+  const std::size_t networks = actor.size * kTrained + 2 * critic.size * (kTrained + sizeof(float));
+  // of the batch; of a row: noise of its action and the density
+  const std::size_t update = pass_bytes(actor, batch, true) + 2 * pass_bytes(critic, batch, true) +
+                             update_scratch_bytes(batch) +
+                             in_tiles(batch) * (env.action_size + 1u) * sizeof(float);
+  // of a tile: actor and target at the next observation, critics at the policy's action; the action
+  // of a step, of the step after an update and of evaluations
+  const std::size_t tiles = 4 * pass_bytes(actor, kTileRows, false) +
+                            pass_bytes(critic, kTileRows, false) +
+                            2 * pass_bytes(critic, kTileRows, true);
+  return networks + update + tiles;
+}
+
 std::size_t dynamics_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
-  const MlpLayout member =
-      member_layout(layout_of(env), config.model.hidden_size, config.model.num_hidden_layers,
-                    {find_ensemble_loss(config.model.loss)});
-  // value and moments, as much again to undo a fit, a snapshot; activations of a batch
-  std::size_t floats = member.size * 7;
-  const std::size_t rows = 2 * static_cast<std::size_t>(config.model.batch_size);
-  floats +=
-      rows * static_cast<std::size_t>(member.input_size() + member.output_size() +
-                                      config.model.num_hidden_layers * config.model.hidden_size);
+  const MlpLayout member = layout_of_member(config, env);
+  // again as much to undo a fit; a snapshot
+  const std::size_t of_member = member.size * (2 * kTrained + sizeof(float)) +
+                                pass_bytes(member, config.model.batch_size, true);
   const auto E = static_cast<std::size_t>(config.model.ensemble_size);
-  // bootstrap and shuffled rows of each member
-  return E * (floats * sizeof(float) + real_records(config, on_gpu) * 2 * sizeof(std::uint32_t));
+  // of each real row: its place in the split, in every member's sample and its order, which have a
+  // quarter over on average as they grow by half; two keys and a place of each member's sort
+  constexpr std::size_t kIndex = sizeof(std::uint32_t), kQuarter = kIndex / 4;
+  const std::size_t of_row =
+      (2 * E + 1) * (kIndex + kQuarter) + E * (2 * sizeof(std::uint64_t) + kIndex);
+  return E * of_member + update_scratch_bytes(config.model.batch_size) +
+         pass_bytes(member, kTileRows, false) + real_records(config, on_gpu) * of_row;
 }
 
 std::size_t imagination_bytes(const Config& config, const EnvSpec& env) {
   const std::size_t imagined = model_replay_capacity(config, max_rollout_length(config));
+  const auto rows = static_cast<std::size_t>(config.rollout.batch_size);
+  // state, action, row, order, member and two flags
+  const std::size_t of_row = (env.observation_size + env.action_size + 2u) * sizeof(float) + 3;
   // records twice: while the rollout length changes they move from one buffer to another
-  return 2 * (imagined + static_cast<std::size_t>(config.rollout.batch_size)) * record_bytes(env);
+  return 2 * imagined * record_bytes(env) + rows * of_row +
+         pass_bytes(actor_layout(config, env), kTileRows, false) +
+         pass_bytes(layout_of_member(config, env), kTileRows, false);
+}
+
+std::size_t measurements_bytes(const Config& config, const EnvSpec& env) {
+  if (config.controller.file.empty()) return 0;
+  return static_cast<std::size_t>(BehaviourLog::kRows) *
+             (env.observation_size + env.action_size + 1u) * sizeof(float) +
+         pass_bytes(actor_layout(config, env), BehaviourLog::kRowsAtOnce, false);
+}
+
+std::size_t sac_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
+  return real_replay_bytes(config, env, on_gpu) + soft_actor_critic_bytes(config, env);
 }
 
 std::size_t mbpo_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
-  return real_replay_bytes(config, env, on_gpu) + dynamics_bytes(config, env, on_gpu) +
-         imagination_bytes(config, env);
+  return sac_bytes(config, env, on_gpu) + dynamics_bytes(config, env, on_gpu) +
+         imagination_bytes(config, env) + measurements_bytes(config, env);
 }
 
 }  // namespace mbrl

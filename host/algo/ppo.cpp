@@ -10,6 +10,7 @@
 
 #include "host/algo/checks.h"
 #include "host/algo/draws.h"
+#include "host/algo/memory.h"
 #include "host/algo/registry.h"
 #include "kernels/data/permutation.h"
 
@@ -340,19 +341,25 @@ Algorithm algorithms::ppo_algorithm() {
                             ppo.batch_size, ppo.num_envs, ppo.steps_per_update));
           },
       .memory =
-          [](const Config& config, const EnvSpec& env, bool) {
-            const PpoState networks(shape_of(env, config.ppo), Memory::kHost);
+          [](const Config& config, const EnvSpec& env, bool on_gpu) {
+            const PpoConfig& ppo = config.ppo;
+            const PpoState networks(shape_of(env, ppo), Memory::kHost);
             const std::size_t parameters = networks.policy.value.size() +
                                            networks.log_std.value.size() +
                                            networks.value.value.size();
-            const auto steps = static_cast<std::size_t>(config.ppo.num_envs) *
-                               static_cast<std::size_t>(config.ppo.steps_per_update);
-            // value and moments; observation, action and eight numbers of each step, and its place
-            // in the order of each epoch
-            return sizeof(float) *
-                   (3 * parameters +
-                    steps * static_cast<std::size_t>(env.observation_size + env.action_size + 8 +
-                                                     config.ppo.epochs));
+            const auto steps = static_cast<std::size_t>(ppo.num_envs) *
+                               static_cast<std::size_t>(ppo.steps_per_update);
+            // observation, action and six numbers of each step, advantage and target; on the host
+            // all of it twice, and whether it was broken
+            const auto of_step =
+                static_cast<std::size_t>(env.observation_size + env.action_size + 8);
+            const std::size_t collected = steps * (on_gpu ? of_step : 2 * of_step + 1);
+            // value, moments and gradient; a step's place in the order of each epoch
+            const std::size_t floats =
+                4 * parameters + collected + steps * static_cast<std::size_t>(ppo.epochs);
+            const int rows = std::max(ppo.batch_size, ppo.num_envs);
+            return floats * sizeof(float) + pass_bytes(networks.policy_layout, rows, true) +
+                   pass_bytes(networks.value_layout, rows, true) + update_scratch_bytes(rows);
           }};
 }
 

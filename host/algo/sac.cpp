@@ -35,7 +35,7 @@ Algorithm algorithms::sac_algorithm() {
                 check_soft_actor_critic(config, require);
                 check_replay(config, require);
               },
-          .memory = real_replay_bytes};
+          .memory = sac_bytes};
 }
 
 }  // namespace mbrl

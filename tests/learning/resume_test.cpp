@@ -231,23 +231,6 @@ TEST(HyperparameterTest, CheckpointsOfASteeredRunBeforeThereWereHyperparametersA
   EXPECT_EQ(value_of(*session.learner, "model.fit"), 1);
 }
 
-TEST(MemoryTest, ALearnerTakesAboutWhatItsAlgorithmSays) {
-  for (const std::string& name : learners()) {
-    Config config = small_config(name);
-    config.loop.num_env_steps = config.loop.replay_capacity = 400;
-    config.rollout.batch_size = 400;
-    Session session(config);
-    session.run_to(400);
-    ByteCounter counter;
-    session.learner->visit(counter);
-    const std::size_t said =
-        find_algorithm(name).memory(config, session.learner->env_spec(), /*on_gpu=*/false);
-    // of networks as small as these it knows less than half
-    EXPECT_GT(said, counter.bytes / 3) << name;
-    EXPECT_LT(said, 20 * counter.bytes) << name;
-  }
-}
-
 TEST(StopTest, AStopInTheMiddleOfAFitUndoesItAndTheResumedRunRepeatsIt) {
   const Config config = small_config("mbpo");
   Session whole(config);
