@@ -118,6 +118,7 @@ void check_model_based(const Config& config, const Require& require) {
 }  // namespace
 
 void check_mbpo(const Config& config, const Require& require) {
+  if (!config.controller.file.empty()) return check_steered_mbpo(config, require);
   check_model_based(config, require);
   check_model_replay(config, require);
 }

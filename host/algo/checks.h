@@ -24,7 +24,7 @@ void check_model_replay(const Config& config, const Require& require);
 /// controller, of a run that one steers or trains.
 void check_controller(const Config& config, const Require& require);
 
-/// All keys of MBPO without a controller.
+/// All keys of MBPO, under a controller where the config names one.
 void check_mbpo(const Config& config, const Require& require);
 
 /// All keys of MBPO under a controller, whose own rollouts divide an epoch.

@@ -16,6 +16,8 @@
 
 namespace mbrl {
 
+class Measurements;
+
 /// What the rest of the program sees of an algorithm. An algorithm is the parts it is made of,
 /// step() and act().
 class Learner {
@@ -39,6 +41,8 @@ class Learner {
   /// What the algorithm learns, where it does; else null.
   virtual const SacState* soft_actor_critic() const { return nullptr; }
   virtual const EnsembleState* model() const { return nullptr; }
+  /// What a controller asks of it, where one may steer it; else null.
+  virtual Measurements* measurements() { return nullptr; }
 
   /// Steps after exploration; epochs are counted in these.
   std::int64_t train_steps() const { return context_.clock.train_steps(); }

@@ -16,7 +16,7 @@ Mbpo::Mbpo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t lear
       update_count_(context_, *this),
       dynamics_(context_, environments_.layout()),
       imagination_(context_, env_spec(), sac_.actor(), dynamics_),
-      measurements_(context_, sac_.actor()) {}
+      measurements_(context_, sac_, collector_, dynamics_) {}
 
 bool Mbpo::step() {
   if (exploring()) {
@@ -43,7 +43,7 @@ bool Mbpo::step() {
 void Mbpo::collect() {
   const ActionTaken taken =
       collector_.step([this](auto observation, auto action) { sac_.act(observation, action); });
-  measurements_.note_action(sac_.actor(), taken);
+  measurements_.note_action(taken);
 }
 
 void Mbpo::visit(Archive& archive) {
@@ -61,11 +61,7 @@ Algorithm algorithms::mbpo_algorithm() {
           .needs_model = true,
           .reads = {"model", "rollout", "sac", "loop", "controller"},
           .make = make_learner_of<Mbpo>,
-          .check =
-              [](const Config& config, const Require& require) {
-                if (config.controller.file.empty()) return check_mbpo(config, require);
-                check_steered_mbpo(config, require);
-              },
+          .check = check_mbpo,
           .memory = mbpo_bytes};
 }
 

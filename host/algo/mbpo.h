@@ -21,16 +21,11 @@ class Mbpo : public Learner {
   std::int64_t num_updates() const override { return sac_.num_updates(); }
   const SacState* soft_actor_critic() const override { return &sac_.state(); }
   const EnsembleState* model() const override { return &dynamics_.state(); }
+  Measurements* measurements() override { return &measurements_; }
   const Replay& real_replay() const { return collector_.replay(); }
   const Replay& model_replay() const { return imagination_.replay(); }
   int rollout_length() const { return imagination_.rollout_length(); }
   std::int64_t num_fits() const { return dynamics_.num_fits(); }
-
-  /// What a controller asks of it.
-  bool ensure_fitted() { return dynamics_.ensure_fitted(collector_.replay().view()); }
-  double validation_loss() const { return dynamics_.validation_loss(); }
-  double take_critic_loss() { return measurements_.take_critic_loss(); }
-  double policy_change() { return measurements_.policy_change(sac_.actor()); }
 
   void visit(Archive& archive) override;
 

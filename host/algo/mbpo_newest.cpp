@@ -4,6 +4,7 @@
 #include "host/algo/memory.h"
 #include "host/algo/parts/collector.h"
 #include "host/algo/parts/imagination.h"
+#include "host/algo/parts/measurements.h"
 #include "host/algo/parts/soft_actor_critic.h"
 #include "host/algo/registry.h"
 
@@ -22,14 +23,18 @@ class MbpoNewest : public Learner {
       if (imagination_.is_due(fit == Dynamics::Fit::kDone))
         imagination_.run(sac_.actor(), dynamics_, collector_.newest(newest));
     }
-    collector_.step([this](auto observation, auto action) { sac_.act(observation, action); });
-    if (!was_exploring) sac_.update(imagination_.mixed_with(collector_.replay().view()));
+    measurements_.note_action(
+        collector_.step([this](auto observation, auto action) { sac_.act(observation, action); }));
+    if (!was_exploring)
+      measurements_.note_critic_loss(
+          sac_.update(imagination_.mixed_with(collector_.replay().view())));
     return true;
   }
 
   std::int64_t num_updates() const override { return sac_.num_updates(); }
   const SacState* soft_actor_critic() const override { return &sac_.state(); }
   const EnsembleState* model() const override { return &dynamics_.state(); }
+  Measurements* measurements() override { return &measurements_; }
 
  protected:
   void act(Matrix<const float> observation, Matrix<float> action) override {
@@ -42,13 +47,14 @@ class MbpoNewest : public Learner {
   UpdateCount update_count_{context_, *this};
   Dynamics dynamics_{context_, environments_.layout()};
   Imagination imagination_{context_, env_spec(), sac_.actor(), dynamics_};
+  Measurements measurements_{context_, sac_, collector_, dynamics_};
 };
 
 Algorithm algorithms::mbpo_newest_algorithm() {
   return {.name = "mbpo_newest",
           .text = "MBPO with rollouts from the newest real states alone",
           .needs_model = true,
-          .reads = {"model", "rollout", "sac", "loop"},
+          .reads = {"model", "rollout", "sac", "loop", "controller"},
           .make = make_learner_of<MbpoNewest>,
           .check = check_mbpo,
           .memory = mbpo_bytes};

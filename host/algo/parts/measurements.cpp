@@ -3,21 +3,17 @@
 #include <cmath>
 
 namespace mbrl {
-namespace {
 
-// real actions on which the change of the policy is measured, as many as the reference takes
-constexpr int kBehaviourRows = 5000;
-
-}  // namespace
-
-Measurements::Measurements(Context& context, const GaussianActor& policy) : Part(context) {
+Measurements::Measurements(Context& context, const SoftActorCritic& sac, const Collector& collector,
+                           Dynamics& dynamics)
+    : Part(context), sac_(sac), collector_(collector), dynamics_(dynamics) {
   if (!context.config.controller.file.empty())
-    behaviour_ = std::make_unique<BehaviourLog>(context.stream, policy, kBehaviourRows);
+    behaviour_ = std::make_unique<BehaviourLog>(context.stream, sac.actor(), BehaviourLog::kRows);
 }
 
-void Measurements::note_action(const GaussianActor& policy, const ActionTaken& taken) {
+void Measurements::note_action(const ActionTaken& taken) {
   if (behaviour_ != nullptr)
-    behaviour_->add(context_.stream, policy, taken.observation, taken.action, taken.random);
+    behaviour_->add(context_.stream, sac_.actor(), taken.observation, taken.action, taken.random);
 }
 
 void Measurements::note_critic_loss(double loss) {
@@ -33,8 +29,8 @@ double Measurements::take_critic_loss() {
   return mean;
 }
 
-double Measurements::policy_change(const GaussianActor& policy) {
-  return behaviour_->policy_change(context_.stream, policy);
+double Measurements::policy_change() {
+  return behaviour_->policy_change(context_.stream, sac_.actor());
 }
 
 void Measurements::visit(Archive& archive) {

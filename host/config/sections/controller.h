@@ -24,7 +24,7 @@ inline const std::vector<std::string>& feature_names() {
 /// The controller (Lai et al. 2021, arXiv:2111.08550, section 5), and what it sees of the MBPO
 /// run that it steers. Scales are the values that count as 1.
 struct ControllerConfig {
-  MBRL_KEY(std::string, file, "a trained controller, which then steers an mbpo run") = "";
+  MBRL_KEY(std::string, file, "a trained controller, which then steers the run") = "";
   MBRL_KEY(std::vector<std::string>, heads, "what the controller decides on",
            Choices{head_names()}) = head_names();
   MBRL_KEY(std::vector<std::string>, apply,

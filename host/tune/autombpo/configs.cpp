@@ -23,7 +23,6 @@ Config baseline_config(const Config& config, int epochs) {
 
 Config steered_config(const Config& config) {
   Config c = config;
-  c.algorithm = "mbpo";
   c.rollout.interval = config.controller.rollout_interval;
   c.rollout.batch_size = config.controller.rollout_batch_size;
   return c;
@@ -31,6 +30,7 @@ Config steered_config(const Config& config) {
 
 Config episode_config(const Config& config, const std::string& controller, int epochs) {
   Config c = steered_config(config);
+  c.algorithm = "mbpo";
   c.controller.file = controller;
   c.loop.num_env_steps = steps_of(config, epochs);
   return c;

@@ -1,4 +1,4 @@
-// A run of MBPO that a trained controller steers.
+// A model-based run that a trained controller steers.
 #pragma once
 
 #include "host/run/run.h"

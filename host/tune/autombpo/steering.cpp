@@ -1,8 +1,12 @@
 #include "host/tune/autombpo/steering.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "host/algo/mbpo.h"
+#include "base/error.h"
+#include "host/algo/learner.h"
+#include "host/algo/parts/measurements.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {
@@ -38,24 +42,28 @@ void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env
 }
 
 bool Steering::before_step(Learner& learner) {
-  auto& mbpo = dynamic_cast<Mbpo&>(learner);
-  if (mbpo.exploring()) return true;
-  if (mbpo.train_steps() % config_.controller.interval != 0 || mbpo.env_steps() == decided_at_)
+  Measurements* measured = learner.measurements();
+  if (measured == nullptr)
+    throw ConfigError(fmt::format("algorithm {} has no model, so no controller can steer it.",
+                                  learner.config().algorithm));
+  if (learner.exploring()) return true;
+  if (learner.train_steps() % config_.controller.interval != 0 ||
+      learner.env_steps() == decided_at_)
     return true;
   if (num_decisions_ == 0) {
     // the first state needs a fitted model and a return
-    if (!mbpo.ensure_fitted()) return false;
-    last_return_ = mbpo.evaluate(config_.eval.num_episodes).mean_return();
+    if (!measured->ensure_fitted()) return false;
+    last_return_ = learner.evaluate(config_.eval.num_episodes).mean_return();
     decider_->on_evaluation(last_return_);
   }
-  decide(mbpo);
-  decided_at_ = mbpo.env_steps();
+  decide(learner, *measured);
+  decided_at_ = learner.env_steps();
   ++num_decisions_;
   return true;
 }
 
-void Steering::decide(Mbpo& mbpo) {
-  std::vector<Hyperparameter> all = mbpo.hyperparameters();
+void Steering::decide(Learner& learner, Measurements& measured) {
+  std::vector<Hyperparameter> all = learner.hyperparameters();
   const auto hyperparameter = [&](const TunedHyperparameter& tuned) -> Hyperparameter& {
     return find_hyperparameter(all, tuned.key);
   };
@@ -64,13 +72,13 @@ void Steering::decide(Mbpo& mbpo) {
     if (tuned.change != Change::kToggle && !is_applied(tuned.name))
       values_.at(tuned.name) = hyperparameter(tuned).get();
 
-  const double critic_loss = mbpo.take_critic_loss();
+  const double critic_loss = measured.take_critic_loss();
   const HyperMeasurements m{
-      .samples = static_cast<double>(mbpo.train_steps()) /
+      .samples = static_cast<double>(learner.train_steps()) /
                  (config_.loop.num_env_steps - config_.loop.num_exploration_steps),
-      .model_loss = mbpo.validation_loss(),
+      .model_loss = measured.validation_loss(),
       .critic_loss = std::isnan(critic_loss) ? 0.0 : critic_loss,
-      .policy_change = mbpo.policy_change(),
+      .policy_change = measured.policy_change(),
       .last_return = last_return_};
 
   // all groups see the values as they were, then each head changes its own
@@ -94,7 +102,7 @@ void Steering::decide(Mbpo& mbpo) {
   trajectory_.decisions.push_back(decisions[learning_group_]);
   trajectory_.rewards.push_back(pays ? training_reward(fits, config_.controller) : 0.0);
 
-  std::vector<double> row{static_cast<double>(mbpo.env_steps()),
+  std::vector<double> row{static_cast<double>(learner.env_steps()),
                           m.samples,
                           m.model_loss,
                           m.critic_loss,

@@ -1,5 +1,6 @@
-// A controller at work on one MBPO run: measures the state, decides every controller.interval
-// steps, sets MBPO's hyperparameters, and keeps what the controller can learn from.
+// A controller at work on one model-based run: measures the state, decides every
+// controller.interval steps, sets the learner's hyperparameters, and keeps what the controller can
+// learn from.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +15,7 @@
 
 namespace mbrl {
 
-class Mbpo;
+class Measurements;
 
 class Steering : public Schedule {
  public:
@@ -24,6 +25,7 @@ class Steering : public Schedule {
   Steering(const Config& config, std::unique_ptr<Decider> decider,
            std::vector<double> baseline = {}, int learning_group = 0);
 
+  /// Errors   ConfigError if the learner is none that a controller may steer.
   bool before_step(Learner& learner) override;
   void on_evaluation(const Learner& learner, double mean_return) override;
   /// Writes trajectory.json into the folder: the hyper-episode is complete.
@@ -36,7 +38,7 @@ class Steering : public Schedule {
   const HyperTrajectory& trajectory() const { return trajectory_; }
 
  private:
-  void decide(Mbpo& mbpo);
+  void decide(Learner& learner, Measurements& measured);
   bool is_applied(const std::string& head) const;
 
   Config config_;

@@ -220,8 +220,8 @@ TEST(MbpoTest, HyperparametersHoldFromTheNextStepOn) {
   while (mbpo.exploring()) mbpo.step();
   EXPECT_EQ(get(mbpo, "sac.updates_per_step"), 3) << "the config's";
   EXPECT_EQ(get(mbpo, "model.fit"), 1);
-  EXPECT_TRUE(std::isnan(mbpo.take_critic_loss()));
-  EXPECT_TRUE(std::isnan(mbpo.validation_loss()));
+  EXPECT_TRUE(std::isnan(mbpo.measurements()->take_critic_loss()));
+  EXPECT_TRUE(std::isnan(mbpo.measurements()->validation_loss()));
   set(mbpo, "sac.updates_per_step", 1);
   set(mbpo, "rollout.length", 2);
   set(mbpo, "model.fit", 0);
@@ -232,9 +232,9 @@ TEST(MbpoTest, HyperparametersHoldFromTheNextStepOn) {
   for (int i = 0; i < 14; ++i) mbpo.step();
   EXPECT_EQ(mbpo.num_fits(), 1) << "not at the config's interval of 10 either";
   EXPECT_EQ(mbpo.num_updates(), 15);
-  EXPECT_GT(mbpo.validation_loss(), 0.0);
-  EXPECT_GE(mbpo.take_critic_loss(), 0.0);
-  EXPECT_TRUE(std::isnan(mbpo.take_critic_loss())) << "there was no update since";
+  EXPECT_GT(mbpo.measurements()->validation_loss(), 0.0);
+  EXPECT_GE(mbpo.measurements()->take_critic_loss(), 0.0);
+  EXPECT_TRUE(std::isnan(mbpo.measurements()->take_critic_loss())) << "there was no update since";
   set(mbpo, "model.fit", 1);
   mbpo.step();
   EXPECT_EQ(mbpo.num_fits(), 2);

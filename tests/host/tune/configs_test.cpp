@@ -27,13 +27,13 @@ TEST(BaselineConfigTest, KeepsNothingOfTheController) {
   EXPECT_EQ(config_hash(baseline), config_hash(baseline_config(other, 6)));
 }
 
-TEST(SteeredConfigTest, TakesTheControllersRolloutsAndIsMbpo) {
+TEST(SteeredConfigTest, TakesTheControllersRolloutsAndNothingElse) {
   Config config;
-  config.algorithm = "autombpo";
+  config.algorithm = "mbpo_newest";
   config.controller.rollout_interval = 50;
   config.controller.rollout_batch_size = 700;
   const Config steered = steered_config(config);
-  EXPECT_EQ(steered.algorithm, "mbpo");
+  EXPECT_EQ(steered.algorithm, "mbpo_newest");
   EXPECT_EQ(steered.rollout.interval, 50);
   EXPECT_EQ(steered.rollout.batch_size, 700);
   EXPECT_EQ(steered.rollout.schedule, config.rollout.schedule);
@@ -42,6 +42,7 @@ TEST(SteeredConfigTest, TakesTheControllersRolloutsAndIsMbpo) {
 
 TEST(EpisodeConfigTest, IsASteeredRunOfSomeEpochs) {
   Config config;
+  config.algorithm = "autombpo";
   config.loop.num_exploration_steps = 300;
   config.loop.epoch_length = 50;
   config.controller.rollout_interval = 25;

@@ -1,15 +1,20 @@
-// Tests for host/tune/autombpo/steering.{h,cpp}: when decisions fall, what they set and earn, with a
-// decider that does as it is told.
+// Tests for host/tune/autombpo/{steering,steered_run}.{h,cpp}: when decisions fall, what they set
+// and earn, with a decider that does as it is told.
 #include "host/tune/autombpo/steering.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
+#include "base/error.h"
 #include "host/algo/mbpo.h"
+#include "host/algo/registry.h"
 #include "host/io/curves.h"
 #include "host/run/loop.h"
+#include "host/tune/autombpo/steered_run.h"
 #include "tests/support/configs.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -88,7 +93,7 @@ struct Values {
   int updates_per_step, rollout_length;
   bool fit_model;
 };
-Values values_of(Mbpo& learner) {
+Values values_of(Learner& learner) {
   std::vector<Hyperparameter> all = learner.hyperparameters();
   const auto value = [&](const char* name) { return find_hyperparameter(all, name).get(); };
   return {value("loop.real_ratio"), static_cast<int>(value("sac.updates_per_step")),
@@ -383,6 +388,66 @@ TEST(SteeringTest, AStagedStackKeepsTheDecisionsOfTheGroupThatLearns) {
   EXPECT_EQ(s.script.calls[4].group, 1);
   EXPECT_EQ(s.script.calls[3].state[5], s.script.calls[4].state[5]);
   EXPECT_EQ(s.column("updates_per_step"), std::vector<double>(12, 1.0));
+}
+
+// a learner of the same parts in a class of its own
+TEST(SteeringTest, SteersEveryLearnerThatHasAModel) {
+  Config config = small_config();
+  config.algorithm = "mbpo_newest";
+  ThreadPool pool(1);
+  Stream stream(pool);
+  std::vector<std::string> stages;
+  const auto learner = make_learner(
+      config, stream, {.on_stage = [&](std::string_view s) { stages.emplace_back(s); }});
+  Script script{.options = rising, .calls = {}, .evaluations = {}};
+  Steering steering(config, std::make_unique<ScriptedDecider>(config, script));
+  const TemporaryDirectory folder;
+  steering.open(folder.path(), -1);
+  std::int64_t updates = 0;
+  while (learner->env_steps() < 70) {
+    ASSERT_TRUE(steering.before_step(*learner));
+    if (!learner->exploring()) updates += values_of(*learner).updates_per_step;
+    ASSERT_TRUE(learner->step());
+  }
+  ASSERT_EQ(script.calls.size(), 6u);
+  EXPECT_EQ(values_of(*learner).updates_per_step, 4);
+  EXPECT_EQ(values_of(*learner).rollout_length, 4);
+  EXPECT_EQ(learner->num_updates(), updates);
+  // one before the first decision, then at every other
+  EXPECT_EQ(std::count(stages.begin(), stages.end(), "model_fit"), 4);
+  // the second sees what the model, the critics and the policy have done since the first
+  for (const int feature : {1, 2, 3}) EXPECT_GT(script.calls[1].state[feature], 0.0f) << feature;
+}
+
+TEST(SteeringTest, ALearnerWithoutAModelIsRefused) {
+  Config config = small_config();
+  config.algorithm = "sac";
+  ThreadPool pool(1);
+  Stream stream(pool);
+  const auto learner = make_learner(config, stream, {});
+  Script script{.options = rising, .calls = {}, .evaluations = {}};
+  Steering steering(config, std::make_unique<ScriptedDecider>(config, script));
+  EXPECT_EQ(error_text<ConfigError>([&] { steering.before_step(*learner); }),
+            "algorithm sac has no model, so no controller can steer it.");
+}
+
+TEST(SteeredRunTest, EveryAlgorithmThatReadsTheControllersKeysCanBeSteered) {
+  ThreadPool pool(1);
+  Stream stream(pool);
+  int steered = 0;
+  for (const Algorithm& algorithm : list_algorithms()) {
+    if (algorithm.make == nullptr) continue;
+    RunOptions options;
+    options.config = small_config();
+    options.config.algorithm = algorithm.name;
+    follow_controller(options);
+    EXPECT_EQ(options.config.algorithm, algorithm.name);
+    const bool follows = options.make_schedule != nullptr;
+    EXPECT_EQ(make_learner(options.config, stream, {})->measurements() != nullptr, follows)
+        << algorithm.name;
+    steered += follows;
+  }
+  EXPECT_EQ(steered, 2) << "mbpo and mbpo_newest";
 }
 
 TEST(TrajectoryTest, IsWrittenAtTheEndAndReadsBackExactly) {
