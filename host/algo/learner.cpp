@@ -39,9 +39,4 @@ void Learner::visit(Archive& archive) {
   context_.metrics.visit(archive);
 }
 
-void copy_state(Learner& from, Learner& to) {
-  copy_state([&](Archive& archive) { from.visit(archive); },
-             [&](Archive& archive) { to.visit(archive); });
-}
-
 }  // namespace mbrl

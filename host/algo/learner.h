@@ -85,11 +85,4 @@ struct UpdateCount {
   }
 };
 
-/// Puts `to` into the state of `from`, a learner of the same config on any device. Both go on alike
-/// from there, but for what the learner's index draws.
-///
-/// Errors   ShapeError if an array of the one does not fit the other.
-/// Cost     one copy of everything a checkpoint holds; waits for the device.
-void copy_state(Learner& from, Learner& to);
-
 }  // namespace mbrl

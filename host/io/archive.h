@@ -1,8 +1,7 @@
-// What a learner keeps between steps, named once: a part's visit(Archive&) is called to save it, to
-// load it, to copy it and to count its bytes.
+// What a learner keeps between steps, named once: a part's visit(Archive&) is called to save it and
+// to load it.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -129,25 +128,6 @@ class StateReader : public Archive {
  private:
   const nlohmann::json& state_;
   std::function<void(File, const TensorRef&)> read_;
-};
-
-/// Visits `from`, then `to` with what was found there: values and tensors by their names, in any
-/// memory.
-///
-/// Errors   ShapeError if a tensor is absent or of another shape.
-void copy_state(const std::function<void(Archive&)>& from, const std::function<void(Archive&)>& to);
-
-/// Counts the bytes of all tensors.
-class ByteCounter : public Archive {
- public:
-  bool loading() const override { return false; }
-  bool has(const std::string&) const override { return false; }
-  void tensor(File, const TensorRef& tensor) override { bytes += num_bytes(tensor); }
-
-  std::size_t bytes = 0;
-
- protected:
-  void exchange(const std::string&, nlohmann::json&) override {}
 };
 
 }  // namespace mbrl

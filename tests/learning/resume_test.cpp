@@ -16,6 +16,7 @@
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"
 #include "tests/support/configs.h"
+#include "tests/support/copy_state.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {

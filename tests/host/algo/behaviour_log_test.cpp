@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "kernels/networks/initialize.h"
+#include "tests/support/copy_state.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {

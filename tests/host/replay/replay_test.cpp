@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "tests/support/copy_state.h"
 #include "tests/support/matchers.h"
 
 namespace mbrl {
