@@ -4,7 +4,15 @@
 #include <omp.h>
 #include <sched.h>
 
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <system_error>
 #include <utility>
+
+#include "base/cpu_quota.h"
+#include "base/error.h"
 
 namespace mbrl {
 namespace {
@@ -28,8 +36,10 @@ bool spin_until(Ready ready) {
 
 int available_cores() {
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return CPU_COUNT(&set);
+  const int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+  const std::optional<double> quota = cpu_quota();
+  // more threads than the quota pays for stand still together for most of each period
+  return quota ? std::clamp(static_cast<int>(std::ceil(*quota)), 1, cores) : cores;
 }
 
 int ThreadPool::thread_index() { return this_thread_index; }
@@ -42,10 +52,22 @@ void flush_denormals() {
 ThreadPool::ThreadPool(int num_threads) {
   flush_denormals();
   omp_set_num_threads(1);
-  for (int i = 1; i < num_threads; ++i) workers_.emplace_back([this, i] { worker_loop(i); });
+  try {
+    for (int i = 1; i < num_threads; ++i) workers_.emplace_back([this, i] { worker_loop(i); });
+  } catch (const std::system_error& error) {
+    const std::size_t started = workers_.size() + 1;
+    end_workers();
+    throw DeviceError("thread " + std::to_string(started + 1) + " of " +
+                      std::to_string(num_threads) +
+                      " cannot be started: " + error.code().message() +
+                      ". Give a smaller --threads, or raise the limit on processes (`ulimit -u`, a "
+                      "container's pids limit).");
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { end_workers(); }
+
+void ThreadPool::end_workers() {
   stopping_ = true;
   batch_.fetch_add(1);
   batch_.notify_all();

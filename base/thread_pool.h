@@ -11,7 +11,8 @@
 
 namespace mbrl {
 
-/// Number of cores this process may run on (the affinity mask, not the machine).
+/// Number of cores this process may use: those of its affinity mask, or fewer where a container's
+/// quota of processor time (cpu_quota.h) is less.
 int available_cores();
 
 /// Runs numbered tasks on `num_threads` threads, the caller being one of them.
@@ -22,6 +23,7 @@ int available_cores();
 /// (OpenMP under oneDNN) are set to one inside every thread of the pool. Workers flush denormals.
 class ThreadPool {
  public:
+  /// Errors   DeviceError if the system starts no more threads.
   explicit ThreadPool(int num_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -49,6 +51,7 @@ class ThreadPool {
   void run(int num_tasks, Call call, void* context);
   void work();
   void worker_loop(int index);
+  void end_workers();
 
   std::vector<std::thread> workers_;
   std::atomic<std::uint32_t> batch_{0};  // bumped to wake the workers

@@ -39,7 +39,7 @@ struct CpuInfo {
   std::string model;        // "AMD EPYC 9655 96-Core Processor"
   bool avx2 = false;        // the program needs it
   bool avx512 = false;      // used where present
-  int available_cores = 1;  // the affinity mask of this process
+  int available_cores = 1;  // to this process
   int machine_cores = 1;    // online in the machine
 };
 CpuInfo cpu_info();

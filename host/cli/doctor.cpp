@@ -8,6 +8,7 @@
 #include <fstream>
 #include <memory>
 
+#include "base/cpu_quota.h"
 #include "base/error.h"
 #include "cuda/device.h"
 #include "envs/bullet/bullet_env.h"
@@ -67,8 +68,11 @@ void print_cpu() {
   if (!cpu.avx512) print_advice("AVX-512 doubles the speed of training where a CPU has it.");
   if (cpu.available_cores < cpu.machine_cores) {
     print_advice(
-        "the rest is kept from this process by its affinity mask (taskset, container, batch job).");
+        "the rest is kept from this process by its affinity mask or its quota of processor time "
+        "(taskset, container, batch job).");
   }
+  if (const auto quota = cpu_quota())
+    print_line("quota", fmt::format("{:g} cores' time, of a container or batch job", *quota));
 }
 
 void print_gpu() {

@@ -2,6 +2,9 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -11,6 +14,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "base/error.h"
 
 namespace mbrl {
 namespace {
@@ -134,6 +139,29 @@ TEST(ThreadPool, TwoPoolsWorkSideBySide) {
   learner();
   other.join();
   EXPECT_EQ(runs, 2000);
+}
+
+TEST(ThreadPool, ARefusedThreadIsAnErrorWithTheWayOut) {
+  // in a child: what is mapped cannot grow, so no thread gets a stack
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit no_more{rlim_t{256} << 20, rlim_t{256} << 20};
+    setrlimit(RLIMIT_AS, &no_more);
+    try {
+      const ThreadPool pool(1000);
+      _exit(1);
+    } catch (const DeviceError& error) {
+      const std::string text = error.what();
+      _exit(text.find("of 1000 cannot be started: ") != std::string::npos &&
+                    text.find("--threads") != std::string::npos
+                ? 0
+                : 2);
+    }
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(ThreadPool, SomeCoreIsAvailable) { EXPECT_GE(available_cores(), 1); }
