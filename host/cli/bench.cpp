@@ -34,7 +34,7 @@ std::vector<std::string> preset_names() {
   return names;
 }
 
-struct Options {
+struct BenchOptions {
   std::string name = "hopper";
   std::vector<std::string> overrides;
   std::string device = "auto";
@@ -47,7 +47,7 @@ struct Options {
 };
 
 // what `bench` and `bench envs` share
-void add_common_options(CLI::App& app, Options& o) {
+void add_common_options(CLI::App& app, BenchOptions& o) {
   app.add_option("--threads", o.num_threads, "host threads; 0: all cores this process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
@@ -57,7 +57,7 @@ void add_common_options(CLI::App& app, Options& o) {
   app.add_flag("--json", o.json, "one JSON object per line");
 }
 
-void bench_loops(const Options& o) {
+void bench_loops(const BenchOptions& o) {
   std::vector<std::string> overrides;
   if (!o.preset.empty()) overrides = kPresets.at(o.preset);
   overrides.insert(overrides.end(), o.overrides.begin(), o.overrides.end());  // these win
@@ -80,7 +80,7 @@ void bench_loops(const Options& o) {
 }  // namespace
 
 void add_bench(CLI::App& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<BenchOptions>();
   CLI::App* bench = program.add_subcommand("bench", "Measure the hot loops at a config's sizes");
   bench->add_option("config", o->name, "sizes to measure")->capture_default_str();
   bench->add_option("overrides", o->overrides, "key=value ...");

@@ -16,7 +16,7 @@
 namespace mbrl {
 namespace {
 
-struct Options {
+struct BoundOptions {
   BoundConstants constants;
   double from = 1000, to = 1000000;
   int num_points = 13;
@@ -30,7 +30,7 @@ struct Row {
 };
 
 // geometric steps, rounded to whole samples
-std::vector<Row> rows_of(const Options& o) {
+std::vector<Row> rows_of(const BoundOptions& o) {
   if (!(o.from <= o.to))
     throw ConfigError(
         fmt::format("bound: --from is {}, --to {}; expected from <= to.", o.from, o.to));
@@ -112,7 +112,7 @@ void print_table(const std::vector<Row>& rows) {
 }  // namespace
 
 void add_bound(CLI::App& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<BoundOptions>();
   CLI::App* bound = program.add_subcommand(
       "bound", "The return bound of AutoMBPO's equation 8 and the real ratio that minimises it");
   const auto number = [&](const char* name, double& value, const char* what) {

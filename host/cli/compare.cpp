@@ -15,7 +15,7 @@
 namespace mbrl {
 namespace {
 
-struct Options {
+struct CompareOptions {
   std::string a, b, column = "eval_return_mean", window = "mean";
   std::optional<double> to;
   double confidence = 0.95;
@@ -34,7 +34,7 @@ Arm read_arm(const std::string& text, const std::string& column) {
 }
 
 // steps that every run of both arms has evaluated, up to --to
-StepRange range_of(const Arm& a, const Arm& b, const Options& o) {
+StepRange range_of(const Arm& a, const Arm& b, const CompareOptions& o) {
   StepRange range = common_range(a.curves);
   const StepRange other = common_range(b.curves);
   range = {std::max(range.low, other.low), std::min(range.high, other.high)};
@@ -63,7 +63,7 @@ void print_arm(const Arm& arm, const Summary& s, std::size_t width) {
              width, s.count, s.mean, s.std, s.interquartile_mean, s.interval.low, s.interval.high);
 }
 
-void compare(const Options& o) {
+void compare(const CompareOptions& o) {
   Arm a = read_arm(o.a, o.column), b = read_arm(o.b, o.column);
   const StepRange range = range_of(a, b, o);
   for (Arm* arm : {&a, &b})
@@ -110,7 +110,7 @@ void compare(const Options& o) {
 }  // namespace
 
 void add_compare(CLI::App& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<CompareOptions>();
   CLI::App* command = program.add_subcommand(
       "compare", "Compare two arms of runs over seeds: summaries and Welch's t-test");
   command->add_option("a", o->a, "[NAME=]PATH: a folder of runs over seeds")->required();

@@ -22,7 +22,7 @@
 namespace mbrl {
 namespace {
 
-struct Options {
+struct EvalOptions {
   std::string run, svg;
   std::string device = "auto";
   int num_episodes = 10;
@@ -63,8 +63,8 @@ std::string figure(const std::string& title, const Histogram& h, const HalfNorma
 }
 
 // an option looks at what not every algorithm learns
-void require_learned(bool is_learned, const Learner& learner, const Options& o, const char* option,
-                     const char* what, bool (*learns)(const Algorithm&)) {
+void require_learned(bool is_learned, const Learner& learner, const EvalOptions& o,
+                     const char* option, const char* what, bool (*learns)(const Algorithm&)) {
   if (is_learned) return;
   std::vector<std::string> names;
   for (const Algorithm& algorithm : list_algorithms())
@@ -76,7 +76,7 @@ void require_learned(bool is_learned, const Learner& learner, const Options& o, 
                   option, o.run, learner.config().algorithm, what, fmt::join(names, ", "), last));
 }
 
-void print_model_errors(Stream& stream, const Learner& learner, const Options& o) {
+void print_model_errors(Stream& stream, const Learner& learner, const EvalOptions& o) {
   require_learned(learner.model() != nullptr, learner, o, "--model-error", "model",
                   [](const Algorithm& algorithm) { return algorithm.needs_model; });
   const std::vector<double> errors = model_errors(stream, learner, o.num_transitions);
@@ -117,7 +117,7 @@ std::string figure(const std::string& title, const EpisodeValues& episode) {
                    .series = {value, earned}});
 }
 
-void print_value_errors(Stream& stream, const Learner& learner, const Options& o) {
+void print_value_errors(Stream& stream, const Learner& learner, const EvalOptions& o) {
   require_learned(learner.soft_actor_critic() != nullptr, learner, o, "--value-error",
                   "value of actions",
                   [](const Algorithm& algorithm) { return reads_section(algorithm, "sac"); });
@@ -169,7 +169,7 @@ void print_value_errors(Stream& stream, const Learner& learner, const Options& o
 }  // namespace
 
 void add_eval(CLI::App& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<EvalOptions>();
   CLI::App* eval = program.add_subcommand(
       "eval", "Evaluate the policy of a run or checkpoint, its model or its critics");
   eval->add_option("run", o->run, "a run directory or a checkpoint folder")->required();

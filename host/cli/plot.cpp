@@ -14,7 +14,7 @@
 namespace mbrl {
 namespace {
 
-struct Options {
+struct PlotOptions {
   std::string out, title, band = "minmax", x = "steps", table = "metrics.csv";
   int num_bins = 0, num_phases = 1;
   std::vector<std::string> columns{"eval_return_mean"};
@@ -38,7 +38,7 @@ PlotSeries series_of(const std::string& name, const std::vector<Curve>& curves, 
 
 // the curves of one argument, whole or in phases of their order: how runs changed from one to the
 // next
-std::vector<PlotSeries> series_of(const Options& o, const std::string& run,
+std::vector<PlotSeries> series_of(const PlotOptions& o, const std::string& run,
                                   const std::string& column) {
   const auto [name, path] = name_and_path(run);
   std::vector<Curve> curves = read_curves(path, column, o.table);
@@ -60,7 +60,7 @@ std::vector<PlotSeries> series_of(const Options& o, const std::string& run,
   return all;
 }
 
-Plot panel_of(const Options& o, const std::string& column) {
+Plot panel_of(const PlotOptions& o, const std::string& column) {
   Plot panel{.title = o.title,
              .x_label = o.x == "share" ? "share of the steps" : "environment steps",
              .y_label = column,
@@ -84,7 +84,7 @@ Plot panel_of(const Options& o, const std::string& column) {
 }  // namespace
 
 void add_plot(CLI::App& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<PlotOptions>();
   CLI::App* plot =
       program.add_subcommand("plot", "Draw learning curves as SVG, mean and band over seeds");
   plot->add_option("out", o->out, "the SVG file to write")->required();

@@ -129,7 +129,7 @@ Frame make_frame(const Plot& plot, int legend_rows) {
 
 // runs of consecutive points that are drawn: [first, last)
 template <typename Action>
-void for_each_piece(const PlotSeries& series, bool band, Action action) {
+void for_each_run(const PlotSeries& series, bool band, Action action) {
   for (std::size_t i = 0; i < series.x.size();) {
     std::size_t end = i;
     while (end < series.x.size() && drawn(series, end, band)) ++end;
@@ -165,7 +165,7 @@ std::string axes(const Plot& plot, const Frame& frame) {
 
 std::string band_path(const PlotSeries& series, const Frame& frame, const char* colour) {
   std::string svg;
-  for_each_piece(series, true, [&](std::size_t first, std::size_t last) {
+  for_each_run(series, true, [&](std::size_t first, std::size_t last) {
     // along the upper edge, back along the lower one
     std::string points;
     for (std::size_t i = first; i < last; ++i)
@@ -185,7 +185,7 @@ std::string dashes(const PlotSeries& series) {
 
 std::string line_path(const PlotSeries& series, const Frame& frame, const char* colour) {
   std::string svg;
-  for_each_piece(series, false, [&](std::size_t first, std::size_t last) {
+  for_each_run(series, false, [&](std::size_t first, std::size_t last) {
     // a line needs two points; one alone is a dot
     if (last == first + 1) {
       svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"/>\n",

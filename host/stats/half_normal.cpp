@@ -11,7 +11,7 @@
 namespace mbrl {
 namespace {
 
-void check_values(std::span<const double> values) {
+void check_errors(std::span<const double> values) {
   if (values.empty()) throw DataError("half-normal fit: there are no errors to fit.");
   for (const double value : values)
     if (!std::isfinite(value) || value < 0.0)
@@ -33,7 +33,7 @@ double half_normal_share(double x, double sigma) {
 }
 
 HalfNormalFit fit_half_normal(std::span<const double> values) {
-  check_values(values);
+  check_errors(values);
   const auto n = static_cast<double>(values.size());
   double squares = 0.0;
   for (const double value : values) squares += value * value;
@@ -51,7 +51,7 @@ HalfNormalFit fit_half_normal(std::span<const double> values) {
 }
 
 Histogram histogram(std::span<const double> values, double end, int num_bins) {
-  check_values(values);
+  check_errors(values);
   Histogram h{.edges = {}, .counts = std::vector<int>(static_cast<std::size_t>(num_bins), 0)};
   for (int i = 0; i <= num_bins; ++i) h.edges.push_back(end * i / num_bins);
   for (const double value : values) {
