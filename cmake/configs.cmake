@@ -1,6 +1,6 @@
 # What the config code learns at build time: where the source tree's configs lie, version and commit.
 # Included after the library `mbrl` exists.
-set_source_files_properties(host/config/load.cpp PROPERTIES COMPILE_DEFINITIONS
+set_source_files_properties(host/config/version.cpp PROPERTIES COMPILE_DEFINITIONS
   "MBRL_CONFIG_DIR=\"${PROJECT_SOURCE_DIR}/configs\"")
 
 add_custom_target(mbrl_version

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "host/config/fields.h"
+#include "host/config/version.h"
 
 namespace mbrl {
 namespace {
@@ -28,9 +29,7 @@ std::vector<fs::path> config_folders() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   if (!error) folders.push_back(program.parent_path().parent_path() / "share/mbrl_gpu/configs");
-#ifdef MBRL_CONFIG_DIR
-  folders.push_back(MBRL_CONFIG_DIR);
-#endif
+  if (const fs::path source = source_configs(); !source.empty()) folders.push_back(source);
   return folders;
 }
 

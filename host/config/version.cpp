@@ -30,4 +30,12 @@ std::string compiler() {
 #endif
 }
 
+std::string source_configs() {
+#ifdef MBRL_CONFIG_DIR
+  return MBRL_CONFIG_DIR;
+#else
+  return "";
+#endif
+}
+
 }  // namespace mbrl
