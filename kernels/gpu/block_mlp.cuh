@@ -60,7 +60,7 @@ __device__ __forceinline__ Parameters<StoredWeight<kPrecision>> stored(const flo
 }
 
 /// 32 columns of a product for kRows rows, in the registers of one warp: 32 lanes with kRows values
-/// each. Which lane holds which element depends on the precision.
+/// each, which store() brings in order.
 template <Precision kPrecision, int kRows>
 struct Strip;
 
@@ -151,12 +151,14 @@ struct Strip<Precision::kFp32, kRows> {
     for (int i = 0; i < kRows; ++i) value[i] = scatter_sum<4, 8>(sum[i]);
   }
 
-  /// f(row, column, value) for every element of this lane; the column counts from `first`.
-  template <bool kTransposed, typename F>
-  __device__ __forceinline__ void each(F f) const {
+  /// To out[row * pitch + column]: the column counts from `first` and ends before `columns`, a
+  /// multiple of 16.
+  template <bool kTransposed>
+  __device__ __forceinline__ void store(float* out, int pitch, int columns) const {
     const int column = 4 * (lane() % 8) + lane() / 8;
+    if (column >= columns) return;
 #pragma unroll
-    for (int i = 0; i < kRows; ++i) f(i, column, value[i]);
+    for (int i = 0; i < kRows; ++i) out[i * pitch + column] = value[i];
   }
 
  private:
@@ -217,19 +219,28 @@ struct Strip {
         });
   }
 
-  template <bool kTransposed, typename F>
-  __device__ __forceinline__ void each(F f) const {
+  template <bool kTransposed>
+  __device__ __forceinline__ void store(float* out, int pitch, int columns) const {
     const int g = lane() / 4, t = lane() % 4;
 #pragma unroll
     for (int m = 0; m < kRows / 16; ++m)
 #pragma unroll
-      for (int j = 0; j < 4; ++j)
+      for (int half = 0; half < 2; ++half) {
+        float* row = out + (16 * m + g + 8 * half) * pitch;
+        const float(&v)[4][4] = value[m];
+        if constexpr (kTransposed) {
 #pragma unroll
-        for (int c = 0; c < 4; ++c) {
-          const int column = 2 * t + c % 2;
-          f(16 * m + g + 8 * (c / 2), kTransposed ? 8 * j + column : 4 * column + j,
-            value[m][j][c]);
+          for (int j = 0; j < 4; ++j)
+            if (8 * j < columns)
+              *reinterpret_cast<float2*>(row + 8 * j + 2 * t) =
+                  make_float2(v[j][2 * half], v[j][2 * half + 1]);
+        } else if (8 * t < columns) {
+#pragma unroll
+          for (int c = 2 * half; c < 2 * half + 2; ++c)
+            *reinterpret_cast<float4*>(row + 8 * t + 4 * (c % 2)) =
+                make_float4(v[0][c], v[1][c], v[2][c], v[3][c]);
         }
+      }
   }
 
  private:
@@ -347,17 +358,22 @@ struct Strip {
 };
 
 /// A hidden unit with the value z before its activation: the activation, and for swish its
-/// derivative to *derivative where that is not null. Where products round their operands to 16 bits,
-/// swish is of that accuracy too: one instruction instead of forty.
+/// derivative. Where products round their operands to 16 bits, swish is of that accuracy too: one
+/// instruction instead of forty.
 template <Precision kPrecision>
-__device__ __forceinline__ float hidden_unit(Activation hidden, float z, float* derivative) {
-  if (!kHalfWeights<kPrecision> || hidden != Activation::kSwish) {
-    if (derivative != nullptr) *derivative = swish_gradient_f(z);
-    return activate(hidden, z);
+__device__ __forceinline__ float hidden_unit(Activation hidden, float z, float& derivative) {
+  if (hidden != Activation::kSwish) return activate(hidden, z);
+  if constexpr (!kHalfWeights<kPrecision>) {
+    derivative = swish_gradient_f(z);
+    return swish_f(z);
   }
   const float sigmoid = fma_f(0.5f, tanh_approx(0.5f * z), 0.5f), y = z * sigmoid;
-  if (derivative != nullptr) *derivative = fma_f(y, 1.0f - sigmoid, sigmoid);
+  derivative = fma_f(y, 1.0f - sigmoid, sigmoid);
   return y;
+}
+
+__device__ __forceinline__ void store4(float* to, const float4& x) {
+  *reinterpret_cast<float4*>(to) = x;
 }
 
 /// One tile of rows of one block. Two buffers in shared memory take turns as input and output.
@@ -394,7 +410,6 @@ class BlockMlp {
     for (int layer = 0; layer < mlp.num_layers; ++layer) {
       const LayerLayout& l = mlp.layer[layer];
       const bool last = layer + 1 == mlp.num_layers;
-      float* y = other_;
       const float* bias = parameters.value + l.bias;
       const int width = padded(l.out);
       float* saved_y = nullptr;
@@ -403,17 +418,20 @@ class BlockMlp {
         saved_y = saved->x(layer + 1, first_row);
         if (hidden == Activation::kSwish) derivative = saved->dz(layer, first_row);
       }
-      product<true>(
-          parameters.weight + l.weight, l, width, l.in_pitch,
-          [&](int row, int column, float value) {
-            const float z = value + bias[column];
-            const bool real = column < l.out;
-            float* d = derivative == nullptr ? nullptr : derivative + row * width + column;
-            const float a = !real ? 0.0f : last ? z : hidden_unit<kPrecision>(hidden, z, d);
-            if (!real && d != nullptr) *d = 0.0f;
-            y[row * pitch_ + column] = a;
-            if (saved_y != nullptr) saved_y[row * width + column] = a;
-          });
+      product<true>(parameters.weight + l.weight, l, width, l.in_pitch, [&](int column) {
+        return [=, b = load4(bias + column)](int row, const float4& sum) {
+          float4 d = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+          const auto unit = [&](float z, float& slope, int i) {
+            if (column + i >= l.out) return 0.0f;  // padding
+            return last ? z : hidden_unit<kPrecision>(hidden, z, slope);
+          };
+          const float4 y = make_float4(unit(sum.x + b.x, d.x, 0), unit(sum.y + b.y, d.y, 1),
+                                       unit(sum.z + b.z, d.z, 2), unit(sum.w + b.w, d.w, 3));
+          if (saved_y != nullptr) store4(saved_y + row * width + column, y);
+          if (derivative != nullptr) store4(derivative + row * width + column, d);
+          return y;
+        };
+      });
       swap_buffers();
       sync_block();
     }
@@ -427,25 +445,27 @@ class BlockMlp {
                            Activation hidden, const Saved& saved, int first_row) {
     for (int layer = mlp.num_layers - 1; layer >= (kInput ? 0 : 1); --layer) {
       const LayerLayout& l = mlp.layer[layer];
-      float* dx = other_;
+      const int pitch = l.in_pitch;
       const float* x = layer > 0 ? saved.x(layer, first_row) : nullptr;
       float* dz = layer > 0 ? saved.dz(layer - 1, first_row) : nullptr;
-      product<false>(parameters.weight + l.weight, l, l.in_pitch, padded(l.out),
-                     [&](int row, int column, float value) {
-                       float gradient = value;
-                       if (layer > 0) {
-                         const int at = row * l.in_pitch + column;
-                         // relu and tanh are known by their output, swish by the derivative the
-                         // forward pass left
-                         const float gate = hidden == Activation::kRelu
-                                                ? (x[at] > 0.0f ? 1.0f : 0.0f)
-                                            : hidden == Activation::kTanh ? 1.0f - x[at] * x[at]
-                                                                          : dz[at];
-                         gradient *= gate;
-                         dz[at] = gradient;
-                       }
-                       dx[row * pitch_ + column] = gradient;
-                     });
+      // relu and tanh are known by their output, swish by the derivative that the forward pass left
+      const float* left = hidden == Activation::kSwish ? dz : x;
+      product<false>(parameters.weight + l.weight, l, l.in_pitch, padded(l.out), [&](int column) {
+        return [=](int row, const float4& dy) {
+          if (dz == nullptr) return dy;  // the network's input
+          const int at = row * pitch + column;
+          const float4 known = load4(left + at);
+          const auto gate = [&](float v) {
+            return hidden == Activation::kRelu   ? (v > 0.0f ? 1.0f : 0.0f)
+                   : hidden == Activation::kTanh ? 1.0f - v * v
+                                                 : v;
+          };
+          const float4 dx = make_float4(dy.x * gate(known.x), dy.y * gate(known.y),
+                                        dy.z * gate(known.z), dy.w * gate(known.w));
+          store4(dz + at, dx);
+          return dx;
+        };
+      });
       swap_buffers();
       sync_block();
     }
@@ -454,9 +474,9 @@ class BlockMlp {
  private:
   static __device__ __forceinline__ int warp() { return static_cast<int>(threadIdx.x) / 32; }
 
-  /// f(row, column, value) for each element of tile() W^T (kForward) or tile() W: `columns` of them
-  /// in a row, each a sum of `depth`. tile() is lost where the columns are few. What f writes is not
-  /// complete (barrier) when this returns.
+  /// The other buffer = f(column)(row, sums of four columns from there on) for all of tile() W^T
+  /// (kForward) or tile() W: `columns` in a row, a multiple of four, each a sum of `depth`. tile()
+  /// is lost where the columns are few. Not complete (barrier) when this returns.
   template <bool kForward, typename Weight, typename F>
   __device__ __forceinline__ void product(const Weight* weight, const LayerLayout& l, int columns,
                                           int depth, F f) {
@@ -470,47 +490,49 @@ class BlockMlp {
     // as many parts of a sum as there are warps, steps and room in the tile for them
     int splits = min_i(kWarps / tasks, min_i(steps, pitch_ / (strips * kStripColumns)));
     if (splits < 1) splits = 1;
-    // element of a part; a row is turned, so that rows begin on different banks
-    const auto partial = [&](int split, int strip, int row, int column) -> float& {
-      return tile_[((split * strips + strip) * kRows + row) * kStripColumns +
-                   (column + 8 * row) % kStripColumns];
-    };
+    // whole sums go to their place in the other buffer, parts to the tile once it has been read
+    float* const sums = splits == 1 ? other_ : tile_;
+    const int sums_pitch = splits == 1 ? pitch_ : strips * kStripColumns;
+    const int part_size = kRows * sums_pitch;
     for (int first = 0; first < tasks * splits; first += kWarps) {
       const int i = first + warp();
       const bool works = i < tasks * splits;
       const int group = i % kGroups, strip = i / kGroups % strips, split = i / tasks;
       const int row0 = group * kStripRows, column0 = strip * kStripColumns;
-      RowStrip sums;
+      RowStrip sum;
       if (works) {
         const int begin = split * steps / splits * RowStrip::kDepthStep;
         const int end = min_i((split + 1) * steps / splits * RowStrip::kDepthStep, depth);
         const float* rows = tile_ + row0 * pitch_;
         if constexpr (kForward) {
-          sums.multiply_transposed(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
+          sum.multiply_transposed(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
         } else {
-          sums.multiply(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
+          sum.multiply(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
         }
       }
-      if (splits > 1) sync_block();  // the tile has been read: parts take its place
-      if (!works) continue;
-      sums.template each<kForward>([&](int row, int column, float value) {
-        if (splits > 1) {
-          partial(split, strip, row0 + row, column) = value;
-        } else if (column0 + column < columns) {
-          f(row0 + row, column0 + column, value);
-        }
-      });
+      if (splits > 1) sync_block();
+      if (works)
+        sum.template store<kForward>(sums + split * part_size + row0 * sums_pitch + column0,
+                                     sums_pitch, columns - column0);
     }
-    if (splits == 1) return;
     sync_block();
-    for (int i = static_cast<int>(threadIdx.x); i < strips * kRows * kStripColumns;
-         i += kBlockThreads) {
-      const int column = i % kStripColumns, row = i / kStripColumns % kRows;
-      const int strip = i / kStripColumns / kRows;
-      if (strip * kStripColumns + column >= columns) continue;
-      float sum = partial(0, strip, row, column);
-      for (int split = 1; split < splits; ++split) sum += partial(split, strip, row, column);
-      f(row, strip * kStripColumns + column, sum);
+    // a thread keeps its columns and goes down the rows
+    int shift = 0;  // a power of two of threads to a row
+    while ((4 << shift) < columns && (2 << shift) <= kBlockThreads) ++shift;
+    const int thread = static_cast<int>(threadIdx.x);
+    for (int column = thread % (1 << shift) * 4; column < columns; column += 4 << shift) {
+      const auto of_row = f(column);
+#pragma unroll 4
+      for (int row = thread >> shift; row < kRows; row += kBlockThreads >> shift) {
+        const float* part = sums + row * sums_pitch + column;
+        float4 sum = load4(part);
+#pragma unroll 1
+        for (int split = 1; split < splits; ++split) {
+          const float4 other = load4(part + split * part_size);
+          sum = make_float4(sum.x + other.x, sum.y + other.y, sum.z + other.z, sum.w + other.w);
+        }
+        store4(other_ + row * pitch_ + column, of_row(row, sum));
+      }
     }
   }
 

@@ -46,8 +46,8 @@ inline UpdateTable make_update_table(const MlpTable& mlp) {
   return table;
 }
 
-/// A warp's share of the tile dy^T x: of every kUpdateRows rows those of part warp / 2, 16 of the 32
-/// columns.
+/// A warp's share of the tile dy^T x: of every kUpdateRows rows those of part warp / 2, and 16 of
+/// the 32 columns.
 template <Precision kPrecision>
 struct GradientTile;
 

@@ -38,13 +38,13 @@ struct ParameterStep {
     store4(n.value + at, four.value);
     store4(n.m + at, four.m);
     store4(n.v + at, four.v);
-    if constexpr (kHalfWeights<kPrecision>) store4(n.half + at, four.value);
+    if constexpr (kHalfWeights<kPrecision>) store_half4(n.half + at, four.value);
     if (n.target == nullptr) return;
     const float4 target = make_float4(
         polyak(four.target.x, four.value.x, tau), polyak(four.target.y, four.value.y, tau),
         polyak(four.target.z, four.value.z, tau), polyak(four.target.w, four.value.w, tau));
     store4(n.target + at, target);
-    if constexpr (kHalfWeights<kPrecision>) store4(n.half_target + at, target);
+    if constexpr (kHalfWeights<kPrecision>) store_half4(n.half_target + at, target);
   }
 
   /// The step of one parameter.
@@ -60,10 +60,7 @@ struct ParameterStep {
   }
 
  private:
-  static __device__ __forceinline__ void store4(float* to, const float4& x) {
-    *reinterpret_cast<float4*>(to) = x;
-  }
-  static __device__ __forceinline__ void store4(std::uint16_t* to, const float4& x) {
+  static __device__ __forceinline__ void store_half4(std::uint16_t* to, const float4& x) {
     const auto pair = [](float low, float high) {
       return kPrecision == Precision::kFp16 ? pack_f16(low, high) : pack_bf16(low, high);
     };
