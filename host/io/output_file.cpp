@@ -9,10 +9,12 @@
 #include <cstring>
 #include <utility>
 
-#include "base/error.h"
-
 namespace mbrl {
 namespace fs = std::filesystem;
+
+ReadError::ReadError(const fs::path& path, int error_number)
+    : DataError(fmt::format("{} cannot be read: {}.", path.string(), std::strerror(error_number))),
+      number(error_number) {}
 
 OutputFile::OutputFile(fs::path path, Mode mode, std::uint64_t expected_bytes)
     : path_(std::move(path)), expected_bytes_(expected_bytes) {
@@ -67,7 +69,20 @@ void OutputFile::fail(int error, std::size_t num_bytes) const {
   throw DataError(text);
 }
 
-void write_file_atomically(const fs::path& path, std::string_view text) {
+void write_file_atomically(const fs::path& given, std::string_view text) {
+  std::error_code unknown;
+  const fs::file_status status = fs::status(given, unknown);
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    // a rename would replace a device or a pipe for everybody
+    OutputFile file(given, OutputFile::Mode::kTruncate, text.size());
+    file.write(text);
+    return file.close();
+  }
+  fs::path path = given;
+  if (fs::is_symlink(given, unknown)) {
+    const fs::path target = fs::weakly_canonical(given, unknown);
+    if (!unknown) path = target;
+  }
   fs::path temporary = path;
   temporary += ".tmp";
   try {
@@ -100,7 +115,7 @@ void sync_folder(const fs::path& folder) {
   }
 }
 
-std::string read_file(const fs::path& path) {
+std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   std::string text;
   int error = fd < 0 ? errno : 0;
@@ -110,11 +125,13 @@ std::string read_file(const fs::path& path) {
     if (count == 0) break;
     if (count > 0) text.append(block, static_cast<std::size_t>(count));
     if (count < 0 && errno != EINTR) error = errno;
+    if (text.size() > max_bytes) break;
   }
   if (fd >= 0) ::close(fd);
-  if (error != 0) {
-    throw DataError(fmt::format("{} cannot be read: {}.", path.string(), std::strerror(error)));
-  }
+  if (error != 0) throw ReadError(path, error);
+  if (text.size() > max_bytes)
+    throw DataError(fmt::format("{} holds more than {}, the most that is read from such a file.",
+                                path.string(), bytes_text(max_bytes)));
   return text;
 }
 

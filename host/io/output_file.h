@@ -7,7 +7,15 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
+
 namespace mbrl {
+
+/// A file that cannot be read: absent, forbidden, or a disk that fails. What it holds may be right.
+struct ReadError : DataError {
+  ReadError(const std::filesystem::path& path, int number);
+  int number;  // errno
+};
 
 /// A file open for writing, unbuffered: what write() took is with the operating system.
 ///
@@ -40,14 +48,16 @@ class OutputFile {
   int fd_ = -1;
 };
 
-/// Replaces `path` in one step: readers see the old text or the new one.
+/// Replaces `path` in one step: readers see the old text or the new one. Where a symbolic link
+/// stands, the file it means; devices and pipes are written to as they are.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 /// Makes renames inside `folder` last over a power failure.
 void sync_folder(const std::filesystem::path& folder);
 
-/// The whole file. Errors: DataError with the reason.
-std::string read_file(const std::filesystem::path& path);
+/// The whole file. Errors: ReadError; DataError if it holds more than `max_bytes`.
+std::string read_file(const std::filesystem::path& path,
+                      std::uint64_t max_bytes = std::uint64_t{4} << 30);
 
 /// "1.25 GiB", "812 bytes".
 std::string bytes_text(std::uint64_t num_bytes);

@@ -3,6 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <thread>
 
 #include "base/error.h"
 #include "tests/support/error_text.h"
@@ -11,6 +15,7 @@
 namespace mbrl {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 TEST(OutputFileTest, AFullDiskTellsWhatIsNeededAndWhatIsFree) {
@@ -21,6 +26,40 @@ TEST(OutputFileTest, AFullDiskTellsWhatIsNeededAndWhatIsFree) {
           HasSubstr(
               "/dev/full cannot be written: No space left on device; the file needs 3.00 MiB, "),
           HasSubstr("are free there"), HasSubstr("--runs DIR")));
+}
+
+TEST(OutputFileTest, APipeIsWrittenToAndStays) {
+  const TemporaryDirectory folder;
+  const fs::path pipe = folder.path() / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::string read;
+  std::thread reader([&] { read = read_file(pipe); });
+  write_file_atomically(pipe, "<svg/>");
+  reader.join();
+  EXPECT_EQ(read, "<svg/>");
+  EXPECT_TRUE(fs::is_fifo(pipe));
+}
+
+TEST(OutputFileTest, ASymbolicLinkStaysAndItsFileIsReplaced) {
+  const TemporaryDirectory folder;
+  fs::create_directory(folder.path() / "elsewhere");
+  for (const char* there : {"old", ""}) {
+    const fs::path target = folder.path() / "elsewhere" / (std::string("figure") + there);
+    const fs::path link = folder.path() / (std::string("link") + there);
+    if (*there != '\0') write_text(target, there);
+    fs::create_symlink(target, link);
+    write_file_atomically(link, "new");
+    EXPECT_TRUE(fs::is_symlink(link));
+    EXPECT_EQ(file_text(target), "new");
+  }
+}
+
+TEST(OutputFileTest, WhatCannotBeReadIsToldFromWhatIsTooLarge) {
+  const TemporaryDirectory folder;
+  EXPECT_THAT(error_text<ReadError>([&] { read_file(folder.path() / "absent"); }),
+              HasSubstr("absent cannot be read: No such file or directory."));
+  EXPECT_THAT(error_text<DataError>([&] { read_file("/dev/zero", 1000); }),
+              HasSubstr("/dev/zero holds more than 1000 bytes"));
 }
 
 }  // namespace

@@ -1,0 +1,80 @@
+// JSON from outside: bounded in size and depth, and with the file's name in every error.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "host/io/output_file.h"
+
+namespace mbrl {
+
+/// More than any file of this program holds, less than what would exhaust memory or the stack.
+inline constexpr int kMaxJsonDepth = 64;
+inline constexpr std::uint64_t kMaxJsonBytes = std::uint64_t{64} << 20;
+
+/// What the JSON library says, without its own numbers.
+inline std::string json_error_text(const nlohmann::json::exception& error) {
+  const std::string_view words = error.what();
+  const auto end = words.find("] ");
+  return printable(end == std::string_view::npos ? words : words.substr(end + 2));
+}
+
+/// For Json::parse: refuses what is nested too deep to be written or destroyed again, and names
+/// that hold a NUL, which cuts every text.
+///
+/// Errors   of the callback: DataError naming `name`.
+template <typename Json>
+auto json_bounds(const std::string& name) {
+  return [name](int depth, typename Json::parse_event_t event, Json& parsed) {
+    if (depth > kMaxJsonDepth)
+      throw DataError(fmt::format("{} is nested more than {} levels deep.", name, kMaxJsonDepth));
+    if (event == Json::parse_event_t::key &&
+        parsed.template get_ref<const std::string&>().find('\0') != std::string::npos)
+      throw DataError(fmt::format("{} holds a name with a NUL character.", name));
+    return true;
+  };
+}
+
+/// The value that `text` is. Errors: DataError that starts with `name`.
+template <typename Json = nlohmann::json>
+Json parse_json(std::string_view text, const std::string& name) {
+  if (text.size() > kMaxJsonBytes)
+    throw DataError(fmt::format("{} holds {}; at most {} of JSON are read.", name,
+                                bytes_text(text.size()), bytes_text(kMaxJsonBytes)));
+  try {
+    return Json::parse(text, json_bounds<Json>(name));
+  } catch (const nlohmann::json::exception& error) {
+    throw DataError(fmt::format("{} is not JSON: {}.", name, json_error_text(error)));
+  }
+}
+
+/// The value in a file. Errors: ReadError, DataError.
+template <typename Json = nlohmann::json>
+Json read_json(const std::filesystem::path& file) {
+  return parse_json<Json>(read_file(file, kMaxJsonBytes), file.string());
+}
+
+/// Runs `use`, which takes values out of what was read from `file`.
+///
+/// Errors   DataError naming the file in place of those of the JSON library (a value is absent or
+///          of another type) and of the file system.
+template <typename Use>
+decltype(auto) using_file(const std::filesystem::path& file, const Use& use) {
+  try {
+    return use();
+  } catch (const nlohmann::json::exception& error) {
+    throw DataError(fmt::format(
+        "{} is not what this version of the program writes: {}. Is it damaged, or another's?",
+        file.string(), json_error_text(error)));
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw DataError(fmt::format("{} cannot be used: {}.", file.string(), error.code().message()));
+  }
+}
+
+}  // namespace mbrl
