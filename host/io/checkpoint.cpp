@@ -2,19 +2,20 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "host/io/crc32c.h"
+#include "host/io/json_file.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {
@@ -24,46 +25,89 @@ namespace {
 constexpr const char* kTensorFiles[] = {"weights.safetensors", "replay.safetensors"};
 constexpr const char* kFiles[] = {"weights.safetensors", "replay.safetensors", "state.json"};
 
-// sizes and checksums: what DONE promises
-nlohmann::json promise(const fs::path& folder) {
-  nlohmann::json done;
-  for (const char* file : kFiles) done["bytes"][file] = fs::file_size(folder / file);
-  done["state_crc32c"] = crc32c(read_file(folder / "state.json"));
-  for (const char* file : kTensorFiles)
-    done["header_crc32c"][file] = crc32c(SafetensorsFile(folder / file).header());
+// what is the matter with a checkpoint
+struct Finding {
+  enum Kind { kWhole, kDamaged, kUnreadable } kind = kWhole;
+  std::string text = {};  // "" for kWhole
+};
+
+// how much of a checkpoint is looked at
+enum class Depth { kSizes, kState, kAll };
+
+DataError changed(const std::string& what) {
+  return DataError(fmt::format("{} has changed since it was written", what));
+}
+
+// checksums of tensor files: whole, or of the header as earlier versions wrote them
+void check_tensors(const SafetensorsFile& tensors, const char* file, const nlohmann::json& done) {
+  if (done.contains("crc32c")) {
+    if (done.at("crc32c").at(file) != tensors.checksum()) throw changed(file);
+  } else if (done.contains("header_crc32c")) {
+    if (done.at("header_crc32c").at(file) != crc32c(tensors.header()))
+      throw changed(fmt::format("the header of {}", file));
+  }
+}
+
+void check_state(const std::string& text, const nlohmann::json& done) {
+  const nlohmann::json& expected =
+      done.contains("crc32c") ? done.at("crc32c").at("state.json") : done.at("state_crc32c");
+  if (expected != crc32c(text)) throw changed("state.json");
+}
+
+// DONE, once the files are there in the sizes that it says
+nlohmann::json read_done(const fs::path& folder) {
+  const auto size_of = [](const fs::path& path) {
+    std::error_code error;
+    const std::uint64_t size = fs::file_size(path, error);
+    if (error) throw ReadError(path, error.value());
+    return size;
+  };
+  size_of(folder / "DONE");
+  nlohmann::json done = read_json(folder / "DONE");
+  for (const char* file : kFiles) {
+    const auto expected =
+        using_file(folder / "DONE", [&] { return done.at("bytes").at(file).get<std::uint64_t>(); });
+    const std::uint64_t found = size_of(folder / file);
+    if (found != expected)
+      throw DataError(fmt::format("{} has {} bytes, {} were written", file, found, expected));
+  }
   return done;
 }
 
-// what is wrong with a checkpoint; "" if it is complete
-std::string damage(const fs::path& folder) {
-  nlohmann::json done;
+Finding examine(const fs::path& folder, Depth depth) {
+  // sentences within a sentence
+  const auto clause = [](std::string text) {
+    if (text.ends_with('.')) text.pop_back();
+    return text;
+  };
   try {
-    if (!fs::exists(folder)) return "it does not exist";
-    if (!fs::exists(folder / "DONE")) return "DONE is missing: it was never completed";
-    done = nlohmann::json::parse(read_file(folder / "DONE"));
-    for (const char* file : kFiles)
-      static_cast<void>(done.at("bytes").at(file).get<std::uint64_t>());
-  } catch (const std::exception& error) {
-    return fmt::format("DONE cannot be read: {}", error.what());
+    const nlohmann::json done = read_done(folder);
+    using_file(folder / "DONE", [&] {
+      if (depth != Depth::kSizes) check_state(read_file(folder / "state.json"), done);
+      if (depth == Depth::kAll)
+        for (const char* file : kTensorFiles)
+          check_tensors(SafetensorsFile(folder / file), file, done);
+    });
+  } catch (const ReadError& error) {
+    if (error.number != ENOENT && error.number != ENOTDIR)
+      return {Finding::kUnreadable, clause(error.what())};
+    std::error_code unknown;
+    if (!fs::exists(folder, unknown)) return {Finding::kDamaged, "it does not exist"};
+    if (!fs::exists(folder / "DONE", unknown))
+      return {Finding::kDamaged, "DONE is missing: it was never completed"};
+    return {Finding::kDamaged, clause(error.what())};
+  } catch (const DataError& error) {
+    return {Finding::kDamaged, clause(error.what())};
   }
-  try {
-    for (const char* file : kFiles) {
-      const auto expected = done["bytes"][file].get<std::uint64_t>();
-      if (!fs::exists(folder / file)) return fmt::format("{} is missing", file);
-      const std::uint64_t found = fs::file_size(folder / file);
-      if (found != expected)
-        return fmt::format("{} has {} bytes, {} were written", file, found, expected);
-    }
-    if (done.at("state_crc32c") != crc32c(read_file(folder / "state.json")))
-      return "state.json has changed since it was written";
-    const nlohmann::json headers = done.value("header_crc32c", nlohmann::json::object());
-    for (const auto& [file, crc] : headers.items())
-      if (crc != crc32c(SafetensorsFile(folder / file).header()))
-        return fmt::format("the header of {} has changed since it was written", file);
-  } catch (const std::exception& error) {
-    return error.what();
+  return {};
+}
+
+void tell(const Warn& warn, const std::string& text) {
+  if (warn) {
+    warn(text);
+  } else {
+    fmt::print(stderr, "warning: {}\n", printable(text));
   }
-  return "";
 }
 
 // the N of a folder named `prefix`N; -1 for any other name
@@ -117,7 +161,8 @@ void rename_or_throw(const fs::path& from, const fs::path& to) {
 
 // moves `temporary` to `target`; what was there is then at `temporary` or gone
 void put_in_place(const fs::path& temporary, const fs::path& target, const fs::path& replaced) {
-  if (!fs::exists(target)) return rename_or_throw(temporary, target);
+  std::error_code unknown;
+  if (!fs::exists(target, unknown)) return rename_or_throw(temporary, target);
 
   // both names change at once, so there is no moment without a checkpoint of this step
   if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0)
@@ -135,10 +180,10 @@ void put_in_place(const fs::path& temporary, const fs::path& target, const fs::p
 }
 
 // a checkpoint whose files `fill(folder)` writes: put in place whole, then those of later steps go,
-// and all but the `keep` newest complete ones
+// and those with `keep` newer ones
 template <typename Fill>
 fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_steps, int keep,
-                          const Fill& fill) {
+                          const Warn& warn, const Fill& fill) {
   const fs::path target = checkpoints_dir / fmt::format("step-{:09}", env_steps);
   const fs::path temporary = checkpoints_dir / fmt::format(".writing-{:09}", env_steps);
   const fs::path replaced = checkpoints_dir / fmt::format(".replaced-{:09}", env_steps);
@@ -162,14 +207,21 @@ fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
   fs::remove_all(temporary, ignored);
   fs::remove_all(replaced, ignored);
 
-  // a damaged one does not count as kept
   int kept = 1;
   for (const auto& [step, path] : step_folders(checkpoints_dir, "step-")) {
     if (step == env_steps) continue;
-    if (step < env_steps && kept < keep && damage(path).empty()) {
-      ++kept;
-    } else {
+    if (step > env_steps || kept >= keep) {
       fs::remove_all(path, ignored);
+      continue;
+    }
+    // not one read that fails deletes anything
+    const Finding finding = examine(path, Depth::kSizes);
+    if (finding.kind == Finding::kDamaged) {
+      tell(warn,
+           fmt::format("checkpoint {} is damaged: {}. It stays until {} newer ones are whole.",
+                       path.string(), finding.text, keep));
+    } else {
+      ++kept;
     }
   }
   return target;
@@ -181,11 +233,19 @@ void link_or_copy(const fs::path& from, const fs::path& to) {
   fs::create_hard_link(from, to, error);
   if (!error) return;
   // another file system, or one without links
-  OutputFile copy(to, OutputFile::Mode::kTruncate, fs::file_size(from));
-  std::ifstream file(from, std::ios::binary);
+  const int fd = ::open(from.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw ReadError(from, errno);
+  const std::unique_ptr<const int, void (*)(const int*)> closing(&fd,
+                                                                 [](const int* f) { ::close(*f); });
+  OutputFile copy(to, OutputFile::Mode::kTruncate);
   std::vector<char> block(std::size_t{1} << 20);
-  while (file.read(block.data(), static_cast<std::streamsize>(block.size())), file.gcount() > 0)
-    copy.write(block.data(), static_cast<std::size_t>(file.gcount()));
+  for (;;) {
+    const ssize_t count = ::read(fd, block.data(), block.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw ReadError(from, errno);
+    if (count == 0) break;
+    copy.write(block.data(), static_cast<std::size_t>(count));
+  }
   copy.sync();
   copy.close();
 }
@@ -193,19 +253,32 @@ void link_or_copy(const fs::path& from, const fs::path& to) {
 }  // namespace
 
 fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_steps,
-                          const CheckpointContents& contents, int keep) {
-  return place_checkpoint(checkpoints_dir, env_steps, keep, [&](const fs::path& folder) {
-    write_safetensors(folder / "weights.safetensors", contents.weights);
-    write_safetensors(folder / "replay.safetensors", contents.replay);
-    write_file_atomically(folder / "state.json", contents.state.dump(1));
-    write_file_atomically(folder / "DONE", promise(folder).dump(1));
+                          const CheckpointContents& contents, int keep, const Warn& warn) {
+  return place_checkpoint(checkpoints_dir, env_steps, keep, warn, [&](const fs::path& folder) {
+    nlohmann::json done;
+    const auto promise = [&](const char* file, std::uint32_t checksum) {
+      std::error_code error;
+      done["bytes"][file] = fs::file_size(folder / file, error);
+      if (error) throw ReadError(folder / file, error.value());
+      done["crc32c"][file] = checksum;
+    };
+    promise("weights.safetensors",
+            write_safetensors(folder / "weights.safetensors", contents.weights));
+    promise("replay.safetensors",
+            write_safetensors(folder / "replay.safetensors", contents.replay));
+    const std::string state =
+        contents.state.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+    write_file_atomically(folder / "state.json", state);
+    promise("state.json", crc32c(state));
+    write_file_atomically(folder / "DONE", done.dump(1));
   });
 }
 
 fs::path copy_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints_dir) {
-  if (const std::string what = damage(checkpoint); !what.empty())
-    throw DataError(fmt::format("checkpoint {} cannot be copied: {}.", checkpoint.string(), what));
-  return place_checkpoint(checkpoints_dir, step_of(checkpoint, "step-"), /*keep=*/1,
+  if (const Finding finding = examine(checkpoint, Depth::kAll); finding.kind != Finding::kWhole)
+    throw DataError(
+        fmt::format("checkpoint {} cannot be copied: {}.", checkpoint.string(), finding.text));
+  return place_checkpoint(checkpoints_dir, step_of(checkpoint, "step-"), /*keep=*/1, {},
                           [&](const fs::path& folder) {
                             for (const char* file : kFiles)
                               link_or_copy(checkpoint / file, folder / file);
@@ -213,44 +286,64 @@ fs::path copy_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints
                           });
 }
 
-std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir,
-                                          const std::function<void(const std::string&)>& warn) {
+std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir, const Warn& warn) {
   std::vector<StepFolder> folders = step_folders(checkpoints_dir, "step-");
   // left by a process that ended between two renames: complete, but under the other name
+  std::error_code unknown;
   for (StepFolder& aside : step_folders(checkpoints_dir, ".replaced-"))
-    if (!fs::exists(checkpoints_dir / fmt::format("step-{:09}", aside.step)))
+    if (!fs::exists(checkpoints_dir / fmt::format("step-{:09}", aside.step), unknown))
       folders.push_back(std::move(aside));
   std::stable_sort(folders.begin(), folders.end(),
                    [](const StepFolder& a, const StepFolder& b) { return a.step > b.step; });
   for (const auto& [step, path] : folders) {
-    const std::string what = damage(path);
-    if (what.empty()) return path;
-    const std::string text = fmt::format("checkpoint {} is passed over: {}", path.string(), what);
-    if (warn) {
-      warn(text);
-    } else {
-      fmt::print(stderr, "warning: {}\n", text);
-    }
+    const Finding finding = examine(path, Depth::kAll);
+    if (finding.kind == Finding::kWhole) return path;
+    if (finding.kind == Finding::kUnreadable)
+      throw DataError(
+          fmt::format("checkpoint {} cannot be used now: {}. Try again, or move it away to go on "
+                      "from an older one.",
+                      path.string(), finding.text));
+    tell(warn, fmt::format("checkpoint {} is passed over: {}", path.string(), finding.text));
   }
   return std::nullopt;
 }
 
 CheckpointReader::CheckpointReader(const fs::path& folder) : folder_(folder) {
-  if (const std::string what = damage(folder); !what.empty())
+  if (const Finding finding = examine(folder, Depth::kState); finding.kind == Finding::kDamaged)
     throw DataError(
         fmt::format("checkpoint {} is damaged: {}. An older one of the same run can be used with "
                     "--resume PATH.",
-                    folder.string(), what));
-  state_ = nlohmann::json::parse(read_file(folder / "state.json"));
+                    folder.string(), finding.text));
+  done_ = read_json(folder / "DONE");
+  state_ = read_json(folder / "state.json");
+}
+
+const SafetensorsFile& CheckpointReader::open(std::unique_ptr<SafetensorsFile>& file,
+                                              const char* name) const {
+  if (file == nullptr) {
+    auto opened = std::make_unique<SafetensorsFile>(folder_ / name);
+    try {
+      using_file(folder_ / "DONE", [&] { check_tensors(*opened, name, done_); });
+    } catch (const ReadError&) {
+      throw;
+    } catch (const DataError& error) {
+      throw DataError(
+          fmt::format("checkpoint {} is damaged: {}. An older one of the same run can be used with "
+                      "--resume PATH.",
+                      folder_.string(), error.what()));
+    }
+    file = std::move(opened);
+  }
+  return *file;
 }
 
 void CheckpointReader::read_weights(const std::vector<TensorRef>& tensors) const {
-  const SafetensorsFile file(folder_ / "weights.safetensors");
-  for (const TensorRef& tensor : tensors) file.read_into(tensor);
+  const SafetensorsFile& file = open(weights_, "weights.safetensors");
+  for (const TensorRef& tensor : tensors) file.read_into(tensor, SafetensorsFile::Values::kFinite);
 }
 
 void CheckpointReader::read_replay(const std::vector<TensorRef>& tensors) const {
-  const SafetensorsFile file(folder_ / "replay.safetensors");
+  const SafetensorsFile& file = open(replay_, "replay.safetensors");
   for (const TensorRef& tensor : tensors) file.read_into(tensor);
 }
 

@@ -4,12 +4,14 @@
 //
 // A checkpoint is written under a temporary name, DONE last, and renamed into place; so whatever
 // happens, the previous one is intact and a half-written one is never taken for whole. DONE holds
-// the size of each file, the checksum of state.json and those of the headers of the tensor files.
+// size and checksum of each file; earlier versions wrote checksums of state.json and of the headers
+// of the tensor files alone.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -24,15 +26,19 @@ struct CheckpointContents {
   nlohmann::json state;
 };
 
-/// Writes checkpoints_dir/step-<env_steps>, replacing one of the same step, then deletes all but
-/// the `keep` newest complete ones. Those of later steps go too: the run was started over from
-/// before them, as its tables were. One process at a time writes to checkpoints_dir. Returns the
-/// folder.
+/// Where warnings go; to standard error if there is none.
+using Warn = std::function<void(const std::string&)>;
+
+/// Writes checkpoints_dir/step-<env_steps>, replacing one of the same step, then deletes those with
+/// `keep` newer ones. One that is damaged does not count among these, is warned about and stays
+/// until then; one that merely cannot be read counts. Those of later steps go too: the run was
+/// started over from before them, as its tables were. One process at a time writes to
+/// checkpoints_dir. Returns the folder.
 ///
 /// Errors   DataError, for instance on a full disk; earlier checkpoints are intact then.
 std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints_dir,
                                        std::int64_t env_steps, const CheckpointContents& contents,
-                                       int keep);
+                                       int keep, const Warn& warn = {});
 
 /// Copies a complete checkpoint to checkpoints_dir under its own name, replacing one of the same
 /// step; all others go. The two may share files, which never change. Returns the copy's folder.
@@ -42,27 +48,34 @@ std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints_
 std::filesystem::path copy_checkpoint(const std::filesystem::path& checkpoint,
                                       const std::filesystem::path& checkpoints_dir);
 
-/// The newest complete checkpoint of a folder. Folders without DONE, or that are not what DONE
-/// says, are passed over; `warn` is told which and why, standard error if there is none.
-std::optional<std::filesystem::path> latest_checkpoint(
-    const std::filesystem::path& checkpoints_dir,
-    const std::function<void(const std::string&)>& warn = {});
+/// The newest complete checkpoint of a folder, whose files are read for it. Folders without DONE, or
+/// that are not what DONE says, are passed over; `warn` is told which and why.
+///
+/// Errors   DataError if a newer one cannot be read: it may be whole, and a run that went on from an
+///          older one would delete it.
+std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::path& checkpoints_dir,
+                                                       const Warn& warn = {});
 
 /// A checkpoint open for reading.
 ///
-/// Errors   DataError of the constructor if a file is missing, truncated or changed since DONE was
-///          written, and of the reads if tensors do not fit.
+/// Errors   DataError of the constructor if a file is missing, truncated or its state changed since
+///          DONE was written; of the reads if a file of tensors changed, if tensors do not fit and
+///          if a weight is not finite.
 class CheckpointReader {
  public:
   explicit CheckpointReader(const std::filesystem::path& folder);
 
   const nlohmann::json& state() const { return state_; }
+  /// The first call reads the whole file for its checksum.
   void read_weights(const std::vector<TensorRef>& tensors) const;
   void read_replay(const std::vector<TensorRef>& tensors) const;
 
  private:
+  const SafetensorsFile& open(std::unique_ptr<SafetensorsFile>& file, const char* name) const;
+
   std::filesystem::path folder_;
-  nlohmann::json state_;
+  nlohmann::json done_, state_;
+  mutable std::unique_ptr<SafetensorsFile> weights_, replay_;  // once their checksums are right
 };
 
 }  // namespace mbrl

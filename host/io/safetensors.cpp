@@ -9,11 +9,17 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "base/error.h"
+#include "base/not_finite.h"
+#include "base/printable.h"
+#include "host/io/crc32c.h"
+#include "host/io/json_file.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {
@@ -24,8 +30,8 @@ using Json = nlohmann::ordered_json;
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
 
-// the limit of the format's reference reader
-constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
+// of some thousand tensors; the format's reference reader takes 100 MB, whose JSON fills gigabytes
+constexpr std::uint64_t kMaxHeaderBytes = 16'000'000;
 
 struct DTypeInfo {
   const char* name;
@@ -94,10 +100,21 @@ void for_each_piece(const TensorRef& tensor, std::uint64_t num_bytes, Piece piec
     piece(staging.data(), std::min(kStagingBytes, num_bytes - at), at);
 }
 
+// the first value of a piece that is not finite; nothing where all are
+template <typename T>
+std::optional<double> not_finite(const char* bytes, std::uint64_t num_bytes) {
+  for (std::uint64_t at = 0; at + sizeof(T) <= num_bytes; at += sizeof(T)) {
+    T value;
+    std::memcpy(&value, bytes + at, sizeof(T));
+    if (!std::isfinite(value)) return value;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-void write_safetensors(const fs::path& path, const std::vector<TensorRef>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+std::uint32_t write_safetensors(const fs::path& path, const std::vector<TensorRef>& tensors,
+                                const std::map<std::string, std::string>& metadata) {
   // larger elements first: every tensor starts at a multiple of its element size
   std::vector<const TensorRef*> order;
   std::set<std::string> names;
@@ -126,17 +143,28 @@ void write_safetensors(const fs::path& path, const std::vector<TensorRef>& tenso
   const std::uint64_t header_bytes = text.size();
 
   OutputFile file(path, OutputFile::Mode::kTruncate, 8 + header_bytes + offset);
-  file.write(&header_bytes, 8);
-  file.write(text);
+  std::uint32_t checksum = 0;
+  // in blocks that are still in the cache when they are written
+  const auto write = [&](const char* bytes, std::uint64_t size) {
+    constexpr std::uint64_t kBlock = std::uint64_t{1} << 18;
+    for (std::uint64_t at = 0; at < size; at += kBlock) {
+      const std::string_view block(bytes + at, std::min(kBlock, size - at));
+      checksum = crc32c(block, checksum);
+      file.write(block);
+    }
+  };
+  write(reinterpret_cast<const char*>(&header_bytes), 8);
+  write(text.data(), text.size());
   for (const TensorRef* tensor : order)
     for_each_piece(*tensor, num_bytes(*tensor),
                    [&](char* host, std::uint64_t size, std::uint64_t at) {
                      if (tensor->memory == Memory::kDevice)
                        copy_memory(host, static_cast<const char*>(tensor->data) + at, size);
-                     file.write(host, size);
+                     write(host, size);
                    });
   file.sync();
   file.close();
+  return checksum;
 }
 
 SafetensorsFile::SafetensorsFile(fs::path path) : path_(std::move(path)) {
@@ -145,7 +173,7 @@ SafetensorsFile::SafetensorsFile(fs::path path) : path_(std::move(path)) {
   if (fd_ < 0 || ::fstat(fd_, &status) != 0) {
     const int error = errno;
     if (fd_ >= 0) ::close(fd_);
-    throw DataError(fmt::format("{} cannot be read: {}.", path_.string(), std::strerror(error)));
+    throw ReadError(path_, error);
   }
   try {
     parse_header(static_cast<std::uint64_t>(status.st_size));
@@ -159,7 +187,8 @@ SafetensorsFile::~SafetensorsFile() { ::close(fd_); }
 
 void SafetensorsFile::parse_header(std::uint64_t file_bytes) {
   const auto foreign = [&](const std::string& why) {
-    return DataError(fmt::format("{} is not a safetensors file: {}.", path_.string(), why));
+    return DataError(
+        fmt::format("{} is not a safetensors file: {}.", path_.string(), printable(why)));
   };
   const auto truncated = [&](std::uint64_t expected) {
     return DataError(fmt::format("{} is truncated: expected {} bytes, found {}.", path_.string(),
@@ -176,7 +205,12 @@ void SafetensorsFile::parse_header(std::uint64_t file_bytes) {
   header_.resize(8 + header_bytes);
   read_at(header_.data(), header_.size(), 0);
 
-  const auto json = Json::parse(header_.begin() + 8, header_.end(), nullptr, false);
+  Json json;
+  try {
+    json = Json::parse(header_.begin() + 8, header_.end(),
+                       json_bounds<Json>("the header of " + path_.string()));
+  } catch (const Json::exception&) {
+  }
   if (!json.is_object()) throw foreign("expected a JSON object as its header, found other bytes");
 
   std::uint64_t data_bytes = 0;
@@ -187,8 +221,13 @@ void SafetensorsFile::parse_header(std::uint64_t file_bytes) {
         metadata_ = value.get<std::map<std::string, std::string>>();
         continue;
       }
-      Entry entry{value.at("dtype"), value.at("shape"), value.at("data_offsets").at(0),
-                  value.at("data_offsets").at(1)};
+      const Json &shape = value.at("shape"), &offsets = value.at("data_offsets");
+      const auto is_size = [](const Json& number) { return number.is_number_unsigned(); };
+      if (!shape.is_array() || !std::all_of(shape.begin(), shape.end(), is_size) ||
+          !std::all_of(offsets.begin(), offsets.end(), is_size))
+        throw foreign(fmt::format("{} has the shape {} and the offsets {}", name, shape.dump(),
+                                  offsets.dump()));
+      Entry entry{value.at("dtype"), shape, offsets.at(0), offsets.at(1)};
       std::uint64_t expected = element_bytes(entry.dtype);
       if (expected == 0) throw foreign(fmt::format("{} has the dtype {}", name, entry.dtype));
       for (const std::int64_t extent : entry.shape) {
@@ -207,7 +246,7 @@ void SafetensorsFile::parse_header(std::uint64_t file_bytes) {
       entries_[name] = std::move(entry);
     } catch (const nlohmann::json::exception&) {
       throw foreign(fmt::format("expected dtype, shape and data_offsets of {}, found {}", name,
-                                value.dump()));
+                                value.dump(-1, ' ', false, Json::error_handler_t::replace)));
     }
   }
   std::sort(ranges.begin(), ranges.end());
@@ -242,12 +281,12 @@ const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) co
     throw DataError(fmt::format(
         "{} has no tensor {}, which this run expects: was it written by another version of "
         "this program? It holds {}.",
-        path_.string(), name, fmt::join(names(), ", ")));
+        path_.string(), name, printable(fmt::format("{}", fmt::join(names(), ", ")))));
   }
   return found->second;
 }
 
-void SafetensorsFile::read_into(const TensorRef& tensor) const {
+void SafetensorsFile::read_into(const TensorRef& tensor, Values values) const {
   const Entry& found = entry(tensor.name);
   if (found.shape != tensor.shape) {
     throw DataError(fmt::format("{}: {} is {}, this run expects {}.", path_.string(), tensor.name,
@@ -261,9 +300,37 @@ void SafetensorsFile::read_into(const TensorRef& tensor) const {
   for_each_piece(tensor, found.end - found.begin,
                  [&](char* host, std::uint64_t size, std::uint64_t at) {
                    read_at(host, size, header_.size() + found.begin + at);
+                   if (values == Values::kFinite) require_finite(tensor, host, size);
                    if (tensor.memory == Memory::kDevice)
                      copy_memory(static_cast<char*>(tensor.data) + at, host, size);
                  });
+}
+
+void SafetensorsFile::require_finite(const TensorRef& tensor, const char* piece,
+                                     std::uint64_t num_bytes) const {
+  std::optional<double> value;
+  if (tensor.dtype == DType::kF32) value = not_finite<float>(piece, num_bytes);
+  if (tensor.dtype == DType::kF64) value = not_finite<double>(piece, num_bytes);
+  if (value)
+    throw DataError(fmt::format(
+        "{}: {} holds {}; expected finite numbers alone. The file is damaged or of a run that "
+        "diverged: use an older one.",
+        path_.string(), tensor.name, not_finite_text(*value)));
+}
+
+std::uint32_t SafetensorsFile::checksum() const {
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) throw ReadError(path_, errno);
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  std::vector<char> block(std::min<std::uint64_t>(size, 1 << 20));
+  std::uint32_t checksum = 0;
+  for (std::uint64_t at = 0; at < size;) {
+    const std::uint64_t count = std::min<std::uint64_t>(block.size(), size - at);
+    read_at(block.data(), count, at);
+    checksum = crc32c({block.data(), count}, checksum);
+    at += count;
+  }
+  return checksum;
 }
 
 void SafetensorsFile::read_at(void* data, std::uint64_t num_bytes, std::uint64_t offset) const {
@@ -272,10 +339,10 @@ void SafetensorsFile::read_at(void* data, std::uint64_t num_bytes, std::uint64_t
     const ssize_t count = ::pread(fd_, next, std::min<std::uint64_t>(num_bytes, 1u << 30),
                                   static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) {
-      throw DataError(fmt::format("{} cannot be read at byte {}: {}.", path_.string(), offset,
-                                  count < 0 ? std::strerror(errno) : "it has become shorter"));
-    }
+    if (count < 0) throw ReadError(path_, errno);
+    if (count == 0)
+      throw DataError(
+          fmt::format("{} has become shorter: it ends at byte {}.", path_.string(), offset));
     next += count;
     num_bytes -= static_cast<std::uint64_t>(count);
     offset += static_cast<std::uint64_t>(count);

@@ -57,17 +57,19 @@ TensorRef tensor_ref(const std::string& name, Buffer<T>& buffer) {
 std::uint64_t num_bytes(const TensorRef& tensor);
 
 /// Writes the file and waits until the disk has it; memory beside the tensors is the header's
-/// alone. Order on disk: element size, then the order given.
+/// alone. Order on disk: element size, then the order given. Returns the CRC-32C of the file.
 ///
 /// Errors   DataError naming the file, on a full disk with bytes needed and free. A file that could
 ///          not be completed is left behind: callers write under a temporary name.
-void write_safetensors(const std::filesystem::path& path, const std::vector<TensorRef>& tensors,
-                       const std::map<std::string, std::string>& metadata = {});
+std::uint32_t write_safetensors(const std::filesystem::path& path,
+                                const std::vector<TensorRef>& tensors,
+                                const std::map<std::string, std::string>& metadata = {});
 
 /// A file open for reading.
 ///
-/// Errors   DataError saying expected and found, of the constructor for files that are truncated or
-///          not safetensors, of read_into for tensors that are absent or of another dtype or shape.
+/// Errors   ReadError; DataError saying expected and found, of the constructor for files that are
+///          truncated or not safetensors, of read_into for tensors that are absent or of another
+///          dtype or shape.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(std::filesystem::path path);
@@ -75,8 +77,14 @@ class SafetensorsFile {
   SafetensorsFile(const SafetensorsFile&) = delete;
   SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
-  /// Fills `tensor.data` with the tensor of this name.
-  void read_into(const TensorRef& tensor) const;
+  /// What a tensor may hold.
+  enum class Values { kAny, kFinite };
+
+  /// Fills `tensor.data` with the tensor of this name. DataError if a value is not as it must be.
+  void read_into(const TensorRef& tensor, Values values = Values::kAny) const;
+
+  /// The CRC-32C of the whole file, which is read for it.
+  std::uint32_t checksum() const;
 
   bool contains(const std::string& name) const { return entries_.contains(name); }
   std::vector<std::string> names() const;
@@ -95,6 +103,7 @@ class SafetensorsFile {
 
   const Entry& entry(const std::string& name) const;
   void parse_header(std::uint64_t file_bytes);
+  void require_finite(const TensorRef& tensor, const char* piece, std::uint64_t num_bytes) const;
   void read_at(void* data, std::uint64_t num_bytes, std::uint64_t offset) const;
 
   std::filesystem::path path_;

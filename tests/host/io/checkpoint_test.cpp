@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "host/io/crc32c.h"
 #include "tests/support/checkpoint_data.h"
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
@@ -119,28 +120,136 @@ TEST(CheckpointTest, WhatIsPassedOverIsToldWithTheReason) {
                   "step-000000002 is passed over: DONE is missing: it was never completed")));
 }
 
+// DONE as versions before checksums of whole files wrote it
+void write_old_done(const fs::path& checkpoint) {
+  nlohmann::json done = nlohmann::json::parse(file_text(checkpoint / "DONE"));
+  done.erase("crc32c");
+  done["state_crc32c"] = crc32c(file_text(checkpoint / "state.json"));
+  for (const char* file : {"weights.safetensors", "replay.safetensors"})
+    done["header_crc32c"][file] = crc32c(SafetensorsFile(checkpoint / file).header());
+  write_text(checkpoint / "DONE", done.dump());
+}
+
+void flip_bit(const fs::path& file, std::size_t byte) {
+  std::string text = file_text(file);
+  text[byte] ^= 4;
+  write_text(file, text);
+}
+
+TEST(CheckpointTest, AFlippedBitAnywhereIsDamage) {
+  const TemporaryDirectory folder;
+  CheckpointData data;
+  const fs::path older = write_checkpoint(folder.path(), 1, data.contents(), 5);
+  const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
+  for (const char* file : {"weights.safetensors", "replay.safetensors", "state.json"}) {
+    const std::size_t last = fs::file_size(path / file) - 1;
+    for (const std::size_t byte : {last, last / 2}) {
+      flip_bit(path / file, byte);
+      EXPECT_THAT(error_text<DataError>([&] {
+                    const CheckpointReader reader(path);
+                    reader.read_weights(data.contents().weights);
+                    reader.read_replay(data.contents().replay);
+                  }),
+                  HasSubstr(file + std::string(" has changed since it was written")));
+      std::vector<std::string> warnings;
+      EXPECT_EQ(latest_checkpoint(folder.path(),
+                                  [&](const std::string& text) { warnings.push_back(text); }),
+                older);
+      EXPECT_EQ(warnings.size(), 1u);
+      EXPECT_THAT(error_text<DataError>([&] { copy_checkpoint(path, folder.path() / "copy"); }),
+                  HasSubstr("cannot be copied"));
+      flip_bit(path / file, byte);
+    }
+  }
+  EXPECT_EQ(latest_checkpoint(folder.path()), path);
+}
+
+TEST(CheckpointTest, OnesOfEarlierVersionsAreRead) {
+  const TemporaryDirectory folder;
+  CheckpointData data;
+  const fs::path path = write_checkpoint(folder.path(), 3, data.contents(0.5), 5);
+  write_old_done(path);
+  EXPECT_EQ(latest_checkpoint(folder.path()), path);
+  const CheckpointReader reader(path);
+  EXPECT_EQ(reader.state().at("mark"), 0.5);
+  reader.read_weights(data.contents().weights);
+}
+
+TEST(CheckpointTest, AWeightThatIsNotFiniteIsNamed) {
+  const TemporaryDirectory folder;
+  CheckpointData data;
+  data.weight[5] = std::numeric_limits<float>::infinity();
+  const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
+  const CheckpointReader reader(path);
+  EXPECT_THAT(error_text<DataError>([&] { reader.read_weights(data.contents().weights); }),
+              HasSubstr("weights.safetensors: actor.0.weight holds inf"));
+}
+
+TEST(CheckpointTest, OneThatCannotBeReadIsKeptAndNotPassedOver) {
+  const TemporaryDirectory folder;
+  CheckpointData data;
+  for (const std::int64_t step : {1, 2, 3})
+    write_checkpoint(folder.path(), step, data.contents(), 5);
+  // a link in a circle: an error of the file system that root has as well
+  const fs::path done = folder.path() / "step-000000003" / "DONE";
+  fs::rename(done, folder.path() / "kept");
+  fs::create_symlink(done, done);
+  EXPECT_THAT(error_text<DataError>([&] { latest_checkpoint(folder.path()); }),
+              testing::AllOf(HasSubstr("step-000000003 cannot be used now"),
+                             HasSubstr("Too many levels of symbolic links"),
+                             HasSubstr("Try again, or move it away")));
+  write_checkpoint(folder.path(), 4, data.contents(), 2);
+  EXPECT_TRUE(fs::is_symlink(done));
+  EXPECT_FALSE(fs::exists(folder.path() / "step-000000002"));
+  fs::remove(done);
+  fs::rename(folder.path() / "kept", done);
+  EXPECT_EQ(CheckpointReader(folder.path() / "step-000000003").state().at("mark"), 0);
+}
+
+TEST(CheckpointTest, JsonNestedTooDeepIsDamage) {
+  const TemporaryDirectory folder;
+  CheckpointData data;
+  const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
+  write_text(path / "DONE", std::string(200000, '['));
+  EXPECT_THAT(error_text<DataError>([&] { CheckpointReader reader(path); }),
+              testing::AllOf(HasSubstr("step-000000003 is damaged"), HasSubstr("DONE is nested")));
+}
+
 TEST(CheckpointTest, AChangedHeaderOrAnUnreadableDoneIsDamage) {
   const TemporaryDirectory folder;
   CheckpointData data;
   const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
+  write_old_done(path);
   // the same length, another name: only the checksum of the header tells
   std::string text = file_text(path / "weights.safetensors");
   text.replace(text.find("actor.0.weight"), 14, "actor.1.weight");
   write_text(path / "weights.safetensors", text);
-  EXPECT_THAT(error_text<DataError>([&] { CheckpointReader reader(path); }),
-              HasSubstr("the header of weights.safetensors has changed since it was written"));
+  EXPECT_THAT(
+      error_text<DataError>([&] { CheckpointReader(path).read_weights(data.contents().weights); }),
+      HasSubstr("the header of weights.safetensors has changed since it was written"));
   write_text(path / "DONE", "{}");
   EXPECT_THAT(error_text<DataError>([&] { CheckpointReader reader(path); }),
-              HasSubstr("DONE cannot be read"));
+              HasSubstr("DONE is not what this version of the program writes"));
 }
 
-TEST(CheckpointTest, ADamagedOneDoesNotCountAsKept) {
+TEST(CheckpointTest, ADamagedOneDoesNotCountAsKeptAndStaysUntilEnoughFollow) {
   const TemporaryDirectory folder;
   CheckpointData data;
   write_checkpoint(folder.path(), 1, data.contents(), 2);
   fs::remove(write_checkpoint(folder.path(), 2, data.contents(), 2) / "DONE");
-  write_checkpoint(folder.path(), 3, data.contents(), 2);
+  std::vector<std::string> warnings;
+  const auto write = [&](std::int64_t step) {
+    write_checkpoint(folder.path(), step, data.contents(), 2,
+                     [&](const std::string& text) { warnings.push_back(text); });
+  };
+  write(3);
   EXPECT_TRUE(fs::exists(folder.path() / "step-000000001" / "DONE"));
+  EXPECT_TRUE(fs::exists(folder.path() / "step-000000002"));
+  EXPECT_THAT(warnings, testing::ElementsAre(
+                            testing::AllOf(HasSubstr("step-000000002 is damaged: DONE is missing"),
+                                           HasSubstr("It stays until 2 newer ones are whole"))));
+  write(4);
+  EXPECT_FALSE(fs::exists(folder.path() / "step-000000001"));
   EXPECT_FALSE(fs::exists(folder.path() / "step-000000002"));
 }
 

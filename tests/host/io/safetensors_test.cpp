@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "host/io/crc32c.h"
 #include "tests/support/checkpoint_data.h"
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
@@ -81,6 +82,56 @@ TEST(SafetensorsTest, ATruncatedOrForeignFileSaysWhatWasExpected) {
               HasSubstr("expected a header of at most"));
   EXPECT_THAT(error_text<DataError>([&] { SafetensorsFile file(folder.path() / "absent"); }),
               HasSubstr("cannot be read: No such file or directory"));
+}
+
+// a file with this header and no data
+std::string with_header(const std::string& header) {
+  const std::uint64_t size = header.size();
+  return std::string(reinterpret_cast<const char*>(&size), 8) + header;
+}
+
+TEST(SafetensorsTest, ForeignHeadersAreRefusedInShownText) {
+  const TemporaryDirectory folder;
+  const auto refused = [&](const std::string& header) {
+    const std::string file = folder.write("a", with_header(header));
+    return error_text<DataError>([&] { SafetensorsFile open(file); });
+  };
+  const std::string deep(100000, '['), closed(100000, ']');
+  EXPECT_THAT(refused(R"({"a": )" + deep + closed + "}"), HasSubstr("levels deep"));
+  EXPECT_THAT(refused("[1e999]"), HasSubstr("expected a JSON object as its header"));
+  EXPECT_THAT(refused(R"({"\u001b[31m": 1})"), HasSubstr("of \\x1b[31m, found 1"));
+  EXPECT_THAT(refused(R"({"a": {"dtype": "F32", "shape": [1e30], "data_offsets": [0, 4]}})"),
+              HasSubstr("a has the shape [1e+30]"));
+  EXPECT_THAT(refused(R"({"a": {"dtype": "F32", "shape": [0], "data_offsets": [-1, -1]}})"),
+              HasSubstr("the offsets [-1,-1]"));
+  EXPECT_THAT(refused(R"({"a": {"dtype": "F32", "shape": [4611686018427387904, 4],)"
+                      R"( "data_offsets": [0, 0]}})"),
+              HasSubstr("a has the shape"));
+}
+
+TEST(SafetensorsTest, TheChecksumIsThatOfTheWholeFile) {
+  const TemporaryDirectory folder;
+  CheckpointData data;
+  const fs::path path = folder.path() / "a";
+  const std::uint32_t written = write_safetensors(path, data.contents().replay);
+  EXPECT_EQ(written, crc32c(file_text(path)));
+  EXPECT_EQ(SafetensorsFile(path).checksum(), written);
+  std::string text = file_text(path);
+  text[text.size() / 2] ^= 1;
+  write_text(path, text);
+  EXPECT_NE(SafetensorsFile(path).checksum(), written);
+}
+
+TEST(SafetensorsTest, AValueThatIsNotFiniteIsNamedWhereItMayNotBe) {
+  const TemporaryDirectory folder;
+  CheckpointData data;
+  data.weight.back() = std::numeric_limits<float>::quiet_NaN();
+  write_safetensors(folder.path() / "a", data.weights());
+  const SafetensorsFile file(folder.path() / "a");
+  file.read_into(data.weights()[0]);
+  EXPECT_THAT(error_text<DataError>(
+                  [&] { file.read_into(data.weights()[0], SafetensorsFile::Values::kFinite); }),
+              HasSubstr("a: actor.0.weight holds nan; expected finite numbers alone"));
 }
 
 }  // namespace
