@@ -62,8 +62,8 @@ double BehaviourLog::policy_change(Stream& stream, const GaussianActor& policy) 
 }
 
 void BehaviourLog::visit(Archive& archive) {
-  archive.value("size", size_);
-  archive.value("head", head_);
+  archive.value("size", size_, 0, capacity_);
+  archive.value("head", head_, 0, capacity_ - 1);
   const auto rows = static_cast<std::int64_t>(capacity_);
   archive.replay(
       tensor_ref("behaviour.observation", observations_.data(), {rows, observation_size_}));

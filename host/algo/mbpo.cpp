@@ -52,7 +52,7 @@ void Mbpo::visit(Archive& archive) {
   const Archive::Section schedule(archive, "schedule");
   const Archive::Section values(archive, "values");
   if (archive.loading() && archive.has("updates_per_step"))
-    archive.value("updates_per_step", context_.config.sac.updates_per_step);
+    archive.value("updates_per_step", context_.config.sac.updates_per_step, 0, 1'000'000);
 }
 
 Algorithm algorithms::mbpo_algorithm() {

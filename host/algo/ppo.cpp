@@ -301,8 +301,8 @@ double Ppo::action_std() const {
 
 void Ppo::visit(Archive& archive) {
   Learner::visit(archive);
-  archive.value("num_updates", policy_.num_updates);
-  archive.value("num_collected", num_collected_);
+  archive.value("num_updates", policy_.num_updates, 0, kMaxCount);
+  archive.value("num_collected", num_collected_, 0, T_ - 1);
   archive.weights("policy", policy_.policy);
   archive.weights("log_std", policy_.log_std);
   archive.weights("value", policy_.value);

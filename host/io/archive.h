@@ -2,12 +2,14 @@
 // to load it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "cuda/buffer.h"
@@ -15,6 +17,9 @@
 #include "kernels/networks/parameters.h"
 
 namespace mbrl {
+
+/// The most that a run counts: steps, updates, episodes.
+inline constexpr std::int64_t kMaxCount = 1'000'000'000'000;
 
 /// Small values go by as JSON, arrays as tensors. Whatever gives an array its size is visited
 /// before it.
@@ -29,6 +34,7 @@ class Archive {
   virtual bool loading() const = 0;
 
   /// A small value under its name in the section that is open. JSON has no NaN: it is null there.
+  /// Loading: a list keeps its length, a number fits its type.
   template <typename T>
   void value(const std::string& name, T& value) {
     nlohmann::json json;
@@ -45,14 +51,37 @@ class Archive {
         return;
       }
     }
+    require_kind(name, json, value);
     json.get_to(value);
   }
+
+  /// A length or an index: from `low` to `high`, in both directions.
+  template <typename T>
+  void value(const std::string& name, T& value, std::type_identity_t<T> low,
+             std::type_identity_t<T> high) {
+    T given = value;
+    this->value(name, given);
+    require(name, low <= given && given <= high, [&] {
+      return "is " + std::to_string(given) + "; expected " + std::to_string(low) + " to " +
+             std::to_string(high);
+    });
+    value = given;
+  }
+
+  /// At most `max_count` indices below `limit`, one at least.
+  void indices(const std::string& name, std::vector<int>& values, int max_count, int limit);
 
   /// One that may be absent.
   template <typename T>
   void optional(const std::string& name, std::optional<T>& value) {
     if (loading()) value = has(name) ? std::optional<T>(T{}) : std::nullopt;
     if (value) this->value(name, *value);
+  }
+
+  template <typename T>
+  void optional(const std::string& name, std::optional<T>& value, T low, T high) {
+    if (loading()) value = has(name) ? std::optional<T>(low) : std::nullopt;
+    if (value) this->value(name, *value, low, high);
   }
 
   /// Loading: whether the open section holds a value of this name.
@@ -91,7 +120,50 @@ class Archive {
   /// Takes `json` or fills it.
   virtual void exchange(const std::string& name, nlohmann::json& json) = 0;
 
+  /// The value of this name is not what it has to be: `what` follows its name in the error.
+  [[noreturn]] virtual void refuse(const std::string& name, const std::string& what) const;
+
   std::vector<std::string> path_;  // of the sections that are open
+
+ private:
+  template <typename Text>
+  void require(const std::string& name, bool holds, const Text& text) const {
+    if (loading() && !holds) refuse(name, text());
+  }
+
+  // what the JSON library would convert without a word, or not at all
+  template <typename T>
+  void require_kind(const std::string& name, const nlohmann::json& json, const T& present) const {
+    const auto expected = [&](const std::string& kind) {
+      return [&json, kind] { return "is " + shown(json) + "; expected " + kind; };
+    };
+    if constexpr (std::is_same_v<T, bool>) {
+      require(name, json.is_boolean(), expected("true or false"));
+    } else if constexpr (std::is_integral_v<T>) {
+      require(name, json.is_number_integer() && fits<T>(json), expected("an integer"));
+    } else if constexpr (std::is_floating_point_v<T>) {
+      require(name, json.is_number(), expected("a number"));
+    } else if constexpr (requires {
+                           present.size();
+                           present.begin();
+                         } &&
+                         !std::is_same_v<T, std::string>) {
+      require(name, json.is_array(), expected("a list"));
+      require(name, json.size() == present.size(), [&] {
+        return "has " + std::to_string(json.size()) + " values; expected " +
+               std::to_string(present.size());
+      });
+      for (std::size_t i = 0; i < present.size(); ++i)
+        require_kind(name, json[i], *present.begin());
+    }
+  }
+
+  template <typename T>
+  static bool fits(const nlohmann::json& json) {
+    return json.is_number_unsigned() ? std::in_range<T>(json.get<std::uint64_t>())
+                                     : std::in_range<T>(json.get<std::int64_t>());
+  }
+  static std::string shown(const nlohmann::json& json);
 };
 
 /// Collects the state. The tensors refer to the learner's own memory.
@@ -110,24 +182,28 @@ class StateWriter : public Archive {
   void exchange(const std::string& name, nlohmann::json& json) override;
 };
 
-/// Puts a state in.
+/// Puts a state in, which may come from anywhere.
 ///
-/// Errors   of visits: nlohmann::json::exception where the state lacks a value; those of `read`.
+/// Errors   of visits: nlohmann::json::exception where the state lacks a value, DataError naming
+///          `origin` and the value where it is of another type or out of range; those of `read`.
 class StateReader : public Archive {
  public:
   /// `read` fills a tensor by its name.
-  StateReader(const nlohmann::json& state, std::function<void(File, const TensorRef&)> read)
-      : state_(state), read_(std::move(read)) {}
+  StateReader(const nlohmann::json& state, std::function<void(File, const TensorRef&)> read,
+              std::string origin = "state.json")
+      : state_(state), read_(std::move(read)), origin_(std::move(origin)) {}
   bool loading() const override { return true; }
   bool has(const std::string& name) const override;
   void tensor(File file, const TensorRef& tensor) override { read_(file, tensor); }
 
  protected:
   void exchange(const std::string& name, nlohmann::json& json) override;
+  [[noreturn]] void refuse(const std::string& name, const std::string& what) const override;
 
  private:
   const nlohmann::json& state_;
   std::function<void(File, const TensorRef&)> read_;
+  std::string origin_;
 };
 
 }  // namespace mbrl

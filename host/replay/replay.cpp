@@ -83,15 +83,15 @@ TransitionsView Replay::newest(Stream& stream, std::size_t count) {
   return {newest_.data(), layout_, count};
 }
 
-void Replay::visit(Archive& archive, const std::string& name) {
+void Replay::visit(Archive& archive, const std::string& name, std::size_t max_capacity) {
   std::size_t capacity = capacity_;
-  archive.value("capacity", capacity);
+  archive.value("capacity", capacity, 1, max_capacity);
   if (archive.loading()) {
     size_ = head_ = 0;  // what is there need not move
     set_capacity(capacity);
   }
-  archive.value("size", size_);
-  archive.value("head", head_);
+  archive.value("size", size_, 0, capacity_);
+  archive.value("head", head_, 0, capacity_ - 1);
   archive.value("num_written", num_written_);
   archive.replay(
       tensor_ref(name, records_.data(),

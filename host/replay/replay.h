@@ -45,8 +45,9 @@ class Replay {
   /// largest count so far. Valid until the replay changes.
   TransitionsView newest(Stream& stream, std::size_t count);
 
-  /// The counters, and the valid records as one tensor [size, pitch] called `name`.
-  void visit(Archive& archive, const std::string& name);
+  /// The counters, and the valid records as one tensor [size, pitch] called `name`. A capacity
+  /// beyond `max_capacity` is no state of this run.
+  void visit(Archive& archive, const std::string& name, std::size_t max_capacity);
 
  private:
   TransitionLayout layout_;

@@ -1,19 +1,28 @@
 #include "host/run/resume.h"
 
+#include <fmt/format.h>
+
+#include <cstdio>
+
 #include "base/error.h"
+#include "base/printable.h"
 #include "host/algo/keys_read.h"
 #include "host/config/load.h"
 #include "host/config/print.h"
 #include "host/io/archive.h"
 #include "host/io/checkpoint.h"
+#include "host/io/folders.h"
+#include "host/io/json_file.h"
 
 namespace mbrl {
 namespace {
 
 // earlier versions saved every key, read or not
 Config saved_config(const CheckpointReader& reader, const std::filesystem::path& path) {
-  return without_unread_keys(
-      config_from_json(nlohmann::ordered_json(reader.state().at("config")), path.string()));
+  return using_file(path / "state.json", [&] {
+    return without_unread_keys(
+        config_from_json(nlohmann::ordered_json(reader.state().at("config")), path.string()));
+  });
 }
 
 }  // namespace
@@ -49,43 +58,53 @@ nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learn
       if (text.starts_with("name ") || text.starts_with("checkpoint.")) continue;
       differences += (differences.empty() ? "" : "; ") + text;
     }
-    throw DataError("checkpoint " + path.string() + " was written by config " +
-                    reader.state().at("config_hash").get<std::string>() + ", this run is " +
-                    config_hash(wanted) + ": " + differences +
-                    ". Run with the saved values, or start anew with --resume never.");
+    throw DataError(
+        "checkpoint " + path.string() + " was written by config " +
+        using_file(path / "state.json",
+                   [&] { return reader.state().at("config_hash").get<std::string>(); }) +
+        ", this run is " + config_hash(wanted) + ": " + differences +
+        ". Run with the saved values, or start anew with --resume never.");
   }
   try {
-    StateReader saved_state(reader.state().at("learner"),
-                            [&](Archive::File file, const TensorRef& tensor) {
-                              if (file == Archive::File::kWeights)
-                                return reader.read_weights({tensor});
-                              reader.read_replay({tensor});
-                            });
+    StateReader saved_state(
+        reader.state().at("learner"),
+        [&](Archive::File file, const TensorRef& tensor) {
+          if (file == Archive::File::kWeights) return reader.read_weights({tensor});
+          reader.read_replay({tensor});
+        },
+        (path / "state.json").string());
     learner.visit(saved_state);
+  } catch (const ConfigError& error) {
+    // a key that the run had changed, out of its range
+    throw DataError((path / "state.json").string() + ": " + error.what());
   } catch (const nlohmann::json::exception& error) {
     throw DataError("checkpoint " + path.string() +
                     " was written by another version of this program, whose state differs (" +
-                    error.what() +
+                    json_error_text(error) +
                     "). Go on with that version, or start anew with --resume never.");
   }
-  return reader.state().at("run");
+  return using_file(path / "state.json", [&] { return reader.state().at("run"); });
 }
 
 std::filesystem::path find_checkpoint(const std::filesystem::path& path) {
   namespace fs = std::filesystem;
-  if (fs::exists(path / "DONE")) return path;
+  std::error_code error;
+  if (fs::exists(path / "DONE", error)) return path;
   for (const fs::path& folder : {path / "checkpoints", path})
     if (const auto latest = latest_checkpoint(folder)) return *latest;
 
   // a folder above: clear if there is one run below
   std::vector<fs::path> found;
   std::string names;
-  std::error_code absent;
-  for (const auto& entry : fs::recursive_directory_iterator(path, absent)) {
-    if (!entry.is_directory() || entry.path().filename() != "checkpoints") continue;
-    if (const auto latest = latest_checkpoint(entry.path())) {
-      found.push_back(*latest);
-      names += " " + entry.path().parent_path().string();
+  for (const fs::path& folder : folders_below(path)) {
+    if (folder.filename() != "checkpoints") continue;
+    try {
+      if (const auto latest = latest_checkpoint(folder)) {
+        found.push_back(*latest);
+        names += " " + folder.parent_path().string();
+      }
+    } catch (const DataError& sibling) {
+      fmt::print(stderr, "warning: {}\n", printable(sibling.what()));
     }
   }
   if (found.size() == 1) return found.front();

@@ -80,13 +80,17 @@ void Collector::record(const PoolStep& step) {
 
 void Collector::visit(Archive& archive) {
   archive.value("episode_return", episode_return_);
-  archive.value("episode_length", episode_length_);
+  const int longest = environments_.spec().max_episode_steps;
+  archive.value("episode_length", episode_length_, 0, longest);
   std::size_t size = pending_.size();
-  archive.value("pending_size", size);
+  // whole records of one episode
+  const auto pitch = static_cast<std::size_t>(layout_.pitch());
+  archive.value("pending_size", size, 0, static_cast<std::size_t>(longest) * pitch);
+  size = size / pitch * pitch;
   pending_.resize(size);
   archive.replay("pending", pending_);
   const Archive::Section section(archive, "real_replay");
-  replay_.visit(archive, "real");
+  replay_.visit(archive, "real", static_cast<std::size_t>(context_.config.loop.replay_capacity));
 }
 
 }  // namespace mbrl

@@ -60,9 +60,12 @@ bool Dynamics::fit(const TransitionsView& real) {
 void Dynamics::visit(Archive& archive) {
   {
     const Archive::Section section(archive, "model");
-    archive.value("num_steps", state_.num_steps);
-    archive.value("elites", state_.elites);
-    archive.value("num_fits", num_fits_);
+    archive.value("num_steps", state_.num_steps, 0, kMaxCount);
+    archive.value("num_fits", num_fits_, 0, kMaxCount);
+    // all members before the first fit
+    archive.indices("elites", state_.elites,
+                    num_fits_ > 0 ? context_.config.model.num_elites : state_.ensemble_size,
+                    state_.ensemble_size);
   }
   {
     // checkpoints of runs without a schedule have had neither

@@ -114,18 +114,17 @@ Evaluation Environments::evaluate(int num_episodes, const Act& act) {
 }
 
 void Environments::visit(Archive& archive) {
-  archive.value("env_steps", context_.clock.env_steps);
+  archive.value("env_steps", context_.clock.env_steps, 0, kMaxCount);
   archive.value("exploring", context_.clock.exploring);
-  archive.value("exploration_end", context_.clock.exploration_end);
-  archive.value("num_episodes", num_episodes_);
-  archive.value("num_evaluations", num_evaluations_);
+  archive.value("exploration_end", context_.clock.exploration_end, 0, context_.clock.env_steps);
+  archive.value("num_episodes", num_episodes_, 0, kMaxCount);
+  archive.value("num_evaluations", num_evaluations_, 0, kMaxCount);
   archive.value("num_broken", num_broken_);
   archive.value("num_dead", num_dead_);
   archive.value("last_return", last_return_);
-  if (!archive.loading()) pool_state_ = pool_.get_state();
+  pool_state_ = pool_.get_state();
   std::size_t size = pool_state_.size();
-  archive.value("env_state_size", size);
-  pool_state_.resize(size);
+  archive.value("env_state_size", size, size, size);
   archive.replay("env_state", pool_state_);
   if (archive.loading()) pool_.set_state(pool_state_);
 }

@@ -79,18 +79,23 @@ MixedSource Imagination::mixed_with(const TransitionsView& real) {
 void Imagination::visit(Archive& archive) {
   {
     const Archive::Section section(archive, "model");
-    archive.value("num_rollouts", num_rollouts_);
+    archive.value("num_rollouts", num_rollouts_, 0, kMaxCount);
     archive.value("warned", warned_);
-    archive.value("rollout_length", rollout_length_);
+    archive.value("rollout_length", rollout_length_, 0, max_rollout_length(context_.config));
   }
   {
     const Archive::Section section(archive, "schedule");
     const Archive::Section values(archive, "values");
-    archive.optional("real_ratio", real_ratio_);
-    archive.optional("rollout_length", length_);
+    archive.optional("real_ratio", real_ratio_, 0.0, 1.0);
+    archive.optional("rollout_length", length_, 1, max_rollout_length(context_.config));
   }
   const Archive::Section section(archive, "model_replay");
-  replay_.visit(archive, "imagined");
+  // intervals and lengths of epochs may have changed while the run went on
+  constexpr std::size_t kChange = 16;
+  replay_.visit(archive, "imagined",
+                kChange * std::max(replay_.capacity(),
+                                   model_replay_capacity(context_.config,
+                                                         max_rollout_length(context_.config))));
 }
 
 void Imagination::hyperparameters(std::vector<Hyperparameter>& all) {

@@ -37,7 +37,7 @@ void Measurements::visit(Archive& archive) {
   if (behaviour_ == nullptr) return;
   const Archive::Section section(archive, "schedule");
   archive.value("critic_loss_sum", critic_loss_sum_);
-  archive.value("critic_loss_count", critic_loss_count_);
+  archive.value("critic_loss_count", critic_loss_count_, 0, kMaxCount);
   const Archive::Section behaviour(archive, "behaviour");
   behaviour_->visit(archive);
 }

@@ -87,7 +87,7 @@ double SoftActorCritic::update(const MixedSource& source) {
 }
 
 void SoftActorCritic::visit(Archive& archive) {
-  archive.value("num_updates", state_.num_updates);
+  archive.value("num_updates", state_.num_updates, 0, kMaxCount);
   archive.weights("actor", state_.actor.parameters);
   for (int i = 0; i < 2; ++i) {
     const std::string name = "critic" + std::to_string(i);

@@ -80,8 +80,8 @@ TEST(ReplayTest, StateAndTensorRestoreIt) {
   Replay replay(stream, kLayout, 4, 0, "test");
   append(replay, 0, 6);
   Replay restored(stream, kLayout, 2, 0, "test");
-  copy_state([&](Archive& archive) { replay.visit(archive, "real"); },
-             [&](Archive& archive) { restored.visit(archive, "real"); });
+  copy_state([&](Archive& archive) { replay.visit(archive, "real", 4); },
+             [&](Archive& archive) { restored.visit(archive, "real", 4); });
   append(replay, 6, 1);
   append(restored, 6, 1);
   EXPECT_EQ(contents(replay), contents(restored));

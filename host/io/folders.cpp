@@ -1,0 +1,66 @@
+#include "host/io/folders.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "base/printable.h"
+
+namespace mbrl {
+namespace fs = std::filesystem;
+namespace {
+
+void tell(const std::function<void(const std::string&)>& warn, const fs::path& folder,
+          const std::error_code& error) {
+  const std::string text =
+      fmt::format("{} is left out: {}", printable(folder.string()), error.message());
+  if (warn) return warn(text);
+  fmt::print(stderr, "warning: {}\n", text);
+}
+
+// seed-<n>.old-<k>
+bool is_set_aside(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  const std::size_t at = name.rfind(".old-");
+  return at != std::string::npos && at + 5 < name.size() &&
+         name.find_first_not_of("0123456789", at + 5) == std::string::npos;
+}
+
+}  // namespace
+
+std::vector<fs::path> entries_of(const fs::path& folder,
+                                 const std::function<void(const std::string&)>& warn) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    entries.push_back(entry->path());
+  // a folder may go while its neighbors are read
+  if (error && error != std::errc::no_such_file_or_directory) tell(warn, folder, error);
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+std::vector<fs::path> folders_below(const fs::path& folder,
+                                    const std::function<void(const std::string&)>& warn) {
+  std::vector<fs::path> found, waiting{folder};
+  std::set<fs::path> seen;
+  std::error_code error;
+  while (!waiting.empty()) {
+    const fs::path next = std::move(waiting.back());
+    waiting.pop_back();
+    const fs::path real = fs::canonical(next, error);
+    if (error || !fs::is_directory(next, error) || !seen.insert(real).second) continue;
+    found.push_back(next);
+    for (const fs::path& entry : entries_of(next, warn))
+      if (fs::is_directory(entry, error) && !is_set_aside(entry)) waiting.push_back(entry);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace mbrl

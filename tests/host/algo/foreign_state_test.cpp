@@ -1,0 +1,97 @@
+// Tests for the visit() of learners: a state.json from elsewhere is refused by the name of what is
+// wrong in it, before anything is allocated or read with it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+
+#include "base/error.h"
+#include "host/algo/mbpo.h"
+#include "host/algo/ppo.h"
+#include "tests/support/configs.h"
+#include "tests/support/error_text.h"
+
+namespace mbrl {
+namespace {
+
+using testing::HasSubstr;
+
+template <typename L>
+class Foreign {
+ public:
+  explicit Foreign(const Config& config) : learner_(config, stream_, {}, 0) {
+    for (int i = 0; i < 60; ++i) EXPECT_TRUE(learner_.step());
+    StateWriter saved;
+    learner_.visit(saved);
+    state = nlohmann::json::parse(saved.state.dump());
+  }
+
+  /// What loading says with this value at a place; "" if it takes it.
+  std::string with(const std::string& pointer, const nlohmann::json& value) {
+    nlohmann::json changed = state;
+    const nlohmann::json::json_pointer place(pointer);
+    EXPECT_TRUE(changed.contains(place)) << pointer;
+    changed[place] = value;
+    StateReader reader(
+        changed, [](Archive::File, const TensorRef&) {}, "x/state.json");
+    std::string text = error_text<DataError>([&] { learner_.visit(reader); });
+    StateReader whole(state, [](Archive::File, const TensorRef&) {});
+    learner_.visit(whole);
+    return text;
+  }
+
+  nlohmann::json state;
+
+ private:
+  ThreadPool pool_{1};
+  Stream stream_{pool_};
+  L learner_;
+};
+
+TEST(ForeignStateTest, WhatIsWrongInAnMbpoStateIsNamed) {
+  Foreign<Mbpo> mbpo(small_mbpo("pendulum"));
+  EXPECT_EQ(mbpo.with("/env_steps", 60), "") << "the state itself";
+  EXPECT_THAT(mbpo.with("/metrics/sum", {1.0, 2.0}),
+              HasSubstr("x/state.json: metrics.sum has 2 values; expected "));
+  EXPECT_THAT(mbpo.with("/metrics/count", nullptr), HasSubstr("metrics.count is null"));
+  EXPECT_THAT(mbpo.with("/metrics/is_latest/0", 300), HasSubstr("metrics.is_latest is 300"));
+  for (const nlohmann::json& elites :
+       {nlohmann::json{0, 7}, nlohmann::json{-1, 0}, nlohmann::json{0.5, 1},
+        nlohmann::json{0, 1, 2}, nlohmann::json::array(), nlohmann::json("all")})
+    EXPECT_THAT(mbpo.with("/model/elites", elites),
+                HasSubstr("model.elites is " + elites.dump() + "; expected at most 2"));
+  for (const char* replay : {"real_replay", "model_replay"}) {
+    const std::string name(replay);
+    for (const nlohmann::json& capacity :
+         {nlohmann::json(0), nlohmann::json(-1), nlohmann::json(1e12),
+          nlohmann::json(std::numeric_limits<std::uint64_t>::max())})
+      EXPECT_THAT(mbpo.with("/" + name + "/capacity", capacity),
+                  HasSubstr(name + ".capacity is " + capacity.dump() + "; expected "));
+    EXPECT_THAT(mbpo.with("/" + name + "/size", 1 << 20), HasSubstr(name + ".size is 1048576"));
+    EXPECT_THAT(mbpo.with("/" + name + "/head", 1 << 20), HasSubstr(name + ".head is 1048576"));
+  }
+  for (const std::int64_t size : {std::int64_t{-1}, std::int64_t{1} << 40}) {
+    EXPECT_THAT(mbpo.with("/pending_size", size), HasSubstr("pending_size is "));
+    EXPECT_THAT(mbpo.with("/env_state_size", size), HasSubstr("env_state_size is "));
+  }
+  EXPECT_THAT(mbpo.with("/env_steps", -5), HasSubstr("env_steps is -5; expected 0 to "));
+  EXPECT_THAT(mbpo.with("/exploring", 1), HasSubstr("exploring is 1; expected true or false"));
+  EXPECT_THAT(mbpo.with("/last_return", "\x1b[31m"), HasSubstr("last_return is \"\\u001b[31m\""));
+  EXPECT_THAT(mbpo.with("/model/num_rollouts", -1), HasSubstr("model.num_rollouts is -1"));
+  EXPECT_THAT(mbpo.with("/model/rollout_length", 1000), HasSubstr("expected 0 to 3"));
+}
+
+TEST(ForeignStateTest, WhatIsWrongInAPpoStateIsNamed) {
+  Config config = small_ppo("cartpole");
+  Foreign<Ppo> ppo(config);
+  const int last = config.ppo.steps_per_update - 1;
+  for (const int count : {-1, last + 1, 1 << 30})
+    EXPECT_THAT(ppo.with("/num_collected", count),
+                HasSubstr("num_collected is " + std::to_string(count) + "; expected 0 to " +
+                          std::to_string(last)));
+  EXPECT_THAT(ppo.with("/num_updates", -1), HasSubstr("num_updates is -1"));
+}
+
+}  // namespace
+}  // namespace mbrl

@@ -1,0 +1,37 @@
+// Tests for host/io/folders.{h,cpp}.
+#include "host/io/folders.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(FoldersTest, EachOneOnceAlsoThroughLinksInACircle) {
+  const TemporaryDirectory folder;
+  const fs::path top = folder.path() / "runs";
+  fs::create_directories(top / "a" / "b");
+  fs::create_directories(folder.path() / "elsewhere" / "c");
+  fs::create_directory_symlink(folder.path() / "elsewhere", top / "linked");
+  fs::create_directory_symlink(top, top / "a" / "circle");
+  fs::create_symlink(top / "absent", top / "dangling");
+  EXPECT_THAT(folders_below(top), testing::ElementsAre(top, top / "a", top / "a" / "b",
+                                                       top / "linked", top / "linked" / "c"));
+  EXPECT_TRUE(folders_below(folder.path() / "absent").empty());
+}
+
+TEST(FoldersTest, RunsThatWereSetAsideAreLeftOut) {
+  const TemporaryDirectory folder;
+  for (const char* name : {"seed-1", "seed-1.old-2", "seed-1.old-new"})
+    fs::create_directory(folder.path() / name);
+  EXPECT_THAT(folders_below(folder.path()),
+              testing::ElementsAre(folder.path(), folder.path() / "seed-1",
+                                   folder.path() / "seed-1.old-new"));
+}
+
+}  // namespace
+}  // namespace mbrl
