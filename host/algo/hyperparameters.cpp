@@ -59,6 +59,7 @@ std::vector<Hyperparameter> live_keys(Config& config) {
     if (!field.live || !reads_key(algorithm, field.path())) continue;
     const Slot slot = field.slot(config);
     if (auto* const* value = std::get_if<float*>(&slot)) all.push_back(bind(field, *value));
+    if (auto* const* value = std::get_if<double*>(&slot)) all.push_back(bind(field, *value));
     if (auto* const* value = std::get_if<int*>(&slot)) all.push_back(bind(field, *value));
     if (auto* const* value = std::get_if<bool*>(&slot)) all.push_back(bind(field, *value));
   }

@@ -125,7 +125,7 @@ void drop_unread_keys(LayeredConfig& layered, const std::function<void(const std
     const bool overridden = !before || before->chosen != unread->chosen;
     // what earlier versions asked for where nothing is imagined
     const bool is_true_anyway =
-        !from_command_line && field.path() == "loop.real_ratio" && config.loop.real_ratio == 1.0f;
+        !from_command_line && field.path() == "loop.real_ratio" && config.loop.real_ratio == 1.0;
     if (!overridden && !is_true_anyway && (from_command_line || !is_default(layer.after, field)))
       throw ConfigError(fmt::format("{}: {} {}. Leave it out, or {}.", layer.origin, field.path(),
                                     unread->reason, unread->way_out));

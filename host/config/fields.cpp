@@ -66,6 +66,7 @@ double as_double(float value) {
 Json to_json(bool value) { return value; }
 Json to_json(int value) { return value; }
 Json to_json(float value) { return as_double(value); }
+Json to_json(double value) { return value; }
 Json to_json(const std::string& value) { return value; }
 template <typename T>
 Json to_json(const std::vector<T>& values) {
@@ -77,13 +78,21 @@ Json to_json(const std::vector<T>& values) {
 std::string to_text(bool value) { return value ? "true" : "false"; }
 std::string to_text(int value) { return fmt::format("{}", value); }
 std::string to_text(float value) { return fmt::format("{}", value); }
+std::string to_text(double value) { return fmt::format("{}", value); }
 std::string to_text(const std::string& value) { return value; }
 template <typename T>
 std::string to_text(const std::vector<T>& values) {
   return fmt::format("[{}]", fmt::join(values, ", "));
 }
 
-bool in_range(double value, const Range& range) {
+// of the number as it is kept: a float's limits are decimals, too
+double kept(int value) { return value; }
+double kept(float value) { return as_double(value); }
+double kept(double value) { return value; }
+
+template <typename T>
+bool in_range(T number, const Range& range) {
+  const double value = kept(number);
   const bool low = range.low_open ? value > range.low : value >= range.low;
   const bool high = range.high_open ? value < range.high : value <= range.high;
   return low && high;
@@ -100,6 +109,11 @@ bool read_number(const Json& value, int& number) {
 bool read_number(const Json& value, float& number) {
   if (!value.is_number()) return false;
   number = static_cast<float>(value.get<double>());
+  return std::isfinite(number);
+}
+bool read_number(const Json& value, double& number) {
+  if (!value.is_number()) return false;
+  number = value.get<double>();
   return std::isfinite(number);
 }
 
@@ -127,7 +141,7 @@ bool read(const Json& value, const Field& field, std::vector<std::string>& resul
 template <typename T>
 requires std::is_arithmetic_v<T>
 bool read(const Json& value, const Field& field, T& result) {
-  return read_number(value, result) && in_range(value.get<double>(), field.range);
+  return read_number(value, result) && in_range(result, field.range);
 }
 template <typename T>
 bool read(const Json& value, const Field& field, std::vector<T>& result) {
@@ -136,7 +150,7 @@ bool read(const Json& value, const Field& field, std::vector<T>& result) {
   result.clear();
   for (const Json& item : value) {
     T number{};
-    if (!read_number(item, number) || !in_range(item.get<double>(), field.range)) return false;
+    if (!read_number(item, number) || !in_range(number, field.range)) return false;
     result.push_back(number);
   }
   return true;
@@ -150,7 +164,14 @@ double largest_number(const Field& field) {
   return visit_value(Config{}, field, [](const auto& value) -> double {
     using T = std::remove_cvref_t<decltype(value)>;
     if constexpr (std::is_same_v<T, int>) return std::numeric_limits<int>::max();
+    if constexpr (std::is_same_v<T, double>) return std::numeric_limits<double>::max();
     return std::numeric_limits<float>::max();
+  });
+}
+
+bool is_float(const Field& field) {
+  return visit_value(Config{}, field, [](const auto& value) {
+    return std::is_same_v<std::remove_cvref_t<decltype(value)>, float>;
   });
 }
 
@@ -162,6 +183,10 @@ std::string found_text(const Json& value, const Field& field) {
   if (value.is_string() && !is_text(field)) return text + ", a string";
   if (value.is_number() && std::abs(value.get<double>()) > largest_number(field)) {
     return text + ", which is too large";
+  }
+  // where rounding to the type of the key is what takes it out of the range
+  if (value.is_number() && is_float(field) && in_range(value.get<double>(), field.range)) {
+    return text + fmt::format(", which is kept as {}", static_cast<float>(value.get<double>()));
   }
   if (value.is_array()) return text + fmt::format(", a list of {}", value.size());
   if (value.is_object()) return text + ", an object";
@@ -248,7 +273,8 @@ std::string expectation(const Field& field) {
     if constexpr (std::is_same_v<T, bool>) return "true or false";
     if constexpr (std::is_same_v<T, std::string>) return "a string";
     if constexpr (std::is_same_v<T, int>) return "an integer" + in_limits;
-    if constexpr (std::is_same_v<T, float>) return "a number" + in_limits;
+    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>)
+      return "a number" + in_limits;
     if constexpr (std::is_same_v<T, std::vector<int>>) {
       return fmt::format("a list of {}integers{}", count, in_limits);
     }

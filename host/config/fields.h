@@ -14,8 +14,8 @@
 namespace mbrl {
 
 /// Where the value of a field lives in one Config.
-using Slot = std::variant<bool*, int*, float*, std::string*, std::vector<int>*, std::vector<float>*,
-                          std::vector<std::string>*>;
+using Slot = std::variant<bool*, int*, float*, double*, std::string*, std::vector<int>*,
+                          std::vector<float>*, std::vector<std::string>*>;
 
 /// One key: where it is, what it means, what it may hold. Its type is the member's, its default the
 /// one of Config{}.
@@ -47,7 +47,7 @@ const Field* find_field(std::string_view path);
 /// The sections in the order of config.h: env, mjcf, model, ...
 const std::vector<std::string>& sections();
 
-/// The value of a field as JSON. A float comes out as the shortest decimal that reads back as
+/// The value of a field as JSON. A number comes out as the shortest decimal that reads back as
 /// itself.
 nlohmann::ordered_json field_value(const Config& config, const Field& field);
 
@@ -66,7 +66,8 @@ std::string expectation(const Field& field);
 /// Limits as text: "[0, 1]", ">= 1", "" where there are none.
 std::string range_text(const Range& range);
 
-/// Sets a field. An integer may be written 1e5.
+/// Sets a field. An integer may be written 1e5. What has to lie in the range is the number as it
+/// is kept: 0.99999999999 is 1 as a float.
 ///
 /// Errors   ConfigError naming `origin`, the key, what was found and what is expected.
 void set_field(Config& config, const Field& field, const nlohmann::ordered_json& value,

@@ -42,6 +42,7 @@ Json field_schema(const Field& field) {
     void operator()(bool*) { describe(schema, "boolean", field); }
     void operator()(int*) { describe(schema, "integer", field); }
     void operator()(float*) { describe(schema, "number", field); }
+    void operator()(double*) { describe(schema, "number", field); }
     void operator()(std::string*) { describe(schema, "string", field); }
     void operator()(std::vector<int>*) { describe_list(schema, "integer", field); }
     void operator()(std::vector<float>*) { describe_list(schema, "number", field); }

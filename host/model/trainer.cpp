@@ -75,8 +75,7 @@ ModelTrainer::ModelTrainer(Stream& stream, const ModelConfig& config, const Ense
 void ModelTrainer::split(Stream& stream, const ModelConfig& config, std::size_t num_rows,
                          std::uint64_t fit_index) {
   const auto E = static_cast<std::size_t>(ensemble_size_);
-  const auto share = static_cast<std::size_t>(static_cast<double>(config.holdout_ratio) *
-                                              static_cast<double>(num_rows));
+  const auto share = static_cast<std::size_t>(config.holdout_ratio * static_cast<double>(num_rows));
   num_holdout_ = std::clamp<std::size_t>(share, 1, static_cast<std::size_t>(config.max_holdout));
   num_train_ = num_rows - num_holdout_;
   reserve(stream, permutation_, num_rows);

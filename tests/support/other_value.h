@@ -16,6 +16,9 @@ struct OtherValue {
   void operator()(float* value) const {
     *value = *value > 1.0f ? *value + 1.0f : *value * 0.7f + 0.1f;
   }
+  void operator()(double* value) const {
+    *value = *value > 1.0 ? *value + 1.0 : *value * 0.7 + 0.1;
+  }
   void operator()(std::string* value) const {
     *value = field.choices.empty()            ? "other"
              : field.choices.back() == *value ? field.choices.front()

@@ -33,10 +33,10 @@ struct ControllerConfig {
   MBRL_KEY(std::vector<std::string>, features, "what the controller sees",
            Choices{feature_names()}) = feature_names();
   MBRL_KEY(int, interval, "distance between decisions", Unit{"env steps"}, at_least(1)) = 125;
-  MBRL_KEY(float, ratio_factor, "a decision multiplies the real ratio by 1/c, 1 or c",
-           above(1)) = 1.2f;
-  MBRL_KEY(float, init_real_ratio, "start of the real ratio, if it is decided on",
-           between(0, 1)) = 0.05f;
+  MBRL_KEY(double, ratio_factor, "a decision multiplies the real ratio by 1/c, 1 or c",
+           above(1)) = 1.2;
+  MBRL_KEY(double, init_real_ratio, "start of the real ratio, if it is decided on",
+           between(0, 1)) = 0.05;
   MBRL_KEY(int, init_updates_per_step, "start of the updates per step, if they are decided on",
            Unit{"updates"}, at_least(1)) = 10;
   MBRL_KEY(int, max_updates_per_step, "upper limit of the updates per step", Unit{"updates"},

@@ -19,8 +19,11 @@ struct LoopConfig {
   MBRL_KEY(int, replay_capacity, "real transitions kept", Unit{"rows"}, at_least(1)) = 1000000;
   MBRL_KEY(int, model_train_interval, "distance between two fits of the ensemble",
            Unit{"env steps"}, at_least(1), kLive) = 250;
-  MBRL_KEY(float, real_ratio, "share of real rows in a policy batch, rounded down to rows",
-           between(0, 1), kLive) = 0.05f;
+  // ratios that are multiplied with a number of rows are kept as they are written: 0.7 of 10 is 7,
+  // while the nearest float gives 6.9999998
+  MBRL_KEY(double, real_ratio,
+           "share of real rows in a policy batch, rounded down to rows; at 1 no model is fitted",
+           between(0, 1), kLive) = 0.05;
   // the reference's replay sees an episode when it ends
   MBRL_KEY(std::string, pool_insertion,
            "when the real replay receives transitions: at the end of their episode, or at every "

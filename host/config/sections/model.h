@@ -28,8 +28,8 @@ struct ModelConfig {
            "L2 decay of each layer's weights, first to last; num_hidden_layers + 1 values",
            at_least(0)) = {2.5e-5f, 5e-5f, 7.5e-5f, 7.5e-5f, 1e-4f};
   MBRL_KEY(int, batch_size, "rows per member and training step", Unit{"rows"}, at_least(1)) = 256;
-  MBRL_KEY(float, holdout_ratio, "share of the real data kept for early stopping",
-           strictly_between(0, 1), kLive) = 0.2f;
+  MBRL_KEY(double, holdout_ratio, "share of the real data kept for early stopping",
+           strictly_between(0, 1), kLive) = 0.2;
   MBRL_KEY(int, max_holdout, "upper limit of the holdout set", Unit{"rows"}, at_least(1),
            kLive) = 5000;
   MBRL_KEY(int, patience, "stop after more than this many epochs in a row without improvement",

@@ -97,7 +97,8 @@ TEST(FieldsTest, LiveKeysAreScalars) {
     ++num_live;
     Config config;
     const Slot slot = field.slot(config);
-    EXPECT_TRUE(std::holds_alternative<int*>(slot) || std::holds_alternative<float*>(slot))
+    EXPECT_TRUE(std::holds_alternative<int*>(slot) || std::holds_alternative<float*>(slot) ||
+                std::holds_alternative<double*>(slot))
         << field.path();
   }
   EXPECT_GT(num_live, 20);
@@ -178,6 +179,47 @@ TEST(FieldsTest, RangesAreEnforcedAtBothEnds) {
   EXPECT_FALSE(accepts("seed", "-1"));
   EXPECT_FALSE(accepts("rollout.schedule", "[1, 2, 3]"));
   EXPECT_FALSE(accepts("rollout.schedule", "[-1, 2, 1, 1]"));
+}
+
+TEST(FieldsTest, RangesHoldForTheNumberThatIsKept) {
+  const auto accepts = [](const char* path, const char* json) {
+    return config_error([&] {
+             Config config;
+             set_field(config, *find_field(path), Json::parse(json), "x.json");
+           }) == "no error";
+  };
+  EXPECT_FALSE(accepts("sac.tau", "1e-60")) << "0 as a float";
+  EXPECT_FALSE(accepts("sac.learning_rate", "1e-60"));
+  EXPECT_FALSE(accepts("ppo.clip", "1e-60"));
+  EXPECT_FALSE(accepts("controller.clip", "0.99999999999")) << "1 as a float";
+  EXPECT_FALSE(accepts("model.min_improvement", "0.99999999999"));
+  EXPECT_TRUE(accepts("sac.discount", "1.00000000001")) << "1 as a float";
+  EXPECT_FALSE(accepts("controller.epsilon", "[0, 1.1]"));
+  EXPECT_EQ(
+      config_error([&] {
+        Config config;
+        set_field(config, *find_field("sac.tau"), Json::parse("1e-60"), "x.json");
+      }),
+      "x.json: sac.tau is 1e-60, which is kept as 0; expected a number in (0, 1] (step of the "
+      "target critics towards the critics).");
+  // kept as written
+  EXPECT_TRUE(accepts("model.holdout_ratio", "0.99999999999"));
+  EXPECT_FALSE(accepts("controller.ratio_factor", "1"));
+  EXPECT_TRUE(accepts("controller.ratio_factor", "1.00000000001"));
+}
+
+TEST(FieldsTest, RatiosAreKeptAsTheyAreWritten) {
+  Config config;
+  for (const char* path :
+       {"loop.real_ratio", "model.holdout_ratio", "controller.init_real_ratio"}) {
+    set_field(config, *find_field(path), Json::parse("0.7"), "x.json");
+    EXPECT_EQ(field_text(config, *find_field(path)), "0.7") << path;
+  }
+  EXPECT_EQ(static_cast<int>(10 * config.loop.real_ratio), 7);
+  EXPECT_EQ(static_cast<int>(400 * config.model.holdout_ratio), 280);
+  EXPECT_EQ(static_cast<int>(10 * config.controller.init_real_ratio), 7);
+  set_field(config, *find_field("loop.real_ratio"), Json::parse("0.142857142857142857"), "x.json");
+  EXPECT_EQ(static_cast<int>(7 * config.loop.real_ratio), 1);
 }
 
 TEST(FieldsTest, ChoicesSuggestTheNearest) {

@@ -189,6 +189,10 @@ TEST(ModelTrainerTest, HoldoutIsAFifthUpToItsLimit) {
   config.max_epochs = 1;
   const Buffer<float> records = make_records(1003);
   EXPECT_EQ(fit(config, records).report.num_holdout, 200);
+  // as the ratio is written: the nearest float would leave 279 of 400
+  config.holdout_ratio = 0.7;
+  EXPECT_EQ(fit(config, make_records(400)).report.num_holdout, 280);
+  config.holdout_ratio = 0.2;
   config.max_holdout = 50;
   const FitReport report = fit(config, records).report;
   EXPECT_EQ(report.num_holdout, 50);
