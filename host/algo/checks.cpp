@@ -44,7 +44,8 @@ void check_dynamics(const Config& config, const Require& require) {
               model.init_min_logvar, model.init_max_logvar));
   // exploration goes on to the end of an episode, where that is when transitions arrive
   const int needed = config.loop.pool_insertion == "step" ? 2 : 1;
-  require(config.loop.num_exploration_steps >= needed,
+  const bool fits = config.loop.real_ratio < 1.0 || !config.controller.file.empty();
+  require(!fits || config.loop.num_exploration_steps >= needed,
           fmt::format("loop.num_exploration_steps is {}; {} needs at least {}, as it begins with a "
                       "fit of the ensemble to what exploration has found.",
                       config.loop.num_exploration_steps, config.algorithm, needed));

@@ -26,9 +26,10 @@ bool Mbpo::step() {
 
   // refit the ensemble, branch short imagined rollouts from real states
   const TransitionsView real = collector_.replay().view();
-  const Dynamics::Fit fit = dynamics_.fit_if_due(real);
+  const bool imagines = imagination_.is_read();
+  const Dynamics::Fit fit = imagines ? dynamics_.fit_if_due(real) : Dynamics::Fit::kNotDue;
   if (fit == Dynamics::Fit::kStopped) return false;
-  if (imagination_.is_due(fit == Dynamics::Fit::kDone))
+  if (imagines && imagination_.is_due(fit == Dynamics::Fit::kDone))
     imagination_.run(sac_.actor(), dynamics_, real);
 
   // one real step

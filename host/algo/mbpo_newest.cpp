@@ -17,10 +17,12 @@ class MbpoNewest : public Learner {
   bool step() override {
     const bool was_exploring = exploring();
     if (!was_exploring) {
-      const Dynamics::Fit fit = dynamics_.fit_if_due(collector_.replay().view());
+      const bool imagines = imagination_.is_read();
+      const Dynamics::Fit fit =
+          imagines ? dynamics_.fit_if_due(collector_.replay().view()) : Dynamics::Fit::kNotDue;
       if (fit == Dynamics::Fit::kStopped) return false;
       const int newest = context_.config.rollout.retain_epochs * context_.config.loop.epoch_length;
-      if (imagination_.is_due(fit == Dynamics::Fit::kDone))
+      if (imagines && imagination_.is_due(fit == Dynamics::Fit::kDone))
         imagination_.run(sac_.actor(), dynamics_, collector_.newest(newest));
     }
     measurements_.note_action(

@@ -26,7 +26,14 @@ Imagination::Imagination(Context& context, const EnvSpec& env, const GaussianAct
   terminated_ = context.metrics.declare("rollout_terminated");
 }
 
+// reference (jannerm/mbpo:mbpo/algorithms/mbpo.py) fits and imagines below a real ratio of 1 alone
+bool Imagination::is_read() const {
+  return num_real_rows() < context_.config.sac.batch_size ||
+         !context_.config.controller.file.empty();
+}
+
 bool Imagination::is_due(bool fitted) const {
+  if (replay_.size() == 0) return true;
   const int interval = context_.config.rollout.interval;
   if (interval == 0) return fitted;
   return context_.clock.train_steps() % context_.config.loop.epoch_length % interval == 0;
@@ -62,9 +69,13 @@ void Imagination::run(const GaussianActor& policy, const Dynamics& dynamics,
   context_.metrics.add(terminated_, static_cast<double>(result.num_terminated) / num_rows);
 }
 
+int Imagination::num_real_rows() const {
+  return static_cast<int>(context_.config.sac.batch_size * real_ratio());
+}
+
 MixedSource Imagination::mixed_with(const TransitionsView& real) {
   const int batch_size = context_.config.sac.batch_size;
-  const int num_real = static_cast<int>(batch_size * real_ratio());
+  const int num_real = num_real_rows();
   // legal, but rarely meant; once, as a schedule may stay there
   if (num_real == 0 && !warned_) {
     warned_ = true;

@@ -22,8 +22,12 @@ class Imagination : public Part {
   Imagination(Context& context, const EnvSpec& env, const GaussianActor& policy,
               const Dynamics& dynamics);
 
+  /// Whether anything reads imagined rows, and the model they come from: not where all rows of a
+  /// policy batch are real, unless a controller, which sees the model's error, steers.
+  bool is_read() const;
+
   /// Whether the next step begins with rollouts: after each fit, or every rollout.interval steps of
-  /// an epoch.
+  /// an epoch, and where none has been needed so far.
   bool is_due(bool fitted) const;
 
   /// rollout.batch_size rollouts of the policy from random ones of `starts`.
@@ -44,6 +48,7 @@ class Imagination : public Part {
 
  private:
   int next_length() const;
+  int num_real_rows() const;
   double real_ratio() const { return real_ratio_.value_or(context_.config.loop.real_ratio); }
 
   const EnvSpec& env_;

@@ -162,7 +162,7 @@ TEST(MbpoTest, EpisodeInsertionWaitsForTheEndAndStepInsertionDoesNot) {
 
 TEST(MbpoTest, RatioBelowOneRowIsWarnedOfOnceAndTrains) {
   Config config = small_config();
-  config.loop.real_ratio = 0.001f;
+  config.loop.real_ratio = 0.001;
   std::vector<std::string> warnings;
   Hooks hooks;
   hooks.warn = [&](const std::string& text) { warnings.push_back(text); };
@@ -195,6 +195,29 @@ TEST(MbpoTest, ARatioThatFallsBelowOneRowLaterIsWarnedOfThen) {
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_NE(warnings[0].find("a real ratio of 0.03 is less than one of the 32 rows"),
             std::string::npos);
+}
+
+TEST(MbpoTest, WithoutImaginedRowsNothingIsFittedOrImagined) {
+  Config config = small_config();
+  config.loop.real_ratio = 1.0;
+  config.rollout.interval = 5;
+  Trace trace;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(config, stream, trace.hooks(), 0);
+  while (mbpo.exploring()) mbpo.step();
+  trace.stages.clear();
+  for (int i = 0; i < 20; ++i) mbpo.step();
+  EXPECT_EQ(std::count(trace.stages.begin(), trace.stages.end(), "model_fit"), 0);
+  EXPECT_EQ(std::count(trace.stages.begin(), trace.stages.end(), "rollout"), 0);
+  EXPECT_EQ(mbpo.num_fits(), 0);
+  EXPECT_GT(mbpo.num_updates(), 0);
+  // a ratio that falls later finds a model and rows, between two intervals as well
+  mbpo.step();
+  set(mbpo, "loop.real_ratio", 0.5);
+  trace.stages.clear();
+  mbpo.step();
+  EXPECT_EQ(trace.stages, (std::vector<std::string>{"model_fit", "rollout", "env_step", "sac"}));
 }
 
 TEST(MbpoTest, RolloutsFollowAnIntervalOfTheirOwn) {
@@ -365,7 +388,7 @@ TEST(LearnerTest, UnstableStepsAreToldAtPowersOfTenAndARobotThatNeverMovesEndsTh
 TEST(SacTest, UpdatesOnRealRowsAfterEachStep) {
   Config config = small_config();
   config.algorithm = "sac";
-  config.loop.real_ratio = 1.0f;
+  config.loop.real_ratio = 1.0;
   Trace trace;
   ThreadPool pool(1);
   Stream stream(pool);
