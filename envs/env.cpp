@@ -25,7 +25,7 @@ const char* fault_text(Fault fault) {
     case kNotFinite:
       return "a value is not finite";
     case kTooFast:
-      return "a speed is beyond 1000";
+      return "a speed is beyond the limit";
     case kNumFaults:
       break;
   }

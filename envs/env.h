@@ -71,6 +71,9 @@ class Env {
 /// Makes an environment. Throws ConfigError with the nearest name if options.name is unknown.
 std::unique_ptr<Env> make_env(const EnvOptions& options);
 
+/// What the user of an environment should know of it and no error says; "" if there is nothing.
+std::string env_note(const EnvOptions& options);
+
 /// All environments of envs/list.h, sorted by name; mjcf, which needs a model, is not among them.
 std::vector<EnvSpec> list_envs();
 

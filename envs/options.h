@@ -28,6 +28,13 @@ struct MjcfOptions {
            Formerly{"env.control_cost"}) = 0.001f;
   MBRL_KEY(float, reset_noise, "half width of the noise on the start state", at_least(0),
            Formerly{"env.reset_noise"}) = 0.005f;
+  // this and max_speed are newer than the section; they answer to env.* as the rest of it does
+  MBRL_KEY(std::string, keyframe,
+           "keyframe of the model that episodes start from, by name or number from 0; empty: its "
+           "rest state",
+           Formerly{"env.keyframe"}) = "";
+  MBRL_KEY(float, max_speed, "speed of a joint beyond which a step counts as unstable",
+           Unit{"rad/s or m/s"}, above(0), Formerly{"env.max_speed"}) = 1000.0f;
   MBRL_KEY(std::vector<float>, end_bounds,
            "index, low, high of each observation entry that ends an episode outside",
            Formerly{"env.end_bounds"}) = {};

@@ -86,6 +86,10 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
                     " `mbrl_gpu envs` lists all.");
 }
 
+std::string env_note(const EnvOptions& options) {
+  return options.name == kOwnRobot ? mjcf_note(options) : "";
+}
+
 std::vector<std::string> env_names() {
   std::vector<std::string> names;
   for (const Entry& entry : kEntries) names.emplace_back(entry.name);

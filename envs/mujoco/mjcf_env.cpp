@@ -6,8 +6,11 @@
 //   reward       mjcf.reward_forward x' + mjcf.reward_alive - mjcf.control_cost |u|^2, x' the mean
 //                speed of qpos[0] over the step
 //   terminated   an entry of the observation outside mjcf.end_bounds
-//   reset        qpos0 at rest; every position and velocity + U(-mjcf.reset_noise, mjcf.reset_noise)
+//   reset        qpos0 at rest, or the <key> of mjcf.keyframe; every position and velocity
+//                + U(-mjcf.reset_noise, mjcf.reset_noise)
+//   invalid      a joint faster than mjcf.max_speed
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -42,7 +45,41 @@ std::string entry_name(const mjModel& model, const MjcfOptions& options, int ind
          (name.empty() ? "joint " + std::to_string(joint) : name);
 }
 
-EndBounds end_bounds(const mjModel& model, const MjcfOptions& options, int observation_size) {
+/// "home, squat and 1 without a name": the <key>s of a model; empty where it has none.
+std::string keyframe_names(const mjModel& model) {
+  std::string text;
+  for (int i = 0; i < model.nkey; ++i) {
+    const std::string name = model.names + model.name_keyadr[i];
+    text += (i == 0 ? "" : ", ") + (name.empty() ? std::to_string(i) : name);
+  }
+  return text;
+}
+
+/// The number of mjcf.keyframe, by its name or as a number; -1 where it is empty.
+int find_keyframe(const mjModel& model, const MjcfOptions& options) {
+  const std::string& name = options.keyframe;
+  if (name.empty()) return -1;
+  if (const int found = mj_name2id(&model, mjOBJ_KEY, name.c_str()); found >= 0) return found;
+  int number = -1;
+  const auto end = std::from_chars(name.data(), name.data() + name.size(), number);
+  const bool whole = end.ec == std::errc() && end.ptr == name.data() + name.size();
+  if (whole && number >= 0 && number < model.nkey) return number;
+  throw ConfigError(
+      "mjcf.keyframe is " + name + ", but " + options.model +
+      (model.nkey == 0 ? " has no <key>." : " has these: " + keyframe_names(model) + ".") +
+      " Leave mjcf.keyframe empty to start from the rest state.");
+}
+
+/// A position or velocity of the state that episodes start from, without noise.
+double rest_position(const mjModel& model, int keyframe, int i) {
+  return keyframe < 0 ? model.qpos0[i] : model.key_qpos[keyframe * model.nq + i];
+}
+double rest_velocity(const mjModel& model, int keyframe, int i) {
+  return keyframe < 0 ? 0.0 : model.key_qvel[keyframe * model.nv + i];
+}
+
+EndBounds end_bounds(const mjModel& model, const MjcfOptions& options, int keyframe,
+                     int observation_size) {
   const std::vector<float>& numbers = options.end_bounds;
   if (numbers.size() % 3 != 0 || numbers.size() / 3 > EndBounds::kMaxEntries)
     throw ConfigError("mjcf.end_bounds has " + std::to_string(numbers.size()) +
@@ -75,9 +112,10 @@ EndBounds end_bounds(const mjModel& model, const MjcfOptions& options, int obser
                         number(options.velocity_limit) + ".");
 
     // a slide joint reads 0 where the file places its body, unless it has a ref
-    const double rest = index < num_observed_positions(model, options)
-                            ? model.qpos0[index + options.skip_positions]
-                            : 0.0;
+    const int positions = num_observed_positions(model, options);
+    const double rest = index < positions
+                            ? rest_position(model, keyframe, index + options.skip_positions)
+                            : rest_velocity(model, keyframe, index - positions);
     if (!(rest >= low && rest <= high))
       throw ConfigError("mjcf.end_bounds: entry " + std::to_string(index) + " (" +
                         entry_name(model, options, index) + ") is " + number(rest) +
@@ -89,7 +127,7 @@ EndBounds end_bounds(const mjModel& model, const MjcfOptions& options, int obser
   return bounds;
 }
 
-EnvSpec spec_of(const mjModel& model, const MjcfOptions& options) {
+EnvSpec spec_of(const mjModel& model, const MjcfOptions& options, int keyframe) {
   if (model.nu == 0)
     throw ConfigError("mjcf.model " + options.model +
                       " has no actuators; a policy needs at least one <motor> or the like.");
@@ -113,8 +151,45 @@ EnvSpec spec_of(const mjModel& model, const MjcfOptions& options) {
                .max_episode_steps = 1000,
                .dt = model.opt.timestep * options.frame_skip,
                .description = "the robot of " + options.model};
-  spec.end_bounds = end_bounds(model, options, spec.observation_size);
+  spec.end_bounds = end_bounds(model, options, keyframe, spec.observation_size);
   return spec;
+}
+
+/// Whether no action of many keeps a first step from ending its episode.
+bool always_ends_at_once(Env& env) {
+  constexpr int kTrials = 64;
+  std::vector<float> observation(static_cast<std::size_t>(env.spec().observation_size));
+  std::vector<float> action(static_cast<std::size_t>(env.spec().action_size));
+  const RandomKey key{0, purpose::kEnvReset, 1};
+  for (int trial = 0; trial < kTrials; ++trial) {
+    env.reset(0, static_cast<std::uint64_t>(trial), observation);
+    // half of them at the ends of the control ranges
+    for (std::size_t i = 0; i < action.size(); ++i) {
+      const float u =
+          2.0f * uniform01(
+                     key.bits(static_cast<std::uint64_t>(trial), static_cast<std::uint32_t>(i)).x) -
+          1.0f;
+      action[i] = trial % 2 == 0 ? u : u < 0.0f ? -1.0f : 1.0f;
+    }
+    const StepResult step = env.step(action, observation);
+    if (!step.broken && !step.terminated) return false;
+  }
+  return true;
+}
+
+/// "entry 0 (position of z) is -0.004 then, outside -0.001 to 1": what ended a step.
+std::string ended_entries(const mjModel& model, const MjcfOptions& options, const EndBounds& bounds,
+                          const std::vector<float>& observation) {
+  std::string text;
+  for (int i = 0; i < bounds.count; ++i) {
+    const EndBounds::Entry& b = bounds.entry[i];
+    const float value = observation[static_cast<std::size_t>(b.index)];
+    if (value >= b.low && value <= b.high) continue;
+    text += (text.empty() ? "entry " : ", entry ") + std::to_string(b.index) + " (" +
+            entry_name(model, options, b.index) + ") is " + number(value) + " then, outside " +
+            number(b.low) + " to " + number(b.high);
+  }
+  return text;
 }
 
 StepResult outcome(const MujocoStep& s, const MjcfOptions& options, const EndBounds& bounds) {
@@ -133,7 +208,8 @@ std::unique_ptr<Env> make_mjcf(const EnvOptions& env_options) {
         "env.name is mjcf, but mjcf.model is empty; give the path of an MJCF file, such as "
         "mjcf.model=robot.xml.");
   const std::shared_ptr<const mjModel> model = load_model(options.model);
-  const EnvSpec spec = spec_of(*model, options);
+  const int keyframe = find_keyframe(*model, options);
+  const EnvSpec spec = spec_of(*model, options, keyframe);
   const double limit = options.velocity_limit;
   auto env = std::make_unique<MujocoEnv>(MujocoRobot{
       .spec = spec,
@@ -143,6 +219,8 @@ std::unique_ptr<Env> make_mjcf(const EnvOptions& env_options) {
                      const MujocoStep& s) { return outcome(s, options, bounds); },
       .reset_noise = options.reset_noise,
       .skip_positions = options.skip_positions,
+      .keyframe = keyframe,
+      .max_speed = options.max_speed,
       .velocity_limit = limit > 0 ? limit : std::numeric_limits<double>::infinity(),
   });
 
@@ -155,12 +233,35 @@ std::unique_ptr<Env> make_mjcf(const EnvOptions& env_options) {
       throw DataError("mjcf.model " + options.model +
                       ": its rest state is not finite; look at the joints' ref and the bodies' "
                       "places.");
-  if (const Fault fault = env->step(middle, observation).broken)
-    throw DataError(
-        "mjcf.model " + options.model +
-        ": its first step, at the middle of all control ranges, is unstable: " + fault_text(fault) +
-        ". A smaller timestep, joint armature or damping may help.");
+  const StepResult first = env->step(middle, observation);
+  if (first.broken == kTooFast)
+    throw DataError("mjcf.model " + options.model +
+                    ": a joint is faster than mjcf.max_speed, which is " +
+                    number(options.max_speed) +
+                    ", after its first step, at the middle of all control ranges. Raise it if the "
+                    "robot is meant to be that fast; else a smaller timestep, joint armature or "
+                    "damping may help.");
+  if (first.broken)
+    throw DataError("mjcf.model " + options.model +
+                    ": its first step, at the middle of all control ranges, is unstable: " +
+                    fault_text(first.broken) +
+                    ". A smaller timestep, joint armature or damping may help.");
+  if (first.terminated && always_ends_at_once(*env))
+    throw ConfigError(
+        "mjcf.end_bounds ends every episode in its first step, whatever the action: " +
+        ended_entries(*model, options, spec.end_bounds, observation) +
+        ". Widen the bounds, or start from a state further inside (mjcf.keyframe).");
   return env;
+}
+
+std::string mjcf_note(const EnvOptions& env_options) {
+  const MjcfOptions& options = env_options.mjcf;
+  if (options.model.empty() || !options.keyframe.empty()) return "";
+  const std::shared_ptr<const mjModel> model = load_model(options.model);
+  if (model->nkey == 0) return "";
+  return options.model + " has the <key> " + keyframe_names(*model) +
+         ", which is not used: episodes start from the rest state. mjcf.keyframe=NAME starts from "
+         "one.";
 }
 
 }  // namespace mbrl

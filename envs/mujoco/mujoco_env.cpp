@@ -15,9 +15,6 @@
 namespace mbrl {
 namespace {
 
-// joint speeds beyond this are an explosion, whatever the engine says (rad/s or m/s)
-constexpr double kMaxSpeed = 1e3;
-
 constexpr const char* kMemoryAdvice =
     ". <size> in the robot's file gives it more: njmax, nconmax and nstack, from MuJoCo 2.3 on "
     "memory.";
@@ -82,6 +79,19 @@ std::string one_paragraph(const char* text) {
   return result;
 }
 
+// MJCF grows with MuJoCo: what this one does not know may be newer than it, or misspelled
+std::string newer_advice(const std::string& error) {
+  constexpr const char* kSigns[] = {"unrecognized attribute", "unrecognized element",
+                                    "invalid keyword", "Schema violation"};
+  if (std::none_of(std::begin(kSigns), std::end(kSigns),
+                   [&](const char* sign) { return error.find(sign) != std::string::npos; }))
+    return "";
+  const std::string end = error.empty() || error.back() != '.' ? "." : "";
+  return end + " This is " + mujoco_name() +
+         ", which does not know it: the file may be written for a newer MuJoCo. Take it out of the "
+         "file, or build with a newer one: cmake --preset cpu -DMuJoCo_ROOT=<its folder>.";
+}
+
 mjModel* load(const std::string& path) {
   const std::filesystem::path file(path);
   const std::string advice = std::string("; give the path of an MJCF file") +
@@ -93,7 +103,8 @@ mjModel* load(const std::string& path) {
   char error[1000] = "";
   mjModel* model = mj_loadXML(path.c_str(), nullptr, error, sizeof(error));
   if (model == nullptr)
-    throw DataError("MuJoCo cannot compile mjcf.model " + path + ": " + one_paragraph(error));
+    throw DataError("MuJoCo cannot compile mjcf.model " + path + ": " + one_paragraph(error) +
+                    newer_advice(error));
   return model;
 }
 
@@ -211,7 +222,10 @@ MujocoEnv::MujocoEnv(MujocoRobot robot) : robot_(std::move(robot)) {
 MujocoEnv::~MujocoEnv() { mj_deleteData(data_); }
 
 void MujocoEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float> observation) {
-  mj_resetData(&model(), data_);
+  if (robot_.keyframe >= 0)
+    mj_resetDataKeyframe(&model(), data_, robot_.keyframe);
+  else
+    mj_resetData(&model(), data_);
   start({{seed, purpose::kEnvReset, 0}, episode});
   mj_forward(&model(), data_);
   observe(observation);
@@ -306,7 +320,7 @@ Fault MujocoEnv::fault(double time_before) const {
   for (int i = 0; i < model().nq; ++i)
     if (!std::isfinite(data_->qpos[i])) return kNotFinite;
   for (int i = 0; i < model().nv; ++i)
-    if (!(std::abs(data_->qvel[i]) <= kMaxSpeed)) return kTooFast;
+    if (!(std::abs(data_->qvel[i]) <= robot_.max_speed)) return kTooFast;
   return kNoFault;
 }
 

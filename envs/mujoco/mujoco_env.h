@@ -40,6 +40,9 @@ struct ResetNoise {
   double gaussian(int i) const;
 };
 
+/// Joint speeds beyond this are an explosion, whatever the engine says (rad/s or m/s).
+inline constexpr double kMaxSpeed = 1e3;
+
 /// One step of a robot: what its reward and its end are made of.
 struct MujocoStep {
   const mjModel& model;
@@ -68,10 +71,12 @@ struct MujocoRobot {
       0.0;  // every position and velocity starts at rest + U(-1, 1) reset_noise ...
   bool gaussian_velocities = false;  // ... but velocities at rest + N(0, 1) reset_noise
   int skip_positions = 0;            // leading positions that are not observed
+  int keyframe = -1;                 // <key> of the model that is the rest state; -1: qpos0, still
+  double max_speed = kMaxSpeed;      // rad/s or m/s; a faster joint makes the step invalid
   double velocity_limit =
       std::numeric_limits<double>::infinity();  // observed ones are clipped to it
 
-  /// Moves qpos0 and zero velocity to a start state. Usual: by reset_noise.
+  /// Moves the rest state to a start state. Usual: by reset_noise.
   std::function<void(mjData& data, const ResetNoise& noise)> start = {};
   /// Usual: positions but the first skip_positions, then velocities clipped to velocity_limit.
   std::function<void(const mjData& data, std::span<float> observation)> observe = {};
@@ -131,5 +136,9 @@ std::string mujoco_name();
 
 /// The user's own robot of env.name=mjcf.
 std::unique_ptr<Env> make_mjcf(const EnvOptions& options);
+
+/// What its user should know of it and no error says, such as a <key> that is not used; "" if
+/// there is nothing.
+std::string mjcf_note(const EnvOptions& options);
 
 }  // namespace mbrl

@@ -175,6 +175,8 @@ void add_envs_trace(CLI::App& envs) {
       if (!file) throw DataError(o->actions + " cannot be read; --actions takes a file or -.");
     }
     std::istream& script = o->actions == "-" ? std::cin : file;
+    if (const std::string note = env_note(config.env); !note.empty())
+      fmt::print(stderr, "warning: {}\n", note);
     Tracer tracer(config.env, static_cast<std::uint32_t>(config.seed), o->state);
     tracer.print_header();
     std::string line;

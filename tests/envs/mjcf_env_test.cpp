@@ -264,6 +264,120 @@ TEST_F(MjcfEnvTest, AnUnstableRobotEndsItsEpisodeWithAReason) {
   EXPECT_EQ(env->step({&action, 1}, observation).broken, kNoFault);
 }
 
+TEST_F(MjcfEnvTest, ASpeedLimitOfItsOwnDecidesWhatIsTooFast) {
+  EnvOptions o = options();
+  o.mjcf.max_speed = 5.0f;
+  const auto env = make_env(o);
+  std::vector<float> observation(3);
+  std::vector<double> state(static_cast<std::size_t>(env->state_size()));
+  const float action = 0.0f;
+  for (const double speed : {4.0, 6.0}) {
+    env->reset(0, 0, observation);
+    env->get_state(state);
+    state[2] = speed;
+    env->set_state(state);
+    EXPECT_EQ(env->step({&action, 1}, observation).broken, speed > 5.0 ? kTooFast : kNoFault);
+  }
+  // a robot that is faster than that from its first step on says which key it is
+  o.mjcf.max_speed = 1e-4f;
+  EXPECT_THAT(error_text<DataError>([&] { make_env(o); }),
+              testing::HasSubstr(": a joint is faster than mjcf.max_speed, which is 0.0001, after "
+                                 "its first step"));
+}
+
+const char* const kKeys =
+    R"(</actuator><keyframe><key name="home" qpos="1.5 0.25" qvel="0 -0.5"/><key qpos="2 0"/></keyframe>)";
+
+TEST_F(MjcfEnvTest, EpisodesStartFromTheKeyframe) {
+  EnvOptions o = options(replaced("</actuator>", kKeys));
+  o.mjcf.skip_positions = 0;
+  o.mjcf.reset_noise = 0.0f;
+  EXPECT_EQ(env_note(o), o.mjcf.model +
+                             " has the <key> home, 1, which is not used: episodes start from the "
+                             "rest state. mjcf.keyframe=NAME starts from one.");
+  std::vector<float> observation(4);
+  o.mjcf.keyframe = "home";
+  EXPECT_EQ(env_note(o), "");
+  const auto env = make_env(o);
+  for (const std::uint64_t episode : {0, 1}) {
+    env->reset(3, episode, observation);
+    EXPECT_THAT(observation, testing::ElementsAre(1.5f, 0.25f, 0.0f, -0.5f));
+  }
+  o.mjcf.keyframe = "1";
+  make_env(o)->reset(3, 0, observation);
+  EXPECT_THAT(observation, testing::ElementsAre(2.0f, 0.0f, 0.0f, 0.0f));
+  // noise is around it
+  o.mjcf.reset_noise = 0.01f;
+  make_env(o)->reset(3, 0, observation);
+  EXPECT_NE(observation[0], 2.0f);
+  EXPECT_NEAR(observation[0], 2.0f, 0.01f);
+  // and so are bounds
+  o.mjcf.reset_noise = 0.0f;
+  o.mjcf.end_bounds = {0, 1.0f, 3.0f};
+  EXPECT_NO_THROW(make_env(o));
+  o.mjcf.keyframe = "";
+  EXPECT_THAT(error_text<ConfigError>([&] { make_env(o); }),
+              testing::HasSubstr("is 0 at the start, outside 1 to 3"));
+}
+
+TEST_F(MjcfEnvTest, AKeyframeThatIsNotThereIsNamedWithThoseThatAre) {
+  EnvOptions o = options();
+  o.mjcf.keyframe = "home";
+  EXPECT_EQ(error_text<ConfigError>([&] { make_env(o); }),
+            "mjcf.keyframe is home, but " + o.mjcf.model +
+                " has no <key>. Leave mjcf.keyframe empty to start from the rest state.");
+  o.mjcf.model = (directory_.path() / "keys.xml").string();
+  std::ofstream(o.mjcf.model) << replaced("</actuator>", kKeys);
+  for (const char* name : {"squat", "2", "-1", "1x"}) {
+    o.mjcf.keyframe = name;
+    EXPECT_EQ(error_text<ConfigError>([&] { make_env(o); }),
+              "mjcf.keyframe is " + std::string(name) + ", but " + o.mjcf.model +
+                  " has these: home, 1. Leave mjcf.keyframe empty to start from the rest state.");
+  }
+}
+
+TEST_F(MjcfEnvTest, WhatThisMuJoCoDoesNotKnowIsToldWithItsVersion) {
+  for (const auto& [name, file] :
+       {std::pair("not_an_attribute", replaced("<joint name=\"slide\"",
+                                               "<joint not_an_attribute=\"1\" name=\"slide\"")),
+        std::pair(
+            "not_an_integrator",
+            replaced("timestep=\"0.01\"", "timestep=\"0.01\" integrator=\"not_an_integrator\"")),
+        std::pair("not_an_element", replaced("<worldbody>", "<not_an_element/><worldbody>"))}) {
+    const EnvOptions o = options(file);
+    const std::string text = error_text<DataError>([&] { make_env(o); });
+    EXPECT_THAT(text, testing::HasSubstr(name));
+    EXPECT_THAT(text, testing::HasSubstr("This is " + mujoco_name() + ", which does not know it"));
+    EXPECT_THAT(text, testing::HasSubstr("-DMuJoCo_ROOT="));
+  }
+  // a model of what it knows that does not compile has nothing to do with versions
+  EXPECT_THAT(
+      error_text<DataError>([&] { make_env(options(replaced("mass=\"2\"", "mass=\"x\""))); }),
+      testing::Not(testing::HasSubstr("MuJoCo_ROOT")));
+}
+
+TEST_F(MjcfEnvTest, BoundsThatEndEveryFirstStepAreRefused) {
+  // the pole falls to one side or the other, the cart stays within a hair's breadth of where it was
+  EnvOptions o = options(replaced("axis=\"1 0 0\"", "axis=\"0 0 1\""));
+  o.mjcf.skip_positions = 0;
+  o.mjcf.reset_noise = 0.0f;
+  // the slide is vertical now, and its motor too weak for its weight
+  o.mjcf.end_bounds = {0, -0.001f, 1.0f};
+  EXPECT_THAT(
+      error_text<ConfigError>([&] { make_env(o); }),
+      testing::MatchesRegex("mjcf.end_bounds ends every episode in its first step, whatever "
+                            "the action: entry 0 \\(position of slide\\) is -0.0.* then, "
+                            "outside -0.001 to 1\\. Widen the bounds, or start .*"));
+  o.mjcf.end_bounds = {0, -0.1f, 1.0f};
+  EXPECT_NO_THROW(make_env(o));
+  // a step that some actions survive is the policy's business
+  EnvOptions cart = options();
+  cart.mjcf.skip_positions = 0;
+  cart.mjcf.reset_noise = 0.0f;
+  cart.mjcf.end_bounds = {0, -1.0f, 1e-5f};  // the middle of its range pushes it forward
+  EXPECT_NO_THROW(make_env(cart));
+}
+
 TEST(EnvKeysTest, WhatAnEnvironmentDoesNotReadIsRefused) {
   const auto text_of = [](const EnvOptions& o) {
     return error_text<ConfigError>([&] { make_env(o); });
