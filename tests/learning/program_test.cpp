@@ -128,7 +128,7 @@ TEST_F(ProgramTest, AFitThatNoEpochImprovedIsExitCode4AndNamesTheMember) {
 constexpr rlim_t kFullDisk = 50000;
 
 TEST_F(ProgramTest, AFullDiskIsOneErrorAndASummary) {
-  const Outcome outcome = run({"run", "smoke", "loop.num_env_steps=300"}, kFullDisk);
+  const Outcome outcome = run({"run", "smoke", "loop.num_env_steps=500"}, kFullDisk);
   EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_EQ(count(outcome.error, "cannot be written"), 1) << outcome.error;
   EXPECT_THAT(outcome.error, HasSubstr("existing checkpoints are kept.\n"));
