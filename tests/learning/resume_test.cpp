@@ -2,9 +2,12 @@
 // that was stopped and resumed equals one that was not, parameter for parameter.
 #include "host/run/resume.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -80,6 +83,23 @@ struct Session {
     while (learner->env_steps() < steps) ASSERT_TRUE(learner->step());
   }
 };
+
+// names of all that a checkpoint of the learner holds: values by their sections, then arrays
+std::vector<std::string> names_in(Learner& learner) {
+  StateWriter writer;
+  learner.visit(writer);
+  std::vector<std::string> names;
+  const std::function<void(const nlohmann::json&, const std::string&)> add =
+      [&](const nlohmann::json& json, const std::string& path) {
+        if (!json.is_object()) return names.push_back(path);
+        for (const auto& [key, inner] : json.items())
+          add(inner, path.empty() ? key : path + "/" + key);
+      };
+  add(writer.state, "");
+  for (const auto* tensors : {&writer.weight_tensors, &writer.replay_tensors})
+    for (const TensorRef& t : *tensors) names.push_back(t.name);
+  return names;
+}
 
 class ResumeTest : public testing::TestWithParam<std::string> {};
 
@@ -158,6 +178,73 @@ std::vector<std::string> learners() {
 }
 INSTANTIATE_TEST_SUITE_P(Algorithms, ResumeTest, testing::ValuesIn(learners()),
                          [](const auto& test) { return test.param; });
+
+// A member that visit() forgets is in no checkpoint, and most runs go on without it unnoticed.
+TEST(CheckpointNamesTest, AreThoseOfEveryMemberThatGoesOn) {
+  using Names = std::vector<std::string>;
+  const auto with_moments = [](const Names& networks) {
+    Names all;
+    for (const std::string& name : networks)
+      for (const char* part : {"", ".adam_m", ".adam_v"}) all.push_back(name + part);
+    return all;
+  };
+  const auto in = [](const std::string& section, const Names& names) {
+    Names all;
+    for (const std::string& name : names) all.push_back(section + "/" + name);
+    return all;
+  };
+  const auto joined = [](const std::vector<Names>& lists) {
+    Names all;
+    for (const Names& list : lists) all.insert(all.end(), list.begin(), list.end());
+    return all;
+  };
+  const Names ring{"capacity", "size", "head", "num_written"};
+  const Names any = joined(
+      {{"env_steps", "exploring", "exploration_end", "num_episodes", "num_evaluations",
+        "num_broken", "num_dead", "last_return", "env_state_size", "env_state", "num_updates"},
+       in("metrics", {"sum", "count", "is_latest"})});
+  const Names sac = joined({any,
+                            {"episode_return", "episode_length", "pending_size", "pending", "real"},
+                            in("real_replay", ring),
+                            with_moments({"actor", "critic0", "critic1", "log_alpha"}),
+                            {"critic0.target", "critic1.target"}});
+  const Names mbpo = joined(
+      {sac,
+       in("model", {"num_steps", "elites", "num_fits", "num_rollouts", "warned", "rollout_length"}),
+       with_moments({"model", "model.logvar_bounds"}),
+       {"model.input_mean", "model.input_inv_std", "schedule/validation_loss", "imagined"},
+       in("model_replay", ring)});
+  const Names steered =
+      joined({mbpo,
+              {"hyperparameters/sac.updates_per_step", "schedule/critic_loss_sum",
+               "schedule/critic_loss_count", "behaviour.observation", "behaviour.action",
+               "behaviour.log_prob"},
+              in("schedule/behaviour", {"size", "head"}),
+              in("schedule/values", {"fit_model", "real_ratio", "rollout_length"})});
+  const Names ppo =
+      joined({any,
+              {"num_collected", "observation_moments", "return_moments", "discounted_return",
+               "steps.broken", "episode_return", "episode_length", "steps.observation",
+               "steps.action", "steps.log_prob", "steps.reward", "steps.value", "steps.next_value",
+               "steps.terminated", "steps.truncated"},
+              with_moments({"policy", "log_std", "value"})});
+  const std::map<std::string, Names> wanted{
+      {"mbpo", mbpo}, {"mbpo_newest", mbpo}, {"ppo", ppo}, {"sac", sac}};
+  for (const std::string& name : learners()) {
+    Session session(small_config(name));
+    EXPECT_THAT(names_in(*session.learner), testing::UnorderedElementsAreArray(wanted.at(name)))
+        << name;
+  }
+
+  Config config = small_config("mbpo");
+  config.controller.file = "a controller";
+  Session session(config);
+  std::vector<Hyperparameter> all = session.learner->hyperparameters();
+  for (const char* name :
+       {"loop.real_ratio", "rollout.length", "model.fit", "sac.updates_per_step"})
+    find_hyperparameter(all, name).set(1);
+  EXPECT_THAT(names_in(*session.learner), testing::UnorderedElementsAreArray(steered));
+}
 
 double value_of(Learner& learner, const char* name) {
   std::vector<Hyperparameter> all = learner.hyperparameters();
