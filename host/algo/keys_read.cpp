@@ -130,8 +130,8 @@ void drop_unread_keys(LayeredConfig& layered, const std::function<void(const std
       throw ConfigError(fmt::format("{}: {} {}. Leave it out, or {}.", layer.origin, field.path(),
                                     unread->reason, unread->way_out));
     // what a file leaves out of the one it extends is its own word, the same in every run
-    const bool dropped_now = overridden && !why_unread(files, field);
-    if (dropped_now && !is_default(layer.after, field)) {
+    const bool by_a_file = !before && why_unread(files, field);
+    if (overridden && !by_a_file && !is_default(layer.after, field)) {
       add(origins, layer.origin);
       add(dropped, field.path());
       add(chosen, unread->chosen);

@@ -138,6 +138,9 @@ TEST_F(KeysReadTest, AnotherAlgorithmOnTheCommandLineDropsWhatTheFileSetInOneLin
   EXPECT_EQ(config_hash(config), config_hash(plain));
   EXPECT_THAT(config_difference(config, plain), IsEmpty());
   // what the command line sets itself is not left behind
+  EXPECT_EQ(error("{\"algorithm\": \"sac\", \"ppo\": {\"clip\": 0.3}}", {"algorithm=mbpo"}),
+            "no error");
+  EXPECT_EQ(said_, "x.json: dropped ppo.clip, which algorithm mbpo does not read.\n");
   EXPECT_THAT(error(ppo, {"algorithm=mbpo", "ppo.clip=0.1"}),
               StartsWith("command line: ppo.clip is not read"));
   // and a key that the file's own algorithm does not read either was not left behind
@@ -207,6 +210,9 @@ TEST_F(KeysReadTest, ASavedConfigHoldsWhatIsReadAndNothingElse) {
   EXPECT_FALSE(json.contains("mjcf"));
   EXPECT_FALSE(json["loop"].contains("real_ratio"));
   EXPECT_TRUE(json["loop"].contains("replay_capacity")) << "defaults are written out";
+  const Config plain;
+  EXPECT_EQ(config_to_json(plain, keys_read(plain))["controller"].dump(), "{\"file\":\"\"}")
+      << "of a controller that is not there, that it is not";
   const Config again =
       resolve_file(folder_.write("config.json", config_json_text(config, keys_read(config))));
   EXPECT_THAT(config_difference(config, again), IsEmpty());
