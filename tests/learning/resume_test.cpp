@@ -169,6 +169,22 @@ TEST_P(ResumeTest, ACopyGoesOnAsTheOriginalDoes) {
   expect_equal(*original.learner, *copy.learner);
 }
 
+// the action of the next step may have been computed ahead of time
+TEST(CopyTest, IntoALearnerAtTheSameStepActsAsTheOriginal) {
+  const Config config = small_config("sac");
+  Session original(config), copy(config);
+  original.run_to(90);
+  copy.run_to(90);
+  std::vector<Hyperparameter> all = copy.learner->hyperparameters();
+  find_hyperparameter(all, "sac.updates_per_step").set(9);
+  original.run_to(110);
+  copy.run_to(110);
+  copy_state(*original.learner, *copy.learner);
+  original.run_to(130);
+  copy.run_to(130);
+  expect_equal(*original.learner, *copy.learner);
+}
+
 // every learner that can be made
 std::vector<std::string> learners() {
   std::vector<std::string> names;

@@ -149,6 +149,23 @@ class AtStep : public Schedule {
   bool asks_;
 };
 
+TEST_F(TrainingMemberTest, ACompleteMemberThatTakesOverAnEarlierOneGoesOnToTheEnd) {
+  const auto one = [&](int i, Member*& member) {
+    std::vector<std::unique_ptr<Member>> members;
+    members.push_back(std::make_unique<TrainingMember>(options_of("late", i)));
+    member = members[0].get();
+    return wrap(std::move(members));
+  };
+  Member *complete = nullptr, *earlier = nullptr;
+  Population first = one(0, complete), second = one(1, earlier);
+  EXPECT_TRUE(first.run());
+  EXPECT_TRUE(second.run(50));
+  complete->copy_from(*earlier);
+  EXPECT_EQ(learned("late", 0).at("name"), "step-000000050");
+  EXPECT_TRUE(first.run());
+  EXPECT_EQ(learned("late", 0).at("name"), "step-000000090");
+}
+
 TEST_F(TrainingMemberTest, AStopAfterACopyAndANewStartChangeNothing) {
   // a population whose members ask for a stop at a step
   const auto stopping_at = [this](const std::string& population, std::int64_t step) {
