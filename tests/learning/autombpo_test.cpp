@@ -134,6 +134,15 @@ TEST_F(AutoMbpoTest, TheNumberOfLearnersAtATimeChangesNothing) {
   EXPECT_FALSE(fs::exists(folder_of("one") / "episodes/0000/checkpoints"))
       << "a complete episode needs none";
 
+  // the best controller is the one that made the episodes of the stage with the highest mean return
+  const auto stages = nlohmann::json::parse(file_text(folder_of("one") / "stages.json"));
+  ASSERT_EQ(stages.size(), 2u);
+  const double first = stages[0].at("mean_return"), second = stages[1].at("mean_return");
+  ASSERT_NE(first, second);
+  EXPECT_EQ(results_one.at("controller/best.safetensors"),
+            results_one.at(first > second ? "controller/0-000.safetensors"
+                                          : "controller/0-001.safetensors"));
+
   const auto text = file_text(folder_of("one") / "summary.json");
   const auto summary = nlohmann::json::parse(text);
   EXPECT_EQ(summary.at("status"), "done");
