@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "host/io/console.h"
 #include "host/io/crc32c.h"
 #include "host/io/json_file.h"
 #include "host/io/output_file.h"
@@ -106,7 +107,7 @@ void tell(const Warn& warn, const std::string& text) {
   if (warn) {
     warn(text);
   } else {
-    fmt::print(stderr, "warning: {}\n", printable(text));
+    print_to(stderr, fmt::format("warning: {}\n", printable(text)));
   }
 }
 
@@ -179,6 +180,28 @@ void put_in_place(const fs::path& temporary, const fs::path& target, const fs::p
   }
 }
 
+// those before the step `newest` that have `keep` newer ones
+void delete_old(const fs::path& checkpoints_dir, std::int64_t newest, int keep, const Warn& warn) {
+  std::error_code ignored;
+  int kept = 1;
+  for (const auto& [step, path] : step_folders(checkpoints_dir, "step-")) {
+    if (step >= newest) continue;
+    if (kept >= keep) {
+      fs::remove_all(path, ignored);
+      continue;
+    }
+    // not one read that fails deletes anything
+    const Finding finding = examine(path, Depth::kSizes);
+    if (finding.kind == Finding::kDamaged) {
+      tell(warn,
+           fmt::format("checkpoint {} is damaged: {}. It stays until {} newer ones are whole.",
+                       path.string(), finding.text, keep));
+    } else {
+      ++kept;
+    }
+  }
+}
+
 // a checkpoint whose files `fill(folder)` writes: put in place whole, then those of later steps go,
 // and those with `keep` newer ones
 template <typename Fill>
@@ -207,23 +230,9 @@ fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
   fs::remove_all(temporary, ignored);
   fs::remove_all(replaced, ignored);
 
-  int kept = 1;
-  for (const auto& [step, path] : step_folders(checkpoints_dir, "step-")) {
-    if (step == env_steps) continue;
-    if (step > env_steps || kept >= keep) {
-      fs::remove_all(path, ignored);
-      continue;
-    }
-    // not one read that fails deletes anything
-    const Finding finding = examine(path, Depth::kSizes);
-    if (finding.kind == Finding::kDamaged) {
-      tell(warn,
-           fmt::format("checkpoint {} is damaged: {}. It stays until {} newer ones are whole.",
-                       path.string(), finding.text, keep));
-    } else {
-      ++kept;
-    }
-  }
+  for (const auto& [step, path] : step_folders(checkpoints_dir, "step-"))
+    if (step > env_steps) fs::remove_all(path, ignored);
+  delete_old(checkpoints_dir, env_steps, keep, warn);
   return target;
 }
 
@@ -272,6 +281,12 @@ fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
     promise("state.json", crc32c(state));
     write_file_atomically(folder / "DONE", done.dump(1));
   });
+}
+
+void tidy_checkpoints(const fs::path& checkpoints_dir, std::int64_t newest, int keep,
+                      const Warn& warn) {
+  tidy(checkpoints_dir);
+  delete_old(checkpoints_dir, newest, keep, warn);
 }
 
 fs::path copy_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints_dir) {

@@ -40,6 +40,11 @@ std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints_
                                        std::int64_t env_steps, const CheckpointContents& contents,
                                        int keep, const Warn& warn = {});
 
+/// Deletes what a process has left that ended while it wrote or deleted checkpoints: half-written
+/// ones, and those with `keep` others from the step `newest` down. One process at a time.
+void tidy_checkpoints(const std::filesystem::path& checkpoints_dir, std::int64_t newest, int keep,
+                      const Warn& warn = {});
+
 /// Copies a complete checkpoint to checkpoints_dir under its own name, replacing one of the same
 /// step; all others go. The two may share files, which never change. Returns the copy's folder.
 ///

@@ -46,6 +46,20 @@ TEST(CheckpointTest, KeepsTheNewest) {
   EXPECT_EQ(latest_checkpoint(folder.path())->filename(), "step-000001000");
 }
 
+TEST(CheckpointTest, WhatAKillLeftIsTidiedWithoutTouchingWhatIsNewer) {
+  const TemporaryDirectory folder;
+  CheckpointData data;
+  for (const std::int64_t step : {100, 200, 300, 400})
+    write_checkpoint(folder.path(), step, data.contents(), 9);
+  fs::create_directory(folder.path() / ".writing-000000500");
+  tidy_checkpoints(folder.path(), 300, 2);
+  EXPECT_FALSE(fs::exists(folder.path() / "step-000000100"));
+  for (const char* name : {"step-000000200", "step-000000300", "step-000000400"})
+    EXPECT_TRUE(fs::exists(folder.path() / name)) << name;
+  EXPECT_FALSE(fs::exists(folder.path() / ".writing-000000500"));
+  EXPECT_NO_THROW(tidy_checkpoints(folder.path() / "absent", 300, 2));
+}
+
 TEST(CheckpointTest, ReplacesOneOfTheSameStep) {
   const TemporaryDirectory folder;
   CheckpointData data;
