@@ -1,24 +1,51 @@
 // The program: parse, dispatch to a subcommand, print an error as one paragraph, map the exit code.
+#include <fcntl.h>
+
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <new>
 #include <string>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "host/cli/cli.h"
 #include "host/cli/usage.h"
 #include "host/config/version.h"
 
 namespace {
 
+// A file opened first would otherwise become standard output or error, and receive what is printed.
+void open_closed_streams() {
+  for (const int fd : {0, 1, 2})
+    if (fcntl(fd, F_GETFD) == -1) [[maybe_unused]]
+      const int opened = open("/dev/null", O_RDWR);
+}
+
 int fail(const std::string& text, mbrl::ExitCode code) {
   std::fflush(stdout);
-  std::fprintf(stderr, "%s\n", text.c_str());
+  std::fprintf(stderr, "%s\n", mbrl::printable(text, /*keep_lines=*/true).c_str());
   return static_cast<int>(code);
+}
+
+// What was printed has to have arrived. A training's results are in its folder: it goes on, and
+// ends well, without a terminal.
+int finish(const CLI::App& program, int code) {
+  errno = 0;
+  const bool arrived = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (arrived || code != 0 || program.got_subcommand("run")) return code;
+  const std::string reason = errno != 0 ? std::string(": ") + std::strerror(errno) : "";
+  return fail("What this command prints could not be written to standard output" + reason + ".",
+              mbrl::ExitCode::kData);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_closed_streams();
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is an error of writing as any other
   CLI::App program{"Model-based reinforcement learning at the speed of the hardware."};
   program.name("mbrl_gpu");
   program.set_version_flag("--version",
@@ -37,11 +64,11 @@ int main(int argc, char** argv) {
   try {
     mbrl::check_subcommand(program, argc, argv);
     program.parse(argc, argv);
-    return 0;
+    return finish(program, 0);
   } catch (const CLI::ParseError& error) {
     // --help and --version arrive here too, with code 0; a subcommand may end with a code of its
     // own
-    if (error.get_exit_code() == 0) return program.exit(error);
+    if (error.get_exit_code() == 0) return finish(program, program.exit(error));
     if (error.get_name() == "RuntimeError") return error.get_exit_code();
     return fail(mbrl::usage_text(program, error, argc, argv), mbrl::ExitCode::kConfig);
   } catch (const mbrl::Error& error) {
@@ -52,7 +79,12 @@ int main(int argc, char** argv) {
         "rollout.retain_epochs or loop.replay_capacity; `mbrl_gpu doctor` shows how much is "
         "available.",
         mbrl::ExitCode{1});
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(error.path1().string() + " cannot be used: " + error.code().message() + ".",
+                mbrl::ExitCode::kData);
   } catch (const std::exception& error) {
+    // the library that prints throws where a stream fails
+    if (std::ferror(stdout) != 0 && !program.got_subcommand("run")) return finish(program, 0);
     return fail(std::string("The program failed in a way it does not expect: ") + error.what(),
                 mbrl::ExitCode{1});
   }

@@ -1,7 +1,5 @@
 #include "host/algo/resolve_config.h"
 
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <filesystem>
 
@@ -9,6 +7,7 @@
 #include "host/algo/registry.h"
 #include "host/config/load.h"
 #include "host/config/overrides.h"
+#include "host/io/console.h"
 
 namespace mbrl {
 
@@ -22,7 +21,7 @@ Config resolve_config(const std::string& name, const std::vector<std::string>& o
   }
   layered.layers.push_back({kCommandLine, layered.config});
   if (unread == UnreadKeys::kRefuse)
-    drop_unread_keys(layered, [](const std::string& text) { fmt::print(stderr, "{}\n", text); });
+    drop_unread_keys(layered, [](const std::string& text) { print_to(stderr, text + "\n"); });
   check_run(layered.config, path.string() + (overrides.empty() ? "" : " with its overrides"));
   return layered.config;
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/printable.h"
+#include "host/io/console.h"
 
 namespace mbrl {
 namespace fs = std::filesystem;
@@ -19,7 +20,7 @@ void tell(const std::function<void(const std::string&)>& warn, const fs::path& f
   const std::string text =
       fmt::format("{} is left out: {}", printable(folder.string()), error.message());
   if (warn) return warn(text);
-  fmt::print(stderr, "warning: {}\n", text);
+  print_to(stderr, fmt::format("warning: {}\n", text));
 }
 
 // seed-<n>.old-<k>
