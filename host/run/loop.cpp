@@ -28,7 +28,7 @@ bool run_loop(Learner& learner, const Config& config, const LoopHooks& hooks, st
     if (evaluation_due || last) hooks.evaluate();
     const bool checkpoint_due = config.checkpoint.interval > 0 &&
                                 is_due(config.checkpoint.interval, env_steps, learner.env_steps());
-    if (checkpoint_due || pause || last) hooks.checkpoint();
+    if (hooks.wants_checkpoint() || checkpoint_due || pause || last) hooks.checkpoint();
   }
   return true;
 }

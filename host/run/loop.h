@@ -13,15 +13,16 @@ namespace mbrl {
 /// What the loop asks of its surroundings.
 struct LoopHooks {
   std::function<bool()> stop_requested;
-  std::function<bool()> before_step = [] { return true; };  // false: as a stop
-  std::function<void()> evaluate;                           // an evaluation is due
-  std::function<void()> checkpoint;                         // a checkpoint is due
-  std::function<void()> tick;                               // after every step: progress
+  std::function<bool()> before_step = [] { return true; };        // false: as a stop
+  std::function<void()> evaluate;                                 // an evaluation is due
+  std::function<bool()> wants_checkpoint = [] { return false; };  // after a step: one more
+  std::function<void()> checkpoint;                               // a checkpoint is due
+  std::function<void()> tick;                                     // after every step: progress
 };
 
 /// Steps the learner until num_env_steps, a pause at env step `until`, or a stop; evaluates every
 /// eval.interval steps after exploration and once at the end. Writes a checkpoint every
-/// checkpoint.interval steps, at a pause, when stopped and at the end.
+/// checkpoint.interval steps, when one is wanted, at a pause, when stopped and at the end.
 ///
 /// Returns  false when stopped.
 bool run_loop(Learner& learner, const Config& config, const LoopHooks& hooks,

@@ -48,6 +48,46 @@ TEST(SignalsTest, TermAndIntAskForAStop) {
   clear_stop();
 }
 
+TEST(SignalsTest, AClosedTerminalAndALimitOnProcessorTimeAskForAStopToo) {
+  for (const int signal : {SIGHUP, SIGXCPU}) {
+    const auto [code, text] = in_child([signal] {
+      ::signal(SIGHUP, SIG_DFL);
+      install_signal_handlers();
+      clear_stop();
+      // as often as it comes
+      for (int i = 0; i < 3; ++i) raise(signal);
+      _exit(stop_requested() ? 7 : 8);
+    });
+    EXPECT_EQ(code, 7);
+    EXPECT_EQ(text, "\nstopping after this step, with a checkpoint; Ctrl-C again stops at once.\n");
+  }
+}
+
+TEST(SignalsTest, UnderNohupAClosedTerminalChangesNothing) {
+  const auto [code, text] = in_child([] {
+    ::signal(SIGHUP, SIG_IGN);
+    install_signal_handlers();
+    clear_stop();
+    raise(SIGHUP);
+    _exit(stop_requested() ? 7 : 8);
+  });
+  EXPECT_EQ(code, 8);
+  EXPECT_EQ(text, "");
+}
+
+TEST(SignalsTest, Usr1AsksForACheckpointAndNoStop) {
+  const auto [code, text] = in_child([] {
+    install_signal_handlers();
+    clear_stop();
+    const int before = num_saves_requested();
+    raise(SIGUSR1);
+    raise(SIGUSR1);
+    _exit(!stop_requested() && num_saves_requested() == before + 2 ? 7 : 8);
+  });
+  EXPECT_EQ(code, 7);
+  EXPECT_THAT(text, HasSubstr("saving a checkpoint after this step, as SIGUSR1 asks"));
+}
+
 TEST(SignalsTest, ASecondInterruptEndsAtOnceAndSaysWhatIsLeft) {
   const auto [code, text] = in_child([] {
     install_signal_handlers();
