@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include "envs/env.h"
+#include "host/algo/can_train.h"
 #include "host/algo/keys_read.h"
 #include "host/algo/registry.h"
 #include "host/config/print.h"
+#include "host/io/console.h"
 #include "host/io/output_file.h"
 #include "host/run/choose_gemm.h"
 #include "host/run/open_device.h"
@@ -33,34 +35,48 @@ void require_checkable(const RunOptions& options, const Algorithm& algorithm) {
 void report_check(const TwinCheck& check, const RunDir& dir) {
   const std::string table = check.table();
   write_file_atomically(dir.path() / "check.txt", table);
-  fmt::print("\n{}", table);
-  std::fflush(stdout);
+  print_to(stdout, "\n" + table);
   if (check.all_within()) return;
-  fmt::print(stderr,
-             "warning: the GPU and the CPU differ by more than rounding explains; the rows end in "
-             "DIFFERS. {} keeps the table.\n",
-             (dir.path() / "check.txt").string());
+  print_to(
+      stderr,
+      fmt::format("warning: the GPU and the CPU differ by more than rounding explains; the rows "
+                  "end in DIFFERS. {} keeps the table.\n",
+                  (dir.path() / "check.txt").string()));
 }
 
 }  // namespace
+
+RunDir open_run_dir(const RunOptions& options, const std::string& machine) {
+  RunDir dir = RunDir::open(
+      options.runs, options.config, options.command, machine,
+      options.resume == "never" ? RunDir::Earlier::kIsSetAside : RunDir::Earlier::kGoesOn);
+  std::string text =
+      fmt::format("{}\nrun      {}\n", config_table(options.config, keys_read(options.config)),
+                  dir.path().string());
+  if (!dir.set_aside().empty()) text += fmt::format("earlier  {}\n", dir.set_aside().string());
+  print_to(stdout, text + fmt::format("device   {}\n\n", machine));
+  return dir;
+}
 
 ExitCode run_training(const RunOptions& options) {
   install_signal_handlers();
   const Config& config = options.config;
   const Algorithm& algorithm = find_algorithm(config.algorithm);
   require_checkable(options, algorithm);
+  const EnvSpec env = make_env(config.env)->spec();
+  const auto warn = [](const std::string& text) {
+    print_to(stderr, fmt::format("warning: {}\n", text));
+  };
+  if (const std::string note = env_note(config.env); !note.empty()) warn(note);
+  check_can_train(config, env, warn);
   if (algorithm.run != nullptr) return algorithm.run(options);
   const int num_threads = options.num_threads > 0 ? options.num_threads : available_cores();
   ThreadPool pool(num_threads);
   OpenDevice device(options.device, config.device, pool);
-  const std::string products =
-      choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
+  const std::string products = choose_gemm(config, env, device, gemm_cache_path());
   const std::string machine = fmt::format("{}, {} threads{}", device.description(), num_threads,
                                           products.empty() ? "" : ", products: " + products);
-  const RunDir dir = RunDir::open(options.runs, config, options.command, machine);
-  fmt::print("{}\nrun      {}\ndevice   {}\n\n", config_table(config, keys_read(config)),
-             dir.path().string(), machine);
-  std::fflush(stdout);
+  const RunDir dir = open_run_dir(options, machine);
   TwinCheck check(pool);
   if (!options.check.empty()) device.stream.set_check(&check);
   Progress progress;
@@ -76,7 +92,7 @@ ExitCode run_training(const RunOptions& options) {
     try {
       report_check(check, dir);
     } catch (const Error& second) {
-      fmt::print(stderr, "warning: {}\n", second.what());
+      print_to(stderr, fmt::format("warning: {}\n", second.what()));
     }
     throw;
   }

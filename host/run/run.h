@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "host/config/config.h"
+#include "host/run/run_dir.h"
 
 namespace mbrl {
 
@@ -26,11 +27,16 @@ struct RunOptions {
   std::string device = "auto";
   int num_threads = 0;  // 0: all cores this process may use
   std::string resume =
-      "auto";         // auto: the newest checkpoint of this run, never, or a checkpoint's path
+      "auto";  // auto: the newest checkpoint of this run, never: anew, or a checkpoint's path
   std::string check;  // "cpu": compare each stage of a GPU with its CPU twin; "": do not
   std::filesystem::path runs = "runs";
   std::vector<std::string> command;  // argv, kept in command.txt
 };
+
+/// Opens the run's folder as options.resume asks and shows the config on standard output.
+///
+/// Errors   those of RunDir::open.
+RunDir open_run_dir(const RunOptions& options, const std::string& machine);
 
 /// Trains until config.loop.num_env_steps or a stop signal.
 ///

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -40,6 +42,31 @@ std::string machine_text(const std::string& device) {
   return machine.dump(2) + "\n";
 }
 
+// more than what a start leaves at once
+bool holds_a_run(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    if (entry->path().filename() != "lock") return true;
+  return false;
+}
+
+// one that only asks (is_busy) holds it for a moment
+bool try_lock(int fd) {
+  for (int tries = 1;; ++tries) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK || tries == 5) return false;
+    usleep(20'000);
+  }
+}
+
+// the number in a lock file; it is empty for the moment between its lock and its number
+std::string owner_text(int fd) {
+  char text[32] = "";
+  [[maybe_unused]] const ssize_t count = ::read(fd, text, sizeof(text) - 1);
+  return text[0] == '\0' ? "that has just started" : text;
+}
+
 }  // namespace
 
 std::string command_text(const std::vector<std::string>& words) {
@@ -64,56 +91,132 @@ fs::path RunDir::folder_of(const fs::path& runs_root, const Config& config) {
 }
 
 RunDir RunDir::open(const fs::path& runs_root, const Config& config,
-                    const std::vector<std::string>& command, const std::string& device) {
-  return open_folder(folder_of(runs_root, config), config, command, device);
+                    const std::vector<std::string>& command, const std::string& device,
+                    Earlier earlier) {
+  return open_folder(folder_of(runs_root, config), config, command, device, earlier);
 }
 
 RunDir RunDir::open_folder(const fs::path& folder, const Config& config,
-                           const std::vector<std::string>& command, const std::string& device) {
+                           const std::vector<std::string>& command, const std::string& device,
+                           Earlier earlier) {
   RunDir dir(folder);
-  std::error_code error;
-  fs::create_directories(dir.path_, error);
-  if (error)
-    throw DataError(
-        fmt::format("run directory {} cannot be made: {}. Choose another place with --runs DIR.",
-                    dir.path_.string(), error.message()));
-  dir.lock();
+  dir.take();
+  if (earlier == Earlier::kIsSetAside && holds_a_run(folder)) {
+    dir.move_aside();
+    dir.take();
+  }
   write_file_atomically(dir.path_ / "config.json", config_json_text(config, keys_read(config)));
   write_file_atomically(dir.path_ / "command.txt", command_text(command) + "\n");
   write_file_atomically(dir.path_ / "machine.json", machine_text(device));
   return dir;
 }
 
-// two processes in one folder would write over each other
-void RunDir::lock() {
+// makes the folder and locks it; again if another process moved it away between the two
+void RunDir::take() {
+  for (int tries = 0; tries < 10; ++tries) {
+    std::error_code error;
+    fs::create_directories(path_, error);
+    if (error)
+      throw DataError(
+          fmt::format("run directory {} cannot be made: {}. Choose another place with --runs DIR.",
+                      path_.string(), error.message()));
+    if (lock()) return;
+  }
+  throw DataError(fmt::format(
+      "run directory {} is moved or removed by another process each time it is made. Stop that "
+      "process, or choose another place with --runs DIR.",
+      path_.string()));
+}
+
+// two processes in one folder would write over each other. False if the folder has gone meanwhile
+bool RunDir::lock() {
   const fs::path file = path_ / "lock";
   lock_fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_fd_ < 0 && errno == ENOENT) return false;
   if (lock_fd_ < 0)
     throw DataError(
         fmt::format("run directory {} cannot be written: {}. Choose another place with --runs DIR.",
                     path_.string(), std::strerror(errno)));
   // any other error: a file system without locks, where the run goes on unguarded
-  if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    char text[32] = "";
-    [[maybe_unused]] const ssize_t count = ::read(lock_fd_, text, sizeof(text) - 1);
-    // empty for the moment between its lock and its number
-    const std::string owner = text[0] == '\0' ? "that has just started" : text;
-    ::close(std::exchange(lock_fd_, -1));
-    throw DataError(
+  if (!try_lock(lock_fd_) && errno == EWOULDBLOCK) {
+    const std::string owner = owner_text(lock_fd_);
+    release();
+    throw BusyError(
         fmt::format("run directory {} is in use by process {}. Wait for it, stop it, or choose "
                     "another seed or --runs DIR.",
                     path_.string(), owner));
   }
+  if (!is_in_place()) {
+    release();
+    return false;
+  }
   const std::string pid = std::to_string(getpid());
   if (ftruncate(lock_fd_, 0) == 0) [[maybe_unused]]
     const ssize_t count = ::write(lock_fd_, pid.data(), pid.size());
+  return true;
+}
+
+void RunDir::release() {
+  if (lock_fd_ >= 0) ::close(std::exchange(lock_fd_, -1));
+}
+
+// while its lock is held, so that no process runs in it
+void RunDir::move_aside() {
+  for (int k = 1;; ++k) {
+    const fs::path target = path_.string() + fmt::format(".old-{}", k);
+    int error = 0;
+    if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) != 0)
+      error = errno;
+    if (error == EINVAL || error == ENOSYS) {
+      // a file system that cannot promise it replaces nothing
+      std::error_code unknown;
+      error = EEXIST;
+      if (!fs::exists(target, unknown))
+        error = std::rename(path_.c_str(), target.c_str()) == 0 ? 0 : errno;
+    }
+    if (error == EEXIST || error == ENOTEMPTY) continue;
+    if (error != 0)
+      throw DataError(fmt::format(
+          "the earlier run in {} cannot be set aside as {}: {}. Move it away, or choose another "
+          "place with --runs DIR.",
+          path_.string(), target.string(), std::strerror(error)));
+    set_aside_ = target;
+    break;
+  }
+  sync_folder(path_.parent_path());
+  release();
+}
+
+bool RunDir::is_in_place() const {
+  struct stat held {
+  }, there{};
+  return lock_fd_ >= 0 && fstat(lock_fd_, &held) == 0 &&
+         stat((path_ / "lock").c_str(), &there) == 0 && held.st_dev == there.st_dev &&
+         held.st_ino == there.st_ino;
+}
+
+void RunDir::require_in_place() const {
+  if (is_in_place()) return;
+  throw DataError(fmt::format(
+      "run directory {} was removed, moved or replaced while this run wrote into it. What is in its "
+      "place is left alone; the run ends here. If the folder was moved, move it back: the same "
+      "command then goes on from its newest checkpoint.",
+      path_.string()));
+}
+
+bool RunDir::is_busy(const fs::path& folder) {
+  const int fd = ::open((folder / "lock").c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool busy = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(fd);
+  return busy;
 }
 
 RunDir::RunDir(RunDir&& other) noexcept
-    : path_(std::move(other.path_)), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+    : path_(std::move(other.path_)),
+      set_aside_(std::move(other.set_aside_)),
+      lock_fd_(std::exchange(other.lock_fd_, -1)) {}
 
-RunDir::~RunDir() {
-  if (lock_fd_ >= 0) ::close(lock_fd_);
-}
+RunDir::~RunDir() { release(); }
 
 }  // namespace mbrl

@@ -11,11 +11,13 @@
 #include "host/algo/keys_read.h"
 #include "host/config/print.h"
 #include "tests/support/configs.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 TEST(RunDirTest, IsNameHashSeedAndSaysHowItWasMade) {
@@ -56,6 +58,70 @@ TEST(RunDirTest, ASecondProcessIsRefusedWhileTheFirstRuns) {
     }
   }
   EXPECT_NO_THROW(RunDir::open(folder.path(), trial_config(), {}, "cpu"));
+}
+
+TEST(RunDirTest, AnEarlierRunIsSetAsideInOneStepBeforeAnythingIsWritten) {
+  const TemporaryDirectory folder;
+  const auto open = [&](RunDir::Earlier earlier) {
+    return RunDir::open(folder.path(), trial_config(), {}, "cpu", earlier);
+  };
+  fs::path path;
+  {
+    const RunDir first = open(RunDir::Earlier::kIsSetAside);
+    path = first.path();
+    EXPECT_EQ(first.set_aside(), fs::path()) << "there was none";
+    write_text(path / "metrics.csv", "first");
+  }
+  {
+    const RunDir second = open(RunDir::Earlier::kIsSetAside);
+    EXPECT_EQ(second.path(), path);
+    EXPECT_EQ(second.set_aside(), path.string() + ".old-1");
+    EXPECT_EQ(file_text(second.set_aside() / "metrics.csv"), "first");
+    EXPECT_FALSE(fs::exists(path / "metrics.csv"));
+    EXPECT_TRUE(fs::exists(path / "config.json"));
+    write_text(path / "metrics.csv", "second");
+    EXPECT_THROW(open(RunDir::Earlier::kIsSetAside), BusyError) << "one that runs stays";
+  }
+  {
+    const RunDir third = open(RunDir::Earlier::kIsSetAside);
+    EXPECT_EQ(third.set_aside(), path.string() + ".old-2");
+    EXPECT_EQ(file_text(third.set_aside() / "metrics.csv"), "second");
+    write_text(path / "metrics.csv", "third");
+  }
+  EXPECT_EQ(file_text(open(RunDir::Earlier::kGoesOn).path() / "metrics.csv"), "third");
+  // killed between the rename and the new folder: the next command finds nothing to go on from
+  fs::rename(path, path.string() + ".old-3");
+  EXPECT_FALSE(fs::exists(open(RunDir::Earlier::kGoesOn).path() / "metrics.csv"));
+}
+
+TEST(RunDirTest, KnowsWhetherItsFolderIsStillThere) {
+  const TemporaryDirectory folder;
+  const RunDir dir = RunDir::open_folder(folder.path() / "run", trial_config(), {}, "cpu");
+  EXPECT_TRUE(dir.is_in_place());
+  EXPECT_NO_THROW(dir.require_in_place());
+  const auto told = [&] { return error_text<DataError>([&] { dir.require_in_place(); }); };
+
+  fs::rename(folder.path() / "run", folder.path() / "moved");
+  EXPECT_THAT(told(), testing::AllOf(HasSubstr("was removed, moved or replaced"),
+                                     HasSubstr((folder.path() / "run").string())));
+  const RunDir other = RunDir::open_folder(folder.path() / "run", trial_config(), {}, "cpu");
+  EXPECT_FALSE(dir.is_in_place()) << "another process's";
+  EXPECT_TRUE(other.is_in_place());
+  fs::remove_all(folder.path() / "run");
+  fs::rename(folder.path() / "moved", folder.path() / "run");
+  EXPECT_TRUE(dir.is_in_place()) << "moved back";
+}
+
+TEST(RunDirTest, AskingWhetherAFolderIsBusyTakesNothing) {
+  const TemporaryDirectory folder;
+  const fs::path path = folder.path() / "run";
+  EXPECT_FALSE(RunDir::is_busy(path));
+  {
+    const RunDir dir = RunDir::open_folder(path, trial_config(), {}, "cpu");
+    EXPECT_TRUE(RunDir::is_busy(path));
+  }
+  EXPECT_FALSE(RunDir::is_busy(path));
+  EXPECT_NO_THROW(RunDir::open_folder(path, trial_config(), {}, "cpu"));
 }
 
 TEST(CommandTextTest, QuotesWhatAShellWouldSplit) {
