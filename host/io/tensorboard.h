@@ -29,6 +29,9 @@ class TensorboardWriter {
 
   void scalar(const std::string& tag, std::int64_t step, double value);
 
+  /// Waits until the disk has all of them.
+  void sync() { file_.sync(); }
+
  private:
   OutputFile file_;
 };

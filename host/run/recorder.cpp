@@ -2,8 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "host/io/output_file.h"
-
 namespace mbrl {
 namespace {
 
@@ -14,11 +12,17 @@ std::vector<std::string> metric_columns(const std::vector<std::string>& names) {
   return columns;
 }
 
+// before its tables change: a stale summary would look like this run's
+const std::filesystem::path& opened(const std::filesystem::path& folder) {
+  open_run_state(folder);
+  return folder;
+}
+
 }  // namespace
 
 Recorder::Recorder(const RunDir& dir, const std::vector<std::string>& metric_names,
                    std::int64_t resume_env_steps, ProgressSink& progress, bool to_console)
-    : folder_(dir.path()),
+    : folder_(opened(dir.path())),
       metric_names_(metric_names),
       progress_(progress),
       metrics_(folder_ / "metrics.csv", metric_columns(metric_names), resume_env_steps),
@@ -26,11 +30,7 @@ Recorder::Recorder(const RunDir& dir, const std::vector<std::string>& metric_nam
                 {"env_steps", "episode", "return", "length", "terminated", "truncated", "broken"},
                 resume_env_steps),
       events_(folder_, resume_env_steps),
-      log_(folder_ / "log.txt", resume_env_steps >= 0, to_console) {
-  // a stale summary would look like this run's
-  std::error_code absent;
-  std::filesystem::remove(folder_ / "summary.json", absent);
-}
+      log_(folder_ / "log.txt", resume_env_steps >= 0, to_console) {}
 
 Recorder::~Recorder() = default;
 
@@ -73,8 +73,11 @@ void Recorder::warn(const std::string& text) {
 
 void Recorder::record_error(const std::string& text) { log_.record_error(text); }
 
-void Recorder::write_summary(const nlohmann::ordered_json& summary) {
-  write_file_atomically(folder_ / "summary.json", summary.dump(2) + "\n");
+void Recorder::write_summary(RunStatus status, const nlohmann::ordered_json& summary) {
+  sync();
+  events_.sync();
+  log_.sync();
+  write_run_state(folder_, status, summary);
 }
 
 }  // namespace mbrl

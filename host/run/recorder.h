@@ -9,6 +9,7 @@
 #include "host/algo/hooks.h"
 #include "host/io/csv.h"
 #include "host/io/progress.h"
+#include "host/io/run_state.h"
 #include "host/io/tensorboard.h"
 #include "host/run/run_dir.h"
 #include "host/run/run_log.h"
@@ -40,7 +41,9 @@ class Recorder {
   void log(const std::string& text);
   void warn(const std::string& text);
   void record_error(const std::string& text);  // log.txt only: who catches the error prints it
-  void write_summary(const nlohmann::ordered_json& summary);
+
+  /// summary.json, last: everything else that the recorder writes is on the disk before.
+  void write_summary(RunStatus status, const nlohmann::ordered_json& summary);
 
   /// Waits until the disk has the tables. Before a checkpoint: what it was made after is then there
   /// too, whatever happens to the machine.

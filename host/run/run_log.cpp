@@ -1,14 +1,16 @@
 #include "host/run/run_log.h"
 
+#include <fcntl.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
 namespace mbrl {
 
-RunLog::RunLog(const std::filesystem::path& file, bool append, bool to_console) {
+RunLog::RunLog(const std::filesystem::path& file, bool append, bool to_console) : file_(file) {
   std::shared_ptr<spdlog::sinks::basic_file_sink_mt> to_file;
   try {
     to_file =
@@ -29,5 +31,12 @@ RunLog::RunLog(const std::filesystem::path& file, bool append, bool to_console) 
 void RunLog::info(const std::string& text) { logger_->info(text); }
 void RunLog::warn(const std::string& text) { logger_->warn("warning: " + text); }
 void RunLog::record_error(const std::string& text) { file_only_->error(text); }
+
+void RunLog::sync() {
+  const int fd = ::open(file_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
 
 }  // namespace mbrl

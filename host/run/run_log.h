@@ -22,7 +22,11 @@ class RunLog {
   /// Into the file alone.
   void record_error(const std::string& text);
 
+  /// Waits until the disk has all lines, as far as it can: a log is no reason to end a run.
+  void sync();
+
  private:
+  std::filesystem::path file_;
   std::shared_ptr<spdlog::logger> logger_, file_only_;
 };
 

@@ -5,13 +5,14 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "host/algo/registry.h"
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"
+#include "host/io/json_file.h"
 #include "host/run/loop.h"
 #include "host/run/resume.h"
-#include "host/run/signals.h"
 #include "profiling/nvtx.h"
 
 namespace mbrl {
@@ -36,14 +37,44 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
   if (!latest && !passed_over.empty())
     throw DataError(
         fmt::format("{} holds {}, and none can be used: {}. Restore the files, or go on from a "
-                    "copy with --resume PATH. To start over, move the folder away or pass --resume "
-                    "never, which replaces its tables and log.",
+                    "copy with --resume PATH. To start over, pass --resume never, which sets this "
+                    "run aside.",
                     dir.checkpoints().string(),
                     passed_over.size() == 1 ? "1 checkpoint"
                                             : fmt::format("{} checkpoints", passed_over.size()),
                     fmt::join(passed_over, "; ")));
   for (const std::string& text : passed_over) warn(text);
   return latest;
+}
+
+// A table that is gone would begin anew, and what reads it would take the part for the whole.
+void require_tables(const std::filesystem::path& checkpoint, const RunDir& dir,
+                    const TrainingOptions& options, bool steered, std::int64_t env_steps,
+                    const std::function<void(const std::string&)>& warn) {
+  namespace fs = std::filesystem;
+  // a run that goes on from another's checkpoint has a table of its own
+  std::error_code absent;
+  if (!fs::equivalent(checkpoint.parent_path(), dir.checkpoints(), absent)) return;
+  for (const char* name : {"metrics.csv", "episodes.csv", "decisions.csv"}) {
+    if (name == std::string("decisions.csv") && !steered) continue;
+    const fs::path file = dir.path() / name;
+    const bool exists = fs::exists(file, absent);
+    if (exists && fs::file_size(file, absent) > 0) continue;
+    const std::string what = fmt::format("{} is {}, though the run in it has come to env step {}",
+                                         file.string(), exists ? "empty" : "missing", env_steps);
+    if (options.resume != "auto") {
+      warn(what + ": the table begins there.");
+    } else if (options.to_console) {
+      throw DataError(fmt::format(
+          "{}: its rows are lost. Put the file back, go on without them with --resume {}, or start "
+          "over with --resume never.",
+          what, checkpoint.string()));
+    } else {
+      throw DataError(fmt::format(
+          "{}: its rows are lost. Put the file back, or delete {} to have it trained again.", what,
+          dir.path().string()));
+    }
+  }
 }
 
 // by what was wrong
@@ -70,12 +101,19 @@ Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& devic
   std::int64_t resumed_at = -1;
   if (const auto path = checkpoint_to_resume(options_.resume, dir, hooks().warn)) {
     const nlohmann::json run = load_checkpoint(*path, *learner_, options_.config);
-    if (schedule_ != nullptr) schedule_->set_state(run.at("schedule"));
-    wall_time_before_ = run.at("wall_time_s");
-    stage_seconds_ = run.value("stage_seconds", stage_seconds_);
-    if (!run.at("best_return").is_null()) best_return_ = run.at("best_return");
-    if (!run.at("final_return").is_null()) final_return_ = run.at("final_return");
+    using_file(*path / "state.json", [&] {
+      if (schedule_ != nullptr) schedule_->set_state(run.at("schedule"));
+      wall_time_before_ = run.at("wall_time_s");
+      stage_seconds_ = run.value("stage_seconds", stage_seconds_);
+      if (!run.at("best_return").is_null()) best_return_ = run.at("best_return");
+      if (!run.at("final_return").is_null()) final_return_ = run.at("final_return");
+    });
     resumed_at = learner_->env_steps();
+    // the run's own, in case the last process ended while it deleted older ones
+    if (options_.resume == "auto")
+      tidy_checkpoints(dir.checkpoints(), resumed_at, options_.config.checkpoint.keep,
+                       hooks().warn);
+    require_tables(*path, dir, options_, schedule_ != nullptr, resumed_at, hooks().warn);
     pending_log_.push_back(
         fmt::format("resumed from {} at env step {}", path->string(), resumed_at));
   }
@@ -138,7 +176,21 @@ void Training::evaluate() {
 
 double Training::wall_time() const { return wall_time_before_ + seconds_since(start_); }
 
+// between two of the config's: the user's, or by the clock
+bool Training::wants_checkpoint() {
+  const int num_saves = num_saves_requested();
+  if (std::exchange(num_saves_seen_, num_saves) != num_saves) {
+    recorder_->log(
+        fmt::format("checkpoint at env step {}, as SIGUSR1 asked", learner_->env_steps()));
+    return true;
+  }
+  const double minutes = options_.config.checkpoint.minutes;
+  return minutes > 0.0 && seconds_since(saved_) >= 60.0 * minutes;
+}
+
 void Training::checkpoint() {
+  // what another process put in its place is not this run's to write to
+  dir_.require_in_place();
   enter_stage("checkpoint");
   const StageRange range("checkpoint", learner_->env_steps());
   // a checkpoint never outlives the rows before it
@@ -150,14 +202,18 @@ void Training::checkpoint() {
                      {"final_return", final_return_}};
   if (schedule_ != nullptr) run["schedule"] = schedule_->state();
   save_checkpoint(dir_.checkpoints(), *learner_, options_.config, run);
+  saved_ = Clock::now();
 }
 
-void Training::write_summary(const std::string& status) {
+void Training::write_summary(RunStatus status, const std::string& error) {
   enter_stage("");
+  dir_.require_in_place();
+  if (schedule_ != nullptr) schedule_->sync();
   const double seconds = seconds_since(start_);
-  recorder_->write_summary(
-      {{"status", status},
-       {"env_steps", learner_->env_steps()},
+  nlohmann::ordered_json summary;
+  if (!error.empty()) summary["error"] = error;
+  summary.update(
+      {{"env_steps", learner_->env_steps()},
        {"final_return", final_return_},
        {"best_return", best_return_},
        {"wall_time_s", wall_time()},
@@ -168,6 +224,7 @@ void Training::write_summary(const std::string& status) {
        {"seed", options_.config.seed},
        {"config_hash", config_hash(options_.config)},
        {"device", device_name(device_.device)}});
+  recorder_->write_summary(status, summary);
 }
 
 // Saves what is left of a learner whose values are not finite, to be looked at; nothing resumes
@@ -191,11 +248,12 @@ std::string Training::keep_diverged(const std::string& error) {
 }
 
 // The run's last words in its own folder. Whoever catches the error prints it.
-void Training::record_failure(const std::string& error) {
+void Training::record_failure(RunStatus status, const std::string& error) {
   progress_.finish();
   recorder_->record_error(error);
+  if (!dir_.is_in_place()) return;  // which is the error
   try {
-    write_summary("failed");
+    write_summary(status, error);
   } catch (const std::exception& second) {
     // on a full disk this fails as well; the first error is the one to tell
     recorder_->warn(second.what());
@@ -213,6 +271,7 @@ ExitCode Training::run(std::int64_t until) {
       .stop_requested = [] { return stop_requested(); },
       .before_step = [this] { return schedule_ == nullptr || schedule_->before_step(*learner_); },
       .evaluate = [this] { evaluate(); },
+      .wants_checkpoint = [this] { return wants_checkpoint(); },
       .checkpoint = [this] { checkpoint(); },
       .tick =
           [this] {
@@ -226,20 +285,20 @@ ExitCode Training::run(std::int64_t until) {
     stopped = !run_loop(*learner_, config, loop_hooks, until);
   } catch (const DivergedError& error) {
     const DivergedError told(keep_diverged(error.what()));
-    record_failure(told.what());
+    record_failure(RunStatus::kDiverged, told.what());
     throw told;
   } catch (const std::exception& error) {
-    record_failure(error.what());
+    record_failure(RunStatus::kFailed, error.what());
     throw;
   }
   progress_.finish();
   const bool complete = learner_->env_steps() >= config.loop.num_env_steps;
   if (complete && schedule_ != nullptr) schedule_->on_finished();
-  write_summary(stopped ? "stopped" : complete ? "done" : "paused");
-  if (!stopped) return ExitCode::kDone;
-  recorder_->log(fmt::format("stopped at env step {}; the same command goes on from here.",
-                             learner_->env_steps()));
-  return ExitCode::kStopped;
+  if (stopped)
+    recorder_->log(fmt::format("stopped at env step {}; the same command goes on from here.",
+                               learner_->env_steps()));
+  write_summary(stopped ? RunStatus::kStopped : complete ? RunStatus::kDone : RunStatus::kPaused);
+  return stopped ? ExitCode::kStopped : ExitCode::kDone;
 }
 
 }  // namespace mbrl

@@ -16,6 +16,7 @@
 #include "host/run/open_device.h"
 #include "host/run/recorder.h"
 #include "host/run/run_dir.h"
+#include "host/run/signals.h"
 #include "host/schedule/schedule.h"
 
 namespace mbrl {
@@ -32,8 +33,8 @@ class Training {
  public:
   /// `schedule` may be null. Goes on from the checkpoint that options.resume means.
   ///
-  /// Errors   DataError if there are checkpoints to go on from but none is whole; "never" starts
-  ///          such a run over.
+  /// Errors   DataError if there are checkpoints to go on from but none is whole, and if a table
+  ///          with the rows before is gone; "never" starts such a run over.
   Training(TrainingOptions options, const RunDir& dir, OpenDevice& device, ProgressSink& progress,
            std::unique_ptr<Schedule> schedule = nullptr);
 
@@ -41,7 +42,8 @@ class Training {
   ///
   /// Returns  kDone, or kStopped after a stop.
   /// Errors   those of the learner, after they were written to the run's log. A DivergedError says
-  ///          the env step too, and where the state at the failure has been saved.
+  ///          the env step too, and where the state at the failure has been saved. DataError if the
+  ///          folder was removed, moved or replaced meanwhile.
   ExitCode run(std::int64_t until = std::numeric_limits<std::int64_t>::max());
 
   /// Return of the last evaluation, NaN before the first.
@@ -51,10 +53,11 @@ class Training {
   Hooks hooks();
   void enter_stage(std::string_view stage);
   void evaluate();
+  bool wants_checkpoint();
   void checkpoint();
   std::string keep_diverged(const std::string& error);
-  void record_failure(const std::string& error);
-  void write_summary(const std::string& status);
+  void record_failure(RunStatus status, const std::string& error);
+  void write_summary(RunStatus status, const std::string& error = "");
   double wall_time() const;
 
   TrainingOptions options_;
@@ -66,7 +69,8 @@ class Training {
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<Schedule> schedule_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point stage_start_;
+  std::chrono::steady_clock::time_point stage_start_, saved_ = start_;
+  int num_saves_seen_ = num_saves_requested();
   std::map<std::string, double> stage_seconds_;  // wall time, by stage
   double wall_time_before_ = 0.0;                // of the runs this one continues
   std::int64_t updates_before_ = 0;

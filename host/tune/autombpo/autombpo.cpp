@@ -7,9 +7,7 @@
 #include <string>
 
 #include "host/algo/checks.h"
-#include "host/algo/keys_read.h"
 #include "host/algo/registry.h"
-#include "host/config/print.h"
 #include "host/run/open_device.h"
 #include "host/run/run_dir.h"
 #include "host/run/run_log.h"
@@ -55,14 +53,9 @@ ExitCode run_autombpo(const RunOptions& options) {
   ThreadPool pool(num_threads);
   OpenDevice device(options.device, options.config.device, pool);
   const std::string machine = fmt::format("{}, {} threads", device.description(), num_threads);
-  const RunDir dir = RunDir::open(options.runs, options.config, options.command, machine);
-  fmt::print("{}\nrun      {}\ndevice   {}\n\n",
-             config_table(options.config, keys_read(options.config)), dir.path().string(), machine);
-  std::fflush(stdout);
-
-  const bool start_over = options.resume == "never";
-  RunLog log(dir.path() / "log.txt", /*append=*/!start_over, /*to_console=*/true);
-  const AutoMbpoFolder folder(dir.path(), start_over);
+  const RunDir dir = open_run_dir(options, machine);
+  RunLog log(dir.path() / "log.txt", /*append=*/true, /*to_console=*/true);
+  const AutoMbpoFolder folder(dir.path());
   Launcher launcher(options, device, num_threads, log);
   if (train_and_compare(options.config, folder, launcher)) return ExitCode::kDone;
   log.info("stopped; the same command goes on from here.");

@@ -2,19 +2,22 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <system_error>
 
-#include "host/io/output_file.h"
+#include "base/error.h"
+#include "host/io/folders.h"
+#include "host/io/run_state.h"
 
 namespace mbrl {
 namespace fs = std::filesystem;
-
-AutoMbpoFolder::AutoMbpoFolder(fs::path path, bool start_over) : path_(std::move(path)) {
-  if (start_over) {
-    for (const char* name : {"episodes", "evaluation", "controller"}) fs::remove_all(path_ / name);
-    for (const fs::path& file : {stages_json(), stages_table(), summary()}) fs::remove(file);
-  }
-  fs::create_directories(path_ / "controller");
+AutoMbpoFolder::AutoMbpoFolder(fs::path path) : path_(std::move(path)) {
+  const fs::path controllers = path_ / "controller";
+  std::error_code error;
+  fs::create_directories(controllers, error);
+  if (error)
+    throw DataError(
+        fmt::format("folder {} cannot be made: {}. Choose another place with --runs DIR.",
+                    controllers.string(), error.message()));
 }
 
 fs::path AutoMbpoFolder::controller(int group, int stage) const {
@@ -33,35 +36,18 @@ fs::path AutoMbpoFolder::evaluation(int seed) const {
   return path_ / "evaluation" / fmt::format("seed-{}", seed);
 }
 
-std::vector<fs::path> AutoMbpoFolder::all_episodes() const {
-  std::vector<fs::path> folders;
-  if (fs::exists(episodes()))
-    for (const auto& entry : fs::directory_iterator(episodes())) folders.push_back(entry.path());
-  return folders;
+bool AutoMbpoFolder::is_complete_episode(int number) const {
+  std::error_code unknown;
+  return is_done(episode(number)) && fs::exists(episode(number) / "trajectory.json", unknown);
 }
+
+std::vector<fs::path> AutoMbpoFolder::all_episodes() const { return entries_of(episodes()); }
 
 std::vector<fs::path> AutoMbpoFolder::complete_evaluations() const {
   std::vector<fs::path> folders;
-  for (const auto& entry : fs::directory_iterator(path_ / "evaluation"))
-    if (is_done(entry.path())) folders.push_back(entry.path());
-  std::sort(folders.begin(), folders.end());
+  for (const fs::path& folder : entries_of(path_ / "evaluation"))
+    if (is_done(folder)) folders.push_back(folder);
   return folders;
-}
-
-nlohmann::ordered_json read_json(const fs::path& file) {
-  return nlohmann::ordered_json::parse(read_file(file));
-}
-
-bool is_done(const fs::path& folder) {
-  return fs::exists(folder / "summary.json") &&
-         read_json(folder / "summary.json").value("status", "") == "done";
-}
-
-bool has_failed(const fs::path& folder) { return fs::exists(folder / "failed.json"); }
-
-void mark_failed(const fs::path& folder, const std::string& error) {
-  write_file_atomically(folder / "failed.json",
-                        nlohmann::ordered_json{{"error", error}}.dump(2) + "\n");
 }
 
 }  // namespace mbrl

@@ -1,21 +1,21 @@
 // The run directory of AutoMBPO: where each part of the work lies, and whether it is complete.
 //
 //   controller/<group>-<stage>.safetensors, best.safetensors
-//   episodes/0007/{metrics.csv, decisions.csv, trajectory.json}   failed.json where one failed
+//   episodes/0007/{metrics.csv, decisions.csv, trajectory.json, summary.json}
 //   evaluation/seed-1003/...   stages.csv stages.json baseline.csv summary.json log.txt
+//
+// What a run of the work has come to is in its summary.json alone (host/io/run_state.h).
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
-#include <string>
 #include <vector>
 
 namespace mbrl {
 
 class AutoMbpoFolder {
  public:
-  /// `start_over`: deletes what an earlier command did.
-  AutoMbpoFolder(std::filesystem::path path, bool start_over);
+  /// Errors   DataError if folders cannot be made in it.
+  explicit AutoMbpoFolder(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path log() const { return path_ / "log.txt"; }
@@ -30,9 +30,12 @@ class AutoMbpoFolder {
 
   std::filesystem::path episodes() const { return path_ / "episodes"; }
   std::filesystem::path episode(int number) const;
+  /// Whether a hyper-episode has reached its end and left what controllers learn from. One that has
+  /// not is run again, which its last checkpoint makes short.
+  bool is_complete_episode(int number) const;
   std::filesystem::path evaluation(int seed) const;
 
-  /// Folders of hyper-episodes that have been begun, in no order.
+  /// Folders of hyper-episodes that have been begun, sorted.
   std::vector<std::filesystem::path> all_episodes() const;
   /// Folders of complete runs of the evaluation, sorted.
   std::vector<std::filesystem::path> complete_evaluations() const;
@@ -40,15 +43,5 @@ class AutoMbpoFolder {
  private:
   std::filesystem::path path_;
 };
-
-/// Errors   DataError if the file cannot be read.
-nlohmann::ordered_json read_json(const std::filesystem::path& file);
-
-/// Whether the run in a folder has reached its end.
-bool is_done(const std::filesystem::path& folder);
-
-/// Whether the run in a folder diverged, and notes that it did.
-bool has_failed(const std::filesystem::path& folder);
-void mark_failed(const std::filesystem::path& folder, const std::string& error);
 
 }  // namespace mbrl

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "envs/env.h"
-#include "host/tune/autombpo/folder.h"
+#include "host/io/run_state.h"
 
 namespace mbrl {
 
@@ -19,7 +19,9 @@ TrainingMemberOptions Launcher::learner(
           .on_failure =
               [this, label, folder](const std::string& error) {
                 log_.warn(fmt::format("{} failed and is left out: {}", label, error));
-                mark_failed(folder, error);
+                // its own run has noted that, unless it ended before it began
+                if (run_status(folder) != RunStatus::kDiverged)
+                  write_run_state(folder, RunStatus::kDiverged, {{"error", error}});
               }};
 }
 

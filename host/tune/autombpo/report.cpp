@@ -10,7 +10,8 @@
 #include "base/error.h"
 #include "host/config/print.h"
 #include "host/io/curves.h"
-#include "host/io/output_file.h"
+#include "host/io/json_file.h"
+#include "host/io/run_state.h"
 #include "host/stats/summary.h"
 #include "host/stats/welch.h"
 #include "host/tune/autombpo/configs.h"
@@ -78,11 +79,15 @@ Json time_of_episodes(const AutoMbpoFolder& folder) {
   double seconds = 0.0;
   std::map<std::string, double> stage_seconds;
   for (const fs::path& episode : folder.all_episodes()) {
-    if (!fs::exists(episode / "summary.json")) continue;
-    const Json summary = read_json(episode / "summary.json");
-    seconds += summary.at("wall_time_s").get<double>();
-    for (const auto& [stage, time] : summary.at("stage_seconds").items())
-      stage_seconds[stage] += time.get<double>();
+    const fs::path file = episode / "summary.json";
+    std::error_code unknown;
+    if (!fs::exists(file, unknown)) continue;
+    using_file(file, [&] {
+      const Json summary = read_json<Json>(file);
+      seconds += summary.value("wall_time_s", 0.0);
+      for (const auto& [stage, time] : summary.value("stage_seconds", Json::object()).items())
+        stage_seconds[stage] += time.get<double>();
+    });
   }
   return {{"learner_seconds", seconds}, {"stage_seconds", stage_seconds}};
 }
@@ -96,7 +101,8 @@ bool run_evaluation(const Config& config, const AutoMbpoFolder& folder, Launcher
     Config c = steered;
     c.seed = kFirstEvaluationSeed + i;
     const fs::path run = folder.evaluation(c.seed);
-    if (is_done(run) || has_failed(run)) continue;
+    const RunStatus status = run_status(run);
+    if (status == RunStatus::kDone || status == RunStatus::kDiverged) continue;
     learners.push_back(
         launcher.learner(fmt::format("seed {}", c.seed), run, c, [c, &folder](OpenDevice& device) {
           return std::make_unique<Steering>(
@@ -112,8 +118,7 @@ void write_report(const Config& config, const AutoMbpoFolder& folder, const Base
   if (arms.autombpo.empty())
     throw DataError(
         fmt::format("all runs of the evaluation failed; {} says why.", folder.log().string()));
-  Json result{{"status", "done"},
-              {"returns", "mean over the curve of a run"},
+  Json result{{"returns", "mean over the curve of a run"},
               {"from_env_steps", arms.range.low},
               {"to_env_steps", arms.range.high},
               {"autombpo", arms.autombpo},
@@ -124,10 +129,11 @@ void write_report(const Config& config, const AutoMbpoFolder& folder, const Base
   result["hyper_episodes"] = time_of_episodes(folder);
   result["config_hash"] = config_hash(config);
   result["seed"] = config.seed;
-  write_file_atomically(folder.summary(), result.dump(2) + "\n");
   log.info(fmt::format("AutoMBPO {:.1f} over {} seeds, default MBPO {:.1f} over {}{}",
                        mean_of(arms.autombpo), arms.autombpo.size(), mean_of(arms.mbpo),
                        arms.mbpo.size(), difference));
+  log.sync();
+  write_run_state(folder.path(), RunStatus::kDone, result);
 }
 
 }  // namespace mbrl

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "host/io/json_file.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {
@@ -39,10 +40,12 @@ void for_each_entry(Record& r, Visit&& visit) {
 std::vector<StageRecord> read_stages(const AutoMbpoFolder& folder) {
   std::vector<StageRecord> stages;
   if (!std::filesystem::exists(folder.stages_json())) return stages;
-  for (const Json& row : read_json(folder.stages_json())) {
-    for_each_entry(stages.emplace_back(),
-                   [&](const char* name, auto& value) { row.at(name).get_to(value); });
-  }
+  const Json rows = read_json<Json>(folder.stages_json());
+  using_file(folder.stages_json(), [&] {
+    for (const Json& row : rows)
+      for_each_entry(stages.emplace_back(),
+                     [&](const char* name, auto& value) { row.at(name).get_to(value); });
+  });
   return stages;
 }
 

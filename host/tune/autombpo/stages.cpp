@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 #include "host/io/curves.h"
+#include "host/io/json_file.h"
+#include "host/io/run_state.h"
 #include "host/tune/autombpo/configs.h"
 #include "host/tune/autombpo/controller.h"
 #include "host/tune/autombpo/stage_table.h"
@@ -112,7 +114,11 @@ bool Stages::run_episodes(int group, int stage) {
   std::vector<TrainingMemberOptions> learners;
   for (const int number : episodes_of(group, stage)) {
     const fs::path folder = folder_.episode(number);
-    if (fs::exists(folder / "trajectory.json") || has_failed(folder)) continue;
+    if (run_status(folder) == RunStatus::kDiverged) continue;
+    if (folder_.is_complete_episode(number)) {
+      drop_checkpoints(folder);  // a kill may have kept its member from it
+      continue;
+    }
     const auto index = static_cast<std::uint32_t>(number + 1);  // learner 0 is the baseline's
     TrainingMemberOptions learner = launcher_.learner(
         fmt::format("episode {}", number), folder, config,
@@ -140,12 +146,15 @@ StageRecord Stages::summarize(int group, int stage, std::vector<HyperTrajectory>
   double num_evaluations = 0.0, num_decisions = 0.0;
   for (const int number : episodes_of(group, stage)) {
     const fs::path folder = folder_.episode(number);
-    if (has_failed(folder)) {
+    if (run_status(folder) == RunStatus::kDiverged) {
       ++record.num_failed;
       continue;
     }
-    episodes.push_back(trajectory_from_json(read_json(folder / "trajectory.json")));
-    record.learner_seconds += read_json(folder / "summary.json").at("wall_time_s").get<double>();
+    const fs::path trajectory = folder / "trajectory.json", summary = folder / "summary.json";
+    episodes.push_back(
+        using_file(trajectory, [&] { return trajectory_from_json(read_json(trajectory)); }));
+    record.learner_seconds +=
+        using_file(summary, [&] { return read_json(summary).at("wall_time_s").get<double>(); });
     const Curve returns = read_curve(folder / "metrics.csv", "eval_return_mean");
     for (std::size_t e = 0; e < returns.y.size(); ++e) {
       record.mean_return += returns.y[e];
@@ -164,8 +173,8 @@ StageRecord Stages::summarize(int group, int stage, std::vector<HyperTrajectory>
   record.num_episodes = static_cast<int>(episodes.size());
   if (episodes.empty())
     throw DataError(fmt::format(
-        "all {} hyper-episodes of stage {} failed; the log says why. Delete the failed.json files "
-        "in {} to try them again.",
+        "all {} hyper-episodes of stage {} failed; the log says why. Delete their folders in {} to "
+        "try them again.",
         record.num_failed, stage, folder_.episodes().string()));
   record.mean_return /= num_evaluations;
   record.baseline_return /= num_evaluations;

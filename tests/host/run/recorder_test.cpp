@@ -95,7 +95,7 @@ TEST(RecorderTest, LogAndSummaryAreKept) {
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("warning: careful"));
   EXPECT_THAT(file_text(dir.path() / "log.txt"),
               testing::AllOf(HasSubstr("info hello"), HasSubstr("warning: careful")));
-  recorder.write_summary({{"status", "done"}});
+  recorder.write_summary(RunStatus::kDone, {{"seed", 4}});
   EXPECT_EQ(nlohmann::json::parse(file_text(dir.path() / "summary.json")).at("status"), "done");
 }
 

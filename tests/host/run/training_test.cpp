@@ -1,0 +1,187 @@
+// Tests for host/run/training.{h,cpp}: what a run does to its folder, and what it asks of it.
+#include "host/run/training.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "host/io/checkpoint.h"
+#include "host/io/crc32c.h"
+#include "tests/support/configs.h"
+#include "tests/support/error_text.h"
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// Does something at an env step.
+class At : public Schedule {
+ public:
+  At(std::int64_t step, std::function<void()> action) : step_(step), action_(std::move(action)) {}
+  bool before_step(Learner& learner) override {
+    if (learner.env_steps() == step_) action_();
+    return true;
+  }
+  void on_evaluation(const Learner&, double) override {}
+  void open(const fs::path& folder, std::int64_t) override {
+    write_text(folder / "decisions.csv", "env_steps\n");
+  }
+  void sync() override {}
+  nlohmann::json state() const override { return nullptr; }
+  void set_state(const nlohmann::json&) override {}
+
+ private:
+  std::int64_t step_;
+  std::function<void()> action_;
+};
+
+class TrainingTest : public testing::Test {
+ protected:
+  void SetUp() override { clear_stop(); }
+  void TearDown() override { clear_stop(); }
+
+  fs::path run() const { return folder_.path() / "run"; }
+  // trains to `until`; at step `at` something happens
+  ExitCode train(const Config& config, std::int64_t until = 90, std::int64_t at = -1,
+                 std::function<void()> action = {}, const std::string& resume = "auto") {
+    warnings_.clear();
+    ThreadPool pool(1);
+    OpenDevice device("cpu", {}, pool);
+    const RunDir dir = RunDir::open_folder(run(), config, {}, "cpu");
+    ProgressSink progress;
+    Training training({.config = config,
+                       .resume = resume,
+                       .to_console = false,
+                       .on_warning = [this](const std::string& text) { warnings_ += text; }},
+                      dir, device, progress, std::make_unique<At>(at, std::move(action)));
+    return training.run(until);
+  }
+  std::set<std::string> checkpoints() const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(run() / "checkpoints"))
+      names.insert(entry.path().filename());
+    return names;
+  }
+
+  TemporaryDirectory folder_;
+  std::string warnings_;
+};
+
+TEST_F(TrainingTest, ItsMarkerSaysWhatItHasComeTo) {
+  EXPECT_EQ(train(small_member(), 30), ExitCode::kDone);
+  EXPECT_EQ(run_status(run()), RunStatus::kPaused);
+  EXPECT_EQ(train(small_member(), 90, 40, request_stop), ExitCode::kStopped);
+  EXPECT_EQ(run_status(run()), RunStatus::kStopped);
+  clear_stop();
+  RunStatus meanwhile = RunStatus::kDone;
+  EXPECT_EQ(train(small_member(), 90, 60, [&] { meanwhile = run_status(run()); }), ExitCode::kDone);
+  EXPECT_EQ(meanwhile, RunStatus::kOpen) << "as it is on a kill";
+  EXPECT_EQ(run_status(run()), RunStatus::kDone);
+}
+
+TEST_F(TrainingTest, ADivergedRunIsMarkedAsOneThatWouldDivergeAgain) {
+  Config config = small_member();
+  config.sac.learning_rate = 1e18f;
+  EXPECT_THROW(train(config), DivergedError);
+  EXPECT_EQ(run_status(run()), RunStatus::kDiverged);
+  EXPECT_THAT(file_text(run() / "summary.json"), HasSubstr("\"error\": \"env step "));
+}
+
+TEST_F(TrainingTest, Usr1SavesACheckpointAndGoesOn) {
+  Config config = small_member();
+  config.checkpoint.keep = 9;
+  install_signal_handlers();
+  testing::internal::CaptureStderr();
+  train(config, 90, 40, [] { raise(SIGUSR1); });
+  testing::internal::GetCapturedStderr();
+  EXPECT_EQ(checkpoints(), (std::set<std::string>{"step-000000041", "step-000000090"}));
+  EXPECT_THAT(file_text(run() / "log.txt"),
+              HasSubstr("checkpoint at env step 41, as SIGUSR1 asked"));
+}
+
+TEST_F(TrainingTest, CheckpointsComeByTheClockToo) {
+  Config config = small_member();
+  config.loop.num_env_steps = 30;
+  config.checkpoint.keep = 99;
+  config.checkpoint.minutes = 1e-9f;
+  train(config, 30);
+  EXPECT_EQ(checkpoints().size(), 30u);
+  config.checkpoint.minutes = 1e9f;
+  fs::remove_all(run());
+  train(config, 30);
+  EXPECT_EQ(checkpoints().size(), 1u);
+}
+
+TEST_F(TrainingTest, AFolderThatIsTakenAwayEndsTheRunAndItsReplacementIsLeftAlone) {
+  const fs::path away = folder_.path() / "away";
+  const std::string told = error_text<DataError>([&] {
+    train(small_member(), 90, 40, [&] {
+      fs::rename(run(), away);
+      fs::create_directory(run());
+      write_text(run() / "lock", "another process");
+    });
+  });
+  EXPECT_THAT(told, HasSubstr("was removed, moved or replaced while this run wrote into it"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(run()), fs::directory_iterator()), 1);
+  EXPECT_THAT(file_text(away / "log.txt"), HasSubstr("was removed, moved or replaced"));
+}
+
+TEST_F(TrainingTest, ATableThatIsGoneIsNotBegunAnewWithoutAWord) {
+  train(small_member(), 50);
+  for (const char* name : {"metrics.csv", "episodes.csv", "decisions.csv"}) {
+    const std::string table = file_text(run() / name);
+    for (const bool empty : {false, true}) {
+      if (empty) {
+        write_text(run() / name, "");
+      } else {
+        fs::remove(run() / name);
+      }
+      EXPECT_THAT(error_text<DataError>([&] { train(small_member(), 60); }),
+                  testing::AllOf(HasSubstr((run() / name).string()),
+                                 HasSubstr(empty ? "is empty" : "is missing"),
+                                 HasSubstr("has come to env step 50"), HasSubstr("delete ")));
+      write_text(run() / name, table);
+    }
+  }
+  EXPECT_EQ(train(small_member(), 60), ExitCode::kDone) << "put back";
+
+  // asked for, it goes on with the rows there will be
+  fs::remove(run() / "metrics.csv");
+  EXPECT_EQ(train(small_member(), 90, -1, {}, (run() / "checkpoints/step-000000060").string()),
+            ExitCode::kDone);
+  EXPECT_THAT(warnings_, HasSubstr("metrics.csv is missing"));
+}
+
+TEST_F(TrainingTest, AStateOfOtherTypesIsNamed) {
+  train(small_member(), 50);
+  const fs::path checkpoint = run() / "checkpoints/step-000000050";
+  auto state = nlohmann::json::parse(file_text(checkpoint / "state.json"));
+  state["run"]["wall_time_s"] = "a while";
+  write_text(checkpoint / "state.json", state.dump());
+  auto done = nlohmann::json::parse(file_text(checkpoint / "DONE"));
+  done["bytes"]["state.json"] = fs::file_size(checkpoint / "state.json");
+  done["crc32c"]["state.json"] = crc32c(file_text(checkpoint / "state.json"));
+  write_text(checkpoint / "DONE", done.dump());
+  EXPECT_THAT(error_text<DataError>([&] { train(small_member()); }),
+              HasSubstr((checkpoint / "state.json").string()));
+}
+
+TEST_F(TrainingTest, WhatAKillAmidDeletingOldCheckpointsLeftIsTidiedAtTheNextStart) {
+  Config config = small_member();
+  config.checkpoint.keep = 9;
+  config.checkpoint.interval = 30;
+  train(config);
+  ASSERT_EQ(checkpoints().size(), 3u);
+  config.checkpoint.keep = 1;
+  train(config);
+  EXPECT_EQ(checkpoints(), std::set<std::string>{"step-000000090"});
+}
+
+}  // namespace
+}  // namespace mbrl
