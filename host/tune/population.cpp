@@ -8,6 +8,7 @@
 #include <exception>
 #include <fstream>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "base/error.h"
@@ -15,6 +16,7 @@
 #include "cuda/gpu.h"
 #include "envs/env.h"
 #include "host/algo/registry.h"
+#include "host/io/console.h"
 #include "host/run/choose_gemm.h"
 #include "host/run/signals.h"
 #include "host/tune/population_progress.h"
@@ -111,8 +113,17 @@ bool Population::run(std::int64_t until) {
   };
   if (!todo.empty()) {
     std::vector<std::jthread> threads;
-    for (int slot = 0; slot < num_slots; ++slot)
-      threads.emplace_back(work, static_cast<std::size_t>(slot));
+    try {
+      for (int slot = 0; slot < num_slots; ++slot)
+        threads.emplace_back(work, static_cast<std::size_t>(slot));
+    } catch (const std::system_error& error) {
+      const std::string text = fmt::format(
+          "{} of {} learners run at a time, as the system starts no more threads: {}. Set a smaller "
+          "population.concurrent, or raise the limit on processes (`ulimit -u`).",
+          threads.size(), num_slots, error.code().message());
+      if (threads.empty()) throw DeviceError(text);
+      print_to(stderr, fmt::format("warning: {}\n", text));
+    }
   }
   for (const std::exception_ptr& error : errors)
     if (error != nullptr) std::rethrow_exception(error);

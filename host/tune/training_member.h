@@ -24,9 +24,16 @@ struct TrainingMemberOptions {
   std::function<std::unique_ptr<Schedule>(OpenDevice&)> make_schedule = {};
   std::function<void(const std::string&)> on_warning = {};
   std::function<void(const std::string&)> on_failure = {};
+  /// Its folder is another process's: the member stays as it is. Without this that is an error.
+  std::function<void(const std::string&)> on_busy = {};
   /// Whether checkpoints stay once its training is complete.
   bool keep_checkpoints = true;
 };
+
+/// Deletes the checkpoints of a run whose training is complete. What cannot be deleted takes space
+/// and does no harm: `warn` is told.
+void drop_checkpoints(const std::filesystem::path& folder,
+                      const std::function<void(const std::string&)>& warn = {});
 
 /// Between rounds the learner is a checkpoint in its folder and takes no memory. A member goes on
 /// from the newest one, so a population may be stopped and made again between any two calls.

@@ -4,15 +4,22 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "host/algo/keys_read.h"
 #include "host/config/load.h"
 #include "host/config/print.h"
 #include "host/io/curves.h"
+#include "host/io/folders.h"
 #include "host/io/output_file.h"
+#include "host/io/run_state.h"
 #include "host/run/run_dir.h"
+#include "host/run/signals.h"
 #include "host/tune/autombpo/configs.h"
 
 namespace mbrl {
@@ -20,31 +27,65 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// runs default MBPO on the seeds that have no complete run; nothing after a stop
+// false after a stop signal
+bool wait_a_second() {
+  for (int i = 0; i < 10 && !stop_requested(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  return !stop_requested();
+}
+
+// Runs default MBPO on the seeds that have no complete run; nothing after a stop. Several controllers
+// may share a baseline that is being made: each takes the seeds that no other is at, and waits for
+// those.
 std::optional<std::vector<fs::path>> train_baseline(const Config& base, int num_seeds, int epochs,
                                                     Launcher& launcher) {
   std::vector<fs::path> folders;
-  std::vector<TrainingMemberOptions> missing;
-  std::string failure;  // of one of them
+  std::vector<Config> configs;
   for (int seed = 0; seed < num_seeds; ++seed) {
-    Config c = base;
-    c.seed = seed;
-    folders.push_back(RunDir::folder_of(launcher.runs(), c));
-    if (is_done(folders.back())) continue;
-    missing.push_back(launcher.learner(fmt::format("seed {}", seed), folders.back(), c));
-    // a curve that depends on which seeds happened to fail would be no baseline
-    missing.back().on_failure = [&failure, seed](const std::string& error) {
-      failure = fmt::format(
-          "default MBPO failed on seed {}: {} The other seeds are kept; or give complete runs with "
-          "autombpo.baseline.",
-          seed, error);
-    };
+    configs.push_back(base);
+    configs.back().seed = seed;
+    folders.push_back(RunDir::folder_of(launcher.runs(), configs.back()));
   }
-  launcher.log().info(fmt::format("baseline: default MBPO, {} seeds of {} epochs, {} of them to do",
-                                  num_seeds, epochs, missing.size()));
-  if (!launcher.run(missing, base, "baseline")) return std::nullopt;
-  if (!failure.empty()) throw DataError(failure);
-  return folders;
+  bool told_of_work = false, told_of_others = false;
+  for (;;) {
+    std::vector<TrainingMemberOptions> missing;
+    std::string failure, others;
+    for (int seed = 0; seed < num_seeds; ++seed) {
+      const fs::path& folder = folders[static_cast<std::size_t>(seed)];
+      if (is_done(folder)) continue;
+      if (RunDir::is_busy(folder)) {
+        others += fmt::format("{}{}", others.empty() ? "" : ", ", seed);
+        continue;
+      }
+      missing.push_back(launcher.learner(fmt::format("seed {}", seed), folder,
+                                         configs[static_cast<std::size_t>(seed)]));
+      // another process was faster: the next round sees that
+      missing.back().on_busy = [](const std::string&) {};
+      // a curve that depends on which seeds happened to fail would be no baseline
+      missing.back().on_failure = [&failure, seed](const std::string& error) {
+        failure = fmt::format(
+            "default MBPO failed on seed {}: {} The other seeds are kept; or give complete runs "
+            "with autombpo.baseline.",
+            seed, error);
+      };
+    }
+    if (!std::exchange(told_of_work, true))
+      launcher.log().info(
+          fmt::format("baseline: default MBPO, {} seeds of {} epochs, {} of them to do", num_seeds,
+                      epochs, missing.size()));
+    if (missing.empty() && others.empty()) return folders;
+    if (!missing.empty()) {
+      if (!launcher.run(missing, base, "baseline")) return std::nullopt;
+      if (!failure.empty()) throw DataError(failure);
+      continue;
+    }
+    if (!std::exchange(told_of_others, true))
+      launcher.log().info(fmt::format(
+          "baseline: another process trains seeds {}; waiting for it. Where it ends too early, they "
+          "are trained here.",
+          others));
+    if (!wait_a_second()) return std::nullopt;
+  }
 }
 
 // whether a given run is one of default MBPO; its length, name and seed may be others
@@ -64,18 +105,18 @@ void check_given_run(const fs::path& folder, const Config& base) {
 
 // the runs below the folder that autombpo.baseline names
 std::vector<fs::path> given_baseline(const std::string& given, const Config& base) {
-  if (!fs::is_directory(given))
+  std::error_code unknown;
+  if (!fs::is_directory(given, unknown))
     throw DataError(fmt::format(
         "autombpo.baseline: {} is not a folder; expected one that holds runs of default "
         "MBPO, or an empty value to have them made.",
         given));
   std::vector<fs::path> folders;
-  for (const auto& entry : fs::recursive_directory_iterator(given)) {
-    if (entry.path().filename() != "metrics.csv") continue;
-    folders.push_back(entry.path().parent_path());
-    check_given_run(folders.back(), base);
+  for (const fs::path& folder : folders_below(given)) {
+    if (!fs::exists(folder / "metrics.csv", unknown)) continue;
+    check_given_run(folder, base);
+    folders.push_back(folder);
   }
-  std::sort(folders.begin(), folders.end());
   if (folders.empty())
     throw DataError(fmt::format("autombpo.baseline: {} holds no run of default MBPO.", given));
   return folders;

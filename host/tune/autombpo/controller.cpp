@@ -4,11 +4,15 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <system_error>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "host/io/archive.h"
 #include "host/io/crc32c.h"
+#include "host/io/output_file.h"
 #include "host/io/safetensors.h"
 #include "kernels/data/permutation.h"
 #include "kernels/networks/host_mlp.h"
@@ -203,7 +207,12 @@ void ControllerStack::save(const std::filesystem::path& file) {
   write_safetensors(
       temporary, tensors(),
       {{"controller", description()}, {"updates", fmt::format("{}", fmt::join(updates, " "))}});
-  std::filesystem::rename(temporary, file);
+  std::error_code error;
+  std::filesystem::rename(temporary, file, error);
+  if (error)
+    throw DataError(
+        fmt::format("controller {} cannot be put in place: {}.", file.string(), error.message()));
+  sync_folder(file.parent_path());
 }
 
 void ControllerStack::load(const std::filesystem::path& file) {
@@ -222,11 +231,18 @@ void ControllerStack::load(const std::filesystem::path& file) {
         file.string(), found->second, description()));
   for (const TensorRef& tensor : tensors()) saved.read_into(tensor);
   std::size_t at = 0;
-  const std::string& updates = saved.metadata().at("updates");
+  const auto counts = saved.metadata().find("updates");
+  const std::string updates = counts == saved.metadata().end() ? "" : counts->second;
   for (Group& g : groups_) {
-    std::size_t used = 0;
-    g.state.num_updates = std::stoll(updates.substr(at), &used);
-    at += used;
+    const std::size_t first = std::min(updates.find_first_not_of(' ', at), updates.size());
+    const auto [end, error] = std::from_chars(updates.data() + first,
+                                              updates.data() + updates.size(), g.state.num_updates);
+    if (error != std::errc() || g.state.num_updates < 0)
+      throw DataError(fmt::format(
+          "controller {} does not say how many updates it has seen (its metadata \"updates\" is "
+          "\"{}\"). Is it damaged? An earlier stage's is beside it.",
+          file.string(), printable(updates)));
+    at = static_cast<std::size_t>(end - updates.data());
   }
 }
 
