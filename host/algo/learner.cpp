@@ -7,6 +7,7 @@ namespace mbrl {
 Learner::Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index,
                  int num_envs)
     : made_with_(config),
+      inputs_(input_files(config)),
       context_{
           .config = config, .stream = stream, .hooks = std::move(hooks), .learner = learner_index},
       environments_(context_, num_envs) {}

@@ -11,6 +11,7 @@
 #include "host/algo/part.h"
 #include "host/algo/parts/environments.h"
 #include "host/config/config.h"
+#include "host/config/input_files.h"
 #include "kernels/stages/ensemble/ensemble_step.h"
 #include "kernels/stages/sac/sac_update.h"
 
@@ -34,6 +35,8 @@ class Learner {
 
   /// As it was made; hyperparameters that changed since are not in it.
   const Config& config() const { return made_with_; }
+  /// The files behind the config's keys, as they were when it was made.
+  const std::vector<InputFile>& inputs() const { return inputs_; }
   const EnvSpec& env_spec() const { return environments_.spec(); }
   std::int64_t env_steps() const { return context_.clock.env_steps; }
   virtual std::int64_t num_updates() const = 0;
@@ -71,6 +74,7 @@ class Learner {
 
  private:
   const Config made_with_;
+  const std::vector<InputFile> inputs_;
 
  protected:
   Context context_;

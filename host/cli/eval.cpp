@@ -79,6 +79,11 @@ void require_learned(bool is_learned, const Learner& learner, const EvalOptions&
 void print_model_errors(Stream& stream, const Learner& learner, const EvalOptions& o) {
   require_learned(learner.model() != nullptr, learner, o, "--model-error", "model",
                   [](const Algorithm& algorithm) { return algorithm.needs_model; });
+  if (learner.model()->num_steps == 0)
+    throw DataError(fmt::format(
+        "eval --model-error: the model of {} has never been fitted{}.", o.run,
+        learner.exploring() ? ": this checkpoint is from the exploration before the first fit"
+                            : ", as at loop.real_ratio=1 nothing reads it"));
   const std::vector<double> errors = model_errors(stream, learner, o.num_transitions);
   const HalfNormalFit fit = fit_half_normal(errors);
   // a few large errors would squeeze the bins: the largest twentieth is counted, not drawn
@@ -211,7 +216,7 @@ void add_eval(CLI::App& program) {
     if (select_device(o->device).kind == Device::Kind::kCpu) device_config.precision = "fp32";
     OpenDevice device(o->device, device_config, pool);
     const auto learner = make_learner(config, device.stream, {});
-    load_checkpoint(path, *learner, config);
+    load_checkpoint(path, *learner, config, CheckpointUse::kEvaluate);
     fmt::print("checkpoint {}\nenvironment {}\n", path.string(), config.env.name);
     if (model_error->count() > 0) {
       print_model_errors(device.stream, *learner, *o);

@@ -4,50 +4,22 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstdint>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "host/config/fields.h"
-#include "host/io/output_file.h"
 
 namespace mbrl {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// name and seed are levels of the run's folder beside the hash; checkpoint.* says only how often
-// the state is saved, device.graphs only how kernels are launched, population.concurrent only how
-// many learners share the machine: none changes what a run computes. eval.* stays in, as it decides
-// which rows metrics.csv has
-bool is_hashed(const Field& field) {
-  return field.path() != "name" && field.path() != "seed" && field.section != "checkpoint" &&
-         field.path() != "device.graphs" && field.path() != "population.concurrent";
-}
-
-// FNV-1a, 32 bits
-std::uint32_t fnv1a(const std::string& text) {
-  std::uint32_t hash = 2166136261u;
-  for (const unsigned char byte : text) hash = (hash ^ byte) * 16777619u;
-  return hash;
-}
-
-// what the hash sees of a key: of a file what it says, so that an edited robot or a controller
-// trained anew is another run and a moved one is not. Files that a robot's file includes do not
-// count
-Json hashed_value(const Config& config, const Field& field) {
-  Json value = field_value(config, field);
-  if (field.path() != "mjcf.model" && field.path() != "controller.file") return value;
-  const auto path = value.get<std::string>();
-  std::error_code absent;
-  if (!std::filesystem::is_regular_file(path, absent)) return value;
-  try {
-    return fmt::format("{:08x}", fnv1a(read_file(path)));
-  } catch (const DataError&) {
-    return value;  // who opens it later says why that fails
-  }
+// what the hash sees of a key: of files what they say, so that an edited robot or a controller
+// trained anew is another run and a moved one is not
+Json hashed_value(const Config& config, const Field& field, const std::vector<InputFile>& files) {
+  const std::string content = content_hash(files, field.path());
+  return content.empty() ? field_value(config, field) : Json(content);
 }
 
 // what a key may hold, without its type where the limits say enough
@@ -57,6 +29,15 @@ std::string accepted_text(const Field& field) {
 }
 
 }  // namespace
+
+// name and seed are levels of the run's folder beside the hash; checkpoint.* says only how often
+// the state is saved, device.graphs only how kernels are launched, population.concurrent only how
+// many learners share the machine: none changes what a run computes. eval.* stays in, as it decides
+// which rows metrics.csv has
+bool is_hashed(const Field& field) {
+  return field.path() != "name" && field.path() != "seed" && field.section != "checkpoint" &&
+         field.path() != "device.graphs" && field.path() != "population.concurrent";
+}
 
 Json config_to_json(const Config& config, const KeyFilter& shown) {
   Json json;
@@ -104,7 +85,9 @@ std::string config_table(const Config& config, const KeyFilter& shown) {
   return table;
 }
 
-std::string config_hash(const Config& config) {
+std::string config_hash(const Config& config) { return config_hash(config, input_files(config)); }
+
+std::string config_hash(const Config& config, const std::vector<InputFile>& files) {
   // keys at their defaults leave no trace, so that a key that is new in the program does not move
   // the runs that never set it; nor does a key that got another name
   const Config defaults;
@@ -112,9 +95,9 @@ std::string config_hash(const Config& config) {
   for (const Field& field : fields()) {
     if (is_hashed(field) && field_value(config, field) != field_value(defaults, field))
       canonical += (field.former_path.empty() ? field.path() : field.former_path) + "=" +
-                   hashed_value(config, field).dump() + "\n";
+                   hashed_value(config, field, files).dump() + "\n";
   }
-  return fmt::format("{:08x}", fnv1a(canonical));
+  return hash_text(canonical);
 }
 
 std::vector<std::string> config_difference(const Config& from, const Config& to) {

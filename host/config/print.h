@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/config/fields.h"
+#include "host/config/input_files.h"
 
 namespace mbrl {
 
@@ -26,8 +27,13 @@ std::string config_table(const Config& config, const KeyFilter& shown = every_ke
 
 /// 8 hex digits that two runs share exactly if they are the same experiment: of all keys that are
 /// not at their defaults, except name, seed, checkpoint.*, device.graphs and population.concurrent.
-/// Of mjcf.model and controller.file it reads the files.
+/// Keys that name files count by what those say, and what they include (input_files.h).
 std::string config_hash(const Config& config);
+/// The same with files that were read before.
+std::string config_hash(const Config& config, const std::vector<InputFile>& files);
+
+/// Whether a key enters the hash.
+bool is_hashed(const Field& field);
 
 /// One text per key that differs: "sac.hidden_sizes differs ([256, 256] -> [512])".
 std::vector<std::string> config_difference(const Config& from, const Config& to);

@@ -1,8 +1,11 @@
 #include "host/run/resume.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "base/error.h"
 #include "base/printable.h"
@@ -11,6 +14,7 @@
 #include "host/config/print.h"
 #include "host/io/archive.h"
 #include "host/io/checkpoint.h"
+#include "host/io/console.h"
 #include "host/io/folders.h"
 #include "host/io/json_file.h"
 
@@ -25,6 +29,35 @@ Config saved_config(const CheckpointReader& reader, const std::filesystem::path&
   });
 }
 
+// what differs between a checkpoint and the run that is to go on from it: keys with their values,
+// then the files behind them
+std::vector<std::string> differences(const Config& saved, std::vector<InputFile> saved_files,
+                                     const Config& wanted, std::vector<InputFile> files,
+                                     CheckpointUse use) {
+  const auto has_files = [](const std::vector<InputFile>& list, const std::string& key) {
+    return std::any_of(list.begin(), list.end(), [&](const InputFile& f) { return f.key == key; });
+  };
+  std::vector<std::string> texts;
+  std::set<std::string> compared;  // keys whose files are
+  for (const Field& field : fields()) {
+    const std::string path = field.path();
+    if (has_files(saved_files, path) && has_files(files, path)) {
+      if (use == CheckpointUse::kGoOn || field.section == "mjcf") compared.insert(path);
+      continue;  // a file may lie elsewhere
+    }
+    if (!is_hashed(field) && path != "seed") continue;
+    const std::string before = field_text(saved, field), after = field_text(wanted, field);
+    if (before != after) texts.push_back(fmt::format("{} differs ({} -> {})", path, before, after));
+  }
+  const auto drop_others = [&](std::vector<InputFile>& list) {
+    std::erase_if(list, [&](const InputFile& file) { return !compared.contains(file.key); });
+  };
+  drop_others(saved_files);
+  drop_others(files);
+  for (std::string& text : file_differences(saved_files, files)) texts.push_back(std::move(text));
+  return texts;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
@@ -33,7 +66,8 @@ void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
   learner.visit(learned);
   CheckpointContents contents;
   contents.state = {{"config", nlohmann::json(config_to_json(config, keys_read(config)))},
-                    {"config_hash", config_hash(config)},
+                    {"config_hash", config_hash(config, learner.inputs())},
+                    {"files", nlohmann::json(to_json(learner.inputs()))},
                     {"run", run},
                     {"learner", learned.state}};
   contents.weights = learned.weight_tensors;
@@ -47,23 +81,32 @@ Config checkpoint_config(const std::filesystem::path& path) {
 }
 
 nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,
-                               const Config& config) {
+                               const Config& config, CheckpointUse use) {
+  const bool evaluates = use == CheckpointUse::kEvaluate;
   CheckpointReader reader(path);
   Config saved = saved_config(reader, path);
   const Config wanted = without_unread_keys(config);
   saved.loop.num_env_steps = wanted.loop.num_env_steps;
-  if (config_hash(saved) != config_hash(wanted) || saved.seed != wanted.seed) {
-    std::string differences;
-    for (const std::string& text : config_difference(saved, wanted)) {
-      if (text.starts_with("name ") || text.starts_with("checkpoint.")) continue;
-      differences += (differences.empty() ? "" : "; ") + text;
-    }
-    throw DataError(
-        "checkpoint " + path.string() + " was written by config " +
+  const auto saved_files = using_file(path / "state.json", [&] {
+    const auto files = reader.state().find("files");
+    return files == reader.state().end() ? input_files(saved)
+                                         : input_files_from_json(nlohmann::ordered_json(*files));
+  });
+  if (const std::vector<std::string> texts =
+          differences(saved, saved_files, wanted, learner.inputs(), use);
+      !texts.empty()) {
+    if (evaluates)
+      throw DataError(
+          fmt::format("checkpoint {} was trained with files that have changed since: "
+                      "{}. Put them back as they were to evaluate it.",
+                      path.string(), fmt::join(texts, "; ")));
+    throw DataError(fmt::format(
+        "checkpoint {} was written by config {}, this run is {}: {}. Run with the saved values and "
+        "files, or start anew with --resume never.",
+        path.string(),
         using_file(path / "state.json",
-                   [&] { return reader.state().at("config_hash").get<std::string>(); }) +
-        ", this run is " + config_hash(wanted) + ": " + differences +
-        ". Run with the saved values, or start anew with --resume never.");
+                   [&] { return reader.state().at("config_hash").get<std::string>(); }),
+        config_hash(wanted, learner.inputs()), fmt::join(texts, "; ")));
   }
   try {
     StateReader saved_state(
@@ -80,8 +123,9 @@ nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learn
   } catch (const nlohmann::json::exception& error) {
     throw DataError("checkpoint " + path.string() +
                     " was written by another version of this program, whose state differs (" +
-                    json_error_text(error) +
-                    "). Go on with that version, or start anew with --resume never.");
+                    json_error_text(error) + "). " +
+                    (evaluates ? "Evaluate it with that version."
+                               : "Go on with that version, or start anew with --resume never."));
   }
   return using_file(path / "state.json", [&] { return reader.state().at("run"); });
 }
@@ -104,7 +148,7 @@ std::filesystem::path find_checkpoint(const std::filesystem::path& path) {
         names += " " + folder.parent_path().string();
       }
     } catch (const DataError& sibling) {
-      fmt::print(stderr, "warning: {}\n", printable(sibling.what()));
+      print_to(stderr, fmt::format("warning: {}\n", printable(sibling.what())));
     }
   }
   if (found.size() == 1) return found.front();
@@ -114,7 +158,7 @@ std::filesystem::path find_checkpoint(const std::filesystem::path& path) {
   throw DataError(
       path.string() +
       " holds no complete checkpoint: expected a folder with a file DONE, or a run directory "
-      "with checkpoints/step-*/DONE. `ls` it, or start anew with --resume never.");
+      "with checkpoints/step-*/DONE. A run that has just begun has none yet.");
 }
 
 }  // namespace mbrl

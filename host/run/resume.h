@@ -14,14 +14,19 @@ namespace mbrl {
 void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
                      const Config& config, const nlohmann::json& run);
 
+/// What a checkpoint is read for: the advice in its errors, and which files have to be as they were
+/// (an evaluation does not ask the controller's).
+enum class CheckpointUse { kGoOn, kEvaluate };
+
 /// Puts the learner into the state of a checkpoint and returns the run's own part.
 ///
 /// Errors   DataError if files are damaged, were written by another version of the program, or
-///          belong to another config: the keys that differ are listed. Keys that cannot change
-///          results (name, checkpoint.*) may differ, and so may loop.num_env_steps: a run can be
-///          made longer.
+///          belong to another config: the keys and the files behind them that differ are listed.
+///          Keys that cannot change results (name, checkpoint.*) may differ, and so may
+///          loop.num_env_steps: a run can be made longer. Checkpoints of earlier versions do not
+///          know their files.
 nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,
-                               const Config& config);
+                               const Config& config, CheckpointUse use = CheckpointUse::kGoOn);
 
 /// The config a checkpoint was written with.
 Config checkpoint_config(const std::filesystem::path& path);

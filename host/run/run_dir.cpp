@@ -106,6 +106,8 @@ RunDir RunDir::open_folder(const fs::path& folder, const Config& config,
     dir.take();
   }
   write_file_atomically(dir.path_ / "config.json", config_json_text(config, keys_read(config)));
+  if (const std::vector<InputFile> files = input_files(config); !files.empty())
+    write_file_atomically(dir.path_ / "files.json", to_json(files).dump(2) + "\n");
   write_file_atomically(dir.path_ / "command.txt", command_text(command) + "\n");
   write_file_atomically(dir.path_ / "machine.json", machine_text(device));
   return dir;

@@ -21,7 +21,8 @@ class RunDir {
   /// What becomes of a run that the folder holds already.
   enum class Earlier { kGoesOn, kIsSetAside };
 
-  /// Makes the folder, takes its lock, and writes config.json, command.txt and machine.json.
+  /// Makes the folder, takes its lock, and writes config.json, files.json (what the files behind its
+  /// keys hold, if there are any), command.txt and machine.json.
   ///
   /// kIsSetAside renames an earlier run's folder to seed-<n>.old-<k> first, in one step: at any
   /// moment the old run is whole in one of the two places, and the new one is all there is here.

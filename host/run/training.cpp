@@ -222,7 +222,7 @@ void Training::write_summary(RunStatus status, const std::string& error) {
        {"stage_seconds", stage_seconds_},
        {"unstable_steps", unstable_steps(*learner_)},
        {"seed", options_.config.seed},
-       {"config_hash", config_hash(options_.config)},
+       {"config_hash", config_hash(options_.config, learner_->inputs())},
        {"device", device_name(device_.device)}});
   recorder_->write_summary(status, summary);
 }
