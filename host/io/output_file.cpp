@@ -79,10 +79,9 @@ void write_file_atomically(const fs::path& given, std::string_view text) {
     return file.close();
   }
   fs::path path = given;
-  if (fs::is_symlink(given, unknown)) {
-    const fs::path target = fs::weakly_canonical(given, unknown);
-    if (!unknown) path = target;
-  }
+  // as many as the system itself would follow
+  for (int links = 0; links < 40 && fs::is_symlink(path, unknown); ++links)
+    path = path.parent_path() / fs::read_symlink(path, unknown);
   fs::path temporary = path;
   temporary += ".tmp";
   try {
