@@ -4,12 +4,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
-#include <sstream>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace mbrl {
 namespace {
@@ -25,17 +27,26 @@ std::string number_text(double value) {
 // the rows of an earlier part of the run that still count
 std::string kept_rows(const std::filesystem::path& path, const std::string& header,
                       std::int64_t limit) {
-  std::stringstream lines(read_file(path));
-  std::string line, kept;
-  if (std::getline(lines, line) && line != header)
+  std::vector<std::string> lines;
+  try {
+    lines = whole_lines(read_file(path));
+  } catch (const ReadError& error) {
+    if (error.number != ENOENT) throw;
+  }
+  // an older version had no such table, or someone moved it away
+  if (lines.empty() && limit > 0)
+    fmt::print(stderr, "warning: {} is empty or not there: rows up to step {} are lost\n",
+               printable(path.string()), limit);
+  if (!lines.empty() && lines[0] != header)
     throw DataError(
         fmt::format("{} has the columns {}; this run writes {}. Move the file away, or use another "
                     "folder with --runs DIR.",
-                    path.string(), line, header));
+                    path.string(), printable(lines[0]), header));
   const auto num_commas = std::count(header.begin(), header.end(), ',');
-  while (std::getline(lines, line)) {
-    // a crash or a full disk cuts off the last line, and "50000" may have become "50"
-    const bool whole = !lines.eof() && std::count(line.begin(), line.end(), ',') == num_commas;
+  std::string kept;
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    const std::string& line = lines[i];
+    const bool whole = std::count(line.begin(), line.end(), ',') == num_commas;
     if (whole && !line.empty() && std::atoll(line.c_str()) <= limit) kept += line + "\n";
   }
   return kept;
@@ -43,12 +54,24 @@ std::string kept_rows(const std::filesystem::path& path, const std::string& head
 
 }  // namespace
 
+std::vector<std::string> whole_lines(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  std::vector<std::string> lines;
+  for (std::size_t end = text.find('\n'); end != text.npos; end = text.find('\n')) {
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    lines.emplace_back(line);
+    text.remove_prefix(end + 1);
+  }
+  return lines;
+}
+
 CsvWriter::CsvWriter(const std::filesystem::path& path, const std::vector<std::string>& header,
                      std::int64_t resume_env_steps)
     : num_columns_(header.size()) {
   const std::string names = fmt::format("{}", fmt::join(header, ","));
-  const bool resume = resume_env_steps >= 0 && std::filesystem::exists(path);
-  const std::string rows = resume ? kept_rows(path, names, resume_env_steps) : "";
+  const std::string rows = resume_env_steps >= 0 ? kept_rows(path, names, resume_env_steps) : "";
   write_file_atomically(path, names + "\n" + rows);
   file_ = std::make_unique<OutputFile>(path, OutputFile::Mode::kAppend);
 }

@@ -5,11 +5,17 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/io/output_file.h"
 
 namespace mbrl {
+
+/// The lines of a table, without the byte order mark that some editors put before the first and the
+/// carriage returns that they put after each. What follows the last line end is no line: a crash or a
+/// full disk cut it off, and "50000" may have become "50".
+std::vector<std::string> whole_lines(std::string_view text);
 
 class CsvWriter {
  public:

@@ -4,10 +4,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <exception>
 #include <limits>
 #include <sstream>
+#include <system_error>
 
-#include "base/error.h"
+#include "base/printable.h"
+#include "host/io/csv.h"
+#include "host/io/folders.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {
@@ -34,28 +40,30 @@ double Curve::at(double position) const {
 }
 
 Curve read_curve(const fs::path& path, const std::string& column) {
-  std::stringstream lines(read_file(path));
-  std::string line;
-  while (std::getline(lines, line) && line.starts_with('#')) {
-  }
-  const std::vector<std::string> header = split(line);
+  const std::vector<std::string> lines = whole_lines(read_file(path));
+  const auto first = std::find_if(lines.begin(), lines.end(),
+                                  [](const std::string& line) { return !line.starts_with('#'); });
+  if (first == lines.end())
+    throw NoRows(fmt::format("{} holds no rows with {}.", path.string(), column));
+  const std::vector<std::string> header = split(*first);
   const auto index = [&](const std::string& name) {
     const auto found = std::find(header.begin(), header.end(), name);
     if (found == header.end())
-      throw DataError(
-          fmt::format("{} has no column {}; its columns are {}.", path.string(), name, line));
+      throw DataError(fmt::format("{} has no column {}; its columns are {}.", path.string(), name,
+                                  printable(*first)));
     return static_cast<std::size_t>(found - header.begin());
   };
   const std::size_t x = index("env_steps"), y = index(column);
   Curve curve;
-  while (std::getline(lines, line)) {
-    const std::vector<std::string> fields = split(line);
+  for (auto line = first + 1; line != lines.end(); ++line) {
+    const std::vector<std::string> fields = split(*line);
     double values[2];
     bool complete = fields.size() > std::max(x, y);
     for (int i = 0; i < 2 && complete; ++i) {
       const std::string& field = fields[i == 0 ? x : y];
       complete =
-          std::from_chars(field.data(), field.data() + field.size(), values[i]).ec == std::errc();
+          std::from_chars(field.data(), field.data() + field.size(), values[i]).ec == std::errc() &&
+          std::isfinite(values[i]);
     }
     if (!complete) continue;  // an empty field: not measured
     if (!curve.x.empty() && values[0] <= curve.x.back())
@@ -65,18 +73,23 @@ Curve read_curve(const fs::path& path, const std::string& column) {
     curve.y.push_back(values[1]);
   }
   if (curve.x.empty())
-    throw DataError(fmt::format("{} holds no rows with {}.", path.string(), column));
+    throw NoRows(fmt::format("{} holds no rows with {}.", path.string(), column));
   return curve;
 }
 
 std::vector<fs::path> find_tables(const fs::path& path, const std::string& table) {
-  if (fs::is_regular_file(path)) return {path};
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status) && error && error != std::errc::no_such_file_or_directory)
+    throw ReadError(path, error.value());
+  if (fs::exists(status) && !fs::is_directory(status)) return {path};
   std::vector<fs::path> found;
-  std::error_code absent;
-  for (const auto& entry : fs::recursive_directory_iterator(path, absent)) {
-    const std::string name = entry.path().filename().string();
-    if (name == table || (name.starts_with("seed-") && name.ends_with(".csv")))
-      found.push_back(entry.path());
+  for (const fs::path& folder : folders_below(path)) {
+    for (const fs::path& entry : entries_of(folder)) {
+      const std::string name = entry.filename().string();
+      const bool is_table = name == table || (name.starts_with("seed-") && name.ends_with(".csv"));
+      if (is_table && !fs::is_directory(entry, error)) found.push_back(entry);
+    }
   }
   if (found.empty())
     throw DataError(fmt::format(
@@ -89,18 +102,33 @@ std::vector<fs::path> find_tables(const fs::path& path, const std::string& table
 
 std::pair<std::string, fs::path> name_and_path(const std::string& text) {
   const std::size_t at = text.find('=');
-  if (at == std::string::npos) {
+  std::error_code unknown;
+  if (at == std::string::npos || fs::exists(text, unknown)) {
     // "runs/hopper/" has an empty last part
     const fs::path path(text);
-    return {(path.has_filename() ? path : path.parent_path()).filename().string(), path};
+    return {printable((path.has_filename() ? path : path.parent_path()).filename().string()), path};
   }
-  return {text.substr(0, at), text.substr(at + 1)};
+  return {printable(text.substr(0, at)), text.substr(at + 1)};
 }
 
 std::vector<Curve> read_curves(const fs::path& path, const std::string& column,
                                const std::string& table) {
   std::vector<Curve> curves;
-  for (const fs::path& file : find_tables(path, table)) curves.push_back(read_curve(file, column));
+  std::exception_ptr first;
+  const auto leave_out = [&](const DataError& error) {
+    if (first == nullptr) first = std::current_exception();
+    fmt::print(stderr, "warning: left out: {}\n", printable(error.what()));
+  };
+  for (const fs::path& file : find_tables(path, table)) {
+    try {
+      curves.push_back(read_curve(file, column));
+    } catch (const NoRows& error) {
+      leave_out(error);
+    } catch (const ReadError& error) {
+      leave_out(error);
+    }
+  }
+  if (curves.empty()) std::rethrow_exception(first);
   return curves;
 }
 

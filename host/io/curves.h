@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
+
 namespace mbrl {
 
 /// A column over environment steps, in rising order of steps.
@@ -16,21 +18,32 @@ struct Curve {
   double at(double position) const;
 };
 
+/// A table that is as it should be but holds no row, as that of a run that has just begun.
+struct NoRows : DataError {
+  using DataError::DataError;
+};
+
 /// Columns env_steps and `column` of a table; rows where either is empty are left out, and lines
 /// that start with # before the header.
 ///
-/// Errors   DataError if the file cannot be read, lacks a column, holds no row with both, or does
-///          not rise in steps.
+/// Errors   ReadError; NoRows; DataError if the table lacks a column or does not rise in steps.
 Curve read_curve(const std::filesystem::path& path, const std::string& column);
 
-/// A table, or every file called `table` and seed-*.csv below a folder, sorted.
+/// A table, or every file called `table` and seed-*.csv below a folder, sorted (folders.h says what
+/// is below).
 ///
 /// Errors   DataError if there is none.
 std::vector<std::filesystem::path> find_tables(const std::filesystem::path& path,
                                                const std::string& table = "metrics.csv");
 
-/// The curves of the runs that "NAME=PATH" or "PATH" means; a path alone is named by its last part.
+/// What "NAME=PATH" or "PATH" means: the latter where it exists, although it may hold a "=". A path
+/// alone is named by its last part. The name may be shown; the path is as it was given.
 std::pair<std::string, std::filesystem::path> name_and_path(const std::string& text);
+
+/// The curves of all tables of a path. One that cannot be read or has no rows yet is left out, and
+/// standard error says so.
+///
+/// Errors   those of read_curve; if none is left, what was wrong with the first.
 std::vector<Curve> read_curves(const std::filesystem::path& path, const std::string& column,
                                const std::string& table = "metrics.csv");
 

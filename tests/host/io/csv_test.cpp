@@ -43,6 +43,31 @@ TEST(CsvTest, ARowCutOffInTheMiddleIsDropped) {
   }
 }
 
+TEST(CsvTest, WhatEditorsPutAroundLinesIsNoPartOfThem) {
+  EXPECT_THAT(whole_lines("\xef\xbb\xbf"
+                          "a,b\r\n1,2\r\n"),
+              testing::ElementsAre("a,b", "1,2"));
+  EXPECT_THAT(whole_lines("a\n\n1\n2"), testing::ElementsAre("a", "", "1"));
+  EXPECT_TRUE(whole_lines("").empty());
+  const TemporaryDirectory folder;
+  const auto path = folder.write("a.csv",
+                                 "\xef\xbb\xbf"
+                                 "env_steps,x\r\n10,1\r\n20,2\r\n");
+  CsvWriter csv(path, {"env_steps", "x"}, 20);
+  EXPECT_EQ(file_text(path), "env_steps,x\n10,1\n20,2\n");
+}
+
+TEST(CsvTest, RowsThatAResumedRunMissesAreTold) {
+  const TemporaryDirectory folder;
+  testing::internal::CaptureStderr();
+  { CsvWriter csv(folder.path() / "new.csv", {"env_steps", "x"}, 0); }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  testing::internal::CaptureStderr();
+  { CsvWriter csv(folder.path() / "a.csv", {"env_steps", "x"}, 20); }
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::HasSubstr("a.csv is empty or not there: rows up to step 20 are lost"));
+}
+
 TEST(CsvTest, AFreshStartDropsOldRows) {
   const TemporaryDirectory folder;
   { CsvWriter(folder.path() / "a.csv", {"env_steps"}, -1).append({10}); }

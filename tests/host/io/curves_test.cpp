@@ -70,6 +70,76 @@ TEST(CurvesTest, FindsTablesOfRunsBelowAFolder) {
   EXPECT_THROW(find_tables(folder.path() / "nowhere"), DataError);
 }
 
+TEST(CurvesTest, ALastLineWithoutItsEndIsNoRow) {
+  const TemporaryDirectory folder;
+  const Curve curve = read_curve(folder.write("t.csv", "env_steps,a\n1,10\n2,-12"), "a");
+  EXPECT_THAT(curve.x, ElementsAre(1));
+  EXPECT_THROW(read_curve(folder.write("u.csv", "env_steps,a\n1,10"), "a"), NoRows);
+  EXPECT_THROW(read_curve(folder.write("v.csv", "env_steps,a"), "a"), NoRows);
+  EXPECT_THROW(read_curve(folder.write("w.csv", ""), "a"), NoRows);
+}
+
+TEST(CurvesTest, TablesOfOtherSystemsAreRead) {
+  const TemporaryDirectory folder;
+  for (const char* text : {"\xef\xbb\xbf"
+                           "env_steps,a\n1,10\n",
+                           "# by hand\r\nenv_steps,a\r\n1,10\r\n"}) {
+    const Curve curve = read_curve(folder.write("t.csv", text), "a");
+    EXPECT_THAT(curve.y, ElementsAre(10)) << text;
+  }
+}
+
+TEST(CurvesTest, NumbersThatAreNotFiniteAreNotMeasured) {
+  const TemporaryDirectory folder;
+  const Curve curve =
+      read_curve(folder.write("t.csv", "env_steps,a\n1,10\n2,nan\n3,inf\nnan,4\n5,6\n"), "a");
+  EXPECT_THAT(curve.x, ElementsAre(1, 5));
+}
+
+TEST(CurvesTest, ARunThatHasJustBegunAndOneThatCannotBeReadAreLeftOutAndNamed) {
+  const TemporaryDirectory folder;
+  for (const char* seed : {"seed-0", "seed-1", "seed-2", "seed-3"})
+    fs::create_directories(folder.path() / seed);
+  folder.write("seed-0/metrics.csv", "env_steps,a\n1,2\n");
+  folder.write("seed-1/metrics.csv", "env_steps,a\n");
+  folder.write("seed-2/metrics.csv", "");
+  fs::create_symlink("metrics.csv", folder.path() / "seed-3/metrics.csv");  // of itself
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(read_curves(folder.path(), "a").size(), 1u);
+  const std::string warnings = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(warnings, HasSubstr("seed-1/metrics.csv holds no rows with a"));
+  EXPECT_THAT(warnings, HasSubstr("seed-2/metrics.csv holds no rows with a"));
+  EXPECT_THAT(warnings, HasSubstr("seed-3/metrics.csv cannot be read: Too many levels"));
+  EXPECT_THROW(read_curves(folder.path() / "seed-1", "a"), NoRows);
+}
+
+TEST(CurvesTest, LinksLeadToRunsAndRunsSetAsideAreNone) {
+  const TemporaryDirectory folder;
+  fs::create_directories(folder.path() / "far/seed-0");
+  fs::create_directories(folder.path() / "near/seed-1.old-1");
+  folder.write("far/seed-0/metrics.csv", "env_steps,a\n1,2\n");
+  folder.write("near/seed-1.old-1/metrics.csv", "env_steps,a\n1,3\n");
+  fs::create_directory_symlink(folder.path() / "far/seed-0", folder.path() / "near/seed-0");
+  EXPECT_THAT(find_tables(folder.path() / "near"),
+              ElementsAre(folder.path() / "near/seed-0/metrics.csv"));
+}
+
+TEST(CurvesTest, APathThatExistsIsNoName) {
+  const TemporaryDirectory folder;
+  const std::string path = (folder.path() / "lr=0.001").string();
+  fs::create_directory(path);
+  EXPECT_EQ(name_and_path(path).first, "lr=0.001");
+  EXPECT_EQ(name_and_path(path + "/").second, path + "/");
+  EXPECT_EQ(name_and_path("a=" + path).first, "a");
+  EXPECT_EQ(name_and_path("a=" + path).second, path);
+}
+
+TEST(CurvesTest, NamesMayBeShownWhateverBytesTheyHold) {
+  EXPECT_EQ(name_and_path("n\xe9\x1b=a.csv").first, "n\\xe9\\x1b");
+  EXPECT_EQ(name_and_path("runs/n\xe9").first, "n\\xe9");
+  EXPECT_EQ(name_and_path("runs/n\xe9").second.string(), "runs/n\xe9");
+}
+
 TEST(CurvesTest, APathNamesItselfUnlessANameStandsBefore) {
   EXPECT_EQ(name_and_path("runs/hopper").first, "hopper");
   EXPECT_EQ(name_and_path("runs/hopper/").first, "hopper");
