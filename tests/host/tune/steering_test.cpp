@@ -212,8 +212,7 @@ TEST(SteeringTest, DecisionsHoldUntilTheNextAndFitOnlyWhenTheySaySo) {
   for (std::size_t step = 0; step < 60; ++step) {
     const std::size_t decision = step / 5;
     const bool decides = step % 5 == 0, fit = decides && decision % 2 == 0;
-    if (decides)
-      ratio = std::min(ratio * s.config.controller.ratio_factor, 1.0);
+    if (decides) ratio = std::min(ratio * s.config.controller.ratio_factor, 1.0);
     fits += fit;
     EXPECT_DOUBLE_EQ(s.values[step].real_ratio, ratio) << step;
     EXPECT_EQ(s.values[step].updates_per_step, std::min(2 + static_cast<int>(decision), 4));
