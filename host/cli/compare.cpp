@@ -7,7 +7,9 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "host/cli/cli.h"
+#include "host/cli/run_groups.h"
 #include "host/io/curves.h"
 #include "host/stats/summary.h"
 #include "host/stats/welch.h"
@@ -24,13 +26,24 @@ struct CompareOptions {
 
 struct Arm {
   std::string name;
+  RunGroup group;
   std::vector<Curve> curves;
   std::vector<double> values;  // one per run
 };
 
 Arm read_arm(const std::string& text, const std::string& column) {
   const auto [name, path] = name_and_path(text);
-  return {name, read_curves(path, column), {}};
+  std::vector<RunGroup> groups = find_groups(path, "metrics.csv");
+  if (groups.size() == 1) return {name, groups.front(), read_group(groups.front(), column), {}};
+  std::string list;
+  for (const RunGroup& group : groups)
+    list += fmt::format("{}{} ({} run{}, such as {})", list.empty() ? "" : "; ", group.label,
+                        group.tables.size(), group.tables.size() == 1 ? "" : "s",
+                        printable(group.tables.front().parent_path().string()));
+  throw DataError(
+      fmt::format("compare: {} holds runs of {} configs, which are no one arm; they differ in {}: "
+                  "{}. Name a folder with the runs of one.",
+                  printable(path.string()), groups.size(), difference_text(groups), list));
 }
 
 // steps that every run of both arms has evaluated, up to --to
@@ -74,12 +87,18 @@ void compare(const CompareOptions& o) {
   const BootstrapConstants bootstrap{.confidence = o.confidence};
   const Summary of_a = summarize(a.values, bootstrap), of_b = summarize(b.values, bootstrap);
   const WelchResult welch = welch_test(a.name, a.values, b.name, b.values, o.confidence);
+  const std::vector<RunGroup> arms{a.group, b.group};
+  const bool know_configs = !a.group.values.empty() && !b.group.values.empty();
+  const std::string differences = !know_configs                      ? ""
+                                  : a.group.values == b.group.values ? "nothing"
+                                                                     : difference_text(arms);
   if (o.json) {
     const nlohmann::ordered_json result = {
         {"column", o.column},
         {"window", o.window},
         {"steps", {range.low, range.high}},
         {"confidence", o.confidence},
+        {"differ_in", differences},
         {"a", arm_json(a, of_a)},
         {"b", arm_json(b, of_b)},
         {"welch",
@@ -88,7 +107,8 @@ void compare(const CompareOptions& o) {
           {"p", welch.p},
           {"difference", welch.difference},
           {"interval", {welch.interval.low, welch.interval.high}}}}};
-    fmt::print("{}\n", result.dump());
+    fmt::print("{}\n",
+               result.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     return;
   }
   const std::string window =
@@ -96,7 +116,9 @@ void compare(const CompareOptions& o) {
           ? fmt::format("its last evaluation up to step {:.0f}", range.high)
           : fmt::format("its mean over steps {:.0f} to {:.0f}", range.low, range.high);
   const std::size_t width = std::max({a.name.size(), b.name.size(), std::size_t{4}});
-  fmt::print("{} of each run: {}\n\n", o.column, window);
+  fmt::print("{} of each run: {}\n", o.column, window);
+  if (know_configs) fmt::print("the arms' configs differ in {}\n", differences);
+  fmt::print("\n");
   fmt::print("{:<{}}  {:>3}  {:>10}  {:>10}  {:>10}  {:g} % bootstrap interval of the mean\n",
              "arm", width, "n", "mean", "sd", "IQM", 100.0 * o.confidence);
   print_arm(a, of_a, width);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace mbrl {
 namespace {
@@ -19,7 +20,7 @@ constexpr int kFontSize = 13, kLetterWidth = 7, kLegendRow = 20, kTitleHeight = 
 
 std::string escaped(const std::string& text) {
   std::string safe;
-  for (const char c : text) {
+  for (const char c : printable(text)) {
     switch (c) {
       case '&':
         safe += "&amp;";
@@ -203,6 +204,20 @@ std::string line_path(const PlotSeries& series, const Frame& frame, const char* 
   return svg;
 }
 
+std::string notes(const PlotSeries& series, const Frame& frame, const char* colour) {
+  std::string svg;
+  for (const PlotSeries::Note& note : series.notes) {
+    if (note.index >= series.x.size() || !drawn(series, note.index, false)) continue;
+    const double x = frame.px(series.x[note.index]), y = frame.py(series.y[note.index]);
+    // inside of the frame on either side
+    const bool left = x > 0.5 * (frame.left + frame.right);
+    svg += fmt::format("<path d=\"M{:.1f},{:.1f}v14\" stroke=\"{}\"/>\n", x, y - 7, colour);
+    svg += text_at(x + (left ? -5 : 5), y - 8, left ? "end" : "start", note.text,
+                   fmt::format(" style=\"fill:{}\"", colour));
+  }
+  return svg;
+}
+
 struct LegendEntry {
   double x;
   int row;
@@ -240,6 +255,8 @@ std::string drawing(const Plot& plot) {
     if (has_band(plot.series[i])) svg += band_path(plot.series[i], frame, colour(i));
   for (std::size_t i = 0; i < plot.series.size(); ++i)
     svg += line_path(plot.series[i], frame, colour(i));
+  for (std::size_t i = 0; i < plot.series.size(); ++i)
+    svg += notes(plot.series[i], frame, colour(i));
 
   for (std::size_t i = 0; i < legend.size(); ++i) {
     const double y = frame.bottom + 60 + kLegendRow * legend[i].row;

@@ -37,6 +37,16 @@ TEST(SvgPlotTest, TicksAreShortNumbers) {
   EXPECT_EQ(tick_text(1.5e6), "1.5M");
 }
 
+TEST(SvgPlotTest, NoTextMakesAFileThatXmlDoesNotKnow) {
+  const std::string svg = svg_plot({.title = "t\xe9\x1b<",
+                                    .x_label = std::string("x\0y", 3),
+                                    .y_label = "\xef\xbf\xbf",
+                                    .series = {{.name = "n\x07", .x = {0, 1}, .y = {0, 1}}}});
+  EXPECT_THAT(svg, HasSubstr(">t\\xe9\\x1b&lt;</text>"));
+  EXPECT_THAT(svg, HasSubstr("x\\x00y"));
+  for (const char c : svg) EXPECT_TRUE(c == '\n' || (c >= 0x20 && c < 0x7f)) << int{c};
+}
+
 TEST(SvgPlotTest, SeriesOverRunsIsMeanAndBand) {
   const std::vector<std::vector<double>> runs = {{1, 4}, {3, 4}, {5, std::nan("")}};
   const PlotSeries std = series_over_runs("a", {0, 1}, runs, Band::kStd);
