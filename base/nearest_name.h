@@ -35,16 +35,23 @@ inline int edit_distance(std::string_view from, std::string_view to) {
   return row[to.size()];
 }
 
+/// No name is longer, neither of a key nor of a file.
+inline constexpr std::size_t kLongestName = 255;
+
 /// The name of `known` with the fewest edits to `name`, the first of equals; "" if even that one
 /// differs in more than a third of its letters (one edit is always near enough, except for
-/// one-letter names).
+/// one-letter names). Lengths that differ by more are not compared, so that a name of a megabyte takes
+/// no longer than any other.
 inline std::string nearest_name(std::string_view name, const std::vector<std::string>& known) {
   std::string nearest;
   int fewest = 0;
   for (const std::string& candidate : known) {
+    const std::size_t longer = std::max(name.size(), candidate.size());
+    const std::size_t most = std::max<std::size_t>(1, longer / 3);
+    if (longer - std::min(name.size(), candidate.size()) > most || longer > kLongestName) continue;
     const int edits = edit_distance(name, candidate);
-    const int length = static_cast<int>(std::max(name.size(), candidate.size()));
-    const bool near = edits <= std::max(1, length / 3) && edits < length;
+    const int length = static_cast<int>(longer);
+    const bool near = edits <= static_cast<int>(most) && edits < length;
     if (near && (nearest.empty() || edits < fewest)) {
       nearest = candidate;
       fewest = edits;

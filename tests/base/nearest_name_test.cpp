@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 namespace mbrl {
 namespace {
 
@@ -30,6 +32,14 @@ TEST(NearestNameTest, StaysSilentWhereNothingIsNear) {
   EXPECT_EQ(nearest_name("walker2d", {"cartpole", "hopper"}), "");
   EXPECT_EQ(nearest_name("x", {"y"}), "");
   EXPECT_EQ(nearest_name("hopper", {}), "");
+}
+
+TEST(NearestNameTest, ANameOfAMegabyteTakesNoTime) {
+  const std::vector<std::string> known(1000, std::string(200, 'a'));
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(nearest_name(std::string(1 << 20, 'a'), known), "");
+  EXPECT_EQ(nearest_name(std::string(1 << 20, 'a'), {std::string(1 << 20, 'b')}), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
 }
 
 TEST(NearestNameTest, TakesTheFirstOfEquals) {
