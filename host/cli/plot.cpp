@@ -6,7 +6,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "host/cli/cli.h"
+#include "host/cli/run_groups.h"
+#include "host/io/console.h"
 #include "host/io/curves.h"
 #include "host/io/output_file.h"
 #include "host/io/svg_plot.h"
@@ -21,35 +24,68 @@ struct PlotOptions {
   std::vector<std::string> runs, references;
 };
 
+// one argument: its runs, those of each config by themselves
+struct RunSet {
+  std::string name, path;
+  std::vector<RunGroup> groups;
+};
+
+RunSet find_set(const PlotOptions& o, const std::string& run) {
+  const auto [name, path] = name_and_path(run);
+  // phases show how a controller changed from one run to the next
+  const GroupBy by = o.num_phases > 1 ? GroupBy::kConfigButController : GroupBy::kConfig;
+  RunSet set{name, printable(path.string()), find_groups(path, o.table, by)};
+  if (set.groups.size() > 1)
+    print_to(stderr, fmt::format("warning: {} holds runs of {} configs, which are drawn apart; "
+                                 "they differ in {}.\n",
+                                 set.path, set.groups.size(), difference_text(set.groups)));
+  return set;
+}
+
+std::string runs_text(std::size_t count) {
+  return fmt::format("{} run{}", count, count == 1 ? "" : "s");
+}
+
+// where runs end before the longest one, the mean goes on over fewer: the number stands there
+void note_ends(PlotSeries& series, const std::vector<Curve>& curves) {
+  const auto running = [&](double x) {
+    return static_cast<std::size_t>(std::count_if(
+        curves.begin(), curves.end(), [&](const Curve& curve) { return curve.x.back() >= x; }));
+  };
+  for (std::size_t i = 1; i < series.x.size(); ++i)
+    if (running(series.x[i]) < running(series.x[i - 1]))
+      series.notes.push_back({i, runs_text(running(series.x[i]))});
+}
+
 // evaluations of seeds fall on slightly different steps: read all at those of the longest
 PlotSeries series_of(const std::string& name, const std::vector<Curve>& curves, Band band) {
   const Curve& longest =
-      *std::max_element(curves.begin(), curves.end(),
-                        [](const Curve& a, const Curve& b) { return a.x.size() < b.x.size(); });
+      *std::max_element(curves.begin(), curves.end(), [](const Curve& a, const Curve& b) {
+        return std::pair(a.x.back(), a.x.size()) < std::pair(b.x.back(), b.x.size());
+      });
   std::vector<std::vector<double>> values;
   for (const Curve& curve : curves) {
     values.emplace_back();
     for (const double x : longest.x) values.back().push_back(curve.at(x));
   }
-  return series_over_runs(
-      fmt::format("{} ({} run{})", name, curves.size(), curves.size() == 1 ? "" : "s"), longest.x,
-      values, band);
+  PlotSeries series = series_over_runs(fmt::format("{} ({})", name, runs_text(curves.size())),
+                                       longest.x, values, band);
+  note_ends(series, curves);
+  return series;
 }
 
-// the curves of one argument, whole or in phases of their order: how runs changed from one to the
-// next
-std::vector<PlotSeries> series_of(const PlotOptions& o, const std::string& run,
+// the curves of one config, whole or in phases of their order: how runs changed from one to the next
+std::vector<PlotSeries> series_of(const PlotOptions& o, const RunSet& set, const RunGroup& group,
                                   const std::string& column) {
-  const auto [name, path] = name_and_path(run);
-  std::vector<Curve> curves = read_curves(path, column, o.table);
+  const std::string name = group.label.empty() ? set.name : set.name + ": " + group.label;
+  std::vector<Curve> curves = read_group(group, column);
   if (o.num_bins > 0)
     for (Curve& curve : curves) curve = binned(curve, o.num_bins);
   const Band band = o.band == "sd" ? Band::kStd : Band::kMinMax;
   if (o.num_phases == 1) return {series_of(name, curves, band)};
   const auto count = static_cast<int>(curves.size());
   if (count < o.num_phases)
-    throw DataError(
-        fmt::format("--phases {}: {} holds {} runs only.", o.num_phases, path.string(), count));
+    throw DataError(fmt::format("--phases {}: {} holds {} runs only.", o.num_phases, name, count));
   std::vector<PlotSeries> all;
   for (int i = 0; i < o.num_phases; ++i)
     all.push_back(series_of(
@@ -60,13 +96,15 @@ std::vector<PlotSeries> series_of(const PlotOptions& o, const std::string& run,
   return all;
 }
 
-Plot panel_of(const PlotOptions& o, const std::string& column) {
+Plot panel_of(const PlotOptions& o, const std::vector<RunSet>& sets, const std::string& column) {
   Plot panel{.title = o.title,
              .x_label = o.x == "share" ? "share of the steps" : "environment steps",
              .y_label = column,
              .series = {}};
-  for (const std::string& run : o.runs)
-    for (PlotSeries& series : series_of(o, run, column)) panel.series.push_back(std::move(series));
+  for (const RunSet& set : sets)
+    for (const RunGroup& group : set.groups)
+      for (PlotSeries& series : series_of(o, set, group, column))
+        panel.series.push_back(std::move(series));
   for (const std::string& reference : o.references) {
     const auto [name, path] = name_and_path(reference);
     const Curve curve = read_curve(path, column);
@@ -115,8 +153,10 @@ void add_plot(CLI::App& program) {
       ->check(CLI::IsMember({"steps", "share"}))
       ->capture_default_str();
   plot->callback([o] {
+    std::vector<RunSet> sets;
+    for (const std::string& run : o->runs) sets.push_back(find_set(*o, run));
     std::vector<Plot> panels;
-    for (const std::string& column : o->columns) panels.push_back(panel_of(*o, column));
+    for (const std::string& column : o->columns) panels.push_back(panel_of(*o, sets, column));
     if (panels.size() == 1) {
       write_file_atomically(o->out, svg_plot(panels.front()));
     } else {

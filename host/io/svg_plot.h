@@ -2,6 +2,7 @@
 // pages.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,13 @@ struct PlotSeries {
   std::vector<double> x, y;
   std::vector<double> low = {}, high = {};
   bool dashed = false;  // for published curves beside our own
+
+  /// A mark on the line at point `index`, and what it means.
+  struct Note {
+    std::size_t index;
+    std::string text;
+  };
+  std::vector<Note> notes = {};
 };
 
 struct Plot {

@@ -29,6 +29,16 @@ TEST(SvgPlotTest, TicksAreOneTwoOrFiveTimesAPowerOfTen) {
   EXPECT_THAT(nice_ticks(-10, 10, 2), ElementsAre(-10, 0, 10));
 }
 
+TEST(SvgPlotTest, NotesStandAtTheirPoints) {
+  PlotSeries series{.name = "a (3 runs)", .x = {0, 50, 100}, .y = {1, 2, 3}};
+  series.notes = {{1, "2 runs"}, {2, "1 run"}, {3, "beyond"}};
+  const std::string svg =
+      svg_plot({.title = "t", .x_label = "", .y_label = "", .series = {series}});
+  EXPECT_EQ(count(svg, ">2 runs</text>"), 1);
+  EXPECT_EQ(count(svg, ">1 run</text>"), 1);
+  EXPECT_EQ(count(svg, "beyond"), 0);
+}
+
 TEST(SvgPlotTest, TicksAreShortNumbers) {
   EXPECT_EQ(tick_text(0), "0");
   EXPECT_EQ(tick_text(250), "250");
