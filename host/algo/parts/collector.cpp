@@ -80,7 +80,8 @@ void Collector::record(const PoolStep& step) {
 
 void Collector::visit(Archive& archive) {
   archive.value("episode_return", episode_return_);
-  const int longest = environments_.spec().max_episode_steps;
+  const int chosen = context_.config.env.max_episode_steps;
+  const int longest = chosen > 0 ? chosen : environments_.spec().max_episode_steps;
   archive.value("episode_length", episode_length_, 0, longest);
   std::size_t size = pending_.size();
   // whole records of one episode

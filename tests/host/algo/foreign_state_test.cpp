@@ -82,6 +82,15 @@ TEST(ForeignStateTest, WhatIsWrongInAnMbpoStateIsNamed) {
   EXPECT_THAT(mbpo.with("/model/rollout_length", 1000), HasSubstr("expected 0 to 3"));
 }
 
+TEST(ForeignStateTest, AnEpisodeIsAsLongAsTheConfigSays) {
+  Config config = small_mbpo("pendulum");  // whose own limit is 200
+  config.env.max_episode_steps = 500;
+  Foreign<Mbpo> mbpo(config);
+  EXPECT_EQ(mbpo.with("/episode_length", 450), "");
+  EXPECT_EQ(mbpo.with("/pending_size", 450 * 16), "");
+  EXPECT_THAT(mbpo.with("/episode_length", 501), HasSubstr("expected 0 to 500"));
+}
+
 TEST(ForeignStateTest, WhatIsWrongInAPpoStateIsNamed) {
   Config config = small_ppo("cartpole");
   Foreign<Ppo> ppo(config);
