@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "host/io/console.h"
 
 namespace mbrl {
 namespace {
@@ -35,8 +36,8 @@ std::string kept_rows(const std::filesystem::path& path, const std::string& head
   }
   // an older version had no such table, or someone moved it away
   if (lines.empty() && limit > 0)
-    fmt::print(stderr, "warning: {} is empty or not there: rows up to step {} are lost\n",
-               printable(path.string()), limit);
+    print_to(stderr, fmt::format("warning: {} is empty or not there: rows up to step {} are lost\n",
+                                 printable(path.string()), limit));
   if (!lines.empty() && lines[0] != header)
     throw DataError(
         fmt::format("{} has the columns {}; this run writes {}. Move the file away, or use another "

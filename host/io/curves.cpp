@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "base/printable.h"
+#include "host/io/console.h"
 #include "host/io/csv.h"
 #include "host/io/folders.h"
 #include "host/io/output_file.h"
@@ -117,7 +118,7 @@ std::vector<Curve> read_curves(const fs::path& path, const std::string& column,
   std::exception_ptr first;
   const auto leave_out = [&](const DataError& error) {
     if (first == nullptr) first = std::current_exception();
-    fmt::print(stderr, "warning: left out: {}\n", printable(error.what()));
+    print_to(stderr, fmt::format("warning: left out: {}\n", printable(error.what())));
   };
   for (const fs::path& file : find_tables(path, table)) {
     try {
