@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_file(const fs::path& path) {
+bool is_regular(const fs::path& path) {
   std::error_code absent;
   return fs::is_regular_file(path, absent);
 }
@@ -109,7 +109,7 @@ struct References {
 /// versions beside the one that includes it: what exists counts.
 void add_mjcf(References& all, const fs::path& file, const fs::path& main_folder) {
   constexpr std::size_t kMaxFiles = 10000;
-  if (!is_file(file) || all.files.size() >= kMaxFiles || !all.files.insert(file).second) return;
+  if (!is_regular(file) || all.files.size() >= kMaxFiles || !all.files.insert(file).second) return;
   std::string text;
   try {
     text = read_file(file);
@@ -146,7 +146,7 @@ std::vector<fs::path> files_of_model(const fs::path& model) {
         for (const fs::path& asset_folder : all.asset_folders)
           places.push_back(base / asset_folder / part);
         for (const fs::path& place : places)
-          if (is_file(place)) others.insert(place.lexically_normal());
+          if (is_regular(place)) others.insert(place.lexically_normal());
       }
   others.erase(model.lexically_normal());
   std::vector<fs::path> files{model};
@@ -160,7 +160,7 @@ std::vector<fs::path> files_of_model(const fs::path& model) {
 std::vector<fs::path> tables_below(const fs::path& folder) {
   std::vector<fs::path> tables;
   for (const fs::path& below : folders_below(folder, [](const std::string&) {}))
-    if (is_file(below / "metrics.csv")) tables.push_back(below / "metrics.csv");
+    if (is_regular(below / "metrics.csv")) tables.push_back(below / "metrics.csv");
   return tables;
 }
 
@@ -188,9 +188,9 @@ std::string hash_text(std::string_view text) {
 
 std::vector<InputFile> input_files(const Config& config) {
   std::vector<InputFile> all;
-  if (const fs::path model = config.env.mjcf.model; is_file(model))
+  if (const fs::path model = config.env.mjcf.model; is_regular(model))
     add_files(all, "mjcf.model", model.parent_path(), files_of_model(model));
-  if (const fs::path controller = config.controller.file; is_file(controller))
+  if (const fs::path controller = config.controller.file; is_regular(controller))
     add_files(all, "controller.file", controller.parent_path(), {controller});
   if (const fs::path baseline = config.autombpo.baseline; !baseline.empty())
     add_files(all, "autombpo.baseline", baseline, tables_below(baseline));
