@@ -123,7 +123,7 @@ void print_memory() {
 void print_disk(const std::string& runs) {
   // the folder may be made by the first run: ask its nearest parent that exists
   std::error_code error;
-  fs::path folder = fs::absolute(runs);
+  fs::path folder = fs::absolute(runs, error);
   while (!fs::exists(folder, error) && folder.has_relative_path()) folder = folder.parent_path();
   const fs::space_info space = fs::space(folder, error);
   if (error) {

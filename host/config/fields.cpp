@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "base/printable.h"
 
 namespace mbrl {
 namespace {
@@ -63,11 +64,47 @@ double as_double(float value) {
   return result;
 }
 
+// Paths are bytes and JSON is UTF-8: a byte that is part of no character goes by as a character of
+// its own, U+F780 to U+F7FF, which nobody else uses; those characters go by byte by byte.
+constexpr char32_t kByte = 0xf700;
+
+std::string text_of_bytes(std::string_view bytes) {
+  std::string text;
+  while (!bytes.empty()) {
+    auto [point, count] = first_character(bytes);
+    if (count > 0 && !(point >= kByte + 0x80 && point <= kByte + 0xff)) {
+      text += bytes.substr(0, count);
+    } else {
+      count = 1;
+      const char32_t stand_in = kByte + static_cast<unsigned char>(bytes[0]);
+      text += static_cast<char>(0xe0 | (stand_in >> 12));
+      text += static_cast<char>(0x80 | (stand_in >> 6 & 0x3f));
+      text += static_cast<char>(0x80 | (stand_in & 0x3f));
+    }
+    bytes.remove_prefix(count);
+  }
+  return text;
+}
+
+std::string bytes_of_text(std::string_view text) {
+  std::string bytes;
+  while (!text.empty()) {
+    const auto [point, count] = first_character(text);
+    if (point >= kByte + 0x80 && point <= kByte + 0xff) {
+      bytes += static_cast<char>(point - kByte);
+    } else {
+      bytes += text.substr(0, std::max<std::size_t>(1, count));
+    }
+    text.remove_prefix(std::max<std::size_t>(1, count));
+  }
+  return bytes;
+}
+
 Json to_json(bool value) { return value; }
 Json to_json(int value) { return value; }
 Json to_json(float value) { return as_double(value); }
 Json to_json(double value) { return value; }
-Json to_json(const std::string& value) { return value; }
+Json to_json(const std::string& value) { return text_of_bytes(value); }
 template <typename T>
 Json to_json(const std::vector<T>& values) {
   Json list = Json::array();
@@ -79,7 +116,7 @@ std::string to_text(bool value) { return value ? "true" : "false"; }
 std::string to_text(int value) { return fmt::format("{}", value); }
 std::string to_text(float value) { return fmt::format("{}", value); }
 std::string to_text(double value) { return fmt::format("{}", value); }
-std::string to_text(const std::string& value) { return value; }
+std::string to_text(const std::string& value) { return printable(value); }
 template <typename T>
 std::string to_text(const std::vector<T>& values) {
   return fmt::format("[{}]", fmt::join(values, ", "));
@@ -124,7 +161,7 @@ bool read(const Json& value, const Field&, bool& result) {
 }
 bool read(const Json& value, const Field& field, std::string& result) {
   if (!value.is_string()) return false;
-  result = value.get<std::string>();
+  result = bytes_of_text(value.get_ref<const std::string&>());
   return field.choices.empty() ||
          std::find(field.choices.begin(), field.choices.end(), result) != field.choices.end();
 }
@@ -173,6 +210,12 @@ bool is_float(const Field& field) {
   return visit_value(Config{}, field, [](const auto& value) {
     return std::is_same_v<std::remove_cvref_t<decltype(value)>, float>;
   });
+}
+
+// a name as it may stand in an error, cut where nobody reads on
+std::string shown(std::string_view name) {
+  constexpr std::size_t kMost = 80;
+  return printable(name.substr(0, kMost)) + (name.size() > kMost ? "..." : "");
 }
 
 // the value as it was found, cut where it gets long; its kind only where that is the surprise
@@ -307,7 +350,7 @@ void set_field(Config& config, const Field& field, const Json& value, std::strin
       value.is_array() ? std::find_if(value.begin(), value.end(), is_wrong) : value.end();
   const Json& name = in_list != value.end() ? *in_list : value;
   if (name.is_string() && !field.choices.empty()) {
-    if (value.is_array()) hint = fmt::format(" There is no {}.", name.get<std::string>());
+    if (value.is_array()) hint = fmt::format(" There is no {}.", shown(name.get<std::string>()));
     const std::string near = nearest_name(name.get<std::string>(), field.choices);
     if (!near.empty()) hint += fmt::format(" Did you mean {}?", near);
   }
@@ -354,7 +397,7 @@ void throw_unknown_key(std::string_view path, std::string_view origin) {
   // point to the section that is meant, as far as that is clear
   if (has_section && !is_section(section)) section = nearest_name(section, sections());
   throw ConfigError(
-      fmt::format("{}: {} is unknown.{} `mbrl_gpu config keys{}` lists all.", origin, path,
+      fmt::format("{}: {} is unknown.{} `mbrl_gpu config keys{}` lists all.", origin, shown(path),
                   near.empty() ? "" : fmt::format(" Did you mean {}?", fmt::join(near, " or ")),
                   section.empty() ? "" : " " + section));
 }

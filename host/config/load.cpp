@@ -4,24 +4,27 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <fstream>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "base/printable.h"
 #include "host/config/fields.h"
 #include "host/config/version.h"
+#include "host/io/folders.h"
+#include "host/io/json_file.h"
+#include "host/io/output_file.h"
 
 namespace mbrl {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
+
+// a folder that cannot be read holds no config that could be meant
+void ignore(const std::string&) {}
 
 // where shipped configs may lie: beside the installed program, then in the source tree
 std::vector<fs::path> config_folders() {
@@ -33,20 +36,17 @@ std::vector<fs::path> config_folders() {
   return folders;
 }
 
-std::string read_file(const fs::path& path) {
-  if (fs::is_directory(path)) {
+constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
+
+std::string config_text(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error))
     throw ConfigError(fmt::format("{} is a folder; expected a config file.", path.string()));
+  try {
+    return read_file(path, kMaxConfigBytes);
+  } catch (const DataError& unread) {
+    throw ConfigError(unread.what());
   }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    throw ConfigError(fmt::format("{} cannot be read: {}.", path.string(), std::strerror(errno)));
-  }
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (file.bad()) {
-    throw ConfigError(fmt::format("{} cannot be read: {}.", path.string(), std::strerror(errno)));
-  }
-  return text.str();
 }
 
 // a JSON value's kind in words
@@ -94,7 +94,9 @@ std::string parse_error_text(const std::string& words, const fs::path& path) {
 // parses the text and refuses a key that appears twice in one object, which JSON would let pass
 Json parse(const std::string& text, const fs::path& path) {
   std::vector<std::set<std::string>> keys;
-  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
+  const auto is_bounded = json_bounds<Json>(path.string());
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    is_bounded(depth, event, parsed);
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key &&
@@ -106,6 +108,8 @@ Json parse(const std::string& text, const fs::path& path) {
   };
   try {
     return Json::parse(text, watch, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+  } catch (const DataError& error) {
+    throw ConfigError(error.what());
   } catch (const Json::parse_error& error) {
     throw ConfigError(parse_error_text(error.what(), path));
   } catch (const Json::exception& error) {
@@ -153,9 +157,20 @@ void require_object(const Json& json, std::string_view origin) {
                                   origin, kind_of(json)));
 }
 
+// the name as it may stand in an error, cut where nobody reads on
+std::string shown(const std::string& name) {
+  constexpr std::size_t kMost = 80;
+  return printable(name.size() > kMost ? name.substr(0, kMost) + "..." : name);
+}
+
+// whether there is a file; ConfigError where the file system does not tell
 bool is_file(const fs::path& path) {
   std::error_code error;
-  return fs::exists(path, error) && !fs::is_directory(path, error);
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::status_known(status))
+    throw ConfigError(
+        fmt::format("config {} cannot be read: {}.", shown(path.string()), error.message()));
+  return fs::exists(status) && !fs::is_directory(status);
 }
 
 /// A shipped config by its name, with or without ".json"; empty if there is none.
@@ -187,15 +202,14 @@ fs::path find_base(const Json& value, const fs::path& path) {
 
   const std::vector<std::string> shipped = shipped_configs();
   std::vector<std::string> known = shipped;
-  std::error_code error;
   const fs::path folder = beside.has_parent_path() ? beside.parent_path() : fs::path(".");
-  for (const auto& entry : fs::directory_iterator(folder, error))
-    if (entry.path().extension() == ".json") known.push_back(entry.path().filename().string());
+  for (const fs::path& entry : entries_of(folder, ignore))
+    if (entry.extension() == ".json") known.push_back(entry.filename().string());
   const std::string near = nearest_name(fs::path(name).filename().string(), known);
-  throw ConfigError(
-      fmt::format("{}: extends {}, which was not found: there is no file {}{}.{} {}", path.string(),
-                  name, beside.string(), bare ? " and no shipped config of that name" : "",
-                  near.empty() ? "" : fmt::format(" Did you mean {}?", near), list_text(shipped)));
+  throw ConfigError(fmt::format(
+      "{}: extends {}, which was not found: there is no file {}{}.{} {}", path.string(),
+      shown(name), shown(beside.string()), bare ? " and no shipped config of that name" : "",
+      near.empty() ? "" : fmt::format(" Did you mean {}?", near), list_text(shipped)));
 }
 
 /// Adds the layers of a file, its base's first. `chain` holds the files that led to it.
@@ -214,7 +228,7 @@ void add_file(LayeredConfig& result, const fs::path& path, std::vector<fs::path>
   }
 
   const std::string origin = path.string();
-  Json json = parse(read_file(path), path);
+  Json json = parse(config_text(path), path);
   require_object(json, origin);
   if (const auto base = json.find(kExtends); base != json.end()) {
     add_file(result, find_base(*base, path), chain);
@@ -229,12 +243,9 @@ void add_file(LayeredConfig& result, const fs::path& path, std::vector<fs::path>
 
 std::vector<std::string> shipped_configs() {
   std::set<std::string> names;
-  for (const fs::path& folder : config_folders()) {
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
-      if (entry.path().extension() == ".json") names.insert(entry.path().stem().string());
-    }
-  }
+  for (const fs::path& folder : config_folders())
+    for (const fs::path& entry : entries_of(folder, ignore))
+      if (entry.extension() == ".json") names.insert(entry.stem().string());
   return {names.begin(), names.end()};
 }
 
@@ -245,12 +256,13 @@ fs::path find_config(const std::string& name) {
   const bool bare = name.find('/') == std::string::npos;
   if (bare)
     if (const fs::path shipped = find_shipped(name); !shipped.empty()) return shipped;
-  if (fs::exists(name)) return name;  // a folder, which read_file refuses by name
+  std::error_code unknown;
+  if (fs::exists(name, unknown)) return name;  // a folder, which config_text refuses by name
 
   const std::vector<std::string> shipped = shipped_configs();
   const std::string near = nearest_name(fs::path(name).stem().string(), shipped);
-  throw ConfigError(fmt::format("config {} was not found: there is no such file{}.{} {}", name,
-                                bare ? " and no shipped config of that name" : "",
+  throw ConfigError(fmt::format("config {} was not found: there is no such file{}.{} {}",
+                                shown(name), bare ? " and no shipped config of that name" : "",
                                 near.empty() ? "" : fmt::format(" Did you mean {}?", near),
                                 list_text(shipped)));
 }

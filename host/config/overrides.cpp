@@ -8,8 +8,25 @@
 
 #include "base/error.h"
 #include "host/config/fields.h"
+#include "host/io/json_file.h"
 
 namespace mbrl {
+namespace {
+
+// ".5" as "0.5", also in lists: JSON wants the zero that Python, YAML and C do not
+std::string with_leading_zeros(std::string_view text) {
+  const auto is_digit = [&](std::size_t i) {
+    return i < text.size() && text[i] >= '0' && text[i] <= '9';
+  };
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '.' && is_digit(i + 1) && (i == 0 || !is_digit(i - 1))) result += '0';
+    result += text[i];
+  }
+  return result;
+}
+
+}  // namespace
 
 const Field& apply_override(Config& config, std::string_view assignment) {
   const auto equals = assignment.find('=');
@@ -30,8 +47,12 @@ const Field& apply_override(Config& config, std::string_view assignment) {
   if (!is_text(*field) || text.starts_with('"')) {
     // numbers too large for a double throw even here
     try {
-      value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+      value = Json::parse(is_text_list(*field) ? std::string(text) : with_leading_zeros(text),
+                          json_bounds<Json>(fmt::format("command line: {}", field->path())),
+                          /*allow_exceptions=*/false);
     } catch (const Json::exception&) {
+    } catch (const DataError& error) {
+      throw ConfigError(error.what());
     }
   }
   // a list of texts may be written without quotes and brackets: controller.apply=real_ratio,model

@@ -67,7 +67,7 @@ TEST_F(LoadTest, WrongTypesNameFileAndKey) {
   EXPECT_EQ(
       error_in("{\"loop\": {\"real_ratio\": \"half\"}}"),
       "x.json: loop.real_ratio is \"half\", a string; expected a number in [0, 1] (share of real "
-      "rows in a policy batch, rounded down to rows).");
+      "rows in a policy batch, rounded down to rows; at 1 no model is fitted).");
   EXPECT_EQ(
       error_in("{\"model\": 3}"),
       "x.json: model is a section, found a number; expected an object with the keys of `mbrl_gpu "
@@ -208,6 +208,27 @@ TEST_F(ExtendsTest, IsATextAtTheTopOfAFile) {
               testing::StartsWith("x.json: loop.extends is unknown."));
   EXPECT_EQ(config_error([] { resolve_config("hopper", {"extends=ant"}); }),
             "command line: extends is not a key of a run; it stands at the top of a config file.");
+}
+
+TEST_F(LoadTest, ForeignFilesAreBounded) {
+  const std::string deep(100000, '['), closed(100000, ']');
+  EXPECT_THAT(error_in("{\"model\": {\"weight_decay\": " + deep + closed + "}}"),
+              HasSubstr("x.json is nested more than 64 levels deep"));
+  EXPECT_THAT(error_in("// [[[\n{\"seed\": \"" + deep + "\"}"), HasSubstr("seed is \"[[[["))
+      << "in a comment and a string they nest nothing";
+  EXPECT_THAT(error_in(R"({"a\u0000b": 1})"), HasSubstr("a name with a NUL character"));
+  EXPECT_THAT(error_in(R"({"\u001b[31m": 1})"), HasSubstr("\\x1b[31m is unknown"));
+  EXPECT_THAT(error_in("{" + std::string(2 << 20, ' ') + "}"),
+              HasSubstr("holds more than 1.00 MiB"));
+  EXPECT_THAT(config_error([] { load_config("/dev/zero"); }), HasSubstr("holds more than"));
+}
+
+TEST_F(LoadTest, ANameThatTheFileSystemRefusesIsNamed) {
+  EXPECT_THAT(config_error([] { find_config(std::string(5000, 'x')); }),
+              HasSubstr("xxx... cannot be read: File name too long."));
+  std::filesystem::create_symlink("circle.json", folder_.path() / "circle.json");
+  EXPECT_THAT(config_error([&] { find_config((folder_.path() / "circle.json").string()); }),
+              HasSubstr("circle.json cannot be read: Too many levels of symbolic links."));
 }
 
 TEST_F(LoadTest, AFolderAndAMissingFileAreNotConfigs) {

@@ -1,6 +1,7 @@
 // Tests for host/config/overrides.{h,cpp}.
 #include "host/config/overrides.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/host/config/config_errors.h"
@@ -25,6 +26,25 @@ TEST(OverridesTest, ValuesAreJson) {
   EXPECT_EQ(with("rollout.schedule=[20,150,1,25]").rollout.schedule,
             (std::vector<float>{20, 150, 1, 25}));
   EXPECT_EQ(with("sac.hidden_sizes=[64, 32]").sac.hidden_sizes, (std::vector<int>{64, 32}));
+}
+
+TEST(OverridesTest, TheZeroBeforeAPointMayBeLeftOut) {
+  EXPECT_EQ(with("sac.discount=.98").sac.discount, 0.98f);
+  EXPECT_EQ(with("sac.target_entropy=-.5").sac.target_entropy, -0.5f);
+  EXPECT_EQ(with("model.weight_decay=[.1,0.2, .3,10.5]").model.weight_decay,
+            (std::vector<float>{0.1f, 0.2f, 0.3f, 10.5f}));
+  EXPECT_EQ(with("mjcf.model=.5").env.mjcf.model, ".5");
+  EXPECT_THAT(error_of("sac.discount=.x"), testing::HasSubstr("expected a number in [0, 1]"));
+}
+
+TEST(OverridesTest, ForeignTextIsBoundedAndShown) {
+  const std::string deep(100000, '[');
+  EXPECT_THAT(error_of("model.weight_decay=" + deep + std::string(100000, ']')),
+              testing::HasSubstr("model.weight_decay is nested more than 64 levels deep"));
+  const std::string error = error_of(std::string(1 << 20, 'a') + "\x1b=1");
+  EXPECT_LT(error.size(), 1000u);
+  EXPECT_THAT(error, testing::HasSubstr("aaa... is unknown"));
+  EXPECT_THAT(error_of("a\x1b[31m=1"), testing::HasSubstr("a\\x1b[31m is unknown"));
 }
 
 TEST(OverridesTest, TextNeedsNoQuotes) {
@@ -55,7 +75,7 @@ TEST(OverridesTest, ErrorsNameTheKeyTheValueAndWhatIsExpected) {
   EXPECT_EQ(
       error_of("loop.real_ratio=1.5"),
       "command line: loop.real_ratio is 1.5; expected a number in [0, 1] (share of real rows in a "
-      "policy batch, rounded down to rows).");
+      "policy batch, rounded down to rows; at 1 no model is fitted).");
   EXPECT_EQ(
       error_of("rollout.schedule=[1,2,3]"),
       "command line: rollout.schedule is [1,2,3], a list of 3; expected a list of 4 numbers >= 0 "

@@ -41,7 +41,7 @@ TEST(PrintTest, WhatIsPrintedLoadsAsTheSameConfig) {
 
 TEST(PrintTest, TheTableMarksWhatDiffers) {
   Config config;
-  config.loop.real_ratio = 0.1f;
+  config.loop.real_ratio = 0.1;
   const std::string table = config_table(config);
   EXPECT_THAT(table, testing::ContainsRegex("\n\\* loop.real_ratio +0.1 +0.05\n"));
   EXPECT_THAT(table, testing::ContainsRegex("\n  loop.epoch_length +1000 +1000\n"));
@@ -158,6 +158,19 @@ TEST(KeysTest, TheTableInTheReadmeIsCurrent) {
   readme << file.rdbuf();
   EXPECT_THAT(readme.str(), testing::EndsWith("\n\n" + keys_markdown()))
       << "replace the table by the output of `mbrl_gpu config keys --markdown`";
+}
+
+TEST(PrintTest, APathThatIsNoUtf8GoesThroughJsonAndIsShown) {
+  for (const std::string path :
+       {"\xe9/robot.xml", "\xef\x9e\x80.xml", "\xef\x9f\xbf", "caf\xc3\xa9.xml", "\xf0\x9f"}) {
+    Config config;
+    config.env.mjcf.model = path;
+    const std::string text = config_json_text(config);
+    EXPECT_EQ(config_from_json(nlohmann::ordered_json::parse(text), "test").env.mjcf.model, path);
+  }
+  Config config;
+  config.env.mjcf.model = "\xe9.xml";
+  EXPECT_THAT(config_table(config), testing::HasSubstr("\\xe9.xml"));
 }
 
 }  // namespace
