@@ -106,7 +106,47 @@ void print_table(const std::vector<Row>& rows) {
         best.terms.model, best.terms.iterations,
         best.inner_ratio ? fmt::format("{:.4g}", *best.inner_ratio) : "");
   fmt::print(
-      "\ninner: the best of the real ratios that still use the model, where there is one.\n");
+      "\n"
+      "N_real         real samples\n"
+      "best ratio     share of real samples at which the bound is smallest\n"
+      "bound          how far the learned policy's value may lie below the best one's: the sum of "
+      "the next four,\n               in value units\n"
+      "approximation  of it, what the value functions cannot represent: depends on neither\n"
+      "sampling       of it, what too few samples cost: falls with N_real, rises with the ratio, as "
+      "fewer\n               imagined samples come to the real ones\n"
+      "model          of it, what the model's errors cost: falls slowly as the ratio rises, and to 0 "
+      "at a ratio of 1\n"
+      "iterations     of it, what is left after K iterations: depends on neither\n"
+      "inner          the best of the ratios below 1, those that use the model, where there is one\n");
+}
+
+// what the optimum does with the number of real samples
+std::string told(const BoundConstants& c, const std::vector<Row>& rows) {
+  std::vector<const Row*> below, without;
+  for (const Row& row : rows) (row.best.ratio < 1.0 ? below : without).push_back(&row);
+  std::string text;
+  if (!below.empty())
+    text += fmt::format(
+        "With {:.0f} to {:.0f} real samples the bound is smallest at a small share of real ones, which "
+        "rises with their number: {:.3g} to {:.3g}. ",
+        below.front()->num_real, below.back()->num_real, below.front()->best.ratio,
+        below.back()->best.ratio);
+  if (!without.empty())
+    text += fmt::format(
+        "With {:.0f} to {:.0f} it is smallest at a ratio of 1, without the model: there the model's "
+        "errors cost more than the samples that it adds are worth. ",
+        without.front()->num_real, without.back()->num_real);
+  text +=
+      "The inner ratio rises on, nearly in proportion to N_real, but stays far below 1 wherever it "
+      "is the best: the bound tells the direction of a schedule, not its size.\n";
+  const double num_real = rows.front().num_real;
+  if (const auto estimate = estimated_inner_ratio(c, num_real))
+    text += fmt::format(
+        "For p = 1 it is close to (2 c3 sigma / (c2 z))^2 N_real / (|A| (L - 1)), with z = "
+        "Phi^-1(1 - ratio delta / (8 K N_real)), L = ln(N_real K / (ratio |A| delta)) and c2, c3 the "
+        "scales of sampling and model: {:.3g} at N_real = {:.0f}.\n",
+        *estimate, num_real);
+  return text;
 }
 
 }  // namespace
@@ -144,6 +184,7 @@ void add_bound(CLI::App& program) {
       fmt::print("{}\n", json_of(o->constants, rows).dump());
     } else {
       print_table(rows);
+      fmt::print("\n{}", told(o->constants, rows));
     }
     if (!o->svg.empty()) write_file_atomically(o->svg, figure(rows));
   });

@@ -54,6 +54,13 @@ BoundTerms terms_at(const BoundConstants& c, double num_real, double ratio, doub
   return terms;
 }
 
+// the constants of a search for the best ratio
+void check_best(const BoundConstants& c, double num_real) {
+  check_constants(c, num_real);
+  check(c.sigma * c.model_scale > 0.0, "sigma, times its constant of O(),", c.sigma * c.model_scale,
+        "a number > 0: a perfect model needs no real samples");
+}
+
 double ratio_of(double logit) { return 1.0 / (1.0 + std::exp(-logit)); }
 
 }  // namespace
@@ -64,10 +71,24 @@ BoundTerms return_bound(const BoundConstants& c, double num_real, double real_ra
   return terms_at(c, num_real, real_ratio, 1.0 - real_ratio);
 }
 
+std::optional<double> estimated_inner_ratio(const BoundConstants& c, double num_real) {
+  check_best(c, num_real);
+  if (c.p != 1.0) return std::nullopt;
+  // z and L hold the ratio in logarithms alone: a few rounds settle it
+  double ratio = 1e-3;
+  for (int round = 0; round < 50; ++round) {
+    const double tail = ratio * c.delta / (8.0 * c.num_iterations * num_real);
+    const double z = boost::math::quantile(boost::math::complement(boost::math::normal(), tail));
+    const double l =
+        std::log(num_real / (ratio * c.num_actions)) + std::log(c.num_iterations / c.delta);
+    const double root = 2.0 * c.model_scale * c.sigma / (c.sampling_scale * z);
+    ratio = std::clamp(root * root * num_real / (c.num_actions * (l - 1.0)), 1e-250, 1.0);
+  }
+  return ratio;
+}
+
 BestRatio best_real_ratio(const BoundConstants& c, double num_real) {
-  check_constants(c, num_real);
-  check(c.sigma * c.model_scale > 0.0, "sigma, times its constant of O(),", c.sigma * c.model_scale,
-        "a number > 0: a perfect model needs no real samples");
+  check_best(c, num_real);
   const auto at_logit = [&](double logit) {
     return terms_at(c, num_real, ratio_of(logit), ratio_of(-logit));
   };

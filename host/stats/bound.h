@@ -63,4 +63,15 @@ struct BestRatio {
 /// Cost     4000 evaluations, 1 ms.
 BestRatio best_real_ratio(const BoundConstants& constants, double num_real);
 
+/// The inner minimum in closed form, for p = 1; nothing for another p.
+///
+/// Setting the derivative of sampling + model to 0 leaves
+///   ratio = (2 c3 sigma / (c2 z))^2 N_real / (|A| (L - 1)),
+/// with z the quantile of the model term, 6 to 8 for any plausible constants, L = log N +
+/// log(K / delta), c2 and c3 the constants of O() of the two terms: in proportion to N_real, but for
+/// logarithms. Within a few per cent of best_real_ratio's inner_ratio where that is far below 1.
+///
+/// Errors   those of best_real_ratio.
+std::optional<double> estimated_inner_ratio(const BoundConstants& constants, double num_real);
+
 }  // namespace mbrl

@@ -137,6 +137,37 @@ std::string error_of(const BoundConstants& c, double num_real = 1000, double rat
   return "";
 }
 
+TEST(BestRatioTest, KnownValuesOfOneNorm) {
+  // sigma .01, |A| 1, K 1000, delta .05, all constants of O() 1, found with scipy
+  const BoundConstants c{.p = 1.0};
+  EXPECT_NEAR(best_real_ratio(c, 1000).ratio, 0.0003519, 5e-8);
+  EXPECT_NEAR(best_real_ratio(c, 3162).ratio, 0.001114, 1e-6);
+  // the model is no longer worth its errors, though the inner minimum rises on
+  EXPECT_EQ(best_real_ratio(c, 5623).ratio, 1.0);
+  EXPECT_NEAR(best_real_ratio(c, 5623).inner_ratio.value(), 0.00199, 5e-6);
+  EXPECT_EQ(best_real_ratio(c, 100000).ratio, 1.0);
+  EXPECT_NEAR(best_real_ratio(c, 100000).inner_ratio.value(), 0.0384, 5e-5);
+}
+
+TEST(BestRatioTest, TheInnerMinimumOfOneNormHasAClosedForm) {
+  for (const double sigma : {1e-3, 1e-2, 3e-2})
+    for (const double num_actions : {1.0, 10.0})
+      for (const double num_real : {1000.0, 5000.0, 20000.0}) {
+        const BoundConstants c{.num_actions = num_actions, .sigma = sigma};
+        const auto inner = best_real_ratio(c, num_real).inner_ratio;
+        if (!inner || *inner > 0.02) continue;
+        EXPECT_NEAR(estimated_inner_ratio(c, num_real).value() / *inner, 1.0, 0.05)
+            << sigma << " " << num_actions << " " << num_real;
+      }
+  // in proportion to the number of real samples, but for logarithms
+  const BoundConstants c;
+  const double growth =
+      estimated_inner_ratio(c, 2000).value() / estimated_inner_ratio(c, 1000).value();
+  EXPECT_GT(growth, 1.9);
+  EXPECT_LT(growth, 2.1);
+  EXPECT_FALSE(estimated_inner_ratio({.p = 2.0}, 1000).has_value());
+}
+
 TEST(ReturnBoundTest, ImpossibleConstantsAreErrorsThatNameThem) {
   EXPECT_EQ(error_of({.gamma = 1}), "bound: gamma is 1; expected a number in (0, 1).");
   EXPECT_EQ(error_of({.concentrability = -1}), "bound: C is -1; expected a number >= 0.");
