@@ -151,7 +151,7 @@ TEST_F(CliTest, ValueOutOfRange) {
   EXPECT_EQ(
       outcome.error,
       "command line: loop.real_ratio is 1.5; expected a number in [0, 1] (share of real rows in a "
-      "policy batch, rounded down to rows).\n");
+      "policy batch, rounded down to rows; at 1 no model is fitted).\n");
 }
 
 TEST_F(CliTest, ScheduleOfThreeNumbers) {
@@ -263,6 +263,38 @@ TEST_F(CliTest, ADeviceThatDoesNotExistIsAUsageError) {
               HasSubstr("--device tpu is unknown; expected auto, cpu, cuda or cuda:N"));
 }
 
+TEST_F(CliTest, OutputThatDoesNotArriveIsAnErrorOfEveryCommand) {
+  folder_.write("a.csv", "env_steps,eval_return_mean\n0,1\n10,2\n");
+  for (const char* command : {"config show smoke", "config keys", "config schema", "envs", "doctor",
+                              "bound --points 3", "plot x.svg a.csv", "--help", "--version"}) {
+    const Outcome outcome = run(std::string(command) + " >/dev/full");
+    EXPECT_EQ(outcome.exit_code, 4) << command;
+    EXPECT_EQ(outcome.error,
+              "What this command prints could not be written to standard output: No space left on "
+              "device.\n")
+        << command;
+  }
+  // what cannot be done at all is told as ever
+  EXPECT_EQ(run("config show nowhere >/dev/full").exit_code, 2);
+}
+
+TEST_F(CliTest, AReaderThatWentAwayIsTold) {
+  const Outcome outcome =
+      run("config keys 2>err2 | true; sleep 0.1; cat err2; (sleep 0.3; '" MBRL_PROGRAM
+          "' config keys 2>err3; echo $? >code) | true; sleep 1; cat err3 code");
+  EXPECT_THAT(outcome.output, testing::EndsWith("standard output: Broken pipe.\n4\n"));
+}
+
+TEST_F(CliTest, ForeignTextIsShownInAnError) {
+  folder_.write("t.csv", std::string("env_steps,a\x1b[31m,b\0c\n1,2,3\n", 27));
+  const Outcome header = run("plot x.svg t.csv");
+  EXPECT_EQ(header.exit_code, 4);
+  EXPECT_THAT(header.error, HasSubstr("its columns are env_steps,a\\x1b[31m,b\\x00c."));
+  const Outcome name = run("run \"$(printf 'n\\033[31m\\351')\"");
+  EXPECT_EQ(name.exit_code, 2);
+  EXPECT_THAT(name.error, StartsWith("config n\\x1b[31m\\xe9 was not found"));
+}
+
 // two arms of runs that rise to 10 and to 20, one step of evaluation apart
 class CompareTest : public CliTest {
  protected:
@@ -317,6 +349,18 @@ TEST_F(CompareTest, ArmsThatCannotBeComparedAreErrors) {
             "compare: the runs have no step in common: the latest begins at step 500, and 200 is "
             "where the range ends. Leave out runs that have only begun.\n");
   EXPECT_EQ(run("compare a b --window middle").exit_code, 2);
+}
+
+TEST_F(CompareTest, NamesMayBeAnyBytes) {
+  const Outcome outcome = run("compare \"$(printf 'n\\351=a')\" b --column r --json");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(nlohmann::json::parse(outcome.output).at("a").at("name"), "n\\xe9");
+  const Outcome plot = run("plot x.svg --column r \"$(printf 'n\\351\\033=a')\"");
+  EXPECT_EQ(plot.exit_code, 0) << plot.error;
+  EXPECT_THAT(read((folder_.path() / "x.svg").string()), HasSubstr("n\\xe9\\x1b (2 runs)"));
+  const std::string folder = (folder_.path() / "l\xe9=1").string();
+  std::filesystem::copy(folder_.path() / "a", folder);
+  EXPECT_EQ(run("plot x.svg --column r \"$(printf 'l\\351=1')\"").exit_code, 0);
 }
 
 TEST_F(CompareTest, PlotDrawsAPanelForEachColumn) {
