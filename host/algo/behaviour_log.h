@@ -12,8 +12,8 @@ namespace mbrl {
 
 class BehaviourLog {
  public:
-  /// Real actions on which a controller sees the policy's change, as many as the reference takes.
-  static constexpr int kRows = 5000;
+  /// Epochs of real actions on which a controller sees the policy's change, as the reference.
+  static constexpr int kEpochs = 5;
   /// Rows of a forward pass.
   static constexpr int kRowsAtOnce = 512;
 

@@ -74,7 +74,9 @@ std::optional<Unread> why_unread(const Config& config, const Field& field) {
   // what trains controllers has one without a file
   const bool has_controller =
       !config.controller.file.empty() || reads_section(algorithm, "autombpo");
-  if (field.section == "controller" && path != "controller.file" && !has_controller)
+  const bool is_of_controller = (field.section == "controller" && path != "controller.file") ||
+                                path == "autombpo.length_decisions";
+  if (is_of_controller && !has_controller)
     return Unread{
         .reason = fmt::format("is not read by algorithm {} without a controller", algorithm.name),
         .way_out = "give controller.file",

@@ -98,7 +98,7 @@ std::size_t imagination_bytes(const Config& config, const EnvSpec& env) {
 
 std::size_t measurements_bytes(const Config& config, const EnvSpec& env) {
   if (config.controller.file.empty()) return 0;
-  return static_cast<std::size_t>(BehaviourLog::kRows) *
+  return BehaviourLog::kEpochs * static_cast<std::size_t>(config.loop.epoch_length) *
              (env.observation_size + env.action_size + 1u) * sizeof(float) +
          pass_bytes(actor_layout(config, env), BehaviourLog::kRowsAtOnce, false);
 }

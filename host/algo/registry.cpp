@@ -52,8 +52,8 @@ bool reads_key(const Algorithm& algorithm, std::string_view path) {
 }
 
 bool reads_section(const Algorithm& algorithm, std::string_view section) {
-  return std::any_of(algorithm.reads.begin(), algorithm.reads.end(),
-                     [&](const std::string& entry) { return section_of(entry) == section; });
+  return std::find(algorithm.reads.begin(), algorithm.reads.end(), section) !=
+         algorithm.reads.end();
 }
 
 std::unique_ptr<Learner> make_learner(const Config& config, Stream& stream, Hooks hooks,

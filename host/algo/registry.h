@@ -61,7 +61,7 @@ const Algorithm& find_algorithm(std::string_view name);
 /// Whether a run of the algorithm reads the key "section.key", or "key" outside of a section.
 bool reads_key(const Algorithm& algorithm, std::string_view path);
 
-/// Whether it reads any key of the section.
+/// Whether it reads the section whole, or but for keys that it names.
 bool reads_section(const Algorithm& algorithm, std::string_view section);
 
 /// Makes the learner that config.algorithm names.

@@ -8,7 +8,8 @@ Measurements::Measurements(Context& context, const SoftActorCritic& sac, const C
                            Dynamics& dynamics)
     : Part(context), sac_(sac), collector_(collector), dynamics_(dynamics) {
   if (!context.config.controller.file.empty())
-    behaviour_ = std::make_unique<BehaviourLog>(context.stream, sac.actor(), BehaviourLog::kRows);
+    behaviour_ = std::make_unique<BehaviourLog>(
+        context.stream, sac.actor(), BehaviourLog::kEpochs * context.config.loop.epoch_length);
 }
 
 void Measurements::note_action(const ActionTaken& taken) {

@@ -22,6 +22,11 @@ struct AutoMbpoConfig {
            at_least(1)) = 50;
   MBRL_KEY(int, eval_epochs, "length of the evaluation's runs after exploration", Unit{"epochs"},
            at_least(1)) = 95;
+  // the paper's algorithm says every, the released code does the other
+  MBRL_KEY(std::string, length_decisions,
+           "when a decision may change the rollout length: every: always; epoch: at the first "
+           "decision of an epoch alone",
+           Choices{{"every", "epoch"}}) = "every";
   MBRL_KEY(int, num_seeds, "runs of the evaluation, and of default MBPO", Unit{"MBPO runs"},
            at_least(1)) = 10;
   MBRL_KEY(std::string, baseline,

@@ -25,6 +25,11 @@ bool Steering::is_applied(const std::string& head) const {
   return std::find(names.begin(), names.end(), head) != names.end();
 }
 
+bool Steering::may_change_length(const Learner& learner) const {
+  return config_.autombpo.length_decisions == "every" ||
+         learner.train_steps() % config_.loop.epoch_length < config_.controller.interval;
+}
+
 void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env_steps) {
   folder_ = folder;
   // what was measured, in natural units; what holds from here on; what was chosen
@@ -89,7 +94,7 @@ void Steering::decide(Learner& learner, Measurements& measured) {
   for (int g = 0; g < decider_->num_groups(); ++g) {
     for (std::size_t h = 0; h < decider_->heads(g).size(); ++h) {
       const std::string& head = decider_->heads(g)[h];
-      if (!is_applied(head)) continue;
+      if (!is_applied(head) || (head == "rollout_length" && !may_change_length(learner))) continue;
       values_ = after_decision(values_, head, static_cast<int>(decisions[g].options[h]), config_);
       hyperparameter(find_tuned(tuned_, head)).set(values_.at(head));
     }

@@ -40,6 +40,7 @@ class Steering : public Schedule {
  private:
   void decide(Learner& learner, Measurements& measured);
   bool is_applied(const std::string& head) const;
+  bool may_change_length(const Learner& learner) const;
 
   Config config_;
   std::unique_ptr<Decider> decider_;

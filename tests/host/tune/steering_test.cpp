@@ -236,6 +236,20 @@ TEST(SteeringTest, DecisionsHoldUntilTheNextAndFitOnlyWhenTheySaySo) {
   EXPECT_FLOAT_EQ(s.script.calls[1].state[7], 0.75f);
 }
 
+TEST(SteeringTest, TheLengthMayWaitForTheFirstDecisionOfAnEpoch) {
+  Config config = small_config();
+  config.autombpo.length_decisions = "epoch";
+  config.controller.interval = 6;  // no divisor of the epoch: decisions at 0, 6, 12, 18, 24, ...
+  Session s(config);
+  s.returns = {0, 0, 0};
+  s.run();
+  // of those the first of an epoch are at 0, 24 and 42
+  for (std::size_t step = 0; step < 60; ++step)
+    EXPECT_EQ(s.values[step].rollout_length, step < 24 ? 3 : 4) << step;
+  EXPECT_EQ(s.values[6].updates_per_step, 3) << "other heads do not wait";
+  EXPECT_EQ(s.column("option_rollout_length"), std::vector<double>(10, 2.0));
+}
+
 TEST(SteeringTest, AnEvaluationPaysTheLastDecisionBeforeIt) {
   Session s(small_config(), {10, 20});
   s.returns = {40, 80, 5};
