@@ -3,11 +3,26 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <string_view>
+
 namespace mbrl {
 
+bool can_rewrite_lines(bool is_terminal, const char* term) {
+  return is_terminal && term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+}
+
+namespace {
+
+bool on_capable_terminal() {
+  return can_rewrite_lines(isatty(STDERR_FILENO) != 0, std::getenv("TERM"));
+}
+
+}  // namespace
+
 StatusLine::StatusLine(double terminal_interval_s, double plain_interval_s)
-    : StatusLine(STDERR_FILENO, isatty(STDERR_FILENO) != 0,
-                 isatty(STDERR_FILENO) != 0 ? terminal_interval_s : plain_interval_s) {}
+    : StatusLine(STDERR_FILENO, on_capable_terminal(),
+                 on_capable_terminal() ? terminal_interval_s : plain_interval_s) {}
 
 bool StatusLine::is_due() const {
   return std::chrono::duration<double>(Clock::now() - shown_).count() >= interval_;

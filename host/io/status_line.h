@@ -6,13 +6,16 @@
 
 namespace mbrl {
 
+/// Whether a line can be taken back: on a terminal that TERM does not call dumb or leave unnamed.
+bool can_rewrite_lines(bool is_terminal, const char* term);
+
 /// On a terminal one line, rewritten in place and cut to the width; elsewhere whole lines. A reader
 /// that went away ends nothing.
 class StatusLine {
  public:
   StatusLine(int file_descriptor, bool terminal, double interval_s)
       : fd_(file_descriptor), terminal_(terminal), interval_(interval_s) {}
-  /// Standard error; `terminal_interval_s` holds if that is a terminal.
+  /// Standard error; `terminal_interval_s` holds if that is a terminal whose lines can be rewritten.
   StatusLine(double terminal_interval_s, double plain_interval_s);
 
   bool on_terminal() const { return terminal_; }

@@ -73,6 +73,14 @@ TEST_F(ProgressTest, OnATerminalOneLineIsRewrittenAndCanBeCleared) {
   EXPECT_TRUE(text.ends_with("\r\033[K"));
 }
 
+TEST(StatusLineTest, ADumbTerminalGetsPlainLines) {
+  EXPECT_TRUE(can_rewrite_lines(true, "xterm-256color"));
+  EXPECT_FALSE(can_rewrite_lines(true, "dumb"));
+  EXPECT_FALSE(can_rewrite_lines(true, ""));
+  EXPECT_FALSE(can_rewrite_lines(true, nullptr));
+  EXPECT_FALSE(can_rewrite_lines(false, "xterm"));
+}
+
 TEST(DurationTest, HoursMinutesSeconds) {
   EXPECT_EQ(duration_text(5), "0:05");
   EXPECT_EQ(duration_text(245), "4:05");
