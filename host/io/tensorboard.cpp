@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <cmath>
+#include <string_view>
 #include <vector>
 
 #include "host/io/crc32c.h"
@@ -50,19 +53,35 @@ std::string masked_crc(const std::string& bytes) {
   return little_endian(((crc >> 15) | (crc << 17)) + 0xa282ead8u, 4);
 }
 
-// where to write; the files of a run that starts anew go first. One of the same second and process
-// is continued: records follow each other
+constexpr std::string_view kEvents = "events.out.tfevents.";
+
+// the seconds in the name of an event file, 0 if it has none
+std::int64_t seconds_of(const std::string& name) {
+  std::int64_t seconds = 0;
+  std::from_chars(name.data() + kEvents.size(), name.data() + name.size(), seconds);
+  return seconds;
+}
+
+// Where to write; the files of a run that starts anew go first. Viewers read a folder's files in the
+// order of their names: after a clock that went back the new name still comes last. One of the same
+// second and process is continued: records follow each other.
 std::filesystem::path event_file(const std::filesystem::path& folder, bool fresh) {
   std::error_code ignored;
-  if (fresh) {
-    std::vector<std::filesystem::path> old;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-      if (entry.path().filename().string().starts_with("events.out.tfevents."))
-        old.push_back(entry.path());
-    for (const auto& path : old) std::filesystem::remove(path, ignored);
+  std::vector<std::filesystem::path> old;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with(kEvents)) old.push_back(entry.path());
+  const std::string own = fmt::format(".mbrl_gpu.{}", getpid());
+  auto seconds = static_cast<std::int64_t>(std::floor(now()));
+  for (const auto& path : old) {
+    if (fresh) {
+      std::filesystem::remove(path, ignored);
+      continue;
+    }
+    const std::string name = path.filename().string();
+    const std::int64_t earlier = seconds_of(name);
+    if (earlier >= seconds) seconds = name.ends_with(own) ? earlier : earlier + 1;
   }
-  return folder /
-         fmt::format("events.out.tfevents.{:.0f}.mbrl_gpu.{}", std::floor(now()), getpid());
+  return folder / fmt::format("{}{}{}", kEvents, seconds, own);
 }
 
 }  // namespace
@@ -84,14 +103,22 @@ std::string session_start_event(double wall_time, std::int64_t step) {
 }
 
 TensorboardWriter::TensorboardWriter(const std::filesystem::path& folder, std::int64_t resume_step)
-    : file_(event_file(folder, resume_step < 0), OutputFile::Mode::kAppend) {
-  file_.write(tfrecord(field_double(1, now()) + field_bytes(3, "brain.Event:2")));
-  if (resume_step >= 0) file_.write(tfrecord(session_start_event(now(), resume_step + 1)));
+    : TensorboardWriter(event_file(folder, resume_step < 0), std::in_place, resume_step) {}
+
+TensorboardWriter::TensorboardWriter(const std::filesystem::path& path, std::in_place_t,
+                                     std::int64_t resume_step)
+    : file_(path, OutputFile::Mode::kAppend),
+      ahead_(std::max(
+          0.0, static_cast<double>(seconds_of(path.filename().string())) - std::floor(now()))) {
+  file_.write(tfrecord(field_double(1, time()) + field_bytes(3, "brain.Event:2")));
+  if (resume_step >= 0) file_.write(tfrecord(session_start_event(time(), resume_step + 1)));
 }
+
+double TensorboardWriter::time() { return last_ = std::max(last_, now() + ahead_); }
 
 void TensorboardWriter::scalar(const std::string& tag, std::int64_t step, double value) {
   if (std::isfinite(value))
-    file_.write(tfrecord(scalar_event(now(), step, tag, static_cast<float>(value))));
+    file_.write(tfrecord(scalar_event(time(), step, tag, static_cast<float>(value))));
 }
 
 }  // namespace mbrl

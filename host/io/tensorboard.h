@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "host/io/output_file.h"
 
@@ -24,7 +25,8 @@ class TensorboardWriter {
  public:
   /// Makes <folder>/events.out.tfevents.<unix time>.mbrl_gpu.<pid>. resume_step < 0 starts anew and
   /// deletes the folder's earlier event files; otherwise viewers are told to drop what those hold
-  /// beyond that step.
+  /// beyond that step. Where the clock has gone back, the name and the times of the events go on
+  /// from those of the newest file, so that they stay in order.
   explicit TensorboardWriter(const std::filesystem::path& folder, std::int64_t resume_step = -1);
 
   void scalar(const std::string& tag, std::int64_t step, double value);
@@ -33,7 +35,12 @@ class TensorboardWriter {
   void sync() { file_.sync(); }
 
  private:
+  TensorboardWriter(const std::filesystem::path& path, std::in_place_t, std::int64_t resume_step);
+  double time();
+
   OutputFile file_;
+  double ahead_ = 0.0;  // s that the newest event was ahead of the clock
+  double last_ = 0.0;   // of the newest event
 };
 
 }  // namespace mbrl

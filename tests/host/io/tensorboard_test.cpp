@@ -45,6 +45,38 @@ TEST(TensorboardTest, AResumedRunVoidsWhatEarlierFilesHoldBeyondItsStart) {
   EXPECT_THAT(text, testing::HasSubstr(std::string("\x10\x15\x3a\x02\x08\x01")));
 }
 
+TEST(TensorboardTest, FilesAndEventsStayInOrderWhenTheClockWentBack) {
+  const TemporaryDirectory folder;
+  // written by another process an hour ahead
+  const std::string ahead = "events.out.tfevents.4000000000.mbrl_gpu.1";
+  write_text(folder.path() / ahead, "old");
+  {
+    TensorboardWriter writer(folder.path(), 10);
+    writer.scalar("a", 11, 1.0);
+  }
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  ASSERT_EQ(names.size(), 2u);
+  EXPECT_EQ(names[0], ahead);
+  EXPECT_THAT(names[1], testing::StartsWith("events.out.tfevents.4000000001.mbrl_gpu."));
+  // each record: length, its checksum, field 1 (wall time) as a double
+  const std::string text = file_text(folder.path() / names[1]);
+  double last = 4000000001.0;
+  int count = 0;
+  for (std::size_t at = 0; at < text.size(); ++count) {
+    std::uint64_t length = 0;
+    double time = 0.0;
+    std::copy_n(text.data() + at, 8, reinterpret_cast<char*>(&length));
+    std::copy_n(text.data() + at + 13, 8, reinterpret_cast<char*>(&time));
+    EXPECT_GE(time, last);
+    last = time;
+    at += 8 + 4 + length + 4;
+  }
+  EXPECT_EQ(count, 3);
+}
+
 TEST(TensorboardTest, AFreshStartDeletesEarlierEventsAndNothingElse) {
   const TemporaryDirectory folder;
   write_text(folder.path() / "events.out.tfevents.1.other", "old");
