@@ -326,8 +326,8 @@ std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir, const
 CheckpointReader::CheckpointReader(const fs::path& folder) : folder_(folder) {
   if (const Finding finding = examine(folder, Depth::kState); finding.kind == Finding::kDamaged)
     throw DataError(
-        fmt::format("checkpoint {} is damaged: {}. An older one of the same run can be used with "
-                    "--resume PATH.",
+        fmt::format("checkpoint {} is damaged: {}. An older one of the same run can be named "
+                    "instead (run: --resume PATH).",
                     folder.string(), finding.text));
   done_ = read_json(folder / "DONE");
   state_ = read_json(folder / "state.json");
@@ -343,8 +343,8 @@ const SafetensorsFile& CheckpointReader::open(std::unique_ptr<SafetensorsFile>& 
       throw;
     } catch (const DataError& error) {
       throw DataError(
-          fmt::format("checkpoint {} is damaged: {}. An older one of the same run can be used with "
-                      "--resume PATH.",
+          fmt::format("checkpoint {} is damaged: {}. An older one of the same run can be named "
+                      "instead (run: --resume PATH).",
                       folder_.string(), error.what()));
     }
     file = std::move(opened);

@@ -12,6 +12,13 @@
 namespace mbrl {
 namespace fs = std::filesystem;
 
+namespace {
+
+// what errors may advise: the options of the command at hand
+bool of_a_run = false;
+
+}  // namespace
+
 ReadError::ReadError(const fs::path& path, int error_number)
     : DataError(fmt::format("{} cannot be read: {}.", path.string(), std::strerror(error_number))),
       number(error_number) {}
@@ -50,6 +57,8 @@ void OutputFile::close() {
   if (fd >= 0 && ::close(fd) != 0 && errno != EINTR) fail(errno, 0);
 }
 
+void advise_options_of_a_run() { of_a_run = true; }
+
 void OutputFile::fail(int error, std::size_t num_bytes) const {
   std::string text = fmt::format("{} cannot be written: {}", path_.string(), std::strerror(error));
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
@@ -61,10 +70,12 @@ void OutputFile::fail(int error, std::size_t num_bytes) const {
     if (!unknown)
       text += fmt::format(", {} are free there", bytes_text(space.available + written_));
     text += error == EFBIG ? ". Raise the limit on file sizes (`ulimit -f`)"
-                           : ". Free some space, lower checkpoint.keep";
-    text += " or choose another disk with --runs DIR; existing checkpoints are kept.";
+            : of_a_run     ? ". Free some space, lower checkpoint.keep"
+                           : ". Free some space";
+    text += of_a_run ? " or choose another disk with --runs DIR; existing checkpoints are kept."
+                     : " or choose another disk.";
   } else {
-    text += ". Choose another place with --runs DIR.";
+    text += of_a_run ? ". Choose another place with --runs DIR." : ". Choose another place.";
   }
   throw DataError(text);
 }

@@ -52,6 +52,10 @@ class OutputFile {
 /// stands, the file it means; devices and pipes are written to as they are.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+/// From now on the errors of this file advise what `mbrl_gpu run` has: --runs DIR, checkpoint.keep.
+/// Other commands write files too, and have neither.
+void advise_options_of_a_run();
+
 /// Makes renames inside `folder` last over a power failure.
 void sync_folder(const std::filesystem::path& folder);
 

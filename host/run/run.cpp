@@ -59,6 +59,7 @@ RunDir open_run_dir(const RunOptions& options, const std::string& machine) {
 }
 
 ExitCode run_training(const RunOptions& options) {
+  advise_options_of_a_run();
   install_signal_handlers();
   const Config& config = options.config;
   const Algorithm& algorithm = find_algorithm(config.algorithm);

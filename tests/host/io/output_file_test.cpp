@@ -25,7 +25,15 @@ TEST(OutputFileTest, AFullDiskTellsWhatIsNeededAndWhatIsFree) {
       testing::AllOf(
           HasSubstr(
               "/dev/full cannot be written: No space left on device; the file needs 3.00 MiB, "),
-          HasSubstr("are free there"), HasSubstr("--runs DIR")));
+          HasSubstr("are free there"),
+          // a figure's command has no such option
+          testing::EndsWith(" Free some space or choose another disk.")));
+}
+
+TEST(OutputFileTest, AFolderThatIsNotThereHasNoAdviceOfAnotherCommand) {
+  EXPECT_EQ(error_text<DataError>([] { write_file_atomically("/nonexistent/x.svg", "x"); })
+                .find("--runs"),
+            std::string::npos);
 }
 
 TEST(OutputFileTest, APipeIsWrittenToAndStays) {
