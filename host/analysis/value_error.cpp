@@ -73,13 +73,14 @@ struct Track {
 
 EpisodeValues values_of(const Track& track, double discount, double alpha) {
   const std::size_t length = track.reward.size();
-  EpisodeValues episode{std::vector<double>(length), std::vector<double>(length), track.terminated};
+  EpisodeValues episode{std::vector<double>(length), std::vector<double>(length), track.terminated, 0.0};
   double earned = track.terminated ? 0.0 : track.choice[length].value;
   for (std::size_t t = length; t-- > 0;) {
     if (t + 1 < length || !track.terminated) earned -= alpha * track.choice[t + 1].log_prob;
     earned = track.reward[t] + discount * earned;
     episode.value[t] = track.choice[t].value;
     episode.earned[t] = earned;
+    episode.total += track.reward[t];
   }
   return episode;
 }

@@ -20,6 +20,7 @@ namespace mbrl {
 struct EpisodeValues {
   std::vector<double> value, earned;  // reward units
   bool terminated = false;
+  double total = 0.0;  // return without discount or entropy, reward units
 };
 
 /// `num_episodes` fresh episodes, whose start states and action noise neither training nor

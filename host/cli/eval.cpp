@@ -29,6 +29,7 @@ struct EvalOptions {
   int num_threads = 0;
   int num_transitions = 10000;
   int num_value_episodes = 10;
+  bool stochastic = false;
 };
 
 void print_episodes(Learner& learner, int num_episodes) {
@@ -74,6 +75,23 @@ void require_learned(bool is_learned, const Learner& learner, const EvalOptions&
   throw ConfigError(
       fmt::format("eval {}: {} was trained by {}, which learns no {}; expected a run of {} or {}.",
                   option, o.run, learner.config().algorithm, what, fmt::join(names, ", "), last));
+}
+
+// the policy as it explores, on the start states of fresh episodes
+void print_stochastic_returns(Stream& stream, const Learner& learner, const EvalOptions& o) {
+  require_learned(learner.soft_actor_critic() != nullptr, learner, o, "--stochastic",
+                  "actor of soft actor-critic",
+                  [](const Algorithm& algorithm) { return reads_section(algorithm, "sac"); });
+  std::vector<double> returns, lengths;
+  for (const EpisodeValues& episode : value_errors(stream, learner, o.num_episodes)) {
+    returns.push_back(episode.total);
+    lengths.push_back(static_cast<double>(episode.value.size()));
+  }
+  fmt::print(
+      "stochastic policy: mean return {:.2f}, standard deviation {:.2f}, mean length {:.1f}, {} "
+      "episodes\n",
+      mean_of(returns), returns.size() > 1 ? sample_std(returns) : 0.0, mean_of(lengths),
+      returns.size());
 }
 
 void print_model_errors(Stream& stream, const Learner& learner, const EvalOptions& o) {
@@ -181,6 +199,8 @@ void add_eval(CLI::App& program) {
   eval->add_option("--episodes", o->num_episodes, "number of episodes")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
+  eval->add_flag("--stochastic", o->stochastic,
+                 "the return of the policy as it explores too, beside that of its mean action");
   eval->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
   eval->add_option("--threads", o->num_threads, "host threads; 0: all cores this process may use")
       ->check(CLI::Range(0, 1024))
@@ -224,6 +244,7 @@ void add_eval(CLI::App& program) {
       print_value_errors(device.stream, *learner, *o);
     } else {
       print_episodes(*learner, o->num_episodes);
+      if (o->stochastic) print_stochastic_returns(device.stream, *learner, *o);
     }
   });
 }

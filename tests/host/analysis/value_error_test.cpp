@@ -63,6 +63,7 @@ TEST(ValueErrorsTest, EarnedIsTheDiscountedReturnUntilTheEpisodeTerminates) {
     EXPECT_TRUE(episode.terminated) << "random actions let the pole fall";
     const auto length = static_cast<int>(episode.earned.size());
     ASSERT_GT(length, 5);
+    EXPECT_EQ(episode.total, length);
     for (int t = 0; t < length; ++t) {
       // a reward of 1 for each step that is left
       EXPECT_NEAR(episode.earned[t], (1.0 - std::pow(0.9, length - t)) / 0.1, 1e-5) << t;
