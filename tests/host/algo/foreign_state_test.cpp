@@ -50,7 +50,9 @@ class Foreign {
 };
 
 TEST(ForeignStateTest, WhatIsWrongInAnMbpoStateIsNamed) {
-  Foreign<Mbpo> mbpo(small_mbpo("pendulum"));
+  Config config = small_mbpo("pendulum");
+  config.env.max_episode_steps = 10;  // exploration ends with an episode, and the model is fitted
+  Foreign<Mbpo> mbpo(config);
   EXPECT_EQ(mbpo.with("/env_steps", 60), "") << "the state itself";
   EXPECT_THAT(mbpo.with("/metrics/sum", {1.0, 2.0}),
               HasSubstr("x/state.json: metrics.sum has 2 values; expected "));
