@@ -85,8 +85,8 @@ Json time_of_episodes(const AutoMbpoFolder& folder) {
     using_file(file, [&] {
       const Json summary = read_json<Json>(file);
       seconds += summary.value("wall_time_s", 0.0);
-      for (const auto& [stage, time] : summary.value("stage_seconds", Json::object()).items())
-        stage_seconds[stage] += time.get<double>();
+      const Json stages = summary.value("stage_seconds", Json::object());
+      for (const auto& [stage, time] : stages.items()) stage_seconds[stage] += time.get<double>();
     });
   }
   return {{"learner_seconds", seconds}, {"stage_seconds", stage_seconds}};
