@@ -12,7 +12,9 @@
 #include "host/algo/keys_read.h"
 #include "host/config/load.h"
 #include "host/config/print.h"
+#include "host/io/console.h"
 #include "host/io/json_file.h"
+#include "host/io/run_state.h"
 
 namespace mbrl {
 namespace {
@@ -139,7 +141,10 @@ std::string label_of(const RunGroup& group, const std::vector<RunGroup>& all) {
 
 std::vector<RunGroup> find_groups(const fs::path& path, const std::string& table, GroupBy by) {
   std::vector<RunGroup> groups;
-  for (const fs::path& file : find_tables(path, table)) {
+  const std::vector<fs::path> tables = find_tables(path, table);
+  if (const std::string text = unfinished_text(tables); !text.empty())
+    print_to(stderr, fmt::format("note: {}\n", text));
+  for (const fs::path& file : tables) {
     const fs::path run = file.parent_path();
     Values values = values_of(run);
     if (by == GroupBy::kConfigButController)

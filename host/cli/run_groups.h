@@ -24,7 +24,8 @@ enum class GroupBy { kConfig, kConfigButController };
 
 /// All tables of a path (find_tables), grouped by the config.json and files.json beside each and by
 /// the hash in its path: two runs are of one group if neither differs. Name, seed, checkpoint.* and
-/// other keys outside of the hash do not count; a table alone has no config.
+/// other keys outside of the hash do not count; a table alone has no config. Standard error is told
+/// which runs have not reached their ends.
 ///
 /// Errors   those of find_tables.
 std::vector<RunGroup> find_groups(const std::filesystem::path& path, const std::string& table,

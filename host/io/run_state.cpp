@@ -1,9 +1,12 @@
 #include "host/io/run_state.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "base/printable.h"
 #include "host/io/json_file.h"
 #include "host/io/output_file.h"
 
@@ -38,9 +41,35 @@ RunStatus run_status(const fs::path& folder) {
   return RunStatus::kOpen;
 }
 
+std::string unfinished_text(const std::vector<fs::path>& tables) {
+  constexpr int kMost = 5;
+  int num_runs = 0, num_unfinished = 0;
+  std::string list;
+  for (const fs::path& table : tables) {
+    const fs::path folder = table.parent_path();
+    std::error_code unknown;
+    if (!fs::exists(folder / "config.json", unknown)) continue;
+    ++num_runs;
+    std::string status = "unknown";
+    try {
+      if (is_done(folder)) continue;
+      status = status_text(run_status(folder));
+    } catch (const DataError&) {
+      // a damaged marker; what is read here is the table
+    }
+    if (++num_unfinished <= kMost)
+      list +=
+          fmt::format("{}{} ({})", list.empty() ? "" : ", ", printable(folder.string()), status);
+  }
+  if (num_unfinished == 0) return "";
+  return fmt::format("{} of {} runs {} not reached the end: {}{}", num_unfinished, num_runs,
+                     num_unfinished == 1 ? "has" : "have", list,
+                     num_unfinished > kMost ? ", ..." : "");
+}
+
 void write_run_state(const fs::path& folder, RunStatus status, nlohmann::ordered_json summary) {
   nlohmann::ordered_json marker{{"status", status_text(status)}};
-  marker.update(summary);
+  if (summary.is_object()) marker.update(summary);
   write_file_atomically(folder / "summary.json", marker.dump(2) + "\n");
 }
 

@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 namespace mbrl {
 
@@ -26,6 +28,11 @@ RunStatus run_status(const std::filesystem::path& folder);
 inline bool is_done(const std::filesystem::path& folder) {
   return run_status(folder) == RunStatus::kDone;
 }
+
+/// What to know of runs before they are compared: how many of those that the tables belong to have
+/// not reached their ends, and where each of them is ("open", "stopped"); "" if all have. Tables
+/// that lie in no run's folder are nobody's.
+std::string unfinished_text(const std::vector<std::filesystem::path>& tables);
 
 /// Writes the marker. Everything else of the run has to be on the disk.
 ///

@@ -47,14 +47,13 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
   return latest;
 }
 
-// A table that is gone would begin anew, and what reads it would take the part for the whole.
+// A table that is gone would begin anew, and what reads it would take the part for the whole. Where a
+// checkpoint is named, that is asked for: the table warns and begins there.
 void require_tables(const std::filesystem::path& checkpoint, const RunDir& dir,
-                    const TrainingOptions& options, bool steered, std::int64_t env_steps,
-                    const std::function<void(const std::string&)>& warn) {
+                    const TrainingOptions& options, bool steered, std::int64_t env_steps) {
   namespace fs = std::filesystem;
-  // a run that goes on from another's checkpoint has a table of its own
+  if (options.resume != "auto") return;
   std::error_code absent;
-  if (!fs::equivalent(checkpoint.parent_path(), dir.checkpoints(), absent)) return;
   for (const char* name : {"metrics.csv", "episodes.csv", "decisions.csv"}) {
     if (name == std::string("decisions.csv") && !steered) continue;
     const fs::path file = dir.path() / name;
@@ -62,18 +61,13 @@ void require_tables(const std::filesystem::path& checkpoint, const RunDir& dir,
     if (exists && fs::file_size(file, absent) > 0) continue;
     const std::string what = fmt::format("{} is {}, though the run in it has come to env step {}",
                                          file.string(), exists ? "empty" : "missing", env_steps);
-    if (options.resume != "auto") {
-      warn(what + ": the table begins there.");
-    } else if (options.to_console) {
-      throw DataError(fmt::format(
-          "{}: its rows are lost. Put the file back, go on without them with --resume {}, or start "
-          "over with --resume never.",
-          what, checkpoint.string()));
-    } else {
-      throw DataError(fmt::format(
-          "{}: its rows are lost. Put the file back, or delete {} to have it trained again.", what,
-          dir.path().string()));
-    }
+    throw DataError(fmt::format(
+        "{}: its rows are lost. Put the file back, {}.", what,
+        options.to_console
+            ? fmt::format("go on without them with --resume {}, or start over with "
+                          "--resume never",
+                          checkpoint.string())
+            : fmt::format("or delete {} to have it trained again", dir.path().string())));
   }
 }
 
@@ -113,7 +107,7 @@ Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& devic
     if (options_.resume == "auto")
       tidy_checkpoints(dir.checkpoints(), resumed_at, options_.config.checkpoint.keep,
                        hooks().warn);
-    require_tables(*path, dir, options_, schedule_ != nullptr, resumed_at, hooks().warn);
+    require_tables(*path, dir, options_, schedule_ != nullptr, resumed_at);
     pending_log_.push_back(
         fmt::format("resumed from {} at env step {}", path->string(), resumed_at));
   }

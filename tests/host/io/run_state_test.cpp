@@ -52,6 +52,25 @@ TEST(RunStateTest, MarkersOfEarlierVersionsAreUnderstood) {
   EXPECT_FALSE(fs::exists(folder.path() / "summary.json"));
 }
 
+TEST(RunStateTest, RunsThatHaveNotReachedTheirEndsAreListed) {
+  const TemporaryDirectory folder;
+  std::vector<fs::path> tables{folder.path() / "published.csv"};
+  for (const char* name : {"a", "b", "c"}) {
+    fs::create_directory(folder.path() / name);
+    folder.write(std::string(name) + "/config.json", "{}");
+    tables.push_back(folder.path() / name / "metrics.csv");
+  }
+  for (const char* name : {"a", "b", "c"})
+    write_run_state(folder.path() / name, RunStatus::kDone, {});
+  EXPECT_EQ(unfinished_text(tables), "");
+  write_run_state(folder.path() / "b", RunStatus::kStopped, {});
+  EXPECT_EQ(unfinished_text(tables), "1 of 3 runs has not reached the end: " +
+                                         (folder.path() / "b").string() + " (stopped)");
+  open_run_state(folder.path() / "c");
+  EXPECT_THAT(unfinished_text(tables), HasSubstr("2 of 3 runs have not reached the end: "));
+  EXPECT_THAT(unfinished_text(tables), HasSubstr("c (open)"));
+}
+
 TEST(RunStateTest, ADamagedMarkerIsNamed) {
   const TemporaryDirectory folder;
   for (const char* text : {"", "{\"status\": ", "{}", "[]", "{\"status\": 7}"}) {

@@ -50,16 +50,12 @@ class TrainingTest : public testing::Test {
   // trains to `until`; at step `at` something happens
   ExitCode train(const Config& config, std::int64_t until = 90, std::int64_t at = -1,
                  std::function<void()> action = {}, const std::string& resume = "auto") {
-    warnings_.clear();
     ThreadPool pool(1);
     OpenDevice device("cpu", {}, pool);
     const RunDir dir = RunDir::open_folder(run(), config, {}, "cpu");
     ProgressSink progress;
-    Training training({.config = config,
-                       .resume = resume,
-                       .to_console = false,
-                       .on_warning = [this](const std::string& text) { warnings_ += text; }},
-                      dir, device, progress, std::make_unique<At>(at, std::move(action)));
+    Training training({.config = config, .resume = resume, .to_console = false}, dir, device,
+                      progress, std::make_unique<At>(at, std::move(action)));
     return training.run(until);
   }
   std::set<std::string> checkpoints() const {
@@ -70,7 +66,6 @@ class TrainingTest : public testing::Test {
   }
 
   TemporaryDirectory folder_;
-  std::string warnings_;
 };
 
 TEST_F(TrainingTest, ItsMarkerSaysWhatItHasComeTo) {
@@ -153,9 +148,11 @@ TEST_F(TrainingTest, ATableThatIsGoneIsNotBegunAnewWithoutAWord) {
 
   // asked for, it goes on with the rows there will be
   fs::remove(run() / "metrics.csv");
+  testing::internal::CaptureStderr();
   EXPECT_EQ(train(small_member(), 90, -1, {}, (run() / "checkpoints/step-000000060").string()),
             ExitCode::kDone);
-  EXPECT_THAT(warnings_, HasSubstr("metrics.csv is missing"));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("metrics.csv is empty or not there: rows up to step 60 are lost"));
 }
 
 TEST_F(TrainingTest, AStateOfOtherTypesIsNamed) {
