@@ -189,6 +189,67 @@ TEST_F(AutoMbpoTest, StoppedOrKilledAndStartedAgainEndsInTheSameController) {
   expect_equal(results("killed"), wanted);
 }
 
+TEST_F(AutoMbpoTest, AKillAtTheEndOfAHyperEpisodeLeavesOneThatGoesOn) {
+  ASSERT_EQ(run(command("runs")).exit_code, 0);
+  const auto wanted = results("runs");
+  const fs::path folder = folder_of("runs"), episode = folder / "episodes/0003";
+  const auto undo_stage = [&] {
+    for (const char* name : {"controller/0-002.safetensors", "controller/best.safetensors",
+                             "stages.csv", "stages.json", "summary.json"})
+      fs::remove(folder / name);
+    fs::remove_all(folder / "evaluation");
+  };
+  // between its trajectory and its marker: run again
+  undo_stage();
+  fs::remove(episode / "summary.json");
+  const Outcome again = run(command("runs"));
+  EXPECT_EQ(again.exit_code, 0) << again.error;
+  expect_equal(results("runs"), wanted);
+
+  // between its marker and the end of its checkpoints: those go
+  undo_stage();
+  fs::create_directories(episode / "checkpoints/step-000000100");
+  const Outcome tidied = run(command("runs"));
+  EXPECT_EQ(tidied.exit_code, 0) << tidied.error;
+  EXPECT_FALSE(fs::exists(episode / "checkpoints"));
+  expect_equal(results("runs"), wanted);
+
+  // a marker, and what controllers learn from is gone: run again
+  undo_stage();
+  fs::remove(episode / "trajectory.json");
+  EXPECT_EQ(run(command("runs")).exit_code, 0);
+  expect_equal(results("runs"), wanted);
+
+  // damage is named, with the file
+  for (const char* name :
+       {"stages.json", "episodes/0003/trajectory.json", "episodes/0003/summary.json"}) {
+    undo_stage();
+    const std::string text = file_text(folder / name);
+    write_text(folder / name, "{\"cut");
+    const Outcome damaged = run(command("runs"));
+    EXPECT_EQ(damaged.exit_code, 4) << name;
+    EXPECT_THAT(damaged.error, HasSubstr(std::string(name) + " is not JSON"));
+    write_text(folder / name, text.empty() ? "[]" : text);
+  }
+}
+
+TEST_F(AutoMbpoTest, TwoControllersShareABaselineThatIsBeingMade) {
+  ASSERT_EQ(run(command("alone", {"seed=1"})).exit_code, 0);
+  const pid_t first = start(command("runs")), second = start(command("runs", {"seed=1"}));
+  const Outcome one = finish(first), two = finish(second);
+  EXPECT_EQ(one.exit_code, 0) << one.error;
+  EXPECT_EQ(two.exit_code, 0) << two.error;
+  const auto table = [&](const std::string& runs, const std::string& name) {
+    for (const auto& hash : fs::directory_iterator(folder_.path() / runs / "tiny"))
+      return file_text(hash.path() / "seed-1" / name);
+    return std::string();
+  };
+  EXPECT_EQ(table("runs", "baseline.csv"), table("alone", "baseline.csv"));
+  EXPECT_FALSE(table("runs", "baseline.csv").empty());
+  EXPECT_TRUE(table("runs", "controller/best.safetensors") ==
+              table("alone", "controller/best.safetensors"));
+}
+
 TEST_F(AutoMbpoTest, ASteeredRunThatIsInterruptedEqualsOneThatIsNot) {
   ASSERT_EQ(run(command("trained")).exit_code, 0);
   const std::string best = (folder_of("trained") / "controller/best.safetensors").string();
@@ -244,7 +305,7 @@ TEST_F(AutoMbpoTest, AFailedHyperEpisodeIsLeftOut) {
   const Outcome outcome = run(command("both"));
   EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_THAT(outcome.error, HasSubstr("all 2 hyper-episodes of stage 0 failed; the log says why. "
-                                       "Delete the failed.json files in "));
+                                       "Delete their folders in "));
 }
 
 TEST_F(AutoMbpoTest, ABaselineThatDivergesEndsTheRun) {
@@ -343,6 +404,8 @@ TEST_F(AutoMbpoTest, ResumeNeverStartsOver) {
   const Outcome over = run(command("runs", {"--resume", "never"}));
   EXPECT_EQ(over.exit_code, 0) << over.error;
   expect_equal(results("runs"), wanted);
+  EXPECT_EQ(file_text(folder_of("runs").string() + ".old-1/controller/0-001.safetensors"),
+            "no controller any more");
   const Outcome wrong = run(command("runs", {"--resume", "somewhere"}));
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.error, HasSubstr("--resume somewhere: an autombpo run goes on from"));

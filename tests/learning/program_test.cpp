@@ -86,6 +86,62 @@ TEST_F(ProgramTest, StoppedBySigtermAndResumedEqualsNeverStopped) {
             file_text(run_folder("parts") / "checkpoints/step-000001500/weights.safetensors"));
 }
 
+// a run of a moment
+constexpr char kShort[] =
+    "$M run smoke loop.num_env_steps=600 loop.num_exploration_steps=200 loop.min_replay_size=200 "
+    "eval.interval=300 eval.num_episodes=2 checkpoint.interval=300 ";
+
+TEST_F(ProgramTest, ClosedAndBrokenStreamsEndNoTrainingAndReceiveNoFile) {
+  ASSERT_EQ(shell(std::string(kShort) + "--runs whole >/dev/null 2>&1"), 0);
+  const std::string wanted = tables("whole");
+  int i = 0;
+  for (const char* streams : {"2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"}) {
+    const std::string runs = "closed" + std::to_string(i++);
+    EXPECT_EQ(shell(std::string(kShort) + "--runs " + runs + " " + streams), 0) << streams;
+    EXPECT_EQ(tables(runs), wanted) << streams;
+    EXPECT_EQ(summary(runs).at("status"), "done");
+  }
+  // a reader that goes away at once
+  EXPECT_EQ(shell("(" + std::string(kShort) +
+                  "--runs pipe; echo $? >code) 2>&1 | true; exit $(cat code)"),
+            0);
+  EXPECT_EQ(tables("pipe"), wanted);
+}
+
+TEST_F(ProgramTest, StartingOverIsSafeAtAnyMoment) {
+  const std::string plain = std::string(kShort) + ">out 2>err";
+  ASSERT_EQ(shell(plain), 0);
+  const fs::path folder = run_folder("runs"), old = folder.string() + ".old-1";
+  const std::string wanted = tables("runs");
+
+  // killed before its first checkpoint, with its tables begun
+  EXPECT_EQ(shell(std::string(kShort) +
+                  "--resume never >out 2>err & p=$!; while kill -0 $p 2>/dev/null && ! "
+                  "(test -d runs/*/*/seed-0.old-1 && test -s runs/*/*/seed-0/episodes.csv); "
+                  "do sleep 0.01; done; kill -9 $p; wait $p 2>/dev/null; true"),
+            0);
+  EXPECT_EQ(nlohmann::json::parse(file_text(old / "summary.json")).at("status"), "done");
+  EXPECT_TRUE(fs::exists(old / "checkpoints/step-000000600/DONE"));
+  EXPECT_FALSE(fs::exists(folder / "checkpoints/step-000000600"));
+  EXPECT_FALSE(fs::exists(folder / "summary.json"));
+
+  EXPECT_EQ(shell(plain), 0);
+  EXPECT_THAT(file_text(folder_.path() / "err"), testing::Not(HasSubstr("this run is complete")));
+  EXPECT_EQ(nlohmann::json::parse(file_text(folder / "summary.json")).at("status"), "done");
+  fs::remove_all(old);
+  EXPECT_EQ(tables("runs"), wanted);
+}
+
+TEST_F(ProgramTest, AClosedTerminalLeavesACheckpoint) {
+  EXPECT_EQ(
+      shell("$M run smoke eval.interval=300 eval.num_episodes=2 checkpoint.interval=0 "
+            ">out 2>err & p=$!; while kill -0 $p 2>/dev/null && ! grep -q 'env step' "
+            "runs/*/*/seed-0/log.txt 2>/dev/null; do sleep 0.01; done; kill -HUP $p; wait $p"),
+      130);
+  EXPECT_EQ(summary("runs").at("status"), "stopped");
+  EXPECT_FALSE(fs::is_empty(run_folder("runs") / "checkpoints"));
+}
+
 TEST_F(ProgramTest, ADivergingRunNamesStepAndTensorAndKeepsItsState) {
   const Outcome outcome =
       run({"run", "smoke", "sac.learning_rate=1e18", "checkpoint.interval=400"});
@@ -100,7 +156,7 @@ TEST_F(ProgramTest, ADivergingRunNamesStepAndTensorAndKeepsItsState) {
                         "be refused.\n"));
   EXPECT_EQ(count(outcome.error, "at policy update"), 1) << outcome.error;
   EXPECT_EQ(count(file_text(run_folder("runs") / "log.txt"), "at policy update"), 1);
-  EXPECT_EQ(summary("runs").at("status"), "failed");
+  EXPECT_EQ(summary("runs").at("status"), "diverged");
   EXPECT_TRUE(fs::exists(run_folder("runs") / "failed"));
   EXPECT_TRUE(fs::exists(run_folder("runs") / "checkpoints/step-000000400/DONE"));
 }
@@ -143,7 +199,7 @@ TEST_F(ProgramTest, ADivergingRunOnAFullDiskTellsOfTheDivergence) {
   EXPECT_THAT(outcome.error, HasSubstr("warning: the state at the failure is lost: "));
   EXPECT_THAT(outcome.error, testing::ContainsRegex("\nenv step [0-9]+: sac: "));
   EXPECT_THAT(outcome.error, testing::Not(HasSubstr("The state at the failure is in")));
-  EXPECT_EQ(summary("runs").at("status"), "failed");
+  EXPECT_EQ(summary("runs").at("status"), "diverged");
 }
 
 TEST_F(ProgramTest, ARunFolderThatCannotBeWrittenIsExitCode4) {
@@ -188,6 +244,7 @@ TEST_F(ProgramTest, ARunWhoseCheckpointsAreAllDamagedIsNotStartedOver) {
   auto anew = command;
   anew.insert(anew.end(), {"--resume", "never"});
   EXPECT_EQ(run(anew).exit_code, 0);
+  fs::remove_all(folder.string() + ".old-1");
   EXPECT_EQ(tables("runs"), before) << "the same run again";
 }
 

@@ -49,6 +49,13 @@ class ProgramTest : public testing::Test {
   Outcome run(const std::vector<std::string>& arguments, rlim_t file_limit = RLIM_INFINITY) {
     return finish(start(arguments, file_limit));
   }
+  // the program under a shell in the folder: $M is it. Returns the shell's exit code
+  int shell(const std::string& script) const {
+    const std::string words =
+        "cd '" + folder_.path().string() + "' && M='" MBRL_PROGRAM "'; " + script;
+    const int status = std::system(words.c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
   std::string output() const { return file_text(folder_.path() / "out"); }
 
   // the only run below a runs folder
