@@ -50,12 +50,14 @@ std::optional<std::filesystem::path> checkpoint_to_resume(
 // A table that is gone would begin anew, and what reads it would take the part for the whole. Where a
 // checkpoint is named, that is asked for: the table warns and begins there.
 void require_tables(const std::filesystem::path& checkpoint, const RunDir& dir,
-                    const TrainingOptions& options, bool steered, std::int64_t env_steps) {
+                    const TrainingOptions& options, const Schedule* schedule,
+                    std::int64_t env_steps) {
   namespace fs = std::filesystem;
   if (options.resume != "auto") return;
   std::error_code absent;
-  for (const char* name : {"metrics.csv", "episodes.csv", "decisions.csv"}) {
-    if (name == std::string("decisions.csv") && !steered) continue;
+  std::vector<std::string> tables{"metrics.csv", "episodes.csv"};
+  if (schedule != nullptr && !schedule->table().empty()) tables.push_back(schedule->table());
+  for (const std::string& name : tables) {
     const fs::path file = dir.path() / name;
     const bool exists = fs::exists(file, absent);
     if (exists && fs::file_size(file, absent) > 0) continue;
@@ -107,7 +109,7 @@ Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& devic
     if (options_.resume == "auto")
       tidy_checkpoints(dir.checkpoints(), resumed_at, options_.config.checkpoint.keep,
                        hooks().warn);
-    require_tables(*path, dir, options_, schedule_ != nullptr, resumed_at);
+    require_tables(*path, dir, options_, schedule_.get(), resumed_at);
     pending_log_.push_back(
         fmt::format("resumed from {} at env step {}", path->string(), resumed_at));
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 namespace mbrl {
 
@@ -21,7 +22,9 @@ class Schedule {
   /// After the last evaluation of a run that reached its end.
   virtual void on_finished() {}
 
-  /// Where it may keep a table of its own, after set_state(); rows that the state at
+  /// Name of the table that it keeps beside the run's; empty: none.
+  virtual std::string table() const { return ""; }
+  /// Where it may keep that table, after set_state(); rows that the state at
   /// resume_env_steps does not know are dropped, -1: all.
   virtual void open(const std::filesystem::path& folder, std::int64_t resume_env_steps) = 0;
   /// Waits until the disk has the table.

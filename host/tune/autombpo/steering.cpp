@@ -42,7 +42,7 @@ void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env
       columns.push_back("log_prob_" + head);
     }
   // a checkpoint may lie on either side of a decision at its step: the last one that counts decides
-  table_ = std::make_unique<CsvWriter>(folder / "decisions.csv", columns,
+  table_ = std::make_unique<CsvWriter>(folder / table(), columns,
                                        resume_env_steps < 0 ? -1 : decided_at_);
 }
 

@@ -30,6 +30,7 @@ class Steering : public Schedule {
   void on_evaluation(const Learner& learner, double mean_return) override;
   /// Writes trajectory.json into the folder: the hyper-episode is complete.
   void on_finished() override;
+  std::string table() const override { return "decisions.csv"; }
   void open(const std::filesystem::path& folder, std::int64_t resume_env_steps) override;
   void sync() override { table_->sync(); }
   nlohmann::json state() const override;

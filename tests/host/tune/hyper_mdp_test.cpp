@@ -54,10 +54,10 @@ TEST(SteeredHyperparametersTest, AreThoseOfMbpoWithinItsRanges) {
 
 TEST(StartValuesTest, AreWhereThePaperStarts) {
   Config config;
-  EXPECT_EQ(start_values(config), values(0.05f, true, 10, 1));
+  EXPECT_EQ(start_values(config), values(0.05, true, 10, 1));
   config.controller.max_updates_per_step = 7;
   config.rollout.schedule = {0, 10, 6, 2};
-  EXPECT_EQ(start_values(config), values(0.05f, true, 7, 6));
+  EXPECT_EQ(start_values(config), values(0.05, true, 7, 6));
 }
 
 TEST(AfterDecisionTest, TheRealRatioIsMultipliedAndStaysWithinOne) {
