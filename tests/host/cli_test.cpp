@@ -31,8 +31,9 @@ class CliTest : public testing::Test {
   Outcome run(const std::string& arguments) {
     const std::string out = (folder_.path() / "out").string(),
                       err = (folder_.path() / "err").string();
-    const std::string command = "cd '" + folder_.path().string() + "' && '" MBRL_PROGRAM "' " +
-                                arguments + " >'" + out + "' 2>'" + err + "'";
+    // braces: a redirection among the arguments is the inner one
+    const std::string command = "cd '" + folder_.path().string() + "' && { '" MBRL_PROGRAM "' " +
+                                arguments + "; } >'" + out + "' 2>'" + err + "'";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(out), read(err)};
   }
@@ -282,7 +283,9 @@ TEST_F(CliTest, AReaderThatWentAwayIsTold) {
   const Outcome outcome =
       run("config keys 2>err2 | true; sleep 0.1; cat err2; (sleep 0.3; '" MBRL_PROGRAM
           "' config keys 2>err3; echo $? >code) | true; sleep 1; cat err3 code");
-  EXPECT_THAT(outcome.output, testing::EndsWith("standard output: Broken pipe.\n4\n"));
+  // with the reason, unless the pipe broke before the last of the output
+  EXPECT_THAT(outcome.output,
+              testing::ContainsRegex("be written to standard output(: Broken pipe)?\\.\n4\n$"));
 }
 
 TEST_F(CliTest, ForeignTextIsShownInAnError) {

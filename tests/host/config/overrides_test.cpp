@@ -41,7 +41,9 @@ TEST(OverridesTest, ForeignTextIsBoundedAndShown) {
   const std::string deep(100000, '[');
   EXPECT_THAT(error_of("model.weight_decay=" + deep + std::string(100000, ']')),
               testing::HasSubstr("model.weight_decay is nested more than 64 levels deep"));
-  const std::string error = error_of(std::string(1 << 20, 'a') + "\x1b=1");
+  std::string text(1 << 20, 'a');
+  text += "\x1b=1";
+  const std::string error = error_of(text);
   EXPECT_LT(error.size(), 1000u);
   EXPECT_THAT(error, testing::HasSubstr("aaa... is unknown"));
   EXPECT_THAT(error_of("a\x1b[31m=1"), testing::HasSubstr("a\\x1b[31m is unknown"));

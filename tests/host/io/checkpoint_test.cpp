@@ -1,5 +1,6 @@
 // Tests for host/io/checkpoint.{h,cpp}: whole or absent, and what damage says.
 #include "host/io/checkpoint.h"
+#include "host/io/output_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -104,6 +105,7 @@ TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
   const pid_t child = fork();
   if (child == 0) {
     signal(SIGXFSZ, SIG_IGN);
+    advise_options_of_a_run();
     const rlimit limit{100000, 100000};  // less than the replay's 160000 bytes
     setrlimit(RLIMIT_FSIZE, &limit);
     const std::string text =

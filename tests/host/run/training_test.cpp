@@ -29,8 +29,9 @@ class At : public Schedule {
     return true;
   }
   void on_evaluation(const Learner&, double) override {}
+  std::string table() const override { return "decisions.csv"; }
   void open(const fs::path& folder, std::int64_t) override {
-    write_text(folder / "decisions.csv", "env_steps\n");
+    write_text(folder / table(), "env_steps\n");
   }
   void sync() override {}
   nlohmann::json state() const override { return nullptr; }
