@@ -1,6 +1,5 @@
 // Tests for host/io/checkpoint.{h,cpp}: whole or absent, and what damage says.
 #include "host/io/checkpoint.h"
-#include "host/io/output_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +10,7 @@
 
 #include "base/error.h"
 #include "host/io/crc32c.h"
+#include "host/io/output_file.h"
 #include "tests/support/checkpoint_data.h"
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
