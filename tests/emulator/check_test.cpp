@@ -110,7 +110,7 @@ TEST_F(CheckTest, WhereTheTableCannotBeWrittenTheRunsOwnErrorIsStillTold) {
   testing::internal::GetCapturedStdout();
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_THAT(error, testing::HasSubstr(" at policy update "));
-  EXPECT_THAT(said, testing::HasSubstr("\nwarning: " + table.string() + " cannot be replaced: "));
+  EXPECT_THAT(said, testing::HasSubstr("\nwarning: " + table.string() + " cannot be written: "));
 }
 
 TEST(TwinCheckTest, KeepsTheLargestDifferenceAndItsCall) {
