@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/printable.h"
@@ -32,11 +33,13 @@ int fail(const std::string& text, mbrl::ExitCode code) {
 
 // What was printed has to have arrived. A training's results are in its folder: it goes on, and
 // ends well, without a terminal.
-int finish(const CLI::App& program, int code) {
+// reason_so_far: errno of a write that has failed before.
+int finish(const CLI::App& program, int code, int reason_so_far = 0) {
   errno = 0;
   const bool arrived = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   if (arrived || code != 0 || program.got_subcommand("run")) return code;
-  const std::string reason = errno != 0 ? std::string(": ") + std::strerror(errno) : "";
+  const int error = reason_so_far != 0 ? reason_so_far : errno;
+  const std::string reason = error != 0 ? std::string(": ") + std::strerror(error) : "";
   return fail("What this command prints could not be written to standard output" + reason + ".",
               mbrl::ExitCode::kData);
 }
@@ -68,7 +71,11 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     // --help and --version arrive here too, with code 0; a subcommand may end with a code of its
     // own
-    if (error.get_exit_code() == 0) return finish(program, program.exit(error));
+    if (error.get_exit_code() == 0) {
+      errno = 0;
+      const int code = program.exit(error);
+      return finish(program, code, errno);
+    }
     if (error.get_name() == "RuntimeError") return error.get_exit_code();
     return fail(mbrl::usage_text(program, error, argc, argv), mbrl::ExitCode::kConfig);
   } catch (const mbrl::Error& error) {
@@ -84,7 +91,9 @@ int main(int argc, char** argv) {
                 mbrl::ExitCode::kData);
   } catch (const std::exception& error) {
     // the library that prints throws where a stream fails
-    if (std::ferror(stdout) != 0 && !program.got_subcommand("run")) return finish(program, 0);
+    const auto* failed = dynamic_cast<const std::system_error*>(&error);
+    if (std::ferror(stdout) != 0 && !program.got_subcommand("run"))
+      return finish(program, 0, failed == nullptr ? 0 : failed->code().value());
     return fail(std::string("The program failed in a way it does not expect: ") + error.what(),
                 mbrl::ExitCode{1});
   }

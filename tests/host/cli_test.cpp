@@ -270,10 +270,9 @@ TEST_F(CliTest, OutputThatDoesNotArriveIsAnErrorOfEveryCommand) {
                               "bound --points 3", "plot x.svg a.csv", "--help", "--version"}) {
     const Outcome outcome = run(std::string(command) + " >/dev/full");
     EXPECT_EQ(outcome.exit_code, 4) << command;
-    // with the reason, unless a write before the last one failed
-    EXPECT_THAT(outcome.error,
-                testing::MatchesRegex("What this command prints could not be written to standard "
-                                      "output(: No space left on device)?\\.\n"))
+    EXPECT_EQ(outcome.error,
+              "What this command prints could not be written to standard output: No space left on "
+              "device.\n")
         << command;
   }
   // what cannot be done at all is told as ever
@@ -284,9 +283,7 @@ TEST_F(CliTest, AReaderThatWentAwayIsTold) {
   const Outcome outcome =
       run("config keys 2>err2 | true; sleep 0.1; cat err2; (sleep 0.3; '" MBRL_PROGRAM
           "' config keys 2>err3; echo $? >code) | true; sleep 1; cat err3 code");
-  // with the reason, unless the pipe broke before the last of the output
-  EXPECT_THAT(outcome.output,
-              testing::ContainsRegex("be written to standard output(: Broken pipe)?\\.\n4\n$"));
+  EXPECT_THAT(outcome.output, testing::EndsWith("standard output: Broken pipe.\n4\n"));
 }
 
 TEST_F(CliTest, ForeignTextIsShownInAnError) {
