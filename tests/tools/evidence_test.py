@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Tests for tools/evidence: evidence_test.py PROGRAM. Kills it amid its work and compares what it collects with
+runs that nobody disturbed."""
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = os.path.abspath(sys.argv[1])
+SMALL = ["model.hidden_size=16", "sac.hidden_sizes=[16,16]", "rollout.batch_size=500"]
+STEPS = 1000
+
+
+def check(holds, text):
+    if not holds:
+        sys.exit(f"evidence_test: {text}")
+
+
+def wait_for(holds, text, seconds=240):
+    end = time.time() + seconds
+    while not holds():
+        check(time.time() < end, f"{text} did not happen within {seconds} s")
+        time.sleep(0.3)
+
+
+def table(path):
+    """Rows without their wall times, and the line above the header."""
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    head = [line for line in lines if line.startswith("#")]
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    return [{k: v for k, v in row.items() if "seconds" not in k and "wall" not in k} for row in rows], head
+
+
+class Tree:
+    """A copy of what the tool needs of a source tree, with a list of its own."""
+
+    def __init__(self, folder):
+        self.path, self.work = os.path.join(folder, "tree"), os.path.join(folder, "work")
+        os.makedirs(os.path.join(self.path, "tools"))
+        shutil.copy(os.path.join(ROOT, "tools", "evidence"), os.path.join(self.path, "tools"))
+        shutil.copytree(os.path.join(ROOT, "configs"), os.path.join(self.path, "configs"))
+        self.want(STEPS)
+
+    def want(self, steps):
+        os.makedirs(os.path.join(self.path, "results"), exist_ok=True)
+        with open(os.path.join(self.path, "results", "wanted.json"), "w", encoding="utf-8") as file:
+            json.dump([{"folder": "pendulum", "config": "smoke", "seeds": [0, 1], "steps": steps, "overrides": SMALL},
+                       {"folder": "controllers", "config": "autombpo_smoke", "seeds": [0], "overrides": SMALL + [
+                           "autombpo.num_episodes=2", "autombpo.episodes_per_stage=1", "autombpo.train_epochs=2",
+                           "autombpo.eval_epochs=2", "autombpo.num_seeds=2"]}], file)
+
+    def tool(self, *arguments):
+        return subprocess.run([os.path.join(self.path, "tools", "evidence"), *arguments, "--work", self.work],
+                              capture_output=True, text=True, check=True).stdout
+
+    def start(self):
+        return self.tool("start", "--nice", "0", "--program", PROGRAM)
+
+    def worker(self):
+        try:
+            with open(os.path.join(self.work, "lock"), encoding="utf-8") as file:
+                return int(file.read() or "0")
+        except FileNotFoundError:
+            return 0
+
+    def result(self, name):
+        return os.path.join(self.path, "results", name)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Tree(folder)
+        check(tree.tool().count("missing") == 3, "an empty list does not call its three curves missing")
+        tree.start()
+        check("is at it" in tree.start(), "a second start does not say that one is at it")
+        # killed as soon as something has begun, then twice amid the work
+        wait_for(lambda: os.path.exists(os.path.join(tree.work, "begun.json")), "the first run")
+        for pause in (0.7, 1.5, 0):
+            os.kill(tree.worker(), signal.SIGKILL)
+            wait_for(lambda: "nothing runs" in tree.tool(), "the worker's end")
+            check(re.search("begun|in results/", tree.tool()), "a run that was killed is forgotten")
+            tree.start()
+            time.sleep(pause)
+        wait_for(lambda: tree.tool().count("in results/") == 3, "three tables in results/")
+        wait_for(lambda: "nothing runs" in tree.tool(), "the end of the work")
+
+        # the same numbers as without a kill, and where they come from
+        alone = os.path.join(folder, "alone")
+        subprocess.run([PROGRAM, "run", "smoke", f"loop.num_env_steps={STEPS}", "--runs", alone, *SMALL],
+                       capture_output=True, check=True)
+        runs = [os.path.join(path, "metrics.csv") for path, _, files in os.walk(alone) if "metrics.csv" in files]
+        rows, head = table(tree.result("pendulum/seed-0.csv"))
+        undisturbed = table(runs[0])[0]
+        check(rows == undisturbed, f"the table {rows} is not {undisturbed}, that of an undisturbed run")
+        check(len(rows) > 1, "the table has a row or none")
+        check(len(head) == 1 and "commit" in head[0] and "MuJoCo" in head[0] and "smoke.json seed=0" in head[0],
+              f"the table does not say who made it: {head}")
+        with open(tree.result("controllers/seed-0.json"), encoding="utf-8") as file:
+            summary = json.load(file)
+        check(summary["status"] == "done" and len(summary["autombpo"]) == 2 and "commit" in summary["made_by"],
+              "the controller's summary is not whole")
+        check(len(table(tree.result("controllers/seed-0.csv"))[0]) == 2, "not a row for each of two stages")
+        check(float(table(tree.result("controllers/decisions/seed-0.csv"))[0][0]["real_ratio"]) > 0, "no decisions")
+
+        # more steps are wanted and the runs are gone: said, and no table is replaced by a shorter one
+        shutil.rmtree(os.path.join(tree.work, "runs", "pendulum"))
+        tree.want(2 * STEPS)
+        check(tree.tool().count("start over") == 2, "lost runs are not told")
+        tree.start()
+        wait_for(lambda: "begun" in tree.tool(), "the run that starts over")
+        tree.tool("collect")
+        check(len(table(tree.result("pendulum/seed-0.csv"))[0]) >= len(rows), "a shorter table replaced a longer one")
+        check("stopped" in tree.tool("stop"), "stop does not stop")
+        check("nothing runs" in tree.tool(), "after stop something runs")
+
+
+main()
