@@ -161,9 +161,9 @@ TEST_F(LearnerGpuTest, AControllerDecidesAndLearnsAsOnTheCpu) {
   for (Stream* stream : {&streams.cpu, &streams.gpu}) {
     const TemporaryDirectory folder;
     Mbpo learner(config, *stream, {}, 0);
-    Steering steering(
-        config, std::make_unique<ControllerDecider>(*stream, ControllerStack(*stream, config, 5),
-                                                    RandomKey{5, purpose::kHyperAction, 0}));
+    Steering steering(config, std::make_unique<ControllerDecider>(
+                                  *stream, std::make_shared<ControllerStack>(*stream, config, 5),
+                                  RandomKey{5, purpose::kHyperAction, 0}));
     steering.open(folder.path(), -1);
     while (learner.train_steps() < 6) {
       ASSERT_TRUE(steering.before_step(learner));

@@ -67,6 +67,12 @@ struct ControllerConfig {
            at_least(0)) = 0.0f;
   MBRL_KEY(bool, value_baseline,
            "subtract a learned value from the controller's advantage") = false;
+  // the paper subtracts default MBPO's returns alone: what a stage's runs have in common then looks
+  // like the merit of whatever they chose
+  MBRL_KEY(std::string, centering,
+           "mean to subtract from the advantages of a stage: none; stage: of all its decisions; "
+           "decision: of its hyper-episodes at the same decision",
+           Choices{{"none", "stage", "decision"}}) = "none";
   MBRL_KEY(int, batch_size, "decisions in an update of the controller", Unit{"decisions"},
            at_least(1)) = 64;
   MBRL_KEY(int, updates_per_episode, "updates of the controller for each hyper-episode",

@@ -92,15 +92,22 @@ PpoLosses ControllerStack::learn(Stream& stream, int group,
                                  int stage) {
   Group& g = groups_[group];
   std::vector<float> states, options, log_probs, advantage, target;
+  std::vector<std::vector<float>> sums, differences;  // to come; less the controller's own estimate
   for (const HyperTrajectory& episode : episodes) {
-    const std::vector<float> sums = advantages(episode.rewards);
-    for (std::size_t t = 0; t < episode.decisions.size(); ++t) {
-      const HyperDecision& d = episode.decisions[t];
+    sums.push_back(advantages(episode.rewards));
+    differences.push_back(sums.back());
+    for (std::size_t t = 0; config_.value_baseline && t < episode.decisions.size(); ++t)
+      differences.back()[t] -= episode.decisions[t].value;
+  }
+  center(differences, config_.centering);
+  for (std::size_t e = 0; e < episodes.size(); ++e) {
+    for (std::size_t t = 0; t < episodes[e].decisions.size(); ++t) {
+      const HyperDecision& d = episodes[e].decisions[t];
       states.insert(states.end(), d.state.begin(), d.state.end());
       options.insert(options.end(), d.options.begin(), d.options.end());
       log_probs.insert(log_probs.end(), d.log_probs.begin(), d.log_probs.end());
-      target.push_back(sums[t]);
-      advantage.push_back(config_.value_baseline ? sums[t] - d.value : sums[t]);
+      target.push_back(sums[e][t]);
+      advantage.push_back(differences[e][t]);
     }
   }
   const int num_rows = static_cast<int>(advantage.size());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -33,7 +34,7 @@ class Decider {
 class ControllerDecider : public Decider {
  public:
   /// `exploring_group` takes a uniform choice with chance epsilon; -1: none does.
-  ControllerDecider(Stream& stream, ControllerStack controller, RandomKey key,
+  ControllerDecider(Stream& stream, std::shared_ptr<ControllerStack> controller, RandomKey key,
                     int exploring_group = -1, float epsilon = 0.0f)
       : stream_(stream),
         controller_(std::move(controller)),
@@ -41,29 +42,29 @@ class ControllerDecider : public Decider {
         exploring_group_(exploring_group),
         epsilon_(epsilon) {}
 
-  int num_groups() const override { return controller_.size(); }
+  int num_groups() const override { return controller_->size(); }
   const std::vector<std::string>& heads(int group) const override {
-    return controller_.heads(group);
+    return controller_->heads(group);
   }
   const std::vector<std::string>& visible(int group) const override {
-    return controller_.visible(group);
+    return controller_->visible(group);
   }
   /// Which controller it is: a run goes on with the one it began with.
-  nlohmann::json state() const override { return controller_.fingerprint(); }
+  nlohmann::json state() const override { return controller_->fingerprint(); }
   void set_state(const nlohmann::json& state) override {
-    if (state != controller_.fingerprint())
+    if (state != controller_->fingerprint())
       throw DataError(
           "the controller's file is not the one that this run began with: its weights differ. Give "
           "that one with controller.file, or start the run over with --resume never.");
   }
   HyperDecision decide(int group, const std::vector<float>& state, std::uint64_t draw) override {
-    return controller_.decide(stream_, group, state, key_, draw,
-                              group == exploring_group_ ? epsilon_ : 0.0f);
+    return controller_->decide(stream_, group, state, key_, draw,
+                               group == exploring_group_ ? epsilon_ : 0.0f);
   }
 
  private:
   Stream& stream_;
-  ControllerStack controller_;
+  std::shared_ptr<ControllerStack> controller_;
   RandomKey key_;
   int exploring_group_;
   float epsilon_;

@@ -8,10 +8,6 @@
 namespace mbrl {
 namespace {
 
-bool contains(const std::vector<std::string>& list, const std::string& name) {
-  return std::find(list.begin(), list.end(), name) != list.end();
-}
-
 float in_unit(double x) {
   return std::isnan(x) ? 0.0f : static_cast<float>(std::clamp(x, 0.0, 1.0));
 }
@@ -44,6 +40,10 @@ HyperValues start_values(const Config& config) {
           {"rollout_length", static_cast<int>(config.rollout.schedule[2])}};
 }
 
+bool has_head(const std::vector<std::string>& heads, const std::string& head) {
+  return std::find(heads.begin(), heads.end(), head) != heads.end();
+}
+
 int num_options(const std::string& head) {
   return num_options(find_tuned(steered_hyperparameters({}), head).change);
 }
@@ -55,12 +55,17 @@ HyperValues after_decision(HyperValues values, const std::string& head, int opti
   return values;
 }
 
+bool may_change_length(std::int64_t train_steps, const Config& config) {
+  return config.autombpo.length_decisions == "every" ||
+         train_steps % config.loop.epoch_length < config.controller.interval;
+}
+
 std::vector<float> hyper_state(const HyperMeasurements& m, const HyperValues& values,
                                const std::vector<std::string>& visible, const Config& config) {
   const ControllerConfig& c = config.controller;
   std::vector<float> state;
   const auto add = [&](const char* name, double value) {
-    if (contains(c.features, name)) state.push_back(in_unit(value));
+    if (has_head(c.features, name)) state.push_back(in_unit(value));
   };
   add("samples", m.samples);
   add("model_loss", m.model_loss / c.model_loss_scale);
@@ -94,6 +99,22 @@ std::vector<float> advantages(const std::vector<double>& rewards) {
   return result;
 }
 
+void center(std::vector<std::vector<float>>& advantages, const std::string& centering) {
+  if (centering == "none") return;
+  std::vector<double> sums, counts;  // by decision; one for all if the stage is the span
+  const auto span = [&](std::size_t t) { return centering == "decision" ? t : std::size_t{0}; };
+  for (const std::vector<float>& episode : advantages)
+    for (std::size_t t = 0; t < episode.size(); ++t) {
+      const std::size_t needed = span(t) + 1;
+      if (sums.size() < needed) sums.resize(needed), counts.resize(needed);
+      sums[span(t)] += episode[t];
+      ++counts[span(t)];
+    }
+  for (std::vector<float>& episode : advantages)
+    for (std::size_t t = 0; t < episode.size(); ++t)
+      episode[t] = static_cast<float>(episode[t] - sums[span(t)] / counts[span(t)]);
+}
+
 std::vector<std::vector<std::string>> controller_groups(const ControllerConfig& config) {
   std::vector<std::vector<std::string>> all{{"real_ratio", "model", "updates", "rollout_length"}};
   if (config.stack == "staged") all = {{"real_ratio", "model"}, {"updates"}, {"rollout_length"}};
@@ -101,10 +122,19 @@ std::vector<std::vector<std::string>> controller_groups(const ControllerConfig& 
   for (const auto& heads : all) {
     std::vector<std::string> present;
     for (const std::string& head : heads)
-      if (contains(config.heads, head)) present.push_back(head);
+      if (has_head(config.heads, head)) present.push_back(head);
     if (!present.empty()) groups.push_back(present);
   }
   return groups;
+}
+
+std::vector<std::string> heads_in_turn(const ControllerConfig& config, int group) {
+  const std::vector<std::vector<std::string>> groups = controller_groups(config);
+  std::vector<std::string> heads;
+  for (int g = 0; g <= group; ++g)
+    for (const std::string& head : groups[static_cast<std::size_t>(g)])
+      if (has_head(config.apply, head)) heads.push_back(head);
+  return heads;
 }
 
 }  // namespace mbrl

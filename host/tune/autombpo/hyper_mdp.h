@@ -2,6 +2,7 @@
 // (Lai et al. 2021, arXiv:2111.08550, section 5.1).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,18 @@ std::vector<TunedHyperparameter> steered_hyperparameters(const Config& config);
 /// Where a steered run starts: controller.init_*, the first length of rollout.schedule.
 HyperValues start_values(const Config& config);
 
+/// Whether a head is in a list of heads.
+bool has_head(const std::vector<std::string>& heads, const std::string& head);
+
 /// Number of options of a head.
 int num_options(const std::string& head);
 
 /// The values after a head's decision: real ratio in (0, 1], updates and length from 1 on.
 HyperValues after_decision(HyperValues values, const std::string& head, int option,
                            const Config& config);
+
+/// Whether the decision after `train_steps` steps of training may change the rollout length.
+bool may_change_length(std::int64_t train_steps, const Config& config);
 
 /// What is measured of a run for the state, in natural units.
 struct HyperMeasurements {
@@ -52,8 +59,16 @@ double evaluation_reward(double mean_return, double baseline, const ControllerCo
 /// advantage[t] = sum of reward[i] over i >= t (equation 9), undiscounted.
 std::vector<float> advantages(const std::vector<double>& rewards);
 
+/// Subtracts from the advantages of a stage's hyper-episodes what controller.centering says: the
+/// mean of all, or at each decision the mean over the hyper-episodes that have it.
+void center(std::vector<std::vector<float>>& advantages, const std::string& centering);
+
 /// The heads of each controller of the stack, in the order in which they decide: all at once, or
 /// the released code's three groups, as far as controller.heads has them.
 std::vector<std::vector<std::string>> controller_groups(const ControllerConfig& config);
+
+/// The heads of controller.apply that decide while a group learns: its own and those of the groups
+/// before it. Groups whose turn has not come leave their hyperparameters to the config.
+std::vector<std::string> heads_in_turn(const ControllerConfig& config, int group);
 
 }  // namespace mbrl

@@ -33,8 +33,8 @@ std::unique_ptr<Decider> make_decider(const Config& config, const fs::path& cont
   const auto seed = static_cast<std::uint32_t>(config.seed);
   const RandomKey key{seed, purpose::kHyperAction, 0};
   if (config.autombpo.scheme == "ror") return std::make_unique<RorDecider>(config, key);
-  ControllerStack stack(stream, config, seed);
-  stack.load(controller);
+  auto stack = std::make_shared<ControllerStack>(stream, config, seed);
+  stack->load(controller);
   return std::make_unique<ControllerDecider>(stream, std::move(stack), key);
 }
 

@@ -96,12 +96,7 @@ void Stages::make_first_controller(int group) {
 Config Stages::config_of_episodes(int group, int stage) const {
   Config config = episode_config(config_, folder_.controller(group, stage).stem().string(),
                                  config_.autombpo.train_epochs);
-  // groups whose turn has not come leave their hyperparameters to the config
-  const std::vector<std::string>& chosen = config_.controller.apply;
-  std::vector<std::string> apply;
-  for (int g = 0; g <= group; ++g)
-    for (const std::string& head : groups_[static_cast<std::size_t>(g)])
-      if (std::find(chosen.begin(), chosen.end(), head) != chosen.end()) apply.push_back(head);
+  const std::vector<std::string> apply = heads_in_turn(config_.controller, group);
   if (!apply.empty()) config.controller.apply = apply;
   return config;
 }
@@ -123,8 +118,8 @@ bool Stages::run_episodes(int group, int stage) {
     TrainingMemberOptions learner = launcher_.learner(
         fmt::format("episode {}", number), folder, config,
         [this, config, group, stage, epsilon, index](OpenDevice& device) {
-          ControllerStack stack(device.stream, config, seed());
-          stack.load(folder_.controller(group, stage));
+          auto stack = std::make_shared<ControllerStack>(device.stream, config, seed());
+          stack->load(folder_.controller(group, stage));
           return std::make_unique<Steering>(
               config,
               std::make_unique<ControllerDecider>(device.stream, std::move(stack),

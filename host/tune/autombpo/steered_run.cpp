@@ -22,8 +22,8 @@ void follow_controller(RunOptions& options) {
   options.make_schedule = [](const Config& config,
                              OpenDevice& device) -> std::unique_ptr<Schedule> {
     const auto seed = static_cast<std::uint32_t>(config.seed);
-    ControllerStack controller(device.stream, config, seed);
-    controller.load(config.controller.file);
+    auto controller = std::make_shared<ControllerStack>(device.stream, config, seed);
+    controller->load(config.controller.file);
     return std::make_unique<Steering>(
         config, std::make_unique<ControllerDecider>(device.stream, std::move(controller),
                                                     RandomKey{seed, purpose::kHyperAction, 0}));

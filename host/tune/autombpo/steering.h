@@ -12,6 +12,7 @@
 #include "host/io/csv.h"
 #include "host/schedule/schedule.h"
 #include "host/tune/autombpo/decider.h"
+#include "host/tune/autombpo/hyper_episode.h"
 
 namespace mbrl {
 
@@ -36,30 +37,18 @@ class Steering : public Schedule {
   nlohmann::json state() const override;
   void set_state(const nlohmann::json& state) override;
 
-  const HyperTrajectory& trajectory() const { return trajectory_; }
+  const HyperTrajectory& trajectory() const { return episode_.trajectory(); }
 
  private:
   void decide(Learner& learner, Measurements& measured);
-  bool is_applied(const std::string& head) const;
-  bool may_change_length(const Learner& learner) const;
 
   Config config_;
   std::unique_ptr<Decider> decider_;
-  std::vector<double> baseline_;
-  int learning_group_;
-  std::vector<TunedHyperparameter> tuned_;  // all that heads could decide on
-  HyperValues values_;
+  HyperEpisode episode_;
   std::int64_t decided_at_ = -1;  // env step of the last decision
-  std::uint64_t num_decisions_ = 0;
-  std::size_t num_evaluations_ = 0;
   double last_return_ = 0.0;
-  HyperTrajectory trajectory_;
   std::filesystem::path folder_;
   std::unique_ptr<CsvWriter> table_;
 };
-
-/// A trajectory as JSON, and back.
-nlohmann::json trajectory_to_json(const HyperTrajectory& trajectory);
-HyperTrajectory trajectory_from_json(const nlohmann::json& json);
 
 }  // namespace mbrl

@@ -168,7 +168,7 @@ TEST(ControllerDeciderTest, OnlyTheExploringGroupTakesUniformChoices) {
   TestStream stream;
   const Config config = small_config("staged");
   ControllerStack plain(stream, config, 1);
-  ControllerDecider decider(stream, ControllerStack(stream, config, 1), kKey,
+  ControllerDecider decider(stream, std::make_shared<ControllerStack>(stream, config, 1), kKey,
                             /*exploring_group=*/1, /*epsilon=*/1.0f);
   int changed[3] = {};
   for (std::uint64_t i = 0; i < 60; ++i)
@@ -275,6 +275,31 @@ TEST(ControllerLearnTest, TheValueBaselineIsSubtractedAndLearned) {
   EXPECT_EQ(std::get<1>(learn(false, std::nan(""), 1)), 0.0f);
   // and it comes true
   EXPECT_NEAR(std::get<1>(learn(true, std::nan(""), 10)), 3.0, 0.3);
+}
+
+// Where every hyper-episode is paid alike, whatever it chose, nothing is left of centered advantages.
+TEST(ControllerLearnTest, CenteredAdvantagesForgetWhatAStageHasInCommon) {
+  ThreadPool pool(1);
+  Stream stream(pool);
+  for (const char* centering : {"none", "stage", "decision"}) {
+    Config config = small_config();
+    config.controller.centering = centering;
+    ControllerStack stack(stream, config, 1);
+    const std::vector<float> state = some_state(stack, 0, config);
+    const auto before = stack.probabilities(stream, 0, state);
+    std::vector<HyperTrajectory> episodes =
+        bandit(stream, stack, 0, config, [](const HyperDecision&) { return 0.0; });
+    for (HyperTrajectory& episode : episodes) episode.rewards.back() = 5.0;
+    stack.learn(stream, 0, episodes, 7, 0);
+    const auto after = stack.probabilities(stream, 0, state);
+    if (std::string(centering) == "none") {
+      EXPECT_NE(before, after);
+    } else {
+      for (std::size_t h = 0; h < before.size(); ++h)
+        for (std::size_t i = 0; i < before[h].size(); ++i)
+          EXPECT_NEAR(before[h][i], after[h][i], 1e-6) << centering;
+    }
+  }
 }
 
 TEST(ControllerLearnTest, TheEntropyBonusEvensTheChances) {

@@ -169,5 +169,42 @@ TEST(ControllerGroupsTest, HoldOnlyTheConfigsHeadsInTheirUsualOrder) {
   EXPECT_EQ(controller_groups(config), (std::vector<Heads>{{"model"}, {"rollout_length"}}));
 }
 
+TEST(CenterTest, TakesTheMeanOfTheStageOrOfTheDecision) {
+  const std::vector<std::vector<float>> given{{1, 2, 6}, {3, 8}};
+  const auto centered = [&](const char* how) {
+    std::vector<std::vector<float>> values = given;
+    center(values, how);
+    return values;
+  };
+  EXPECT_EQ(centered("none"), given);
+  EXPECT_EQ(centered("stage"), (std::vector<std::vector<float>>{{-3, -2, 2}, {-1, 4}}));
+  EXPECT_EQ(centered("decision"), (std::vector<std::vector<float>>{{-1, -3, 0}, {1, 3}}));
+}
+
+TEST(HeadsInTurnTest, AreThoseAppliedOfThisGroupAndTheGroupsBeforeIt) {
+  ControllerConfig c;
+  c.stack = "staged";
+  EXPECT_EQ(heads_in_turn(c, 0), (Heads{"real_ratio", "model"}));
+  EXPECT_EQ(heads_in_turn(c, 1), (Heads{"real_ratio", "model", "updates"}));
+  EXPECT_EQ(heads_in_turn(c, 2), kAllHeads);
+  c.apply = {"updates", "model"};
+  EXPECT_EQ(heads_in_turn(c, 0), (Heads{"model"}));
+  EXPECT_EQ(heads_in_turn(c, 2), (Heads{"model", "updates"}));
+  c.stack = "joint";
+  EXPECT_EQ(heads_in_turn(c, 0), (Heads{"model", "updates"}));
+}
+
+TEST(MayChangeLengthTest, AtTheFirstDecisionOfAnEpochWhereTheConfigSaysSo) {
+  Config config;
+  config.loop.epoch_length = 1000;
+  config.controller.interval = 300;  // decisions at 0, 300, 600, 900, 1200, ...
+  EXPECT_TRUE(may_change_length(300, config));
+  config.autombpo.length_decisions = "epoch";
+  for (const int steps : {0, 1200, 2100, 3000})
+    EXPECT_TRUE(may_change_length(steps, config)) << steps;
+  for (const int steps : {300, 900, 1500, 1800})
+    EXPECT_FALSE(may_change_length(steps, config)) << steps;
+}
+
 }  // namespace
 }  // namespace mbrl
