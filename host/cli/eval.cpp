@@ -5,19 +5,23 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include "base/error.h"
 #include "host/algo/registry.h"
 #include "host/analysis/model_error.h"
 #include "host/analysis/value_error.h"
 #include "host/cli/cli.h"
+#include "host/config/load.h"
 #include "host/io/output_file.h"
 #include "host/io/svg_plot.h"
 #include "host/run/open_device.h"
 #include "host/run/resume.h"
 #include "host/stats/half_normal.h"
 #include "host/stats/summary.h"
+#include "host/tune/autombpo/controller_null.h"
 
 namespace mbrl {
 namespace {
@@ -29,6 +33,7 @@ struct EvalOptions {
   int num_threads = 0;
   int num_transitions = 10000;
   int num_value_episodes = 10;
+  int num_controllers = 40;
   bool stochastic = false;
 };
 
@@ -189,6 +194,57 @@ void print_value_errors(Stream& stream, const Learner& learner, const EvalOption
   }
 }
 
+// one line of the table: what the run's controller did beside those that could learn nothing
+void print_drift(const char* name, double Drift::*field, const ControllerNull& found) {
+  if (std::isnan(found.run.*field)) return;
+  std::vector<double> null;
+  for (const Drift& drift : found.null) null.push_back(drift.*field);
+  const double mean = mean_of(null), sd = sample_std(null);
+  fmt::print("{:<44}  {:>7.3f}  {:>7.3f}  {:>7.3f}  {:>7.3f} to {:>6.3f}  {:>7.2f}\n", name,
+             found.run.*field, mean, sd, *std::min_element(null.begin(), null.end()),
+             *std::max_element(null.begin(), null.end()), (found.run.*field - mean) / sd);
+}
+
+// the config of a run that trains controllers
+Config controller_run_config(const EvalOptions& o) {
+  const std::filesystem::path file = std::filesystem::path(o.run) / "config.json";
+  std::error_code unknown;
+  if (!std::filesystem::exists(file, unknown))
+    throw DataError(fmt::format(
+        "eval --controller-null: {} is not a run directory; expected that of an autombpo run, "
+        "runs/<name>/<hash>/seed-<n>.",
+        o.run));
+  Config config = load_config(file);
+  if (find_algorithm(config.algorithm).make != nullptr)
+    throw ConfigError(fmt::format(
+        "eval --controller-null: {} was made by {}, which trains no controller; expected a run of "
+        "autombpo.",
+        o.run, config.algorithm));
+  return config;
+}
+
+// what an AutoMBPO run's controller did beside controllers that had nothing to learn
+void print_controller_null(Stream& stream, const Config& config, const EvalOptions& o) {
+  std::filesystem::path path = std::filesystem::absolute(o.run).lexically_normal();
+  if (path.filename().empty()) path = path.parent_path();
+  // runs/<name>/<hash>/seed-<n>
+  const std::filesystem::path root = path.parent_path().parent_path().parent_path();
+  const ControllerNull found =
+      controller_null(stream, config, AutoMbpoFolder(path), root, o.num_controllers);
+  fmt::print(
+      "\nThe best controller in {} runs of the evaluation, beside {} controllers that the same "
+      "stages trained on returns\nthat no choice changes.\n\n{:<44}  {:>7}  {:>7}  {:>7}  {:>17}  "
+      "{:>7}\n",
+      found.num_runs, found.null.size(), "per decision", "run", "mean", "sd", "range", "in sd");
+  print_drift("real ratio, factors of controller.ratio_factor", &Drift::real_ratio, found);
+  print_drift("updates per step", &Drift::updates_per_step, found);
+  print_drift("rollout length", &Drift::rollout_length, found);
+  print_drift("share of model fits", &Drift::share_of_fits, found);
+  fmt::print(
+      "\nin sd: the run's difference from the mean of the others, in their standard "
+      "deviations.\n");
+}
+
 }  // namespace
 
 void add_eval(CLI::App& program) {
@@ -220,14 +276,32 @@ void add_eval(CLI::App& program) {
           ->check(CLI::Range(1, 100000))
           ->default_str("10")
           ->excludes(model_error);
+  CLI::Option* controller_null =
+      eval->add_option(
+              "--controller-null", o->num_controllers,
+              "what an AutoMBPO run's controller did beside N controllers that were trained "
+              "where nothing could be learned")
+          ->expected(0, 1)
+          ->type_name("[N]")
+          ->check(CLI::Range(2, 10000))
+          ->default_str("40")
+          ->excludes(model_error)
+          ->excludes(value_error);
   eval->add_option(
       "--svg", o->svg,
       "draw the histogram of the model's errors, or the values along one episode, into "
       "this file");
-  eval->callback([o, model_error, value_error] {
+  eval->callback([o, model_error, value_error, controller_null] {
     if (!o->svg.empty() && model_error->count() + value_error->count() == 0)
       throw ConfigError(
           "eval --svg: there is nothing to draw; add --model-error or --value-error.");
+    if (controller_null->count() > 0) {
+      ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
+      const Config config = controller_run_config(*o);
+      OpenDevice device(o->device, config.device, pool);
+      print_controller_null(device.stream, config, *o);
+      return;
+    }
     const std::filesystem::path path = find_checkpoint(o->run);
     const Config config = checkpoint_config(path);
     ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());

@@ -34,18 +34,22 @@ bool wait_a_second() {
   return !stop_requested();
 }
 
+// where default MBPO's runs of a config lie, by seed
+std::vector<fs::path> folders_of(Config base, const fs::path& runs_root, int num_seeds) {
+  std::vector<fs::path> folders;
+  for (base.seed = 0; base.seed < num_seeds; ++base.seed)
+    folders.push_back(RunDir::folder_of(runs_root, base));
+  return folders;
+}
+
 // Runs default MBPO on the seeds that have no complete run; nothing after a stop. Several controllers
 // may share a baseline that is being made: each takes the seeds that no other is at, and waits for
 // those.
 std::optional<std::vector<fs::path>> train_baseline(const Config& base, int num_seeds, int epochs,
                                                     Launcher& launcher) {
-  std::vector<fs::path> folders;
-  std::vector<Config> configs;
-  for (int seed = 0; seed < num_seeds; ++seed) {
-    configs.push_back(base);
-    configs.back().seed = seed;
-    folders.push_back(RunDir::folder_of(launcher.runs(), configs.back()));
-  }
+  const std::vector<fs::path> folders = folders_of(base, launcher.runs(), num_seeds);
+  std::vector<Config> configs(folders.size(), base);
+  for (int seed = 0; seed < num_seeds; ++seed) configs[static_cast<std::size_t>(seed)].seed = seed;
   bool told_of_work = false, told_of_others = false;
   for (;;) {
     std::vector<TrainingMemberOptions> missing;
@@ -122,13 +126,6 @@ std::vector<fs::path> given_baseline(const std::string& given, const Config& bas
   return folders;
 }
 
-std::vector<Curve> read_returns(const std::vector<fs::path>& folders) {
-  std::vector<Curve> curves;
-  for (const fs::path& folder : folders)
-    curves.push_back(read_curve(folder / "metrics.csv", "eval_return_mean"));
-  return curves;
-}
-
 // mean over the curves at each evaluation that all of them have
 std::vector<double> mean_returns(const std::vector<Curve>& curves) {
   std::size_t length = curves.front().y.size();
@@ -156,17 +153,29 @@ std::optional<Baseline> make_baseline(const Config& config, const AutoMbpoFolder
   const AutoMbpoConfig& a = config.autombpo;
   const int epochs = std::max(a.train_epochs, a.eval_epochs);
   const Config base = baseline_config(config, epochs);
-  const auto runs = a.baseline.empty() ? train_baseline(base, a.num_seeds, epochs, launcher)
-                                       : given_baseline(a.baseline, base);
-  if (!runs) return std::nullopt;
+  if (a.baseline.empty() && !train_baseline(base, a.num_seeds, epochs, launcher))
+    return std::nullopt;
 
-  const Baseline baseline{*runs, mean_returns(read_returns(*runs))};
+  const Baseline baseline = find_baseline(config, launcher.runs());
   if (baseline.returns.size() < static_cast<std::size_t>(a.train_epochs))
     throw DataError(fmt::format(
         "autombpo.baseline: its shortest run has {} evaluations; hyper-episodes of {} epochs need "
         "as many. Run default MBPO for longer, or lower autombpo.train_epochs.",
         baseline.returns.size(), a.train_epochs));
-  write_table(folder.baseline_table(), baseline.returns, runs->size());
+  write_table(folder.baseline_table(), baseline.returns, baseline.runs.size());
+  return baseline;
+}
+
+Baseline find_baseline(const Config& config, const fs::path& runs_root) {
+  const AutoMbpoConfig& a = config.autombpo;
+  const Config base = baseline_config(config, std::max(a.train_epochs, a.eval_epochs));
+  Baseline baseline{.runs = a.baseline.empty() ? folders_of(base, runs_root, a.num_seeds)
+                                               : given_baseline(a.baseline, base),
+                    .curves = {},
+                    .returns = {}};
+  for (const fs::path& run : baseline.runs)
+    baseline.curves.push_back(read_curve(run / "metrics.csv", "eval_return_mean"));
+  baseline.returns = mean_returns(baseline.curves);
   return baseline;
 }
 
