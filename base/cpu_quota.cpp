@@ -1,9 +1,8 @@
 #include "base/cpu_quota.h"
 
-#include <algorithm>
 #include <fstream>
-#include <sstream>
-#include <string>
+
+#include "base/control_groups.h"
 
 namespace mbrl {
 namespace fs = std::filesystem;
@@ -32,52 +31,10 @@ std::optional<double> quota_v1(const fs::path& group) {
   return quota / period;
 }
 
-bool names_cpu(const std::string& controllers) {
-  std::stringstream list(controllers);
-  for (std::string name; std::getline(list, name, ',');)
-    if (name == "cpu") return true;
-  return false;
-}
-
-// the least quota from the group up to its mount. A container may see its own group as the mount
-// and still be told the path from outside: what does not exist there is passed over
-template <typename Quota>
-std::optional<double> least_quota(const fs::path& mount, const fs::path& group, Quota quota_of) {
-  std::optional<double> least;
-  fs::path inside = group.relative_path();
-  for (;;) {
-    const std::optional<double> quota = quota_of(mount / inside);
-    if (quota) least = std::min(*quota, least.value_or(*quota));
-    if (inside.empty()) return least;
-    inside = inside.parent_path();
-  }
-}
-
 }  // namespace
 
 std::optional<double> cpu_quota(const fs::path& root) {
-  const fs::path mounts = root / "sys/fs/cgroup";
-  std::optional<double> least;
-  const auto take = [&](const std::optional<double>& quota) {
-    if (quota) least = std::min(*quota, least.value_or(*quota));
-  };
-  // lines "number:controllers:path"; version 2 names no controllers
-  std::ifstream groups(root / "proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const fs::path path = line.substr(second + 1);
-    if (controllers.empty()) {
-      take(least_quota(mounts, path, quota_v2));
-      take(least_quota(mounts / "unified", path, quota_v2));
-    } else if (names_cpu(controllers)) {
-      // the folder has the controllers' names, or there is a link of one of them
-      take(least_quota(mounts / controllers, path, quota_v1));
-      take(least_quota(mounts / "cpu", path, quota_v1));
-    }
-  }
-  return least;
+  return least_of_control_groups(root, "cpu", quota_v2, quota_v1);
 }
 
 }  // namespace mbrl

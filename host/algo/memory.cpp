@@ -1,9 +1,19 @@
 #include "host/algo/memory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "base/error.h"
+#include "base/free_memory.h"
+#include "cuda/gpu.h"
 #include "host/algo/behaviour_log.h"
+#include "host/algo/keys_read.h"
+#include "host/algo/registry.h"
+#include "host/io/output_file.h"
 #include "host/schedule/rollout_schedule.h"
 #include "kernels/data/transition.h"
 #include "kernels/networks/ensemble.h"
@@ -110,6 +120,35 @@ std::size_t sac_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
 std::size_t mbpo_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
   return sac_bytes(config, env, on_gpu) + dynamics_bytes(config, env, on_gpu) +
          imagination_bytes(config, env) + measurements_bytes(config, env);
+}
+
+std::size_t learner_bytes(const Config& config, const EnvSpec& env, const Device& device) {
+  const Algorithm& algorithm = find_algorithm(config.algorithm);
+  if (algorithm.memory == nullptr) return 0;
+  return algorithm.memory(config, env, device.kind == Device::Kind::kCuda);
+}
+
+std::size_t free_bytes(const Device& device) {
+  return device.kind == Device::Kind::kCuda ? gpu::info(device.index).free_bytes : free_memory();
+}
+
+std::string memory_keys(const Config& config) {
+  std::vector<std::string> read;
+  for (const char* key : {"loop.replay_capacity", "rollout.batch_size", "rollout.retain_epochs",
+                          "ppo.num_envs", "ppo.steps_per_update"})
+    if (is_read(config, *find_field(key))) read.push_back(key);
+  std::string text;
+  for (std::size_t i = 0; i < read.size(); ++i)
+    text += (i == 0 ? "" : i + 1 < read.size() ? ", " : " or ") + read[i];
+  return text;
+}
+
+void require_memory(const Config& config, const EnvSpec& env, const Device& device) {
+  const std::size_t needed = learner_bytes(config, env, device), free = free_bytes(device);
+  if (needed <= free) return;
+  throw DeviceError(fmt::format(
+      "this run will need about {} of memory at its largest; {} are free on {}. Lower {}.",
+      bytes_text(needed), bytes_text(free), device_name(device), memory_keys(config)));
 }
 
 }  // namespace mbrl

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
+#include "cuda/device.h"
 #include "envs/spec.h"
 #include "host/config/config.h"
 #include "kernels/networks/mlp_layout.h"
@@ -36,5 +38,20 @@ std::size_t sac_bytes(const Config& config, const EnvSpec& env, bool on_gpu);
 
 /// A learner of MBPO: all of the parts.
 std::size_t mbpo_bytes(const Config& config, const EnvSpec& env, bool on_gpu);
+
+/// What a learner of the config's algorithm takes; 0 for one that trains many.
+std::size_t learner_bytes(const Config& config, const EnvSpec& env, const Device& device);
+
+/// What this process may still take on a device.
+std::size_t free_bytes(const Device& device);
+
+/// The keys to lower where memory is short, of those that the run reads: "loop.replay_capacity,
+/// rollout.batch_size or rollout.retain_epochs".
+std::string memory_keys(const Config& config);
+
+/// Fails before hours of training do.
+///
+/// Errors   DeviceError if a learner does not fit into what is free.
+void require_memory(const Config& config, const EnvSpec& env, const Device& device);
 
 }  // namespace mbrl

@@ -5,6 +5,7 @@
 #include "envs/env.h"
 #include "host/algo/can_train.h"
 #include "host/algo/keys_read.h"
+#include "host/algo/memory.h"
 #include "host/algo/registry.h"
 #include "host/config/print.h"
 #include "host/io/console.h"
@@ -74,6 +75,7 @@ ExitCode run_training(const RunOptions& options) {
   const int num_threads = options.num_threads > 0 ? options.num_threads : available_cores();
   ThreadPool pool(num_threads);
   OpenDevice device(options.device, config.device, pool);
+  require_memory(config, env, device.device);
   const std::string products = choose_gemm(config, env, device, gemm_cache_path());
   const std::string machine = fmt::format("{}, {} threads{}", device.description(), num_threads,
                                           products.empty() ? "" : ", products: " + products);

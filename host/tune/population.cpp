@@ -6,7 +6,6 @@
 #include <atomic>
 #include <charconv>
 #include <exception>
-#include <fstream>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -15,7 +14,7 @@
 #include "cuda/device.h"
 #include "cuda/gpu.h"
 #include "envs/env.h"
-#include "host/algo/registry.h"
+#include "host/algo/memory.h"
 #include "host/io/console.h"
 #include "host/run/choose_gemm.h"
 #include "host/run/signals.h"
@@ -26,15 +25,6 @@ namespace {
 
 constexpr int kLearnersPerGpu = 10;
 
-// what the kernel would give out without swapping
-std::size_t available_host_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  for (std::size_t kib = 0; file >> key >> kib; std::getline(file, unit))
-    if (key == "MemAvailable:") return kib * 1024;
-  return 0;
-}
-
 double gib(std::size_t bytes) { return static_cast<double>(bytes) / (1u << 30); }
 
 }  // namespace
@@ -42,8 +32,7 @@ double gib(std::size_t bytes) { return static_cast<double>(bytes) / (1u << 30); 
 int concurrent_learners(const Config& config, const EnvSpec& env, const Device& device,
                         int num_threads) {
   const bool on_gpu = device.kind == Device::Kind::kCuda;
-  const std::size_t each = find_algorithm(config.algorithm).memory(config, env, on_gpu);
-  const std::size_t free = on_gpu ? gpu::info(device.index).free_bytes : available_host_memory();
+  const std::size_t each = learner_bytes(config, env, device), free = free_bytes(device);
   const auto fit =
       static_cast<int>(std::min<std::size_t>(free / std::max<std::size_t>(each, 1), 100000));
 
@@ -57,11 +46,11 @@ int concurrent_learners(const Config& config, const EnvSpec& env, const Device& 
   if (wanted > fit)
     throw DeviceError(
         fmt::format("population.concurrent = {}: {} learners of about {:.2f} GiB each do not fit "
-                    "into the {:.1f} GiB that are free on {}; {}ower loop.replay_capacity, "
-                    "rollout.batch_size or rollout.retain_epochs.",
+                    "into the {:.1f} GiB that are free on {}; {} {}.",
                     text, wanted, gib(each), gib(free), device_name(device),
-                    fit > 0 ? fmt::format("{} do. Set population.concurrent={}, or l", fit, fit)
-                            : "not even one does. L"));
+                    fit > 0 ? fmt::format("{} do. Set population.concurrent={}, or lower", fit, fit)
+                            : "not even one does. Lower",
+                    memory_keys(config)));
   return wanted;
 }
 

@@ -1,6 +1,7 @@
 // Tests for host/algo/memory.{h,cpp} and every algorithm's estimate: beside what its learner holds.
 #include "host/algo/memory.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
 
@@ -15,6 +16,7 @@
 #include "host/schedule/rollout_schedule.h"
 #include "kernels/data/transition.h"
 #include "tests/support/configs.h"
+#include "tests/support/error_text.h"
 
 namespace mbrl {
 namespace {
@@ -142,6 +144,35 @@ TEST(MemoryTest, CountsNetworksByHand) {
   // 32 rows of a tile: of the unit its value where a pass is made, and its gradient where it trains
   const std::size_t passes = 4 * 32 * 48 * (3 * 2 + 4 + 1 + 2 * 2);
   EXPECT_EQ(bytes() - usual, networks + passes);
+}
+
+TEST(RequireMemoryTest, WhatDoesNotFitIsRefusedWithTheKeysThatTheRunReads) {
+  Config config = small_mbpo("pendulum");
+  const EnvSpec env = make_env(config.env)->spec();
+  const Device cpu;
+  EXPECT_GT(learner_bytes(config, env, cpu), 100000u);
+  EXPECT_LT(learner_bytes(config, env, cpu), 100000000u);
+  EXPECT_NO_THROW(require_memory(config, env, cpu));
+  EXPECT_GT(free_bytes(cpu), std::size_t{1} << 28);
+
+  config.rollout.batch_size = 10000000;
+  config.rollout.retain_epochs = 1000000;
+  EXPECT_THAT(error_text<DeviceError>([&] { require_memory(config, env, cpu); }),
+              testing::MatchesRegex(
+                  "this run will need about [0-9.]+ [KMGT]iB of memory at its largest; [0-9.]+ GiB "
+                  "are free on cpu. Lower loop.replay_capacity, rollout.batch_size or "
+                  "rollout.retain_epochs."));
+}
+
+TEST(MemoryKeysTest, AreThoseThatTheAlgorithmReads) {
+  Config config;
+  config.algorithm = "sac";
+  EXPECT_EQ(memory_keys(config), "loop.replay_capacity");
+  config.algorithm = "ppo";
+  EXPECT_EQ(memory_keys(config), "ppo.num_envs or ppo.steps_per_update");
+  config.algorithm = "mbpo";
+  EXPECT_EQ(memory_keys(config),
+            "loop.replay_capacity, rollout.batch_size or rollout.retain_epochs");
 }
 
 }  // namespace
