@@ -3,17 +3,19 @@
 #include <mujoco/mujoco.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <dnnl.hpp>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "base/cpu_quota.h"
 #include "base/error.h"
+#include "base/free_memory.h"
 #include "cuda/device.h"
 #include "envs/bullet/bullet_env.h"
 #include "host/cli/cli.h"
 #include "host/config/version.h"
+#include "kernels/cpu/simd.h"
 #include "kernels/gpu/product.h"
 
 namespace mbrl {
@@ -49,21 +51,12 @@ std::string isa_name(dnnl::cpu_isa isa) {
   }
 }
 
-// a line "MemAvailable:  123 kB" of /proc/meminfo in GiB
-double memory_gib(const std::string& key) {
-  std::ifstream file("/proc/meminfo");
-  for (std::string name, unit; file >> name;) {
-    double kib = 0.0;
-    file >> kib;
-    std::getline(file, unit);
-    if (name == key + ":") return kib / (1 << 20);
-  }
-  return 0.0;
-}
-
 void print_cpu() {
   const CpuInfo cpu = cpu_info();
   print_line("CPU", cpu_description());
+  print_line("kernels",
+             fmt::format("for {}{}", simd().name,
+                         std::getenv("MBRL_ISA") != nullptr ? ", as MBRL_ISA asks" : ""));
   if (!cpu.avx2) print_advice("this program needs AVX2 and FMA: Intel Haswell, AMD Zen or newer.");
   if (!cpu.avx512) print_advice("AVX-512 doubles the speed of training where a CPU has it.");
   if (cpu.available_cores < cpu.machine_cores) {
@@ -111,9 +104,10 @@ void print_libraries() {
 }
 
 void print_memory() {
-  const double available = memory_gib("MemAvailable");
-  print_line("memory",
-             fmt::format("{:.1f} of {:.1f} GiB available", available, memory_gib("MemTotal")));
+  constexpr double kGib = 1 << 30;
+  const double available = static_cast<double>(free_memory()) / kGib;
+  print_line("memory", fmt::format("{:.1f} of {:.1f} GiB available", available,
+                                   static_cast<double>(memory_line("MemTotal")) / kGib));
   if (available < 2.0) {
     print_advice(
         "MBPO on Hopper needs about 2 GiB: lower rollout.batch_size or close other programs.");

@@ -16,10 +16,13 @@
 
 #include "base/error.h"
 #include "cuda/device.h"
+#include "envs/bullet/bullet_env.h"
+#include "envs/mujoco/mujoco_env.h"
 #include "host/algo/keys_read.h"
 #include "host/config/print.h"
 #include "host/config/version.h"
 #include "host/io/output_file.h"
+#include "kernels/cpu/simd.h"
 
 namespace mbrl {
 namespace fs = std::filesystem;
@@ -34,12 +37,16 @@ std::string machine_text(const std::string& device) {
       {"host", system.nodename},
       {"system", fmt::format("{} {}", system.sysname, system.release)},
       {"cpu", cpu_description()},
+      {"cpu_kernels", simd().name},  // AVX2 or AVX-512, or what MBRL_ISA asks for
       {"memory", bytes_text(static_cast<std::uint64_t>(memory.totalram) * memory.mem_unit)},
       {"device", device},
       {"program", program_version()},
       {"commit", git_commit()},
-      {"compiler", compiler()}};
-  return machine.dump(2) + "\n";
+      {"compiler", compiler()},
+      {"mujoco", mujoco_name()},
+      {"bullet", bullet_version()}};
+  // names of hosts and processors may be any bytes
+  return machine.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 // more than what a start leaves at once

@@ -81,8 +81,10 @@ struct SimdKernels {
   void (*update_bias)(const BiasGradient&);
 };
 
-/// Kernels for the best instruction set this CPU has. The environment variable MBRL_ISA=avx2 asks
-/// for the baseline, to compare the two.
+/// Kernels for the best instruction set this CPU has. The environment variable MBRL_ISA asks for
+/// another, avx2 or avx512, to compare the two.
+///
+/// Errors   ConfigError if it asks for what is not known or not there.
 const SimdKernels& simd();
 
 /// The baseline, for tests.

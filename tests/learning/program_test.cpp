@@ -257,6 +257,79 @@ TEST_F(ProgramTest, ACheckpointOfAnotherConfigIsExitCode4AndListsTheKeys) {
   EXPECT_THAT(outcome.error, HasSubstr("sac.tau differs (0.005 -> 0.01)"));
 }
 
+TEST_F(ProgramTest, AnEditedIncludeIsAnotherRunAndAResumeNamesIt) {
+  const auto legs = [&](double mass) {
+    folder_.write("legs.xml",
+                  "<mujoco><worldbody><body name='cart'><joint name='x' type='slide' "
+                  "axis='1 0 0'/><geom type='sphere' size='.1' mass='" +
+                      std::to_string(mass) +
+                      "'/></body></worldbody><actuator><motor joint='x' ctrllimited='true' "
+                      "ctrlrange='-1 1'/></actuator></mujoco>");
+  };
+  folder_.write("robot.xml", "<mujoco><include file='legs.xml'/></mujoco>");
+  legs(1.0);
+  const std::vector<std::string> command{"run",
+                                         "sac_hopper",
+                                         "name=tiny",
+                                         "env.name=mjcf",
+                                         "mjcf.model=robot.xml",
+                                         "env.max_episode_steps=20",
+                                         "loop.num_env_steps=60",
+                                         "loop.num_exploration_steps=20",
+                                         "loop.min_replay_size=20",
+                                         "sac.hidden_sizes=[8,8]",
+                                         "sac.batch_size=16",
+                                         "eval.num_episodes=1",
+                                         "checkpoint.interval=20",
+                                         "--threads",
+                                         "1"};
+  Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  const fs::path first = run_folder("runs");
+  std::vector<std::string> resume = command;
+  resume.insert(resume.end(), {"--resume", (first / "checkpoints/step-000000040").string()});
+
+  legs(2.0);
+  outcome = run(resume);
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, HasSubstr("legs.xml of mjcf.model differs ("));
+  EXPECT_THAT(outcome.error, testing::Not(HasSubstr("robot.xml of")));
+  EXPECT_THAT(run({"eval", first.string()}).error, HasSubstr("legs.xml of mjcf.model differs ("));
+  ASSERT_EQ(run(command).exit_code, 0);
+  int num_runs = 0;
+  for (const auto& entry : fs::directory_iterator(first.parent_path().parent_path()))
+    num_runs += entry.is_directory();
+  EXPECT_EQ(num_runs, 2) << "the edited robot is another run";
+
+  legs(1.0);
+  EXPECT_EQ(run(resume).exit_code, 0) << "the robot is as it was";
+}
+
+TEST_F(ProgramTest, ARunThatDoesNotFitIntoMemoryIsRefusedBeforeItStarts) {
+  const Outcome outcome = run({"run", "smoke", "rollout.retain_epochs=1000000"});
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.error, testing::StartsWith("this run will need about "));
+  EXPECT_FALSE(fs::exists(folder_.path() / "runs"));
+}
+
+TEST_F(ProgramTest, TheInstructionSetIsToldAndStored) {
+  if (std::getenv("MBRL_ISA") != nullptr) GTEST_SKIP() << "MBRL_ISA asks for one";
+  const std::string small =
+      " run ppo_hopper env.name=pendulum ppo.steps_per_update=64 "
+      "loop.num_env_steps=64 eval.num_episodes=1 >/dev/null 2>err";
+  ASSERT_EQ(shell("export MBRL_ISA=avx2; $M doctor >out && $M" + small), 0);
+  EXPECT_THAT(output(), HasSubstr("\nkernels   for avx2, as MBRL_ISA asks\n"));
+  const auto machine = nlohmann::json::parse(file_text(run_folder("runs") / "machine.json"));
+  EXPECT_EQ(machine.at("cpu_kernels"), "avx2");
+  EXPECT_THAT(machine.at("mujoco").get<std::string>(), testing::StartsWith("MuJoCo "));
+  EXPECT_EQ(shell("MBRL_ISA=avx5 $M" + small), 2);
+  EXPECT_EQ(file_text(folder_.path() / "err"),
+            "MBRL_ISA is \"avx5\"; expected avx2, avx512, or no such variable for the best that "
+            "there is.\n");
+  ASSERT_EQ(shell("$M doctor >out"), 0);
+  EXPECT_THAT(output(), testing::ContainsRegex("\nkernels   for avx(2|512)\n"));
+}
+
 TEST_F(ProgramTest, BenchPrintsOneObjectPerLine) {
   ASSERT_EQ(run({"bench", "smoke", "--json", "--seconds", "0.01"}).exit_code, 0);
   std::stringstream lines(output());
