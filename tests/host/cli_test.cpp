@@ -378,6 +378,20 @@ TEST_F(CompareTest, PlotDrawsAPanelForEachColumn) {
   EXPECT_EQ(run("plot one.svg t.csv --band quartiles").exit_code, 2);
 }
 
+// Where seeds of one config end before the longest, the mean goes on over fewer and says so.
+TEST_F(CompareTest, PlotShowsHowManyRunsAMeanIsOf) {
+  std::filesystem::create_directory(folder_.path() / "seeds");
+  folder_.write("seeds/seed-0.csv", "env_steps,eval_return_mean\n0,0\n100,10\n200,20\n300,30\n");
+  folder_.write("seeds/seed-1.csv", "env_steps,eval_return_mean\n0,4\n100,6\n");
+  ASSERT_EQ(run("plot n.svg both=seeds").exit_code, 0);
+  const std::string svg = read((folder_.path() / "n.svg").string());
+  EXPECT_THAT(svg, HasSubstr("both (2 runs)"));
+  EXPECT_THAT(svg, HasSubstr(">1 run</text>"));
+  folder_.write("seeds/seed-1.csv", "env_steps,eval_return_mean\n0,4\n100,6\n200,8\n300,9\n");
+  ASSERT_EQ(run("plot n.svg both=seeds").exit_code, 0);
+  EXPECT_THAT(read((folder_.path() / "n.svg").string()), testing::Not(HasSubstr(">1 run</text>")));
+}
+
 TEST_F(CliTest, BoundPrintsARatioForEachNumberOfRealSamples) {
   const Outcome outcome =
       run("bound --actions 10 --from 1000 --to 1e6 --points 4 --json --svg bound.svg");
@@ -434,6 +448,21 @@ TEST_F(CliTest, EvalPrintsAndDrawsTheValuesOfTheCritics) {
   EXPECT_EQ(run("eval runs/tiny --value-error --model-error").exit_code, 2);
 }
 
+TEST_F(CliTest, EvalPrintsTheReturnOfThePolicyAsItExplores) {
+  ASSERT_EQ(run(kTinyRun).exit_code, 0);
+  const Outcome alone = run("eval runs/tiny --device cpu --episodes 4");
+  EXPECT_THAT(alone.output, testing::Not(HasSubstr("stochastic")));
+  const Outcome both = run("eval runs/tiny --device cpu --episodes 4 --stochastic");
+  EXPECT_EQ(both.exit_code, 0) << both.error;
+  EXPECT_THAT(both.output, HasSubstr(alone.output)) << "the mean action's episodes are the same";
+  const std::string line = both.output.substr(both.output.find("stochastic policy: "));
+  EXPECT_THAT(line, testing::MatchesRegex("stochastic policy: mean return -[0-9.]+, standard "
+                                          "deviation [0-9.]+, mean length 200.0, 4 episodes\n"));
+  // another policy than that of the mean action, on the same task
+  EXPECT_NE(std::stod(line.substr(line.find("return ") + 7)),
+            std::stod(alone.output.substr(alone.output.find("mean return ") + 12)));
+}
+
 TEST_F(CliTest, EvalOfARunWithoutCriticsHasNoValueErrors) {
   ASSERT_EQ(run("run ppo_hopper name=tiny env.name=pendulum --device cpu --threads 1 "
                 "loop.num_env_steps=2048")
@@ -444,6 +473,20 @@ TEST_F(CliTest, EvalOfARunWithoutCriticsHasNoValueErrors) {
   EXPECT_EQ(outcome.error,
             "eval --value-error: runs/tiny was trained by ppo, which learns no value of actions; "
             "expected a run of mbpo, mbpo_newest or sac.\n");
+}
+
+TEST_F(CliTest, EvalOfAControllersDriftNeedsARunThatTrainedOne) {
+  EXPECT_EQ(run("eval nowhere --controller-null").error,
+            "eval --controller-null: nowhere is not a run directory; expected that of an autombpo "
+            "run, runs/<name>/<hash>/seed-<n>.\n");
+  ASSERT_EQ(run(kTinyRun).exit_code, 0);
+  std::filesystem::path folder = folder_.path() / "runs/tiny";
+  folder = std::filesystem::directory_iterator(folder)->path() / "seed-0";
+  const Outcome outcome = run("eval " + folder.string() + " --controller-null");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.error, testing::EndsWith(" was made by mbpo, which trains no controller; "
+                                               "expected a run of autombpo.\n"));
+  EXPECT_EQ(run("eval runs --controller-null --model-error").exit_code, 2);
 }
 
 TEST_F(CliTest, EvalOfARunWithoutAModelHasNoModelErrors) {
