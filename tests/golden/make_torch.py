@@ -225,7 +225,7 @@ def make_actor(seed, S, hidden, A):
     """The last dimension's spread lies about its upper limit."""
     actor = Network(seed, [S, *hidden, 2 * A], F.relu)
     with torch.no_grad():
-        actor.tensors[f"bias{len(hidden)}"][-1] = 1.75
+        actor.tensors[f"bias{len(hidden)}"][-1] = 2.0
     actor.start()
     return actor
 

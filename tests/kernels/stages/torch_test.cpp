@@ -50,7 +50,7 @@ void fill_actor(GaussianActor& actor, std::uint32_t seed) {
   golden::fill_network(actor.layout, actor.parameters.value.data(), seed);
   // the last dimension's spread lies about its upper limit
   const LayerLayout& last = actor.layout.layers.back();
-  actor.parameters.value[last.bias + static_cast<std::size_t>(last.out) - 1] = 1.75f;
+  actor.parameters.value[last.bias + static_cast<std::size_t>(last.out) - 1] = 2.0f;
 }
 
 using TorchTest = DeviceTest<>;
