@@ -465,8 +465,8 @@ TEST(DrawsTest, HyperActionHyperExplorationAndHyperBatch) {
   const RandomKey key{3, purpose::kHyperAction, 5};
   const auto decisions = [&](int exploring_group, std::vector<HyperDecision>* all = nullptr) {
     // a group's own chances lie near those of a uniform choice: its weights, kInit, matter little
-    ControllerDecider decider(stream, ControllerStack(stream, config, 3), key, exploring_group,
-                              1.0f);
+    ControllerDecider decider(stream, std::make_shared<ControllerStack>(stream, config, 3), key,
+                              exploring_group, 1.0f);
     std::vector<float> options;
     for (std::uint64_t draw = 0; draw < 30; ++draw)
       for (int group = 0; group < decider.num_groups(); ++group) {
