@@ -8,6 +8,7 @@
 #include <map>
 #include <thread>
 
+#include "host/io/crc32c.h"
 #include "host/io/curves.h"
 #include "tests/support/program.h"
 
@@ -74,6 +75,12 @@ class AutoMbpoTest : public ProgramTest {
       kept += line.substr(0, line.rfind(',')) + "\n";
     return kept;
   }
+  // of all tensors of a safetensors file
+  static std::uint32_t checksum_of_weights(const std::string& file) {
+    std::size_t header = 0;
+    for (int i = 7; i >= 0; --i) header = header << 8 | static_cast<unsigned char>(file.at(i));
+    return crc32c(file.substr(8 + header));
+  }
   static std::vector<std::string> names(const std::map<std::string, std::string>& files) {
     std::vector<std::string> all;
     for (const auto& [name, text] : files) all.push_back(name);
@@ -127,6 +134,8 @@ TEST_F(AutoMbpoTest, TheNumberOfLearnersAtATimeChangesNothing) {
             results_one.at("controller/0-000.safetensors"));
   EXPECT_NE(results_one.at("episodes/0000/trajectory.json"),
             results_one.at("episodes/0001/trajectory.json"));
+  // to the bit, as golden_test.cpp has it of the algorithms that train one learner
+  EXPECT_EQ(checksum_of_weights(results_one.at("controller/0-002.safetensors")), 1952301249u);
   const std::string table = results_one.at("stages.csv");
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3) << table;
   EXPECT_THAT(table, HasSubstr("\n0,0,2,0,"));

@@ -55,7 +55,7 @@ const std::map<std::string, Trained> kGolden{
 
 TEST(GoldenTest, EveryAlgorithmTrainsAsItDidWhenItsChecksumWasRecorded) {
   for (const Algorithm& algorithm : list_algorithms()) {
-    if (algorithm.make == nullptr) continue;  // trains many learners, which are among the others
+    if (algorithm.make == nullptr) continue;  // trains many learners: autombpo_test.cpp
     for (const std::string& loss : ensemble_loss_names()) {
       const std::string name = algorithm.name + (algorithm.needs_model ? " " + loss : "");
       const auto golden = kGolden.find(name);

@@ -137,6 +137,13 @@ TEST(ControllerNullTest, TheSameRunHasTheSameNull) {
   EXPECT_EQ(values_of(&Drift::real_ratio, a), values_of(&Drift::real_ratio, b));
   EXPECT_EQ(values_of(&Drift::share_of_fits, a), values_of(&Drift::share_of_fits, b));
   EXPECT_NE(a.null[0].share_of_fits, a.null[1].share_of_fits) << "repetitions are not independent";
+  // to the bit: over three runs of 20 decisions each
+  std::vector<long> counts;
+  for (const Drift& drift : a.null)
+    for (const double mean : {drift.share_of_fits, drift.updates_per_step})
+      counts.push_back(std::lround(60.0 * mean));
+  EXPECT_THAT(counts, testing::ElementsAre(25, -10, 22, -10, 31, -3))
+      << "kNullEpisode: other curves are drawn than when this was recorded";
 }
 
 TEST(ControllerNullTest, StagedControllersDriftInTheirHeadsAlone) {
