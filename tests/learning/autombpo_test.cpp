@@ -166,6 +166,115 @@ TEST_F(AutoMbpoTest, TheNumberOfLearnersAtATimeChangesNothing) {
   EXPECT_EQ(file_text(folder_of("one") / "summary.json"), text);
 }
 
+TEST_F(AutoMbpoTest, ItsTablesSayWhatItsRunsDid) {
+  // the second stage has one hyper-episode left
+  ASSERT_EQ(run(command("runs", {"autombpo.num_episodes=3"})).exit_code, 0);
+  const fs::path folder = folder_of("runs");
+  const auto column = [](const fs::path& table, const std::string& name) {
+    return read_curve(table, name).y;
+  };
+  const auto mean = [](const std::vector<double>& values) {
+    double sum = 0.0;
+    for (const double value : values) sum += value;
+    return sum / static_cast<double>(values.size());
+  };
+
+  // the baseline: at each evaluation the mean over its seeds
+  const std::vector<fs::path> baselines = find_tables(folder_.path() / "runs/tiny-baseline");
+  ASSERT_EQ(baselines.size(), 2u);
+  std::vector<double> baseline;
+  std::stringstream lines(file_text(folder / "baseline.csv"));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "evaluation,return_mean,num_seeds");
+  while (std::getline(lines, line)) baseline.push_back(std::stod(line.substr(line.find(',') + 1)));
+  ASSERT_EQ(baseline.size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_NEAR(baseline[i],
+                mean({column(baselines[0], "eval_return_mean")[i],
+                      column(baselines[1], "eval_return_mean")[i]}),
+                1e-9);
+
+  // a stage: means over its hyper-episodes
+  const auto stages = nlohmann::json::parse(file_text(folder / "stages.json"));
+  ASSERT_EQ(stages.size(), 2u);
+  const std::vector<std::vector<const char*>> episodes{{"0000", "0001"}, {"0002"}};
+  for (std::size_t stage = 0; stage < 2; ++stage) {
+    std::vector<double> returns, of_baseline, last_return, fits;
+    std::map<std::string, std::vector<double>> last;
+    double seconds = 0.0;
+    for (const char* number : episodes[stage]) {
+      const fs::path episode = folder / "episodes" / number;
+      const std::vector<double> curve = column(episode / "metrics.csv", "eval_return_mean");
+      ASSERT_EQ(curve.size(), 3u);
+      returns.insert(returns.end(), curve.begin(), curve.end());
+      of_baseline.insert(of_baseline.end(), baseline.begin(), baseline.begin() + 3);
+      last_return.push_back(curve.back());
+      for (const char* name : {"real_ratio", "updates_per_step", "rollout_length"})
+        last[name].push_back(column(episode / "decisions.csv", name).back());
+      for (const double fit : column(episode / "decisions.csv", "fit_model")) fits.push_back(fit);
+      seconds += nlohmann::json::parse(file_text(episode / "summary.json"))
+                     .at("wall_time_s")
+                     .get<double>();
+    }
+    const auto value = [&](const std::string& name) {
+      return stages[stage].at(name).get<double>();
+    };
+    EXPECT_EQ(value("stage"), stage);
+    EXPECT_EQ(value("num_episodes"), episodes[stage].size());
+    EXPECT_NEAR(value("mean_return"), mean(returns), 1e-9);
+    EXPECT_NEAR(value("baseline_return"), mean(of_baseline), 1e-9);
+    EXPECT_NEAR(value("final_return"), mean(last_return), 1e-9);
+    EXPECT_NEAR(value("share_of_fits"), mean(fits), 1e-9);
+    for (const auto& [name, values] : last) EXPECT_NEAR(value(name), mean(values), 1e-9) << name;
+    EXPECT_NEAR(value("learner_seconds"), seconds, 1e-9);
+  }
+
+  // the comparison: a number for each run, over the steps that all have
+  const auto summary = nlohmann::json::parse(file_text(folder / "summary.json"));
+  const StepRange range{summary.at("from_env_steps"), summary.at("to_env_steps")};
+  std::vector<Curve> curves;
+  const auto arm = [&](const std::vector<fs::path>& tables) {
+    std::vector<double> means;
+    for (const fs::path& table : tables) {
+      curves.push_back(read_curve(table, "eval_return_mean"));
+      means.push_back(mean_over(curves.back(), range));
+    }
+    return means;
+  };
+  const std::vector<double> autombpo = arm({folder / "evaluation/seed-1000/metrics.csv",
+                                            folder / "evaluation/seed-1001/metrics.csv"}),
+                            mbpo = arm(baselines);
+  EXPECT_EQ(common_range(curves).low, range.low);
+  EXPECT_EQ(common_range(curves).high, range.high);
+  ASSERT_NE(mean(autombpo), mean(mbpo));
+  EXPECT_EQ(summary.at("autombpo").get<std::vector<double>>(), autombpo);
+  EXPECT_EQ(summary.at("mbpo").get<std::vector<double>>(), mbpo);
+  EXPECT_NEAR(summary.at("autombpo_mean"), mean(autombpo), 1e-9);
+  EXPECT_NEAR(summary.at("mbpo_mean"), mean(mbpo), 1e-9);
+  const auto& welch = summary.at("welch");
+  EXPECT_NEAR(welch.at("difference"), mean(autombpo) - mean(mbpo), 1e-9);
+  EXPECT_LT(welch.at("low"), welch.at("difference"));
+  EXPECT_GT(welch.at("high"), welch.at("difference"));
+}
+
+TEST_F(AutoMbpoTest, EachStageExploresAsItsOwnEpsilonSays) {
+  const auto trajectories = [&](const std::string& runs, const std::string& epsilon) {
+    EXPECT_EQ(run(command(runs, {"autombpo.num_seeds=1", "autombpo.episodes_per_stage=1",
+                                 "autombpo.num_episodes=2", "controller.epsilon=" + epsilon}))
+                  .exit_code,
+              0);
+    return std::pair(file_text(folder_of(runs) / "episodes/0000/trajectory.json"),
+                     file_text(folder_of(runs) / "episodes/0001/trajectory.json"));
+  };
+  const auto never = trajectories("never", "[0]"), later = trajectories("later", "[0,1]"),
+             first = trajectories("first", "[1,0]");
+  EXPECT_FALSE(never.first.empty());
+  EXPECT_EQ(later.first, never.first);
+  EXPECT_NE(later.second, never.second);
+  EXPECT_NE(first.first, never.first);
+}
+
 TEST_F(AutoMbpoTest, StoppedOrKilledAndStartedAgainEndsInTheSameController) {
   ASSERT_EQ(run(command("whole")).exit_code, 0);
   const auto wanted = results("whole");

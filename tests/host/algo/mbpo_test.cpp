@@ -160,6 +160,34 @@ TEST(MbpoTest, EpisodeInsertionWaitsForTheEndAndStepInsertionDoesNot) {
   }
 }
 
+// the weights after some updates
+std::string trained_weights(const Config& config) {
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(config, stream, {}, 0);
+  while (mbpo.num_updates() < 9) EXPECT_TRUE(mbpo.step());
+  StateWriter saved;
+  mbpo.visit(saved);
+  std::string bytes;
+  for (const TensorRef& t : saved.weight_tensors)
+    bytes.append(static_cast<const char*>(t.data), num_bytes(t));
+  return bytes;
+}
+
+TEST(MbpoTest, SevenTenthsOfTenRowsAreSeven) {
+  Config config = small_config();
+  config.sac.batch_size = 10;
+  const auto with = [&](double ratio) {
+    config.loop.real_ratio = ratio;
+    return trained_weights(config);
+  };
+  const std::string seven = with(0.75);
+  EXPECT_EQ(with(0.7), seven) << "rounded down, in double precision";
+  EXPECT_EQ(with(0.79), seven);
+  EXPECT_NE(with(0.65), seven);
+  EXPECT_NE(with(0.8), seven);
+}
+
 TEST(MbpoTest, RatioBelowOneRowIsWarnedOfOnceAndTrains) {
   Config config = small_config();
   config.loop.real_ratio = 0.001;

@@ -53,6 +53,13 @@ TEST_F(ProgressTest, ALongStageKeepsTheLineAlive) {
   EXPECT_THAT(read_all(), testing::StartsWith("model_fit  1/2 env steps"));
 }
 
+TEST_F(ProgressTest, RatesAreOfThisProcessAlone) {
+  Progress progress(fds_[1], false, 0.0);
+  // a run that was resumed begins here
+  progress.update({.env_steps = 1000, .total_steps = 2000, .updates = 500});
+  EXPECT_THAT(read_all(), testing::HasSubstr(", 0.0 steps/s, 0 updates/s, "));
+}
+
 TEST_F(ProgressTest, LinesAreNoMoreFrequentThanTheInterval) {
   Progress progress(fds_[1], false, 1000.0);
   for (int i = 1; i < 1000; ++i) progress.update({.env_steps = i, .total_steps = 5000});

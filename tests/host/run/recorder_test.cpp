@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "host/io/tensorboard.h"
 #include "tests/support/configs.h"
 #include "tests/support/temporary_directory.h"
 
@@ -60,6 +61,39 @@ TEST(RecorderTest, ResumedTablesEqualThoseOfARunThatNeverStopped) {
   EXPECT_THAT(
       whole[0],
       HasSubstr("env_steps,episode,return,length,terminated,truncated,broken\n10,2,3.5,5,1,0,0\n"));
+}
+
+TEST(RecorderTest, EachEndOfAnEpisodeHasItsColumn) {
+  const TemporaryDirectory folder;
+  const RunDir dir = RunDir::open(folder.path(), trial_config(), {}, "cpu");
+  Progress progress(1000.0);
+  Recorder recorder(dir, {}, -1, progress);
+  recorder.record_episode({1, 0, 0.5, 7, true, false, false});
+  recorder.record_episode({2, 1, 1.5, 8, false, true, false});
+  recorder.record_episode({3, 2, 2.5, 9, false, true, true});
+  EXPECT_THAT(file_text(dir.path() / "episodes.csv"),
+              testing::EndsWith("\n1,0,0.5,7,1,0,0\n2,1,1.5,8,0,1,0\n3,2,2.5,9,0,1,1\n"));
+}
+
+TEST(RecorderTest, EventsHoldWhatTheTablesHold) {
+  const TemporaryDirectory folder;
+  const RunDir dir = RunDir::open(folder.path(), trial_config(), {}, "cpu");
+  Progress progress(1000.0);
+  Recorder recorder(dir, {"loss", "alpha"}, -1, progress);
+  recorder.record_evaluation({40, 2, 0.5, 15.0, 2.0, 1, {0.25, 8.0}});
+  recorder.record_episode({50, 3, 3.5, 5, true, false, false});
+  std::string events;
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path()))
+    if (entry.path().filename().string().starts_with("events.out")) events = file_text(entry);
+  const auto holds = [&](const std::string& tag, std::int64_t step, float value) {
+    // without the time, which comes first
+    EXPECT_THAT(events, HasSubstr(scalar_event(0.0, step, tag, value).substr(9))) << tag;
+  };
+  holds("eval/return_mean", 40, 15.0f);
+  holds("eval/return_std", 40, 2.0f);
+  holds("train/loss", 40, 0.25f);
+  holds("train/alpha", 40, 8.0f);
+  holds("episode/return", 50, 3.5f);
 }
 
 TEST(RecorderTest, AStartTakesTheSummaryOfTheLastEndAway) {

@@ -5,11 +5,15 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 
 #include "host/io/checkpoint.h"
 #include "host/io/crc32c.h"
+#include "host/io/curves.h"
 #include "tests/support/configs.h"
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
@@ -34,8 +38,9 @@ class At : public Schedule {
     write_text(folder / table(), "env_steps\n");
   }
   void sync() override {}
-  nlohmann::json state() const override { return nullptr; }
-  void set_state(const nlohmann::json&) override {}
+  nlohmann::json state() const override { return step_; }
+  void set_state(const nlohmann::json& state) override { restored = state.get<std::int64_t>(); }
+  static inline std::int64_t restored = 0;  // the state that the last one was given
 
  private:
   std::int64_t step_;
@@ -114,6 +119,15 @@ TEST_F(TrainingTest, CheckpointsComeByTheClockToo) {
   EXPECT_EQ(checkpoints().size(), 1u);
 }
 
+TEST_F(TrainingTest, MinutesBetweenCheckpointsAreNoSeconds) {
+  Config config = small_member();
+  config.loop.num_env_steps = 30;
+  config.checkpoint.keep = 99;
+  config.checkpoint.minutes = 0.25f;
+  train(config, 30, 20, [] { std::this_thread::sleep_for(std::chrono::milliseconds(300)); });
+  EXPECT_EQ(checkpoints(), std::set<std::string>{"step-000000030"});
+}
+
 TEST_F(TrainingTest, AFolderThatIsTakenAwayEndsTheRunAndItsReplacementIsLeftAlone) {
   const fs::path away = folder_.path() / "away";
   const std::string told = error_text<DataError>([&] {
@@ -154,6 +168,49 @@ TEST_F(TrainingTest, ATableThatIsGoneIsNotBegunAnewWithoutAWord) {
             ExitCode::kDone);
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               HasSubstr("metrics.csv is empty or not there: rows up to step 60 are lost"));
+}
+
+TEST_F(TrainingTest, WhatARunHasComeToGoesOnAfterAStop) {
+  const auto summary = [&] { return nlohmann::json::parse(file_text(run() / "summary.json")); };
+  Config config = small_member();
+  config.seed = 1;  // whose best evaluation is at step 60
+  train(config, 70, 12345);
+  const nlohmann::json before = summary();
+  At::restored = 0;
+  train(config);
+  EXPECT_EQ(At::restored, 12345) << "what the schedule of the last process had saved";
+  const nlohmann::json after = summary();
+  const Curve returns = read_curve(run() / "metrics.csv", "eval_return_mean");
+  ASSERT_EQ(returns.y.size(), 4u);
+  EXPECT_EQ(after.at("env_steps"), 90);
+  EXPECT_EQ(after.at("final_return"), returns.y.back());
+  EXPECT_EQ(after.at("best_return"), *std::max_element(returns.y.begin(), returns.y.end()));
+  ASSERT_EQ(*std::max_element(returns.y.begin(), returns.y.end()), returns.y[1]);
+  EXPECT_EQ(after.at("policy_updates"), 2 * 70) << "two after each step, all processes together";
+  EXPECT_EQ(after.at("seed"), 1);
+
+  // times are sums over processes, rates are of the last one: 40 of the 140 updates
+  const double total = after.at("wall_time_s"), earlier = before.at("wall_time_s");
+  EXPECT_GT(total, earlier);
+  const double updates = after.at("updates_per_s").get<double>() * (total - earlier);
+  EXPECT_GT(updates, 0.0);
+  EXPECT_LT(updates, 100.0);
+  for (const auto& [stage, seconds] : before.at("stage_seconds").items())
+    EXPECT_GE(after.at("stage_seconds").at(stage), seconds) << stage;
+  double of_stages = 0.0;
+  for (const auto& [stage, seconds] : after.at("stage_seconds").items())
+    of_stages += seconds.get<double>();
+  EXPECT_LE(of_stages, total);
+}
+
+TEST_F(TrainingTest, EvaluationsAreCountedFromTheEndOfExploration) {
+  Config config = small_member();
+  config.loop.num_exploration_steps = 25;  // ends with the episode at step 30
+  config.loop.num_env_steps = 95;
+  train(config, 95);
+  const Curve returns = read_curve(run() / "metrics.csv", "eval_return_mean");
+  EXPECT_EQ(returns.x, (std::vector<double>{50, 70, 90, 95}));
+  EXPECT_EQ(read_curve(run() / "metrics.csv", "epoch").y, (std::vector<double>{1, 2, 3, 3}));
 }
 
 TEST_F(TrainingTest, AStateOfOtherTypesIsNamed) {
