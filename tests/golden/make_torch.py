@@ -3,7 +3,7 @@
 
     python3 tests/golden/make_torch.py [--folder DIR]
 
-Where PyTorch is absent the script makes a throwaway virtual environment with it first (5 GB on disk, a few
+Where PyTorch is absent the script makes a throwaway virtual environment with it first (3 GB on disk, a few
 minutes); the restatement itself takes seconds.
 
 Written from the papers and from the facts of the reference implementation (jannerm/mbpo), with torch.optim,
