@@ -312,6 +312,20 @@ TEST_F(ProgramTest, ARunThatDoesNotFitIntoMemoryIsRefusedBeforeItStarts) {
   EXPECT_FALSE(fs::exists(folder_.path() / "runs"));
 }
 
+// What readelf says of a release build: stack protector, checked calls of the C library, and every
+// address bound before main and then read-only.
+TEST_F(ProgramTest, AReleaseBuildIsHardened) {
+#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "not a release build";
+#endif
+  if (shell("command -v readelf >/dev/null") != 0) GTEST_SKIP() << "no readelf";
+  EXPECT_EQ(shell("readelf -dW $M | grep -q 'BIND_NOW\\|FLAGS.*NOW'"), 0) << "binds lazily";
+  EXPECT_EQ(shell("readelf -lW $M | grep -q GNU_RELRO"), 0);
+  EXPECT_EQ(shell("readelf -hW $M | grep -q 'Type: *DYN'"), 0) << "not position-independent";
+  EXPECT_EQ(shell("readelf --dyn-syms -W $M | grep -q __stack_chk_fail"), 0);
+  EXPECT_EQ(shell("readelf --dyn-syms -W $M | grep -q '__[a-z]*_chk@'"), 0) << "no checked calls";
+}
+
 TEST_F(ProgramTest, TheInstructionSetIsToldAndStored) {
   if (std::getenv("MBRL_ISA") != nullptr) GTEST_SKIP() << "MBRL_ISA asks for one";
   const std::string small =
