@@ -251,16 +251,32 @@ void update_weights(const WeightGradientBlock& g, float* scratch) {
 }
 
 void update_bias(const BiasGradient& g) {
-  for (int r = 0; r < g.out; ++r) {
-    // sixteen partial sums whatever the vector width, so that all instruction sets agree to the bit
-    alignas(64) float lanes[16] = {};
-    for (int tile = 0; tile < g.num_tiles; ++tile) {
-      const float* dy = g.dy + tile * g.tile_stride + r * kTileRows;
-      for (int j = 0; j < kTileRows; ++j) lanes[j % 16] += dy[j];
+  // sixteen partial sums whatever the vector width, so that all instruction sets agree to the bit;
+  // sixteen outputs at a time, so that the optimizer has whole vectors
+  constexpr int kBlock = 16;
+  for (int r = 0; r < g.out; r += kBlock) {
+    const int count = g.out - r < kBlock ? g.out - r : kBlock;
+    alignas(64) float sums[kBlock * kBlock] = {};  // [output, partial sum]
+    for (int i = 0; i < count; ++i) {
+      Vec sum[kBlock / kLanes];
+      for (Vec& part : sum) part = broadcast(0.0f);
+      for (int tile = 0; tile < g.num_tiles; ++tile) {
+        const float* dy = g.dy + tile * g.tile_stride + (r + i) * kTileRows;
+        for (int j = 0; j < kTileRows; j += kLanes) {
+          Vec& part = sum[j % kBlock / kLanes];
+          part = part + load(dy + j);
+        }
+      }
+      for (int j = 0; j < kBlock / kLanes; ++j) store(sums + i * kBlock + j * kLanes, sum[j]);
     }
-    float gradient = 0.0f;
-    for (const float lane : lanes) gradient += lane;
-    apply_update(g.update, static_cast<std::size_t>(r), &gradient, 1, 0.0f);
+    alignas(64) float by_part[kBlock * kBlock];
+    for (int i = 0; i < kBlock; i += 8)
+      for (int j = 0; j < kBlock; j += 8)
+        transpose8(sums + i * kBlock + j, kBlock, by_part + j * kBlock + i, kBlock);
+    alignas(64) float gradient[kBlock] = {};
+    for (int part = 0; part < kBlock; ++part)
+      for (int i = 0; i < kBlock; ++i) gradient[i] += by_part[part * kBlock + i];
+    apply_update(g.update, static_cast<std::size_t>(r), gradient, count, 0.0f);
   }
 }
 
