@@ -44,7 +44,8 @@ class EnsembleTiles final : public EnsembleStage {
   template <typename Loss>
   double loss_of_tile(const EpochCall& call, const Batch& batch, int task);
   double sum_of_losses(const EpochCall& call, int num_tasks) const;
-  void update_members(const EpochCall& call, const AdamStep& adam);
+  bool has_finite_loss(int e) const;
+  void update_member(const EpochCall& call, const AdamStep& adam, int e, int task);
   template <typename Loss>
   void update_shared(const EpochCall& call, int num_tasks, const AdamStep& adam);
 
@@ -98,13 +99,35 @@ EnsembleEpoch EnsembleTiles::epoch(const EpochCall& call) {
 // one step of all members; the loss before it
 float EnsembleTiles::step(const EpochCall& call, const Batch& batch) {
   tiles_ = num_tiles(batch.rows);
-  const int num_tasks = call.state.ensemble_size * tiles_;
-  call.stream.pool().parallel_for(num_tasks, [&](int task) { gradients(call, batch, task); });
+  ThreadPool& pool = call.stream.pool();
+  const int num_members = call.state.ensemble_size, num_tasks = num_members * tiles_;
+  const AdamStep adam = adam_step_constants(call.constants.adam, call.state.num_steps + 1);
+
+  // a thread with a member to itself updates it while its activations are in the core's cache
+  const int num_whole = num_members - num_members % pool.num_threads();
+  pool.parallel_for(num_whole, [&](int e) {
+    for (int tile = 0; tile < tiles_; ++tile) gradients(call, batch, e * tiles_ + tile);
+    if (!has_finite_loss(e)) return;
+    for (int task = 0; task < training_[e].num_update_tasks(); ++task)
+      update_member(call, adam, e, task);
+  });
+  // the members that are left over are shared tile by tile
+  const int first_task = num_whole * tiles_;
+  pool.parallel_for(num_tasks - first_task,
+                    [&](int task) { gradients(call, batch, first_task + task); });
   const double loss = sum_of_losses(call, num_tasks) * batch.weight;
-  const AdamStep adam = adam_step_constants(call.constants.adam, ++call.state.num_steps);
-  update_members(call, adam);
+  ++call.state.num_steps;
+  const int per_member = training_[0].num_update_tasks();
+  pool.parallel_for((num_members - num_whole) * per_member, [&](int task) {
+    update_member(call, adam, num_whole + task / per_member, task % per_member);
+  });
   with_loss(call.state.loss, [&]<typename Loss>() { update_shared<Loss>(call, num_tasks, adam); });
   return static_cast<float>(loss);
+}
+
+bool EnsembleTiles::has_finite_loss(int e) const {
+  const auto first = partial_.begin() + e * tiles_;
+  return std::all_of(first, first + tiles_, [](double loss) { return std::isfinite(loss); });
 }
 
 // loss and gradients of a (member, tile)
@@ -172,19 +195,14 @@ double EnsembleTiles::sum_of_losses(const EpochCall& call, int num_tasks) const 
   return loss;
 }
 
-void EnsembleTiles::update_members(const EpochCall& call, const AdamStep& adam) {
-  EnsembleState& state = call.state;
-  const int per_member = training_[0].num_update_tasks();
-  call.stream.pool().parallel_for(state.ensemble_size * per_member, [&](int task) {
-    const int e = task / per_member;
-    const std::size_t offset = e * state.layout.size;
-    TrainedParameters& p = state.members;
-    training_[e].update(
-        task % per_member, tiles_,
-        {p.value.data() + offset, p.m.data() + offset, p.v.data() + offset, nullptr, 0.0f,
-         call.constants.weight_decay.data(), adam},
-        scratch_.data() + ThreadPool::thread_index() * training_[e].update_scratch_size());
-  });
+void EnsembleTiles::update_member(const EpochCall& call, const AdamStep& adam, int e, int task) {
+  const std::size_t offset = e * call.state.layout.size;
+  TrainedParameters& p = call.state.members;
+  training_[e].update(
+      task, tiles_,
+      {p.value.data() + offset, p.m.data() + offset, p.v.data() + offset, nullptr, 0.0f,
+       call.constants.weight_decay.data(), adam},
+      scratch_.data() + ThreadPool::thread_index() * training_[e].update_scratch_size());
 }
 
 // all members and tiles add up, in order
