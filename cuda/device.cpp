@@ -144,6 +144,11 @@ CpuInfo cpu_info() {
   CpuInfo info;
   info.model = value_in_file("/proc/cpuinfo", "model name");
   if (info.model.empty()) info.model = "unknown CPU";
+  // names leave open which generation it is
+  const std::string family = value_in_file("/proc/cpuinfo", "cpu family"),
+                    model = value_in_file("/proc/cpuinfo", "model\t");
+  if (!family.empty() && !model.empty())
+    info.model += fmt::format(" (family {} model {})", family, model);
   info.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   info.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");

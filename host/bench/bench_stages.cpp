@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "envs/env.h"
 #include "host/bench/env_trials.h"
+#include "host/bench/population_trial.h"
 #include "host/bench/products.h"
 #include "host/bench/stage_trials.h"
 #include "kernels/cpu/simd.h"
@@ -66,6 +68,7 @@ class StageBench {
       for (const bool simultaneous : {false, true}) try_row([&] { sac(provider, simultaneous); });
       try_row([&] { ensemble(provider); });
     }
+    for (const int learners : {1, 10, 100}) population(learners);
     rollout();
     ppo();
     environments();
@@ -95,6 +98,17 @@ class StageBench {
          fmt::format("S {} A {} batch {}", state.observation_size(), state.action_size(), batch),
          "updates/s", name_of(provider), t.time, t.units, t.units * sac_flop(state, batch), 0.0,
          t.units * (simultaneous ? 2 : 4)});
+  }
+
+  // learners of a population, as many at once as one would train
+  void population(int num_learners) {
+    constexpr int kAtOnceOnGpu = 10;
+    const int at_once =
+        std::min(num_learners, stream_.on_gpu() ? kAtOnceOnGpu : stream_.pool().num_threads());
+    const Trial t = PopulationTrial(config_, spec_, stream_, num_learners, at_once).sac(seconds_);
+    report_.add({"sac population", fmt::format("{} learners, {} at once", num_learners, at_once),
+                 "updates/s", name_of(GemmProvider::kFused), t.time, t.units,
+                 t.units * sac_flop(trials_.sac_state(), config_.sac.batch_size)});
   }
 
   void ensemble(GemmProvider provider) {

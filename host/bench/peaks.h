@@ -6,8 +6,9 @@
 
 namespace mbrl {
 
-/// Every thread multiplies its own 256 x 256 matrices, the size of the layers here, by oneDNN and
-/// by the tiles that the fused stages are made of. Adds rows and sets report.peaks().flops.
+/// What the cores can do at the most, multiplying and adding on registers alone, which sets
+/// report.peaks().flops; beside it, every thread with 256 x 256 matrices of its own, the size of the
+/// layers here, by oneDNN and by the tiles that the fused stages are made of. Adds rows.
 void measure_cpu_peaks(Stream& stream, double seconds, BenchReport& report);
 
 /// Chain of launches, memory, and the largest products that any provider multiplies. Adds rows and

@@ -31,12 +31,26 @@ Buffer<float> random_transitions(const TransitionLayout& layout, int count) {
 
 }  // namespace
 
+TrialRecords::TrialRecords(Stream& stream, const EnvSpec& env)
+    : layout_{env.observation_size, env.action_size} {
+  const Buffer<float> records = random_transitions(layout_, kRecords);
+  records_ = Buffer<float>(records.size(), stream.memory(), "trial records");
+  from_host(records_, to_host(records));
+}
+
+TransitionsView TrialRecords::view() const { return {records_.data(), layout_, kRecords}; }
+
+MixedSource TrialRecords::source(const Config& config) const {
+  return {view(), view(), static_cast<int>(config.sac.batch_size * config.loop.real_ratio)};
+}
+
 StageTrials::StageTrials(const Config& config, const EnvSpec& env, Stream& stream)
     : config_(config),
       stream_(stream),
       layout_{env.observation_size, env.action_size},
       task_(env.task),
       end_bounds_(env.end_bounds),
+      records_(stream, env),
       policy_(env.observation_size, env.action_size, config.sac.hidden_sizes, stream.memory()),
       ensemble_(config.model.ensemble_size, layout_, config.model.hidden_size,
                 config.model.num_hidden_layers, stream.memory(),
@@ -46,20 +60,13 @@ StageTrials::StageTrials(const Config& config, const EnvSpec& env, Stream& strea
             .heads = {},
             .action_size = env.action_size,
             .value = true},
-           stream.memory()) {
-  const Buffer<float> records = random_transitions(layout_, kRecords);
-  records_ = Buffer<float>(records.size(), stream_.memory(), "trial records");
-  from_host(records_, to_host(records));
-}
-
-TransitionsView StageTrials::view() const { return {records_.data(), layout_, kRecords}; }
+           stream.memory()) {}
 
 Trial StageTrials::sac(bool simultaneous, const Gemm& gemm, double seconds) {
   init_sac(policy_, 1, 0, 1.0f);
   std::vector<SacLosses> losses(static_cast<std::size_t>(config_.sac.updates_per_step));
   SacWorkspace workspace(stream_, policy_, config_.sac.batch_size, gemm);
-  const MixedSource source{view(), view(),
-                           static_cast<int>(config_.sac.batch_size * config_.loop.real_ratio)};
+  const MixedSource source = records_.source(config_);
   const SacConstants constants{.batch_size = config_.sac.batch_size, .simultaneous = simultaneous};
   return {
       measure([&] { sac_update(stream_, losses, policy_, source, constants, workspace); }, seconds),
@@ -80,7 +87,7 @@ Trial StageTrials::ensemble(const Gemm& gemm, double seconds) {
   from_host(rows, indices);
   return {measure(
               [&] {
-                ensemble_epoch(stream_, ensemble_, view(),
+                ensemble_epoch(stream_, ensemble_, records_.view(),
                                {rows.data(), m.ensemble_size, steps * m.batch_size}, m.batch_size,
                                constants, workspace);
               },
@@ -103,8 +110,8 @@ Trial StageTrials::rollout(double seconds) {
   return {measure(
               [&] {
                 ++constants.rollout_index;
-                mbrl::rollout(stream_, policy_.actor, ensemble_, view(), view_of_ring, constants,
-                              workspace);
+                mbrl::rollout(stream_, policy_.actor, ensemble_, records_.view(), view_of_ring,
+                              constants, workspace);
               },
               seconds),
           static_cast<double>(rows)};

@@ -22,6 +22,19 @@ struct Trial {
   double units;  // updates, steps or states per call
 };
 
+/// Random transitions that look like those of a walker near upright rest.
+class TrialRecords {
+ public:
+  TrialRecords(Stream& stream, const EnvSpec& env);
+  TransitionsView view() const;
+  /// Real rows and imagined ones of a SAC batch, from the same.
+  MixedSource source(const Config& config) const;
+
+ private:
+  TransitionLayout layout_;
+  Buffer<float> records_;
+};
+
 class StageTrials {
  public:
   StageTrials(const Config& config, const EnvSpec& env, Stream& stream);
@@ -41,14 +54,12 @@ class StageTrials {
   const PpoState& ppo_state() const { return ppo_; }
 
  private:
-  TransitionsView view() const;
-
   const Config& config_;
   Stream& stream_;
   TransitionLayout layout_;
   TaskId task_;
   EndBounds end_bounds_;
-  Buffer<float> records_;
+  TrialRecords records_;
   SacState policy_;
   EnsembleState ensemble_;
   PpoState ppo_;

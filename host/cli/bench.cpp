@@ -2,9 +2,11 @@
 // same process measures.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "cuda/device.h"
@@ -60,8 +62,15 @@ void add_common_options(CLI::App& app, BenchOptions& o) {
 void bench_loops(const BenchOptions& o) {
   std::vector<std::string> overrides;
   if (!o.preset.empty()) overrides = kPresets.at(o.preset);
+  // "bench sac.batch_size=512": a change of the default config
+  std::string name = o.name;
+  std::error_code unknown;
+  if (name.find('=') != std::string::npos && !std::filesystem::exists(name, unknown)) {
+    overrides.push_back(name);
+    name = BenchOptions().name;
+  }
   overrides.insert(overrides.end(), o.overrides.begin(), o.overrides.end());  // these win
-  const Config config = resolve_config(o.name, overrides);
+  const Config config = resolve_config(name, overrides);
   ThreadPool pool(o.threads());
   OpenDevice device(o.device, config.device, pool);
   if (!o.json) fmt::print("{}\n", device.description());

@@ -79,7 +79,15 @@ struct SimdKernels {
   // scratch: [num_tiles * 32, 32] floats
   void (*update_weights)(const WeightGradientBlock&, float* scratch);
   void (*update_bias)(const BiasGradient&);
+  // fused multiply-adds on registers alone: what a core can do at the most. 2 * lanes *
+  // kPeakChains * rounds operations; returns what keeps them from being left out
+  float (*multiply_add)(int rounds);
+  int lanes;  // of a vector
 };
+
+/// Independent chains of SimdKernels::multiply_add: more than twice what two units with a latency
+/// of four need.
+inline constexpr int kPeakChains = 12;
 
 /// Kernels for the best instruction set this CPU has. The environment variable MBRL_ISA asks for
 /// another, avx2 or avx512, to compare the two.

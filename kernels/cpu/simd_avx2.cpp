@@ -4,7 +4,8 @@
 namespace mbrl {
 
 const SimdKernels& simd_avx2() {
-  static constexpr SimdKernels kKernels{"avx2", dense, dense_backward, update_weights, update_bias};
+  static constexpr SimdKernels kKernels{"avx2",      dense,        dense_backward, update_weights,
+                                        update_bias, multiply_add, kLanes};
   return kKernels;
 }
 

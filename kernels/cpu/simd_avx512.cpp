@@ -4,8 +4,8 @@
 namespace mbrl {
 
 const SimdKernels* simd_avx512() {
-  static constexpr SimdKernels kKernels{"avx512", dense, dense_backward, update_weights,
-                                        update_bias};
+  static constexpr SimdKernels kKernels{"avx512",    dense,        dense_backward, update_weights,
+                                        update_bias, multiply_add, kLanes};
   return &kKernels;
 }
 

@@ -280,5 +280,23 @@ void update_bias(const BiasGradient& g) {
   }
 }
 
+float multiply_add(int rounds) {
+  Vec sum[kPeakChains];
+#pragma GCC unroll 16
+  for (int i = 0; i < kPeakChains; ++i) sum[i] = broadcast(static_cast<float>(i));
+  Vec factor = broadcast(0.5f), term = broadcast(1.0f);
+  for (int round = 0; round < rounds; ++round) {
+    // known to nobody, so that no round can be computed ahead
+    asm volatile("" : "+v"(factor), "+v"(term));
+#pragma GCC unroll 16
+    for (int i = 0; i < kPeakChains; ++i) sum[i] = fma_v(sum[i], factor, term);
+  }
+  Vec total = sum[0];
+  for (int i = 1; i < kPeakChains; ++i) total = total + sum[i];
+  alignas(64) float lanes[kLanes];
+  store(lanes, total);
+  return lanes[0];
+}
+
 }  // namespace
 }  // namespace mbrl

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -355,8 +356,19 @@ TEST_F(ProgramTest, BenchPrintsOneObjectPerLine) {
     EXPECT_LE(row.at("time_q1_s"), row.at("time_q3_s"));
     operations.push_back(row.at("operation"));
   }
-  EXPECT_THAT(operations, testing::IsSupersetOf({"gemm peak", "sac sequential", "ensemble step",
-                                                 "rollout", "env step"}));
+  EXPECT_THAT(operations,
+              testing::IsSupersetOf({"fma peak", "gemm", "sac sequential", "ensemble step",
+                                     "sac population", "rollout", "env step"}));
+  EXPECT_EQ(std::count(operations.begin(), operations.end(), "sac population"), 3);
+}
+
+TEST_F(ProgramTest, BenchTakesChangesWithoutAConfig) {
+  ASSERT_EQ(run({"bench", "rollout.batch_size=1000", "sac.hidden_sizes=[16,16]", "--json",
+                 "--seconds", "0.01"})
+                .exit_code,
+            0);
+  EXPECT_THAT(output(), HasSubstr("\"1000 rows, 1 step\""));
+  EXPECT_THAT(output(), HasSubstr("\"S 11 A 3 batch 256\"")) << "the default config's";
 }
 
 TEST_F(ProgramTest, BenchEnvsHasARowPerEnvironment) {
