@@ -106,9 +106,12 @@ class StageBench {
     const int at_once =
         std::min(num_learners, stream_.on_gpu() ? kAtOnceOnGpu : stream_.pool().num_threads());
     const Trial t = PopulationTrial(config_, spec_, stream_, num_learners, at_once).sac(seconds_);
-    report_.add({"sac population", fmt::format("{} learners, {} at once", num_learners, at_once),
+    const SacState& state = trials_.sac_state();
+    report_.add({"sac population",
+                 fmt::format("{} learners, S {} A {} batch {}", num_learners,
+                             state.observation_size(), state.action_size(), config_.sac.batch_size),
                  "updates/s", name_of(GemmProvider::kFused), t.time, t.units,
-                 t.units * sac_flop(trials_.sac_state(), config_.sac.batch_size)});
+                 t.units * sac_flop(state, config_.sac.batch_size)});
   }
 
   void ensemble(GemmProvider provider) {

@@ -1,7 +1,10 @@
 // mbrl_gpu bench: how fast the hot loops run here, each beside its floor from the peaks that the
 // same process measures.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -9,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/error.h"
 #include "cuda/device.h"
 #include "host/algo/resolve_config.h"
 #include "host/bench/bench_stages.h"
@@ -16,6 +20,7 @@
 #include "host/bench/products.h"
 #include "host/bench/report.h"
 #include "host/cli/cli.h"
+#include "host/config/version.h"
 #include "host/run/open_device.h"
 
 namespace mbrl {
@@ -40,7 +45,8 @@ struct BenchOptions {
   std::string name = "hopper";
   std::vector<std::string> overrides;
   std::string device = "auto";
-  std::string preset;
+  std::string preset, peers;
+  int num_rounds = 3;
   int num_threads = 0;
   double seconds = 2.0;
   bool json = false;
@@ -86,6 +92,50 @@ void bench_loops(const BenchOptions& o) {
   bench_stages(stream, config, o.seconds, report);
 }
 
+// becomes profiling/peers/side_by_side.py, which runs this program and its peers in turns
+[[noreturn]] void compare_with_peers(const BenchOptions& o) {
+  namespace fs = std::filesystem;
+  const std::string key = "device.precision=";
+  std::string precision = "fp32";
+  std::vector<std::string> given{o.name};
+  given.insert(given.end(), o.overrides.begin(), o.overrides.end());
+  for (const std::string& text : given) {
+    if (text.starts_with(key)) {
+      precision = text.substr(key.size());
+    } else if (text != BenchOptions().name) {
+      throw ConfigError(fmt::format(
+          "bench --peers {}: the peers do hopper's sizes; expected {}... or nothing.", text, key));
+    }
+  }
+  std::error_code unknown;
+  const fs::path self = fs::read_symlink("/proc/self/exe", unknown);
+  fs::path script;
+  // beside the configs of the source tree, or where it was installed
+  for (const fs::path& folder : {fs::path(source_configs()).parent_path() / "profiling",
+                                 self.parent_path().parent_path() / "share/mbrl_gpu"})
+    if (script.empty() && fs::exists(folder / "peers/side_by_side.py", unknown))
+      script = folder / "peers/side_by_side.py";
+  if (script.empty())
+    throw DataError(
+        "bench --peers: peers/side_by_side.py is neither in the source tree's profiling/ nor in "
+        "share/mbrl_gpu beside this program's folder.");
+  std::vector<std::string> words{o.peers,       script.string(),
+                                 "--mbrl",      self.string(),
+                                 "--device",    device_name(select_device(o.device)),
+                                 "--threads",   std::to_string(o.threads()),
+                                 "--rounds",    std::to_string(o.num_rounds),
+                                 "--seconds",   fmt::format("{}", o.seconds),
+                                 "--precision", precision};
+  if (o.json) words.emplace_back("--json");
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execvp(argv[0], argv.data());
+  throw DataError(
+      fmt::format("bench --peers: {} cannot be started: {}. Give a Python that has torch or jax.",
+                  o.peers, std::strerror(errno)));
+}
+
 }  // namespace
 
 void add_bench(CLI::App& program) {
@@ -97,6 +147,12 @@ void add_bench(CLI::App& program) {
   bench
       ->add_option("--preset", o->preset, "precision and rollout rows that show a GPU's throughput")
       ->check(CLI::IsMember(preset_names()));
+  bench->add_option("--peers", o->peers,
+                    "a Python with torch or jax: their forms of the same loops in turns with ours, "
+                    "and the ratios");
+  bench->add_option("--rounds", o->num_rounds, "turns of --peers")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   add_common_options(*bench, *o);
   CLI::App* envs =
       bench->add_subcommand("envs", "Measure every environment beside its simulator instead");
@@ -104,6 +160,7 @@ void add_bench(CLI::App& program) {
   add_common_options(*envs, *o);
   bench->callback([o, envs] {
     if (envs->parsed()) return bench_envs(o->threads(), o->seconds, o->json);
+    if (!o->peers.empty()) compare_with_peers(*o);
     bench_loops(*o);
   });
 }

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""`mbrl_gpu bench` and its peers in turns, and how many times faster the program is than the best of them.
+
+    mbrl_gpu bench --peers python3 [--device cuda] [--rounds 5]     starts this with what it knows
+    python3 side_by_side.py --mbrl build/cpu/mbrl_gpu               the same by hand; --help for more
+
+Needs torch or jax in that Python, or both; what is missing is left out aloud. The peers are built once and wait
+between their turns, so that every round compares the same minute. The table has a line per operation: our median
+rate, the best peer's by median, and the ratio of the two within a round, as median and range over rounds.
+"""
+import argparse
+import collections
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OURS = "mbrl_gpu"
+# oneDNN's or a GPU library's own products: not what we are compared by
+NOT_OURS = ("oneDNN", "cublaslt", "cudnn", "plain")
+
+
+def parse():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--mbrl", required=True, help="the program")
+    p.add_argument("--device", default="cpu", help="cpu, or cuda:N")
+    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    p.add_argument("--precision", default="fp32")
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--seconds", type=float, default=0.5, help="per row and round")
+    p.add_argument("--work", default="sac,ensemble,rollout,ppo,population", help="of the peers")
+    p.add_argument("--quick", action="store_true", help="leaves out forms that take long to build")
+    p.add_argument("--json", action="store_true", help="every row as it is measured, with its round, instead of the table")
+    return p.parse_args()
+
+
+class Peer:
+    """A script that has built its forms and times all of them whenever it is told."""
+
+    def __init__(self, script, options):
+        command = [sys.executable, os.path.join(HERE, script), "--device", options.device.split(":")[0],
+                   "--threads", str(options.threads), "--precision", options.precision,
+                   "--seconds", str(options.seconds), "--work", options.work, "--interactive"]
+        if options.quick:
+            command.append("--quick")
+        environment = dict(os.environ)
+        if ":" in options.device:
+            environment["CUDA_VISIBLE_DEVICES"] = options.device.split(":")[1]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+    def lines_until(self, word):
+        for line in self.process.stdout:
+            if line.strip() == word:
+                return
+            yield line
+        raise SystemExit(f"{self.process.args[1]} ended early; its messages above say why.")
+
+    def ready(self):
+        for _ in self.lines_until("ready"):
+            pass
+
+    def round(self):
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        yield from self.lines_until("done")
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def our_rows(options):
+    """A round of the program's own rows; PPO also at a batch that fills a device."""
+    command = [options.mbrl, "bench", "hopper", f"device.precision={options.precision}", "--json", "--device", options.device,
+               "--threads", str(options.threads), "--seconds", str(options.seconds)]
+    for extra in ([], ["ppo.batch_size=4096", "ppo.steps_per_update=4096"]):
+        done = subprocess.run(command + extra, stdout=subprocess.PIPE, text=True, check=True)
+        for line in done.stdout.splitlines():
+            if not extra or '"ppo"' in line:
+                yield line
+
+
+def measure(options, peers):
+    """Rates by (operation, shape, unit), then by who: a list of one per round."""
+    rates = collections.defaultdict(lambda: collections.defaultdict(list))
+    for number in range(options.rounds):
+        for who, lines in [(OURS, our_rows(options))] + [(None, peer.round()) for peer in peers]:
+            for line in lines:
+                row = json.loads(line)
+                if who == OURS and row["provider"] in NOT_OURS:
+                    continue
+                if options.json:
+                    print(json.dumps({**row, "round": number, "peer": who is None}), flush=True)
+                key = (row["operation"], row["shape"], row["unit"])
+                rates[key][who or row["provider"]].append(row["rate"])
+        print(f"round {number + 1} of {options.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+    return rates
+
+
+def print_table(rates):
+    print(f"{'operation':<18} {'shape':<36} {'ours':>10} {'best peer':>10} unit        {'ratio':>6} (range)          peer")
+    for (operation, shape, unit), by_who in rates.items():
+        ours = by_who.pop(OURS, None)
+        if ours is None or not by_who:
+            continue
+        best = max(by_who, key=lambda who: statistics.median(by_who[who]))
+        ratios = [a / b for a, b in zip(ours, by_who[best])]
+        print(f"{operation:<18} {shape:<36} {statistics.median(ours):>10.4g} {statistics.median(by_who[best]):>10.4g} {unit:<11} "
+              f"{statistics.median(ratios):>6.2f} ({min(ratios):.2f} to {max(ratios):.2f})  {best}")
+
+
+def main():
+    options = parse()
+    start = time.time()
+    scripts = [script for module, script in (("torch", "torch_bench.py"), ("jax", "jax_bench.py"))
+               if importlib.util.find_spec(module) or print(f"{module} is not in this Python and is left out", file=sys.stderr)]
+    if not scripts:
+        sys.exit(f"{sys.executable} has neither torch nor jax; make one that has: python3 -m venv peers && peers/bin/pip "
+                 "install torch jax numpy, then mbrl_gpu bench --peers peers/bin/python.")
+    peers = [Peer(script, options) for script in scripts]
+    for peer in peers:
+        peer.ready()
+    print(f"peers built in {time.time() - start:.0f} s", file=sys.stderr, flush=True)
+    rates = measure(options, peers)
+    for peer in peers:
+        peer.end()
+    if not options.json:
+        print_table(rates)
+
+
+main()
