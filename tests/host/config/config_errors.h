@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -11,12 +12,8 @@ namespace mbrl {
 /// The text of the ConfigError that `action` throws, "no error" if it throws none.
 template <typename Action>
 std::string config_error(Action action) {
-  try {
-    action();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "no error";
+  const std::string text = error_text<ConfigError>(action);
+  return text.empty() ? "no error" : text;
 }
 
 }  // namespace mbrl
