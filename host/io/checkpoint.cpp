@@ -126,10 +126,12 @@ struct StepFolder {
   fs::path path;
 };
 
-// folders named `prefix`N, newest first
-std::vector<StepFolder> step_folders(const fs::path& checkpoints_dir, const std::string& prefix) {
+// folders named `prefix`N, newest first; of a folder that cannot be read those that were seen until
+// then, and why
+std::vector<StepFolder> step_folders(const fs::path& checkpoints_dir, const std::string& prefix,
+                                     std::error_code& error) {
   std::vector<StepFolder> folders;
-  std::error_code error;
+  error.clear();
   for (fs::directory_iterator entry(checkpoints_dir, error), end; !error && entry != end;
        entry.increment(error)) {
     const std::int64_t step = step_of(entry->path(), prefix);
@@ -138,6 +140,22 @@ std::vector<StepFolder> step_folders(const fs::path& checkpoints_dir, const std:
   std::sort(folders.begin(), folders.end(),
             [](const StepFolder& a, const StepFolder& b) { return a.step > b.step; });
   return folders;
+}
+
+// for those who delete: what they do not see stays
+std::vector<StepFolder> step_folders(const fs::path& checkpoints_dir, const std::string& prefix) {
+  std::error_code unknown;
+  return step_folders(checkpoints_dir, prefix, unknown);
+}
+
+// false, with a warning, if something of it stays
+bool remove_folder(const fs::path& folder, const Warn& warn) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error)
+    tell(warn, fmt::format("{} is no longer needed and cannot be removed: {}.", folder.string(),
+                           error.message()));
+  return !error;
 }
 
 // puts back what a process that ended between two renames had moved aside, and deletes its remains
@@ -182,12 +200,11 @@ void put_in_place(const fs::path& temporary, const fs::path& target, const fs::p
 
 // those before the step `newest` that have `keep` newer ones
 void delete_old(const fs::path& checkpoints_dir, std::int64_t newest, int keep, const Warn& warn) {
-  std::error_code ignored;
   int kept = 1;
   for (const auto& [step, path] : step_folders(checkpoints_dir, "step-")) {
     if (step >= newest) continue;
     if (kept >= keep) {
-      fs::remove_all(path, ignored);
+      remove_folder(path, warn);
       continue;
     }
     // not one read that fails deletes anything
@@ -211,8 +228,8 @@ fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
   const fs::path temporary = checkpoints_dir / fmt::format(".writing-{:09}", env_steps);
   const fs::path replaced = checkpoints_dir / fmt::format(".replaced-{:09}", env_steps);
   tidy(checkpoints_dir);
-  std::error_code error, ignored;
-  fs::create_directories(temporary, error);
+  std::error_code ignored, error = make_folders(checkpoints_dir);
+  if (!error) fs::create_directory(temporary, error);
   if (error)
     throw DataError(fmt::format(
         "checkpoint folder {} cannot be made: {}. Existing checkpoints are kept; choose "
@@ -227,11 +244,16 @@ fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
     fs::remove_all(temporary, ignored);
     throw;
   }
-  fs::remove_all(temporary, ignored);
-  fs::remove_all(replaced, ignored);
+  // what an exchange has left there
+  if (fs::exists(temporary, ignored)) remove_folder(temporary, warn);
+  if (fs::exists(replaced, ignored)) remove_folder(replaced, warn);
 
   for (const auto& [step, path] : step_folders(checkpoints_dir, "step-"))
-    if (step > env_steps) fs::remove_all(path, ignored);
+    if (step > env_steps && !remove_folder(path, warn))
+      throw DataError(
+          fmt::format("checkpoint {} is of a later step than this run, which was started over from "
+                      "before it, and would be taken for its newest. Delete it.",
+                      path.string()));
   delete_old(checkpoints_dir, env_steps, keep, warn);
   return target;
 }
@@ -259,6 +281,14 @@ void link_or_copy(const fs::path& from, const fs::path& to) {
   copy.close();
 }
 
+// into a folder that is not in place yet, whose names are brought to disk all at once
+void write_new_file(const fs::path& path, const std::string& text) {
+  OutputFile file(path, OutputFile::Mode::kTruncate, text.size());
+  file.write(text);
+  file.sync();
+  file.close();
+}
+
 }  // namespace
 
 fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_steps,
@@ -277,9 +307,9 @@ fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
             write_safetensors(folder / "replay.safetensors", contents.replay));
     const std::string state =
         contents.state.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
-    write_file_atomically(folder / "state.json", state);
+    write_new_file(folder / "state.json", state);
     promise("state.json", crc32c(state));
-    write_file_atomically(folder / "DONE", done.dump(1));
+    write_new_file(folder / "DONE", done.dump(1));
   });
 }
 
@@ -287,6 +317,12 @@ void tidy_checkpoints(const fs::path& checkpoints_dir, std::int64_t newest, int 
                       const Warn& warn) {
   tidy(checkpoints_dir);
   delete_old(checkpoints_dir, newest, keep, warn);
+}
+
+void tidy_checkpoints(const fs::path& checkpoints_dir, int keep, const Warn& warn) {
+  tidy(checkpoints_dir);
+  const std::vector<StepFolder> folders = step_folders(checkpoints_dir, "step-");
+  if (!folders.empty()) delete_old(checkpoints_dir, folders.front().step, keep, warn);
 }
 
 fs::path copy_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints_dir) {
@@ -302,10 +338,14 @@ fs::path copy_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints
 }
 
 std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir, const Warn& warn) {
-  std::vector<StepFolder> folders = step_folders(checkpoints_dir, "step-");
+  std::error_code error, unknown;
+  std::vector<StepFolder> folders = step_folders(checkpoints_dir, "step-", error);
   // left by a process that ended between two renames: complete, but under the other name
-  std::error_code unknown;
-  for (StepFolder& aside : step_folders(checkpoints_dir, ".replaced-"))
+  std::vector<StepFolder> replaced;
+  if (!error) replaced = step_folders(checkpoints_dir, ".replaced-", error);
+  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+    throw ReadError(checkpoints_dir, error.value());
+  for (StepFolder& aside : replaced)
     if (!fs::exists(checkpoints_dir / fmt::format("step-{:09}", aside.step), unknown))
       folders.push_back(std::move(aside));
   std::stable_sort(folders.begin(), folders.end(),

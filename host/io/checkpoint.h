@@ -31,18 +31,23 @@ using Warn = std::function<void(const std::string&)>;
 
 /// Writes checkpoints_dir/step-<env_steps>, replacing one of the same step, then deletes those with
 /// `keep` newer ones. One that is damaged does not count among these, is warned about and stays
-/// until then; one that merely cannot be read counts. Those of later steps go too: the run was
-/// started over from before them, as its tables were. One process at a time writes to
-/// checkpoints_dir. Returns the folder.
+/// until then; one that merely cannot be read counts. What cannot be deleted takes space, and is
+/// warned about. Those of later steps go too: the run was started over from before them, as its
+/// tables were. One process at a time writes to checkpoints_dir. Returns the folder.
 ///
-/// Errors   DataError, for instance on a full disk; earlier checkpoints are intact then.
+/// Errors   DataError, for instance on a full disk; earlier checkpoints are intact then. One, too, if
+///          a checkpoint of a later step cannot be deleted, which would be the newest.
 std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints_dir,
                                        std::int64_t env_steps, const CheckpointContents& contents,
                                        int keep, const Warn& warn = {});
 
-/// Deletes what a process has left that ended while it wrote or deleted checkpoints: half-written
-/// ones, and those with `keep` others from the step `newest` down. One process at a time.
+/// Deletes what a process has left that ended, or failed, while it wrote or deleted checkpoints:
+/// half-written ones, and those with `keep` others from the step `newest` down. One process at a
+/// time.
 void tidy_checkpoints(const std::filesystem::path& checkpoints_dir, std::int64_t newest, int keep,
+                      const Warn& warn = {});
+/// The same of a run that has reached its end, whose newest checkpoint is its last.
+void tidy_checkpoints(const std::filesystem::path& checkpoints_dir, int keep,
                       const Warn& warn = {});
 
 /// Copies a complete checkpoint to checkpoints_dir under its own name, replacing one of the same
@@ -56,8 +61,8 @@ std::filesystem::path copy_checkpoint(const std::filesystem::path& checkpoint,
 /// The newest complete checkpoint of a folder, whose files are read for it. Folders without DONE, or
 /// that are not what DONE says, are passed over; `warn` is told which and why.
 ///
-/// Errors   DataError if a newer one cannot be read: it may be whole, and a run that went on from an
-///          older one would delete it.
+/// Errors   DataError if the folder or a newer one cannot be read: it may be whole, and a run that
+///          went on from an older one would delete it.
 std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::path& checkpoints_dir,
                                                        const Warn& warn = {});
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace mbrl {
 namespace fs = std::filesystem;
@@ -118,11 +119,23 @@ void sync_folder(const fs::path& folder) {
   const int fd = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const int error = fd < 0 || ::fsync(fd) != 0 ? errno : 0;
   if (fd >= 0) ::close(fd);
-  // some network file systems cannot do this and need not
-  if (error != 0 && error != EINVAL && error != ENOTSUP) {
+  // some network file systems cannot do this and need not; a folder above may be one to pass alone
+  if (error != 0 && error != EINVAL && error != ENOTSUP && error != EACCES) {
     throw DataError(
         fmt::format("{} cannot be brought to disk: {}.", name.string(), std::strerror(error)));
   }
+}
+
+std::error_code make_folders(const fs::path& folder) {
+  std::vector<fs::path> with_new_names;
+  std::error_code error;
+  for (fs::path above = folder; !above.empty() && !fs::exists(above, error);
+       above = above.parent_path())
+    with_new_names.push_back(above.parent_path());
+  fs::create_directories(folder, error);
+  if (!error)
+    for (const fs::path& above : with_new_names) sync_folder(above);
+  return error;
 }
 
 std::string read_file(const fs::path& path, std::uint64_t max_bytes) {

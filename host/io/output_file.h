@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "base/error.h"
 
@@ -56,8 +57,14 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
 /// Other commands write files too, and have neither.
 void advise_options_of_a_run();
 
-/// Makes renames inside `folder` last over a power failure.
+/// Makes the names inside `folder` last over a power failure.
 void sync_folder(const std::filesystem::path& folder);
+
+/// Makes a folder and those above it that are not there, and their names last as well.
+///
+/// Returns  why it cannot be made; nothing if it is there.
+/// Errors   those of sync_folder.
+std::error_code make_folders(const std::filesystem::path& folder);
 
 /// The whole file. Errors: ReadError; DataError if it holds more than `max_bytes`.
 std::string read_file(const std::filesystem::path& path,

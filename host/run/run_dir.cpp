@@ -55,6 +55,8 @@ bool holds_a_run(const fs::path& folder) {
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error))
     if (entry->path().filename() != "lock") return true;
+  // it may hold one, which would be overwritten
+  if (error) throw ReadError(folder, error.value());
   return false;
 }
 
@@ -123,9 +125,7 @@ RunDir RunDir::open_folder(const fs::path& folder, const Config& config,
 // makes the folder and locks it; again if another process moved it away between the two
 void RunDir::take() {
   for (int tries = 0; tries < 10; ++tries) {
-    std::error_code error;
-    fs::create_directories(path_, error);
-    if (error)
+    if (const std::error_code error = make_folders(path_); error)
       throw DataError(
           fmt::format("run directory {} cannot be made: {}. Choose another place with --runs DIR.",
                       path_.string(), error.message()));

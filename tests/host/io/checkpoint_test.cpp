@@ -59,6 +59,12 @@ TEST(CheckpointTest, WhatAKillLeftIsTidiedWithoutTouchingWhatIsNewer) {
     EXPECT_TRUE(fs::exists(folder.path() / name)) << name;
   EXPECT_FALSE(fs::exists(folder.path() / ".writing-000000500"));
   EXPECT_NO_THROW(tidy_checkpoints(folder.path() / "absent", 300, 2));
+
+  // of a run that is done the last one is the newest
+  tidy_checkpoints(folder.path(), 2);
+  EXPECT_FALSE(fs::exists(folder.path() / "step-000000200"));
+  EXPECT_TRUE(fs::exists(folder.path() / "step-000000300"));
+  EXPECT_NO_THROW(tidy_checkpoints(folder.path() / "absent", 2));
 }
 
 TEST(CheckpointTest, ReplacesOneOfTheSameStep) {

@@ -62,6 +62,16 @@ TEST(OutputFileTest, ASymbolicLinkStaysAndItsFileIsReplaced) {
   }
 }
 
+TEST(OutputFileTest, FoldersAreMadeWithThoseAboveThem) {
+  const TemporaryDirectory folder;
+  const std::filesystem::path deep = folder.path() / "a" / "b" / "c";
+  EXPECT_FALSE(make_folders(deep));
+  EXPECT_TRUE(std::filesystem::is_directory(deep));
+  EXPECT_FALSE(make_folders(deep));
+  folder.write("file", "");
+  EXPECT_TRUE(make_folders(folder.path() / "file" / "d"));
+}
+
 TEST(OutputFileTest, WhatCannotBeReadIsToldFromWhatIsTooLarge) {
   const TemporaryDirectory folder;
   EXPECT_THAT(error_text<ReadError>([&] { read_file(folder.path() / "absent"); }),
