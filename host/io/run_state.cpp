@@ -29,10 +29,16 @@ const char* status_text(RunStatus status) {
 
 RunStatus run_status(const fs::path& folder) {
   const fs::path file = folder / "summary.json";
-  std::error_code unknown;
+  // a marker that cannot be seen may say "done": what is done would begin anew
+  const auto is_there = [](const fs::path& path) {
+    std::error_code error;
+    const bool exists = fs::exists(path, error);
+    if (error) throw ReadError(path, error.value());
+    return exists;
+  };
   // earlier versions marked a member of a population that diverged by a file of its own
-  if (fs::exists(folder / "failed.json", unknown)) return RunStatus::kDiverged;
-  if (!fs::exists(file, unknown)) return RunStatus::kOpen;
+  if (is_there(folder / "failed.json")) return RunStatus::kDiverged;
+  if (!is_there(file)) return RunStatus::kOpen;
   const auto summary = read_json<nlohmann::ordered_json>(file);
   const std::string found =
       using_file(file, [&] { return summary.at("status").get<std::string>(); });

@@ -14,6 +14,7 @@
 #include "host/algo/keys_read.h"
 #include "host/config/load.h"
 #include "host/config/print.h"
+#include "host/io/checkpoint.h"
 #include "host/io/curves.h"
 #include "host/io/folders.h"
 #include "host/io/output_file.h"
@@ -56,7 +57,12 @@ std::optional<std::vector<fs::path>> train_baseline(const Config& base, int num_
     std::string failure, others;
     for (int seed = 0; seed < num_seeds; ++seed) {
       const fs::path& folder = folders[static_cast<std::size_t>(seed)];
-      if (is_done(folder)) continue;
+      if (is_done(folder)) {
+        if (!told_of_work && !RunDir::is_busy(folder))
+          tidy_checkpoints(folder / "checkpoints", base.checkpoint.keep,
+                           [&](const std::string& text) { launcher.log().warn(text); });
+        continue;
+      }
       if (RunDir::is_busy(folder)) {
         others += fmt::format("{}{}", others.empty() ? "" : ", ", seed);
         continue;
@@ -116,7 +122,11 @@ std::vector<fs::path> given_baseline(const std::string& given, const Config& bas
         "MBPO, or an empty value to have them made.",
         given));
   std::vector<fs::path> folders;
-  for (const fs::path& folder : folders_below(given)) {
+  // a curve that depends on which runs happened to be found would be no baseline
+  const auto stop = [&](const std::string& text) {
+    throw DataError(fmt::format("autombpo.baseline: {}; the baseline needs all its runs.", text));
+  };
+  for (const fs::path& folder : folders_below(given, stop)) {
     if (!fs::exists(folder / "metrics.csv", unknown)) continue;
     check_given_run(folder, base);
     folders.push_back(folder);

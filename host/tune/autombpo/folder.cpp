@@ -6,15 +6,25 @@
 
 #include "base/error.h"
 #include "host/io/folders.h"
+#include "host/io/output_file.h"
 #include "host/io/run_state.h"
 
 namespace mbrl {
 namespace fs = std::filesystem;
+namespace {
+
+// a report on the runs that happened to be found would be no report
+std::vector<fs::path> all_of(const fs::path& folder) {
+  return entries_of(folder, [](const std::string& text) {
+    throw DataError(text + "; the report needs all runs in it.");
+  });
+}
+
+}  // namespace
+
 AutoMbpoFolder::AutoMbpoFolder(fs::path path) : path_(std::move(path)) {
   const fs::path controllers = path_ / "controller";
-  std::error_code error;
-  fs::create_directories(controllers, error);
-  if (error)
+  if (const std::error_code error = make_folders(controllers); error)
     throw DataError(
         fmt::format("folder {} cannot be made: {}. Choose another place with --runs DIR.",
                     controllers.string(), error.message()));
@@ -41,11 +51,11 @@ bool AutoMbpoFolder::is_complete_episode(int number) const {
   return is_done(episode(number)) && fs::exists(episode(number) / "trajectory.json", unknown);
 }
 
-std::vector<fs::path> AutoMbpoFolder::all_episodes() const { return entries_of(episodes()); }
+std::vector<fs::path> AutoMbpoFolder::all_episodes() const { return all_of(episodes()); }
 
 std::vector<fs::path> AutoMbpoFolder::complete_evaluations() const {
   std::vector<fs::path> folders;
-  for (const fs::path& folder : entries_of(path_ / "evaluation"))
+  for (const fs::path& folder : all_of(path_ / "evaluation"))
     if (is_done(folder)) folders.push_back(folder);
   return folders;
 }

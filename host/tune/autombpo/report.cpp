@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "host/config/print.h"
+#include "host/io/checkpoint.h"
 #include "host/io/curves.h"
 #include "host/io/json_file.h"
 #include "host/io/run_state.h"
@@ -102,7 +103,11 @@ bool run_evaluation(const Config& config, const AutoMbpoFolder& folder, Launcher
     c.seed = kFirstEvaluationSeed + i;
     const fs::path run = folder.evaluation(c.seed);
     const RunStatus status = run_status(run);
-    if (status == RunStatus::kDone || status == RunStatus::kDiverged) continue;
+    if (status == RunStatus::kDone || status == RunStatus::kDiverged) {
+      tidy_checkpoints(run / "checkpoints", config.checkpoint.keep,
+                       [&](const std::string& text) { launcher.log().warn(text); });
+      continue;
+    }
     learners.push_back(
         launcher.learner(fmt::format("seed {}", c.seed), run, c, [c, &folder](OpenDevice& device) {
           return std::make_unique<Steering>(

@@ -75,7 +75,11 @@ class Stages {
 
 bool Stages::train_group(int group) {
   make_first_controller(group);
+  const auto warn = [this](const std::string& text) { launcher_.log().warn(text); };
   for (int stage = 0; stage < num_stages(); ++stage) {
+    // a kill or a disk that failed may have kept a member from it
+    for (const int number : episodes_of(group, stage))
+      if (folder_.is_complete_episode(number)) drop_checkpoints(folder_.episode(number), warn);
     if (is_complete(group, stage)) continue;
     if (!run_episodes(group, stage)) return false;
     learn(group, stage);
@@ -109,11 +113,7 @@ bool Stages::run_episodes(int group, int stage) {
   std::vector<TrainingMemberOptions> learners;
   for (const int number : episodes_of(group, stage)) {
     const fs::path folder = folder_.episode(number);
-    if (run_status(folder) == RunStatus::kDiverged) continue;
-    if (folder_.is_complete_episode(number)) {
-      drop_checkpoints(folder);  // a kill may have kept its member from it
-      continue;
-    }
+    if (run_status(folder) == RunStatus::kDiverged || folder_.is_complete_episode(number)) continue;
     const auto index = static_cast<std::uint32_t>(number + 1);  // learner 0 is the baseline's
     TrainingMemberOptions learner = launcher_.learner(
         fmt::format("episode {}", number), folder, config,
