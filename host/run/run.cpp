@@ -83,22 +83,12 @@ ExitCode run_training(const RunOptions& options) {
   TwinCheck check(pool);
   if (!options.check.empty()) device.stream.set_check(&check);
   Progress progress;
-  Training training({.config = config, .resume = options.resume}, dir, device, progress,
-                    options.make_schedule ? options.make_schedule(config, device) : nullptr);
-  if (options.check.empty()) return training.run();
-  try {
-    const ExitCode code = training.run();
-    report_check(check, dir);
-    return code;
-  } catch (...) {
-    // a run that fails is the one whose table matters; on a full disk its own error is the one to tell
-    try {
-      report_check(check, dir);
-    } catch (const Error& second) {
-      print_to(stderr, fmt::format("warning: {}\n", second.what()));
-    }
-    throw;
-  }
+  TrainingOptions training{.config = config, .resume = options.resume};
+  // a run that fails is the one whose table matters
+  if (!options.check.empty()) training.before_marker = [&] { report_check(check, dir); };
+  return Training(training, dir, device, progress,
+                  options.make_schedule ? options.make_schedule(config, device) : nullptr)
+      .run();
 }
 
 }  // namespace mbrl

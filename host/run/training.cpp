@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "host/algo/registry.h"
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"
+#include "host/io/console.h"
 #include "host/io/json_file.h"
 #include "host/run/loop.h"
 #include "host/run/resume.h"
@@ -249,6 +251,11 @@ void Training::record_failure(RunStatus status, const std::string& error) {
   recorder_->record_error(error);
   if (!dir_.is_in_place()) return;  // which is the error
   try {
+    if (options_.before_marker) options_.before_marker();
+  } catch (const Error& second) {
+    print_to(stderr, fmt::format("warning: {}\n", second.what()));
+  }
+  try {
     write_summary(status, error);
   } catch (const std::exception& second) {
     // on a full disk this fails as well; the first error is the one to tell
@@ -293,6 +300,7 @@ ExitCode Training::run(std::int64_t until) {
   if (stopped)
     recorder_->log(fmt::format("stopped at env step {}; the same command goes on from here.",
                                learner_->env_steps()));
+  if (options_.before_marker) options_.before_marker();
   write_summary(stopped ? RunStatus::kStopped : complete ? RunStatus::kDone : RunStatus::kPaused);
   return stopped ? ExitCode::kStopped : ExitCode::kDone;
 }

@@ -27,6 +27,8 @@ struct TrainingOptions {
   std::uint32_t learner_index = 0;  // of the random draws: learners of one seed differ in it
   bool to_console = true;           // the log goes to standard error as well
   std::function<void(const std::string&)> on_warning = {};  // hears of warnings too, if given
+  /// Writes what else the run leaves, however it ends: summary.json, the marker, comes after it.
+  std::function<void()> before_marker = {};
 };
 
 class Training {

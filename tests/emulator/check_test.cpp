@@ -111,6 +111,31 @@ TEST_F(CheckTest, WhereTheTableCannotBeWrittenTheRunsOwnErrorIsStillTold) {
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_THAT(error, testing::HasSubstr(" at policy update "));
   EXPECT_THAT(said, testing::HasSubstr("\nwarning: " + table.string() + " cannot be written: "));
+  EXPECT_TRUE(std::filesystem::exists(table.parent_path() / "summary.json"));
+}
+
+// the marker says that all else of the run is there
+TEST_F(CheckTest, WithoutItsTableARunIsNotDone) {
+  Config config = small_mbpo("cartpole");
+  config.loop.num_env_steps = 60;
+  config.eval.num_episodes = 1;
+  const TemporaryDirectory folder;
+  const std::filesystem::path run = RunDir::folder_of(folder.path(), config);
+  std::filesystem::create_directories(run / "check.txt" / "in the way");
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  const std::string error = error_text<DataError>([&] {
+    run_training({.config = config,
+                  .device = "cuda:0",
+                  .num_threads = 1,
+                  .check = "cpu",
+                  .runs = folder.path(),
+                  .command = {}});
+  });
+  testing::internal::GetCapturedStdout();
+  testing::internal::GetCapturedStderr();
+  EXPECT_THAT(error, testing::HasSubstr((run / "check.txt").string() + " cannot be written: "));
+  EXPECT_FALSE(std::filesystem::exists(run / "summary.json"));
 }
 
 TEST(TwinCheckTest, KeepsTheLargestDifferenceAndItsCall) {
