@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -79,6 +80,8 @@ Values values_of(const fs::path& run) {
                 using_file(list, [&] { return input_files_from_json(read_json<Json>(list)); }));
     }
   } catch (const DataError& error) {
+    if (dynamic_cast<const ReadError*>(&error) != nullptr)
+      print_to(stderr, fmt::format("warning: {}\n", printable(error.what())));
     // its own group: nothing says that it belongs to another
     values["config.json"] = printable(error.what());
   }
