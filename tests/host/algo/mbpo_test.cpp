@@ -4,11 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "base/error.h"
 #include "host/algo/registry.h"
 #include "host/algo/sac.h"
+#include "kernels/stages/sac/sac_update.h"
 #include "tests/support/breakable.h"
 #include "tests/support/configs.h"
 #include "tests/support/temporary_directory.h"
@@ -158,6 +162,94 @@ TEST(MbpoTest, EpisodeInsertionWaitsForTheEndAndStepInsertionDoesNot) {
     }
     EXPECT_EQ(waited, std::string(insertion) == "episode");
   }
+}
+
+TEST(MbpoTest, EachEpisodeIsReportedByItself) {
+  Trace trace;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(small_config(), stream, trace.hooks(), 0);
+  while (trace.episodes.size() < 6) mbpo.step();
+  std::int64_t steps = 0;
+  for (std::size_t i = 0; i < trace.episodes.size(); ++i) {
+    const EpisodeReport& e = trace.episodes[i];
+    EXPECT_EQ(e.episode, static_cast<std::int64_t>(i));
+    EXPECT_EQ(e.episode_return, e.length) << "1 per step";
+    steps += e.length;
+    EXPECT_EQ(e.env_steps, steps);
+    EXPECT_TRUE(e.terminated);
+  }
+}
+
+TEST(MbpoTest, ATimeLimitIsNoEndAndAFallIsOne) {
+  // the last flag of each episode, and whether any other is set
+  const auto flags = [](const char* env, int limit) {
+    Config config = small_config();
+    config.env.name = env;
+    config.env.max_episode_steps = limit;
+    Trace trace;
+    ThreadPool pool(1);
+    Stream stream(pool);
+    Mbpo mbpo(config, stream, trace.hooks(), 0);
+    while (mbpo.exploring()) mbpo.step();
+    const TransitionsView view = mbpo.real_replay().view();
+    std::vector<float> of_records;
+    for (std::size_t i = 0; i < view.size; ++i)
+      of_records.push_back(view.record(i)[view.layout.terminated()]);
+    std::vector<float> wanted(view.size, 0.0f);
+    for (const EpisodeReport& e : trace.episodes)
+      wanted[static_cast<std::size_t>(e.env_steps) - 1] = e.terminated ? 1.0f : 0.0f;
+    EXPECT_EQ(of_records, wanted) << env;
+    return std::accumulate(wanted.begin(), wanted.end(), 0.0f);
+  };
+  EXPECT_EQ(flags("pendulum", 10), 0.0f);
+  EXPECT_GT(flags("inverted_pendulum", 0), 1.0f);
+}
+
+TEST(MbpoTest, EntriesOfAnExploringActionAreDrawnOneByOne) {
+  Config config = small_config();
+  config.env.name = "hopper";
+  config.loop.pool_insertion = "step";
+  config.loop.num_exploration_steps = 400;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(config, stream, {}, 0);
+  while (mbpo.env_steps() < 300) mbpo.step();
+  const TransitionsView view = mbpo.real_replay().view();
+  double sum[3] = {}, squares[3] = {}, products[3] = {};
+  for (std::size_t row = 0; row < view.size; ++row) {
+    const float* action = view.record(row) + view.layout.action();
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_GE(action[i], -1.0f);
+      ASSERT_LT(action[i], 1.0f);
+      sum[i] += action[i];
+      squares[i] += action[i] * action[i];
+      products[i] += action[i] * action[(i + 1) % 3];
+    }
+  }
+  // of 300 draws: means, variances and covariances within five deviations
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_NEAR(sum[i] / 300, 0.0, 5 * std::sqrt(1.0 / 3 / 300));
+    EXPECT_NEAR(squares[i] / 300, 1.0 / 3, 5 * std::sqrt(4.0 / 45 / 300));
+    EXPECT_NEAR(products[i] / 300, 0.0, 5.0 / 3 / std::sqrt(300.0));
+  }
+}
+
+TEST(MbpoTest, WithoutUpdatesEachStepDrawsItsAction) {
+  Config config = small_config();
+  config.loop.pool_insertion = "step";
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(config, stream, {}, 0);
+  while (mbpo.num_updates() < 30) mbpo.step();
+  set(mbpo, "sac.updates_per_step", 0);
+  const std::size_t before = mbpo.real_replay().size();
+  for (int i = 0; i < 8; ++i) mbpo.step();
+  const TransitionsView view = mbpo.real_replay().view();
+  ASSERT_EQ(view.size, before + 8);
+  for (std::size_t row = before; row + 1 < view.size; ++row)
+    EXPECT_NE(view.record(row)[view.layout.action()], view.record(row + 1)[view.layout.action()])
+        << "what the last update had chosen is used once";
 }
 
 // the weights after some updates
@@ -411,6 +503,82 @@ TEST(LearnerTest, UnstableStepsAreToldAtPowersOfTenAndARobotThatNeverMovesEndsTh
                  "hopper: the simulator was unstable in the first step of 3 episodes in a row: the "
                  "simulator gave up on its state. `mbrl_gpu envs trace` steps the robot by hand.");
   }
+}
+
+TEST(MbpoTest, AControllerIsToldTheMeanLossOfTheCritics) {
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Mbpo mbpo(small_config(), stream, {}, 0);
+  while (mbpo.num_updates() < 9) mbpo.step();
+  const std::vector<std::string>& names = mbpo.metric_names();
+  const auto column = std::find(names.begin(), names.end(), "critic_loss") - names.begin();
+  for (int steps = 4; steps < 7; ++steps) {
+    mbpo.take_metrics();
+    mbpo.measurements()->take_critic_loss();
+    for (int i = 0; i < steps; ++i) mbpo.step();
+    const double mean = mbpo.take_metrics()[static_cast<std::size_t>(column)];
+    EXPECT_GT(mean, 0.0);
+    EXPECT_NEAR(mbpo.measurements()->take_critic_loss(), mean, 1e-9 * mean);
+  }
+}
+
+TEST(SacTest, UpdatesBeginWithTheLeastReplay) {
+  Config config = small_config();
+  config.algorithm = "sac";
+  config.loop.pool_insertion = "step";
+  config.loop.num_exploration_steps = 10;
+  config.loop.min_replay_size = 25;
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Sac sac(config, stream, {}, 0);
+  while (sac.env_steps() < 24) sac.step();
+  EXPECT_EQ(sac.num_updates(), 0);
+  sac.step();
+  EXPECT_EQ(sac.num_updates(), 3);
+}
+
+TEST(SacTest, MetricsAreMeansOfWhatTheUpdatesMeasured) {
+  Config config = small_config();
+  config.algorithm = "sac";
+  config.loop.pool_insertion = "step";
+  ThreadPool pool(1);
+  Stream stream(pool);
+  Sac sac(config, stream, {}, 0);
+  while (sac.exploring()) sac.step();
+  sac.take_metrics();
+  sac.step();
+  ASSERT_EQ(sac.num_updates(), 3);
+  const std::vector<double> values = sac.take_metrics();
+
+  // the same three updates once more
+  SacState state(4, 1, config.sac.hidden_sizes);
+  init_sac(state, static_cast<std::uint32_t>(config.seed), 0, config.sac.init_alpha);
+  SacWorkspace workspace(stream, state, config.sac.batch_size);
+  std::vector<SacLosses> losses(3);
+  sac_update(stream, losses, state, {sac.real_replay().view(), {}, config.sac.batch_size},
+             {.batch_size = config.sac.batch_size,
+              .discount = config.sac.discount,
+              .tau = config.sac.tau,
+              .target_entropy = -1.0f,
+              .adam = {config.sac.learning_rate},
+              .simultaneous = config.sac.update_order == "simultaneous",
+              .seed = static_cast<std::uint32_t>(config.seed)},
+             workspace);
+  const auto expect = [&](const std::string& name,
+                          const std::function<double(const SacLosses&)>& f) {
+    const std::vector<std::string>& names = sac.metric_names();
+    const auto at = std::find(names.begin(), names.end(), name) - names.begin();
+    ASSERT_LT(static_cast<std::size_t>(at), names.size()) << name;
+    const double mean = (f(losses[0]) + f(losses[1]) + f(losses[2])) / 3.0;
+    EXPECT_NEAR(values[static_cast<std::size_t>(at)], mean, 1e-6 * std::abs(mean)) << name;
+  };
+  expect("critic_loss",
+         [](const SacLosses& l) { return 0.5 * (l.critic_loss[0] + l.critic_loss[1]); });
+  expect("actor_loss", [](const SacLosses& l) { return l.actor_loss; });
+  expect("alpha", [](const SacLosses& l) { return l.alpha; });
+  expect("entropy", [](const SacLosses& l) { return l.entropy; });
+  expect("mean_q", [](const SacLosses& l) { return l.mean_q; });
+  EXPECT_NE(losses[0].critic_loss[0], losses[0].critic_loss[1]);
 }
 
 TEST(SacTest, UpdatesOnRealRowsAfterEachStep) {
