@@ -78,12 +78,17 @@ struct DescribedKey {
   Get get;
   KeyDescription description;
 };
+template <typename Get>  // said, not deduced: compilers of 2022 do not deduce an aggregate's
+DescribedKey(Get, KeyDescription)->DescribedKey<Get>;
+
 /// A member that is a struct of keys itself.
 template <typename Get>
 struct DescribedSection {
   Get get;
   const char* name;
 };
+template <typename Get>
+DescribedSection(Get, const char*) -> DescribedSection<Get>;
 
 /// The line of a source file that a member stands on: what tells the descriptions of a struct
 /// apart and keeps their order.
@@ -121,8 +126,10 @@ void for_each_key(OnKey&& on_key, OnSection&& on_section) {
         on_section(member);
     }
   };
-  // more lines than any such header has
-  [&]<int... line>(std::integer_sequence<int, line...>) { (visit(Line<line>{}), ...); }
+  // more lines than any such header has; a fold expression of as many would be nested too deep for Clang
+  [&]<int... line>(std::integer_sequence<int, line...>) {
+    [[maybe_unused]] const bool in_order[] = {(visit(Line<line>{}), true)...};
+  }
   (std::make_integer_sequence<int, 400>{});
 }
 
