@@ -4,13 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "cuda/gpu.h"
 #include "host/algo/registry.h"
 #include "host/bench/stage_trials.h"
+#include "host/run/gemm_cache.h"
 #include "kernels/gpu/product.h"
 
 namespace mbrl {
@@ -18,10 +18,8 @@ namespace {
 
 constexpr double kTrialSeconds = 0.5;
 
-GemmProvider named_provider(const std::string& name) {
-  for (const GemmProvider provider :
-       {GemmProvider::kFused, GemmProvider::kPlain, GemmProvider::kCublasLt, GemmProvider::kCudnn})
-    if (name == gpu::provider_name(provider)) return provider;
+GemmProvider chosen_provider(const std::string& name) {
+  if (const auto provider = provider_named(name)) return *provider;
   throw ConfigError(
       fmt::format("device.gemm is {}; expected hand, plain, cublaslt, cudnn or auto.", name));
 }
@@ -39,18 +37,6 @@ std::string cache_key(const Config& config, const EnvSpec& env, int device, cons
       config.model.hidden_size, config.model.batch_size, config.device.precision, gpu.name,
       gpu.runtime_version, version(GemmProvider::kCublasLt, gpu::cublaslt::version),
       version(GemmProvider::kCudnn, gpu::cudnn::version));
-}
-
-nlohmann::json read_cache(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  const auto json = nlohmann::json::parse(file, nullptr, false);
-  return json.is_object() ? json : nlohmann::json::object();
-}
-
-void write_cache(const std::filesystem::path& path, const nlohmann::json& cache) {
-  std::error_code ignored;
-  std::filesystem::create_directories(path.parent_path(), ignored);
-  std::ofstream(path) << cache.dump(2) << "\n";
 }
 
 enum class Stage { kSac, kEnsemble };
@@ -111,7 +97,7 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
   const Algorithm& algorithm = find_algorithm(config.algorithm);
   if (!reads_section(algorithm, "sac")) return "";  // has products of its own
   if (name != "auto") {
-    const GemmProvider provider = named_provider(name);
+    const GemmProvider provider = chosen_provider(name);
     if (const std::string why = gpu::provider_missing(provider); !why.empty())
       throw DeviceError(fmt::format(
           "device.gemm is {}, but {}. Use device.gemm=hand, or auto for the fastest there is.",
@@ -121,18 +107,13 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
     return fmt::format("sac {0}, ensemble {0}", name);
   }
 
-  nlohmann::json known = read_cache(cache);
+  GemmCache known(cache);
   const auto provider_of = [&](Stage stage, const char* stage_name) {
     const std::string key = cache_key(config, env, device.device.index, stage_name);
-    if (known.contains(key)) {
-      try {
-        return named_provider(known[key].at("provider").get<std::string>());
-      } catch (const std::exception&) {  // somebody edited the file: measured again
-      }
-    }
-    known[key] = nlohmann::json::object();
-    const GemmProvider provider = fastest(config, env, stream, stage, known[key]);
-    write_cache(cache, known);
+    if (const auto provider = known.find(key)) return *provider;
+    auto answer = nlohmann::json::object();
+    const GemmProvider provider = fastest(config, env, stream, stage, answer);
+    known.remember(key, answer);
     return provider;
   };
   const GemmProvider sac = provider_of(Stage::kSac, "sac");
