@@ -66,8 +66,9 @@ nlohmann::json read_done(const fs::path& folder) {
   size_of(folder / "DONE");
   nlohmann::json done = read_json(folder / "DONE");
   for (const char* file : kFiles) {
-    const auto expected =
-        using_file(folder / "DONE", [&] { return done.at("bytes").at(file).get<std::uint64_t>(); });
+    const auto expected = using_file(folder / "DONE", [&] {
+      return json_number<std::uint64_t>(done.at("bytes").at(file), file);
+    });
     const std::uint64_t found = size_of(folder / file);
     if (found != expected)
       throw DataError(fmt::format("{} has {} bytes, {} were written", file, found, expected));

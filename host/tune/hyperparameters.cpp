@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "host/io/archive.h"
+#include "host/io/json_file.h"
 
 namespace mbrl {
 
@@ -64,7 +66,10 @@ HyperValues values_from_json(const std::vector<TunedHyperparameter>& all,
   HyperValues values;
   for (const TunedHyperparameter& tuned : all) {
     const nlohmann::json& entry = json.at(tuned.column);
-    values[tuned.name] = entry.is_boolean() ? (entry.get<bool>() ? 1.0 : 0.0) : entry.get<double>();
+    // one that nobody decides on may lie out of the range of decisions
+    values[tuned.name] = entry.is_boolean() ? (entry.get<bool>() ? 1.0 : 0.0)
+                                            : json_number<double>(entry, tuned.column, 0.0,
+                                                                  static_cast<double>(kMaxCount));
   }
   return values;
 }

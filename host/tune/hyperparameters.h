@@ -41,7 +41,7 @@ const TunedHyperparameter& find_tuned(const std::vector<TunedHyperparameter>& al
 /// Values as JSON, each under its column: toggles as booleans, what is added to as integers.
 nlohmann::json values_to_json(const std::vector<TunedHyperparameter>& all,
                               const HyperValues& values);
-/// And back. Other entries are passed over.
+/// And back. Other entries are passed over. Errors: ValueError; those of the JSON library.
 HyperValues values_from_json(const std::vector<TunedHyperparameter>& all,
                              const nlohmann::json& json);
 

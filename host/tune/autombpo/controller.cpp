@@ -236,7 +236,8 @@ void ControllerStack::load(const std::filesystem::path& file) {
         "controller.features, controller.stack and controller.hidden_size as it was trained with "
         "(config.json in its run directory).",
         file.string(), found->second, description()));
-  for (const TensorRef& tensor : tensors()) saved.read_into(tensor);
+  for (const TensorRef& tensor : tensors())
+    saved.read_into(tensor, SafetensorsFile::Values::kFinite);
   std::size_t at = 0;
   const auto counts = saved.metadata().find("updates");
   const std::string updates = counts == saved.metadata().end() ? "" : counts->second;
@@ -244,7 +245,7 @@ void ControllerStack::load(const std::filesystem::path& file) {
     const std::size_t first = std::min(updates.find_first_not_of(' ', at), updates.size());
     const auto [end, error] = std::from_chars(updates.data() + first,
                                               updates.data() + updates.size(), g.state.num_updates);
-    if (error != std::errc() || g.state.num_updates < 0)
+    if (error != std::errc() || g.state.num_updates < 0 || g.state.num_updates > kMaxCount)
       throw DataError(fmt::format(
           "controller {} does not say how many updates it has seen (its metadata \"updates\" is "
           "\"{}\"). Is it damaged? An earlier stage's is beside it.",

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "host/io/archive.h"
+#include "host/io/json_file.h"
+
 namespace mbrl {
 
 HyperEpisode::HyperEpisode(const Config& config, Decider& decider, std::vector<double> baseline,
@@ -61,10 +64,12 @@ nlohmann::json HyperEpisode::state() const {
 
 void HyperEpisode::set_state(const nlohmann::json& s) {
   values_ = values_from_json(tuned_, s);
-  num_decisions_ = s.at("num_decisions");
-  num_evaluations_ = s.at("num_evaluations");
+  num_decisions_ = json_number<std::uint64_t>(s.at("num_decisions"), "num_decisions", 0, kMaxCount);
+  num_evaluations_ =
+      json_number<std::size_t>(s.at("num_evaluations"), "num_evaluations", 0, kMaxCount);
   decider_.set_state(s.at("decider"));
-  trajectory_ = trajectory_from_json(s.at("trajectory"));
+  trajectory_ = trajectory_from_json(s.at("trajectory"), decider_.heads(learning_group_),
+                                     hyper_state_size(decider_.visible(learning_group_), config_));
 }
 
 nlohmann::json trajectory_to_json(const HyperTrajectory& trajectory) {
@@ -77,13 +82,17 @@ nlohmann::json trajectory_to_json(const HyperTrajectory& trajectory) {
   return {{"decisions", decisions}, {"rewards", trajectory.rewards}};
 }
 
-HyperTrajectory trajectory_from_json(const nlohmann::json& json) {
+HyperTrajectory trajectory_from_json(const nlohmann::json& json,
+                                     const std::vector<std::string>& heads, int state_size) {
   HyperTrajectory trajectory;
   for (const nlohmann::json& d : json.at("decisions"))
-    trajectory.decisions.push_back({d.at("state").get<std::vector<float>>(),
-                                    d.at("options").get<std::vector<float>>(),
-                                    d.at("log_probs").get<std::vector<float>>(), d.at("value")});
-  trajectory.rewards = json.at("rewards").get<std::vector<double>>();
+    trajectory.decisions.push_back(
+        {json_numbers<float>(d.at("state"), "state", static_cast<std::size_t>(state_size)),
+         options_from_json(d.at("options"), "options", heads),
+         json_numbers<float>(d.at("log_probs"), "log_probs", heads.size()),
+         json_number<float>(d.at("value"), "value")});
+  trajectory.rewards =
+      json_numbers<double>(json.at("rewards"), "rewards", trajectory.decisions.size());
   return trajectory;
 }
 

@@ -55,8 +55,14 @@ class HyperEpisode {
   HyperTrajectory trajectory_;
 };
 
-/// A trajectory as JSON, and back.
+/// A trajectory as JSON, and back. `heads` and `state_size` are those of the group that decided: what
+/// is read goes into its networks.
+///
+/// Errors   of the way back: ValueError where a list is longer or shorter than they say, an option is
+///          none of its head or a number is not finite; those of the JSON library where a value is
+///          absent.
 nlohmann::json trajectory_to_json(const HyperTrajectory& trajectory);
-HyperTrajectory trajectory_from_json(const nlohmann::json& json);
+HyperTrajectory trajectory_from_json(const nlohmann::json& json,
+                                     const std::vector<std::string>& heads, int state_size);
 
 }  // namespace mbrl

@@ -1,8 +1,11 @@
 #include "host/tune/autombpo/hyper_mdp.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "host/io/json_file.h"
 #include "host/schedule/rollout_schedule.h"
 
 namespace mbrl {
@@ -46,6 +49,19 @@ bool has_head(const std::vector<std::string>& heads, const std::string& head) {
 
 int num_options(const std::string& head) {
   return num_options(find_tuned(steered_hyperparameters({}), head).change);
+}
+
+std::vector<float> options_from_json(const nlohmann::json& json, const std::string& name,
+                                     const std::vector<std::string>& heads) {
+  std::vector<float> options = json_numbers<float>(json, name, heads.size());
+  for (std::size_t h = 0; h < heads.size(); ++h) {
+    const int last = num_options(heads[h]) - 1;
+    if (!(options[h] >= 0.0f && options[h] <= static_cast<float>(last)) ||
+        options[h] != std::floor(options[h]))
+      throw ValueError(fmt::format("{} has {} for {}; expected an integer from 0 to {}.", name,
+                                   options[h], heads[h], last));
+  }
+  return options;
 }
 
 HyperValues after_decision(HyperValues values, const std::string& head, int option,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ bool has_head(const std::vector<std::string>& heads, const std::string& head);
 
 /// Number of options of a head.
 int num_options(const std::string& head);
+
+/// Chosen options, one of each head, out of JSON. Errors: ValueError that begins with `name`.
+std::vector<float> options_from_json(const nlohmann::json& json, const std::string& name,
+                                     const std::vector<std::string>& heads);
 
 /// The values after a head's decision: real ratio in (0, 1], updates and length from 1 on.
 HyperValues after_decision(HyperValues values, const std::string& head, int option,

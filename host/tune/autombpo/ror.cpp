@@ -1,8 +1,11 @@
 #include "host/tune/autombpo/ror.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "host/io/json_file.h"
 #include "host/tune/autombpo/controller.h"
 #include "kernels/networks/initialize.h"
 
@@ -127,16 +130,30 @@ nlohmann::json RorDecider::state() const {
 }
 
 void RorDecider::set_state(const nlohmann::json& s) {
-  network_.parameters() = s.at("parameters").get<std::vector<double>>();
+  const auto state = [&](const nlohmann::json& json, const char* name) {
+    return json_numbers<float>(json, name, static_cast<std::size_t>(network_.num_inputs()));
+  };
+  network_.parameters() =
+      json_numbers<double>(s.at("parameters"), "parameters", network_.parameters().size());
   memory_.clear();
+  if (s.at("memory").size() > kMemory)
+    throw ValueError(
+        fmt::format("memory holds {} steps; expected at most {}.", s.at("memory").size(), kMemory));
   for (const nlohmann::json& e : s.at("memory"))
-    memory_.push_back({e.at(0).get<std::vector<float>>(), e.at(1).get<std::vector<float>>(),
-                       e.at(2), e.at(3).get<std::vector<float>>()});
-  last_state_ = s.at("last_state").get<std::vector<float>>();
-  last_options_ = s.at("last_options").get<std::vector<float>>();
-  reward_ = s.at("reward");
-  last_return_ = s.at("last_return");
-  has_return_ = s.at("has_return");
+    memory_.push_back({state(e.at(0), "a state in memory"),
+                       options_from_json(e.at(1), "a choice in memory", heads_),
+                       json_number<double>(e.at(2), "a reward in memory"),
+                       state(e.at(3), "a state in memory")});
+  // none before the first decision
+  last_state_.clear();
+  last_options_.clear();
+  if (const nlohmann::json& last = s.at("last_state"); !last.is_array() || !last.empty()) {
+    last_state_ = state(last, "last_state");
+    last_options_ = options_from_json(s.at("last_options"), "last_options", heads_);
+  }
+  reward_ = json_number<double>(s.at("reward"), "reward");
+  last_return_ = json_number<double>(s.at("last_return"), "last_return");
+  has_return_ = s.at("has_return").get<bool>();
 }
 
 }  // namespace mbrl

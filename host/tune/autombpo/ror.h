@@ -25,6 +25,7 @@ class QNetwork {
 
   QNetwork(int num_inputs, int num_outputs, const RandomKey& init);
 
+  int num_inputs() const { return network_.layout().layers.front().in; }
   std::vector<double> values(const std::vector<float>& input);
   /// One step of gradient descent on half the squared errors of the outputs at `input`: weights -=
   /// rate * sum over outputs of error * d output / d weights.

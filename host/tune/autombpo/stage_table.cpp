@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <limits>
 #include <string>
+#include <system_error>
+#include <type_traits>
 
 #include "host/io/json_file.h"
 #include "host/io/output_file.h"
@@ -39,12 +42,22 @@ void for_each_entry(Record& r, Visit&& visit) {
 
 std::vector<StageRecord> read_stages(const AutoMbpoFolder& folder) {
   std::vector<StageRecord> stages;
-  if (!std::filesystem::exists(folder.stages_json())) return stages;
+  std::error_code unknown;
+  if (!std::filesystem::exists(folder.stages_json(), unknown)) return stages;
   const Json rows = read_json<Json>(folder.stages_json());
   using_file(folder.stages_json(), [&] {
     for (const Json& row : rows)
-      for_each_entry(stages.emplace_back(),
-                     [&](const char* name, auto& value) { row.at(name).get_to(value); });
+      for_each_entry(stages.emplace_back(), [&](const char* name, auto& value) {
+        using T = std::remove_reference_t<decltype(value)>;
+        const Json& found = row.at(name);
+        // JSON has no NaN: a loss that was none is null
+        if constexpr (std::is_floating_point_v<T>)
+          if (found.is_null()) {
+            value = std::numeric_limits<T>::quiet_NaN();
+            return;
+          }
+        value = json_number<T>(found, name);
+      });
   });
   return stages;
 }

@@ -88,7 +88,8 @@ bool Stages::train_group(int group) {
 }
 
 void Stages::make_first_controller(int group) {
-  if (fs::exists(folder_.controller(group, 0))) return;
+  std::error_code unknown;
+  if (fs::exists(folder_.controller(group, 0), unknown)) return;
   ControllerStack stack(launcher_.stream(), config_, seed());
   // the groups before this one are done: they stay as they were best
   if (group > 0) stack.load(folder_.best_controller());
@@ -139,6 +140,10 @@ bool Stages::run_episodes(int group, int stage) {
 StageRecord Stages::summarize(int group, int stage, std::vector<HyperTrajectory>& episodes) const {
   StageRecord record{.group = group, .stage = stage};
   double num_evaluations = 0.0, num_decisions = 0.0;
+  // a group sees the values of those before it
+  std::vector<std::string> visible;
+  for (int g = 0; g <= group; ++g)
+    for (const std::string& head : groups_[static_cast<std::size_t>(g)]) visible.push_back(head);
   for (const int number : episodes_of(group, stage)) {
     const fs::path folder = folder_.episode(number);
     if (run_status(folder) == RunStatus::kDiverged) {
@@ -146,10 +151,13 @@ StageRecord Stages::summarize(int group, int stage, std::vector<HyperTrajectory>
       continue;
     }
     const fs::path trajectory = folder / "trajectory.json", summary = folder / "summary.json";
-    episodes.push_back(
-        using_file(trajectory, [&] { return trajectory_from_json(read_json(trajectory)); }));
-    record.learner_seconds +=
-        using_file(summary, [&] { return read_json(summary).at("wall_time_s").get<double>(); });
+    episodes.push_back(using_file(trajectory, [&] {
+      return trajectory_from_json(read_json(trajectory), groups_[static_cast<std::size_t>(group)],
+                                  hyper_state_size(visible, config_));
+    }));
+    record.learner_seconds += using_file(summary, [&] {
+      return json_number<double>(read_json(summary).at("wall_time_s"), "wall_time_s");
+    });
     const Curve returns = read_curve(folder / "metrics.csv", "eval_return_mean");
     for (std::size_t e = 0; e < returns.y.size(); ++e) {
       record.mean_return += returns.y[e];

@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "host/algo/learner.h"
 #include "host/algo/parts/measurements.h"
+#include "host/io/archive.h"
+#include "host/io/json_file.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {
@@ -112,8 +114,8 @@ nlohmann::json Steering::state() const {
 
 void Steering::set_state(const nlohmann::json& s) {
   episode_.set_state(s);
-  decided_at_ = s.at("decided_at");
-  last_return_ = s.at("last_return");
+  decided_at_ = json_number<std::int64_t>(s.at("decided_at"), "decided_at", -1, kMaxCount);
+  last_return_ = json_number<double>(s.at("last_return"), "last_return");
 }
 
 }  // namespace mbrl

@@ -207,6 +207,20 @@ TEST(CheckpointTest, AWeightThatIsNotFiniteIsNamed) {
               HasSubstr("weights.safetensors: actor.0.weight holds inf"));
 }
 
+TEST(CheckpointTest, ASizeThatIsNoneIsDamage) {
+  const TemporaryDirectory folder;
+  CheckpointData data;
+  const fs::path path = write_checkpoint(folder.path(), 3, data.contents(), 5);
+  for (const nlohmann::json& size :
+       {nlohmann::json(1e300), nlohmann::json(-1), nlohmann::json("1")}) {
+    nlohmann::json done = nlohmann::json::parse(file_text(path / "DONE"));
+    done["bytes"]["state.json"] = size;
+    write_text(path / "DONE", done.dump());
+    EXPECT_THAT(error_text<DataError>([&] { CheckpointReader reader(path); }),
+                testing::AllOf(HasSubstr("is damaged"), HasSubstr("DONE: state.json is ")));
+  }
+}
+
 TEST(CheckpointTest, OneThatCannotBeReadIsKeptAndNotPassedOver) {
   const TemporaryDirectory folder;
   CheckpointData data;

@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <limits>
+#include <vector>
+
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
 
@@ -44,6 +48,31 @@ TEST(JsonFileTest, EachErrorNamesTheFile) {
   EXPECT_THAT(read("[\x1b]"), testing::Not(HasSubstr("\x1b")));
   EXPECT_THAT(error_text<DataError>([&] { read_json(folder.path()); }),
               HasSubstr("cannot be read: Is a directory"));
+}
+
+TEST(JsonFileTest, ANumberFitsItsTypeAndItsRange) {
+  using Json = nlohmann::json;
+  const auto error = [](const auto& read) { return error_text<ValueError>(read); };
+  EXPECT_EQ(json_number<int>(Json(7), "a"), 7);
+  EXPECT_EQ(json_number<double>(Json(7), "a"), 7.0);
+  EXPECT_EQ(json_number<std::uint64_t>(Json(std::numeric_limits<std::uint64_t>::max()), "a"),
+            std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(error([] { json_number<int>(Json(1.5), "a"); }), "a is 1.5; expected an integer.");
+  for (const Json& json : {Json(1e300), Json(std::int64_t{1} << 40), Json(-1), Json("1"),
+                           Json(true), Json(nullptr), Json({1}), Json::object()})
+    EXPECT_NE(error([&] { json_number<std::uint8_t>(json, "a"); }), "") << json;
+  EXPECT_EQ(error([] { json_number<int>(Json(3), "a", 0, 2); }),
+            "a is 3; expected an integer from 0 to 2.");
+  EXPECT_EQ(error([] { json_number<float>(Json(1e300), "a"); }),
+            "a is 1e+300; expected a finite number.");
+  EXPECT_EQ(error([] {
+              json_numbers<int>(Json({1, 2}), "a", 3);
+            }),
+            "a is a list of 2; expected a list of 3.");
+  EXPECT_EQ(json_numbers<int>(Json({1, 2}), "a", 2), (std::vector<int>{1, 2}));
+  EXPECT_EQ(error_text<DataError>(
+                [] { using_file("x/y.json", [] { json_number<int>(Json(1.5), "a"); }); }),
+            "x/y.json: a is 1.5; expected an integer. Is it damaged, or another's?");
 }
 
 TEST(JsonFileTest, ErrorsOfLibrariesBecomeOursWithTheFile) {

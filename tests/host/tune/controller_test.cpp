@@ -396,6 +396,20 @@ TEST(ControllerFileTest, AnotherConfigsControllerIsRefused) {
     EXPECT_NE(text.find("this config asks for"), std::string::npos) << text;
 }
 
+TEST(ControllerFileTest, AWeightThatIsNotFiniteIsRefused) {
+  TestStream stream;
+  const TemporaryDirectory folder;
+  const std::filesystem::path file = folder.path() / "c";
+  ControllerStack(stream, small_config(), 1).save(file);
+  ControllerStack stack(stream, small_config(), 1);
+  stack.load(file);
+  // the last weights of the file
+  std::string text = file_text(file);
+  text.replace(text.size() - 4, 4, "\xff\xff\xff\x7f", 4);
+  write_text(file, text);
+  EXPECT_NE(error_text<DataError>([&] { stack.load(file); }).find(" holds nan"), std::string::npos);
+}
+
 TEST(ControllerFileTest, ANetworkOfAnotherKindIsNoController) {
   TestStream stream;
   const TemporaryDirectory folder;

@@ -1,15 +1,20 @@
 // Tests for host/tune/autombpo/ror.{h,cpp}: the Q-network's gradient, rewards, a bandit, its state.
 #include "host/tune/autombpo/ror.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "host/io/json_file.h"
 #include "host/tune/autombpo/controller.h"
+#include "tests/support/error_text.h"
 #include "tests/support/float64.h"
 
 namespace mbrl {
 namespace {
+
+using testing::HasSubstr;
 
 const RandomKey kKey{3, purpose::kHyperAction, 5};
 
@@ -128,6 +133,34 @@ TEST(RorDeciderTest, DecidesOnAllHeadsWhateverTheStack) {
   const HyperDecision d = decider.decide(0, std::vector<float>(8, 0.5f), 0);
   ASSERT_EQ(d.options.size(), 4u);
   for (std::size_t h = 0; h < 4; ++h) EXPECT_LT(d.options[h], num_options(decider.heads(0)[h]));
+}
+
+TEST(RorDeciderTest, AForeignStateIsRefusedByTheNameOfWhatIsWrong) {
+  Config config;
+  config.controller.features = {"samples", "values"};  // 4 inputs, 4 heads
+  RorDecider decider(config, kKey);
+  for (std::uint64_t i = 0; i < 3; ++i) decider.decide(0, std::vector<float>(4, 0.5f), i);
+  const nlohmann::json state = decider.state();
+  const auto with = [&](const char* pointer, const nlohmann::json& value) {
+    nlohmann::json changed = state;
+    const nlohmann::json::json_pointer place(pointer);
+    EXPECT_TRUE(changed.contains(place)) << pointer;
+    changed[place] = value;
+    const std::string text = error_text<ValueError>([&] { decider.set_state(changed); });
+    decider.set_state(state);
+    return text;
+  };
+  EXPECT_EQ(with("/reward", -1.0), "");
+  EXPECT_THAT(with("/parameters", {1.0, 2.0}), HasSubstr("parameters is a list of 2; expected"));
+  EXPECT_THAT(with("/memory/0/0", {0.5, 0.5}), HasSubstr("a state in memory is a list of 2"));
+  EXPECT_THAT(with("/memory/1/3/2", "x"), HasSubstr("a state in memory is \"x\""));
+  for (const double option : {-1.0, 3.0, 0.5, 1e30})
+    EXPECT_THAT(with("/memory/0/1/0", option), HasSubstr("a choice in memory has "));
+  EXPECT_THAT(with("/memory/0/1", nlohmann::json::array()), HasSubstr("a list of 0"));
+  EXPECT_THAT(with("/memory", std::vector<int>(33)), HasSubstr("memory holds 33 steps"));
+  EXPECT_THAT(with("/last_state", {0.5}), HasSubstr("last_state is a list of 1"));
+  EXPECT_THAT(with("/last_options/3", 7), HasSubstr("last_options has 7 for rollout_length"));
+  EXPECT_THAT(with("/last_return", nullptr), HasSubstr("last_return is null"));
 }
 
 TEST(RorDeciderTest, AStateThatWasSavedGoesOnAsIfItHadNotBeen) {

@@ -11,6 +11,7 @@
 #include "host/algo/mbpo.h"
 #include "host/algo/registry.h"
 #include "host/io/curves.h"
+#include "host/io/json_file.h"
 #include "host/run/loop.h"
 #include "host/tune/autombpo/steered_run.h"
 #include "tests/support/configs.h"
@@ -469,7 +470,8 @@ TEST(TrajectoryTest, IsWrittenAtTheEndAndReadsBackExactly) {
   EXPECT_FALSE(std::filesystem::exists(s.folder.path() / "trajectory.json"));
   s.run();
   const HyperTrajectory t =
-      trajectory_from_json(nlohmann::json::parse(file_text(s.folder.path() / "trajectory.json")));
+      trajectory_from_json(nlohmann::json::parse(file_text(s.folder.path() / "trajectory.json")),
+                           head_names(), hyper_state_size(head_names(), s.config));
   EXPECT_EQ(t.rewards, s.steering.trajectory().rewards);
   ASSERT_EQ(t.decisions.size(), 12u);
   for (std::size_t i = 0; i < 12; ++i) {
@@ -479,6 +481,51 @@ TEST(TrajectoryTest, IsWrittenAtTheEndAndReadsBackExactly) {
     EXPECT_EQ(t.decisions[i].log_probs, wanted.log_probs);
     EXPECT_EQ(t.decisions[i].value, 0.25f);
   }
+}
+
+TEST(TrajectoryTest, AForeignOneIsRefusedByTheNameOfWhatIsWrong) {
+  const std::vector<std::string> heads{"model", "updates"};
+  HyperTrajectory one;
+  one.decisions.push_back({{0.5f, 0.25f, 1.0f}, {1.0f, 2.0f}, {-0.5f, -1.0f}, 0.0f});
+  one.rewards = {1.0};
+  const nlohmann::json json = trajectory_to_json(one);
+  const auto with = [&](const char* pointer, const nlohmann::json& value) {
+    nlohmann::json changed = json;
+    changed[nlohmann::json::json_pointer(pointer)] = value;
+    return error_text<ValueError>([&] { trajectory_from_json(changed, heads, 3); });
+  };
+  EXPECT_EQ(with("/rewards/0", 2.0), "");
+  EXPECT_EQ(with("/rewards", {1.0, 2.0}), "rewards is a list of 2; expected a list of 1.");
+  EXPECT_EQ(with("/rewards/0", nullptr), "rewards is null; expected a finite number.");
+  EXPECT_EQ(with("/decisions/0/state", {1.0}), "state is a list of 1; expected a list of 3.");
+  EXPECT_EQ(with("/decisions/0/options", 1), "options is number; expected a list of 2.");
+  EXPECT_EQ(with("/decisions/0/options/0", 2),
+            "options has 2 for model; expected an integer from 0 to 1.");
+  EXPECT_EQ(with("/decisions/0/log_probs/1", "x"), "log_probs is \"x\"; expected a finite number.");
+  EXPECT_EQ(with("/decisions/0/value", 1e300), "value is 1e+300; expected a finite number.");
+}
+
+TEST(SteeringTest, AForeignStateIsRefusedByTheNameOfWhatIsWrong) {
+  Session s;
+  s.explore();
+  while (s.learner.train_steps() < 10) ASSERT_TRUE(s.step());
+  const nlohmann::json state = s.steering.state();
+  const auto with = [&](const char* name, const nlohmann::json& value) {
+    nlohmann::json changed = state;
+    changed[name] = value;
+    return error_text<ValueError>([&] { s.steering.set_state(changed); });
+  };
+  EXPECT_EQ(with("decided_at", 45), "");
+  EXPECT_EQ(with("decided_at", 1e300),
+            "decided_at is 1e+300; expected an integer from -1 to "
+            "1000000000000.");
+  EXPECT_NE(with("num_decisions", -1), "");
+  EXPECT_NE(with("num_evaluations", 0.5), "");
+  EXPECT_NE(with("last_return", nullptr), "");
+  EXPECT_EQ(with("updates_per_step", 1e300),
+            "updates_per_step is 1e+300; expected a finite number from 0 to 1000000000000.");
+  EXPECT_EQ(with("real_ratio", -0.5),
+            "real_ratio is -0.5; expected a finite number from 0 to 1000000000000.");
 }
 
 }  // namespace
