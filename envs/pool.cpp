@@ -1,6 +1,7 @@
 #include "envs/pool.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "base/error.h"
@@ -127,8 +128,19 @@ void EnvPool::set_state(std::span<const double> state) {
     throw DataError("the saved state of " + spec().name + " has " + std::to_string(state.size()) +
                     " numbers; " + std::to_string(envs_.size()) + " environments need " +
                     std::to_string(each * envs_.size()) + ".");
+  if (!std::all_of(state.begin(), state.end(), [](double x) { return std::isfinite(x); }))
+    throw DataError("the saved state of " + spec().name + " holds numbers that are not finite.");
+  constexpr double kMostEpisodes = 1e12;
+  const auto is_count = [](double x, double most) {
+    return x >= 0.0 && x <= most && x == std::floor(x);
+  };
   for (std::size_t i = 0; i < envs_.size(); ++i) {
     const double* from = state.data() + i * each;
+    if (!is_count(from[0], kMostEpisodes) || !is_count(from[1], max_episode_steps_))
+      throw DataError("the saved state of " + spec().name + " is in step " +
+                      std::to_string(from[1]) + " of episode " + std::to_string(from[0]) +
+                      "; expected integers from 0 on, steps up to " +
+                      std::to_string(max_episode_steps_) + ".");
     episode_[i] = static_cast<std::uint64_t>(from[0]);
     episode_steps_[i] = static_cast<int>(from[1]);
     for (std::size_t j = 0; j < S; ++j) observation_[i * S + j] = static_cast<float>(from[2 + j]);

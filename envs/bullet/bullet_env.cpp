@@ -469,7 +469,7 @@ void BulletEnv::set_state(std::span<const double> state) {
   place(state.first(num_dofs), state.subspan(num_dofs, num_dofs));
   const double* in = state.data() + 2 * num_dofs;
   for (btPersistentManifold* manifold : world_->manifolds) {
-    const int num_points = static_cast<int>(*in++);
+    const double num_points = *in++;  // of a file, so perhaps none that an int holds
     for (int p = 0; p < kMaxPoints; ++p, in += kPointSize) {
       if (p >= num_points) continue;
       // distance, world positions and directions of friction are computed anew before they are read

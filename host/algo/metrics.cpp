@@ -43,7 +43,7 @@ std::vector<double> Metrics::take() {
 void Metrics::visit(Archive& archive) {
   const Archive::Section section(archive, "metrics");
   archive.value("sum", sum_);
-  archive.value("count", count_);
+  archive.values("count", count_, 0, kMaxCount);
   archive.value("is_latest", is_latest_);
 }
 

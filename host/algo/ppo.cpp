@@ -320,6 +320,12 @@ void Ppo::visit(Archive& archive) {
   archive.replay("discounted_return", discounted_return_);
   archive.replay("episode_return", episode_return_);
   archive.replay("episode_length", episode_length_);
+  if (!archive.loading()) return;
+  constexpr int kMostSteps = 1 << 30;
+  for (const int length : episode_length_)
+    if (length < 0 || length > kMostSteps)
+      throw DataError(fmt::format("the replay's episode_length holds {}; expected 0 to {}.", length,
+                                  kMostSteps));
 }
 
 Algorithm algorithms::ppo_algorithm() {

@@ -68,6 +68,20 @@ class Archive {
     value = given;
   }
 
+  /// A list whose values are from `low` to `high`, in both directions.
+  template <typename List>
+  void values(const std::string& name, List& list, typename List::value_type low,
+              typename List::value_type high) {
+    List given = list;
+    value(name, given);
+    for (const auto& item : given)
+      require(name, low <= item && item <= high, [&] {
+        return "holds " + std::to_string(item) + "; expected " + std::to_string(low) + " to " +
+               std::to_string(high);
+      });
+    list = given;
+  }
+
   /// At most `max_count` indices below `limit`, one at least.
   void indices(const std::string& name, std::vector<int>& values, int max_count, int limit);
 

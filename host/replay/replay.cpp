@@ -92,7 +92,7 @@ void Replay::visit(Archive& archive, const std::string& name, std::size_t max_ca
   }
   archive.value("size", size_, 0, capacity_);
   archive.value("head", head_, 0, capacity_ - 1);
-  archive.value("num_written", num_written_);
+  archive.value("num_written", num_written_, 0, static_cast<std::uint64_t>(kMaxCount) * 1000000);
   archive.replay(
       tensor_ref(name, records_.data(),
                  {static_cast<std::int64_t>(size_), static_cast<std::int64_t>(layout_.pitch())},

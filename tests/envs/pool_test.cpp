@@ -243,6 +243,27 @@ TEST(PoolBrokenTest, AStateOfAnotherEnvironmentIsRefused) {
   EXPECT_THROW(pendulum.set_state(hopper.get_state()), DataError);
 }
 
+TEST(PoolBrokenTest, CountersOfAForeignStateAreChecked) {
+  ThreadPool pool(1);
+  EnvOptions short_one = options("pendulum");
+  short_one.max_episode_steps = 20;
+  EnvPool envs(short_one, 1, 3, pool);
+  envs.reset();
+  const std::vector<double> state = envs.get_state();
+  const auto with = [&](std::size_t index, double value) {
+    std::vector<double> changed = state;
+    changed[index] = value;
+    return error_text<DataError>([&] { envs.set_state(changed); });
+  };
+  EXPECT_EQ(with(1, 20.0), "");
+  for (const double steps : {-1.0, 2.5, 21.0, 1e300})
+    EXPECT_THAT(with(1, steps), testing::HasSubstr("expected integers from 0 on, steps up to 20."));
+  for (const double episode : {-1.0, 2.5, 1e300})
+    EXPECT_THAT(with(0, episode), testing::HasSubstr("of episode "));
+  for (std::size_t i = 0; i < state.size(); ++i)
+    EXPECT_THAT(with(i, std::nan("")), testing::HasSubstr("not finite")) << i;
+}
+
 TEST(PoolShapeTest, ActionsAndMaskMustFitTheBatch) {
   ThreadPool pool(1);
   EnvPool envs(options("hopper"), 2, 3, pool);

@@ -11,6 +11,8 @@
 namespace mbrl {
 namespace {
 
+constexpr int kDead = 3;  // episodes in a row that are broken from their first step on
+
 std::uint32_t hash32(std::uint32_t x) { return philox({x, 0, 0, 0}, 0x6d62726cu, 0).x; }
 
 // start states of learners differ from those of other seeds as well as from each other
@@ -63,7 +65,6 @@ void Environments::count_broken(Fault fault) {
 }
 
 void Environments::end_episode(const PoolStep& step, int env, double episode_return, int length) {
-  constexpr int kDead = 3;
   num_dead_ = step.broken[env] && length == 0 ? num_dead_ + 1 : 0;
   if (num_dead_ == kDead)
     throw DataError(fmt::format(
@@ -119,8 +120,8 @@ void Environments::visit(Archive& archive) {
   archive.value("exploration_end", context_.clock.exploration_end, 0, context_.clock.env_steps);
   archive.value("num_episodes", num_episodes_, 0, kMaxCount);
   archive.value("num_evaluations", num_evaluations_, 0, kMaxCount);
-  archive.value("num_broken", num_broken_);
-  archive.value("num_dead", num_dead_);
+  archive.values("num_broken", num_broken_, 0, kMaxCount);
+  archive.value("num_dead", num_dead_, 0, kDead);
   archive.value("last_return", last_return_);
   pool_state_ = pool_.get_state();
   std::size_t size = pool_state_.size();

@@ -13,6 +13,7 @@ Imagination::Imagination(Context& context, const EnvSpec& env, const GaussianAct
                          const Dynamics& dynamics)
     : Part(context),
       env_(env),
+      interval_as_made_(rollout_interval(context.config)),
       replay_(context.stream, dynamics.state().data,
               model_replay_capacity(context.config,
                                     rollout_length_at(context.config.rollout.schedule, 0)),
@@ -101,12 +102,13 @@ void Imagination::visit(Archive& archive) {
     archive.optional("rollout_length", length_, 1, max_rollout_length(context_.config));
   }
   const Archive::Section section(archive, "model_replay");
-  // intervals and lengths of epochs may have changed while the run went on
-  constexpr std::size_t kChange = 16;
+  // the longest rollouts decide. Where the interval between rollouts has changed since the run began,
+  // the capacity may be that of one between the two
+  const std::size_t change = rollout_interval(context_.config) == interval_as_made_ ? 1 : 16;
   replay_.visit(archive, "imagined",
-                kChange * std::max(replay_.capacity(),
-                                   model_replay_capacity(context_.config,
-                                                         max_rollout_length(context_.config))));
+                std::max(replay_.capacity(),
+                         change * model_replay_capacity(context_.config,
+                                                        max_rollout_length(context_.config))));
 }
 
 void Imagination::hyperparameters(std::vector<Hyperparameter>& all) {

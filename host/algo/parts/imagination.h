@@ -52,6 +52,7 @@ class Imagination : public Part {
   double real_ratio() const { return real_ratio_.value_or(context_.config.loop.real_ratio); }
 
   const EnvSpec& env_;
+  int interval_as_made_;  // between rollouts
   Replay replay_;
   RolloutWorkspace workspace_;
   Metric terminated_;

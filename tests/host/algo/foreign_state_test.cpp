@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 #include "base/error.h"
@@ -57,6 +59,10 @@ TEST(ForeignStateTest, WhatIsWrongInAnMbpoStateIsNamed) {
   EXPECT_THAT(mbpo.with("/metrics/sum", {1.0, 2.0}),
               HasSubstr("x/state.json: metrics.sum has 2 values; expected "));
   EXPECT_THAT(mbpo.with("/metrics/count", nullptr), HasSubstr("metrics.count is null"));
+  EXPECT_THAT(mbpo.with("/metrics/count/0", -1), HasSubstr("metrics.count holds -1; expected 0 to "));
+  EXPECT_THAT(mbpo.with("/num_broken/0", std::numeric_limits<std::int64_t>::max()),
+              HasSubstr("num_broken holds 9223372036854775807"));
+  EXPECT_THAT(mbpo.with("/num_dead", std::numeric_limits<int>::max()), HasSubstr("num_dead is "));
   EXPECT_THAT(mbpo.with("/metrics/is_latest/0", 300), HasSubstr("metrics.is_latest is 300"));
   for (const nlohmann::json& elites :
        {nlohmann::json{0, 7}, nlohmann::json{-1, 0}, nlohmann::json{0.5, 1},
@@ -77,6 +83,9 @@ TEST(ForeignStateTest, WhatIsWrongInAnMbpoStateIsNamed) {
     EXPECT_THAT(mbpo.with("/pending_size", size), HasSubstr("pending_size is "));
     EXPECT_THAT(mbpo.with("/env_state_size", size), HasSubstr("env_state_size is "));
   }
+  // one epoch's rollouts of the longest length: 3 steps from 100 states, twice
+  EXPECT_EQ(mbpo.with("/model_replay/capacity", 600), "");
+  EXPECT_THAT(mbpo.with("/model_replay/capacity", 601), HasSubstr("is 601; expected 1 to 600"));
   EXPECT_THAT(mbpo.with("/env_steps", -5), HasSubstr("env_steps is -5; expected 0 to "));
   EXPECT_THAT(mbpo.with("/exploring", 1), HasSubstr("exploring is 1; expected true or false"));
   EXPECT_THAT(mbpo.with("/last_return", "\x1b[31m"), HasSubstr("last_return is \"\\u001b[31m\""));
@@ -102,6 +111,25 @@ TEST(ForeignStateTest, WhatIsWrongInAPpoStateIsNamed) {
                 HasSubstr("num_collected is " + std::to_string(count) + "; expected 0 to " +
                           std::to_string(last)));
   EXPECT_THAT(ppo.with("/num_updates", -1), HasSubstr("num_updates is -1"));
+}
+
+TEST(ForeignStateTest, WhatCountsInTheReplaysFileIsChecked) {
+  ThreadPool pool(1);
+  Stream stream(pool);
+  const Config config = small_ppo("cartpole");
+  Ppo ppo(config, stream, {}, 0);
+  StateWriter saved;
+  ppo.visit(saved);
+  const auto with = [&](const std::string& name, auto value) {
+    StateReader reader(saved.state, [&](Archive::File, const TensorRef& tensor) {
+      if (tensor.name == name) std::memcpy(tensor.data, &value, sizeof(value));
+    });
+    return error_text<DataError>([&] { ppo.visit(reader); });
+  };
+  EXPECT_EQ(with("episode_length", 3), "");
+  EXPECT_THAT(with("episode_length", -1), HasSubstr("episode_length holds -1"));
+  EXPECT_THAT(with("env_state", 1e300), HasSubstr("is in step"));
+  EXPECT_THAT(with("env_state", std::nan("")), HasSubstr("not finite"));
 }
 
 }  // namespace
