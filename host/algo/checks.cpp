@@ -4,12 +4,39 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "host/config/fields.h"
 #include "host/schedule/rollout_schedule.h"
 
 namespace mbrl {
+
+void check_sizes(const Config& config, const Require& require) {
+  const auto at_most = [&](const char* key, int size, int limit) {
+    require(size <= limit, fmt::format("{} is {}; expected at most {}.", key, size, limit));
+  };
+  constexpr int kWidest = 1'000'000, kMostRows = 1'000'000'000, kMost = 10'000;
+  for (const auto& [key, widths] : {std::pair("sac.hidden_sizes", &config.sac.hidden_sizes),
+                                    std::pair("ppo.hidden_sizes", &config.ppo.hidden_sizes)}) {
+    for (const int width : *widths) at_most(key, width, kWidest);
+    at_most(fmt::format("the number of {}", key).c_str(), static_cast<int>(widths->size()), kMost);
+  }
+  at_most("model.hidden_size", config.model.hidden_size, kWidest);
+  at_most("controller.hidden_size", config.controller.hidden_size, kWidest);
+  at_most("model.num_hidden_layers", config.model.num_hidden_layers, kMost);
+  at_most("model.ensemble_size", config.model.ensemble_size, kMost);
+  at_most("sac.batch_size", config.sac.batch_size, kMostRows);
+  at_most("model.batch_size", config.model.batch_size, kMostRows);
+  at_most("rollout.batch_size", config.rollout.batch_size, kMostRows);
+  at_most("loop.epoch_length", config.loop.epoch_length, kMostRows / 10);
+  at_most("ppo.num_envs", config.ppo.num_envs, kWidest);
+  require(
+      static_cast<std::int64_t>(config.ppo.num_envs) * config.ppo.steps_per_update <= kMostRows,
+      fmt::format("ppo.num_envs is {} and ppo.steps_per_update {}; expected at most {} steps in "
+                  "all between two updates.",
+                  config.ppo.num_envs, config.ppo.steps_per_update, kMostRows));
+}
 
 void check_replay(const Config& config, const Require& require) {
   require(config.loop.min_replay_size <= config.loop.replay_capacity,
@@ -63,6 +90,11 @@ void check_imagination(const Config& config, const Require& require) {
           fmt::format("rollout.schedule goes from length {} to length {}; expected [first epoch, "
                       "last epoch, first length, last length] with lengths of at least 1 step.",
                       schedule[2], schedule[3]));
+  constexpr float kLongest = 1e6f;
+  require(schedule[2] <= kLongest && schedule[3] <= kLongest,
+          fmt::format("rollout.schedule goes from length {} to length {}; expected at most {:.0f} "
+                      "steps.",
+                      schedule[2], schedule[3], kLongest));
 }
 
 void check_model_replay(const Config& config, const Require& require) {

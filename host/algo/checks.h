@@ -6,6 +6,10 @@
 
 namespace mbrl {
 
+/// Sizes whose products would not fit the types that count them, and no machine's memory either:
+/// of every run, since a key that is not read now may be in the next one.
+void check_sizes(const Config& config, const Require& require);
+
 /// loop: the real replay.
 void check_replay(const Config& config, const Require& require);
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "host/algo/checks.h"
 #include "host/algo/keys_read.h"
 #include "host/algo/registry.h"
 #include "host/config/load.h"
@@ -29,6 +30,7 @@ Config resolve_config(const std::string& name, const std::vector<std::string>& o
 void check_run(const Config& config, std::string_view origin) {
   const Require require = requirement(origin);
   check_config(config, require);
+  check_sizes(config, require);
   find_algorithm(config.algorithm).check(config, require);
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "host/algo/keys_read.h"
+#include "host/algo/resolve_config.h"
 #include "host/config/load.h"
 #include "host/config/print.h"
 #include "host/io/archive.h"
@@ -77,7 +78,14 @@ void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
 
 Config checkpoint_config(const std::filesystem::path& path) {
   const CheckpointReader reader(path);
-  return saved_config(reader, path);
+  const Config config = saved_config(reader, path);
+  try {
+    check_run(config, (path / "state.json").string());
+  } catch (const ConfigError& error) {
+    // no run had it
+    throw DataError(error.what());
+  }
+  return config;
 }
 
 nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,

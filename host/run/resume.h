@@ -29,6 +29,8 @@ nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learn
                                const Config& config, CheckpointUse use = CheckpointUse::kGoOn);
 
 /// The config a checkpoint was written with.
+///
+/// Errors   DataError if the checkpoint is damaged or its config is none of a run.
 Config checkpoint_config(const std::filesystem::path& path);
 
 /// The checkpoint meant by a path: itself, the newest of a run directory, or of the only run below

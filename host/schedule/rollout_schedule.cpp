@@ -1,6 +1,7 @@
 #include "host/schedule/rollout_schedule.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace mbrl {
 
@@ -20,10 +21,12 @@ int rollout_interval(const Config& config) {
 }
 
 std::size_t model_replay_capacity(const Config& config, int rollout_length) {
+  // no machine holds more, and a size_t of bytes just does
+  constexpr double kMost = 1e15;
   const double per_epoch = static_cast<double>(rollout_length) * config.rollout.batch_size *
                            config.loop.epoch_length / rollout_interval(config);
-  return static_cast<std::size_t>(config.rollout.retain_epochs) *
-         static_cast<std::size_t>(per_epoch);
+  return static_cast<std::size_t>(
+      std::min(config.rollout.retain_epochs * std::floor(std::min(per_epoch, kMost)), kMost));
 }
 
 }  // namespace mbrl

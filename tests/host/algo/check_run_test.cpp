@@ -1,7 +1,10 @@
 // Tests for host/algo/checks.cpp, host/config/check.cpp and the checks of the algorithms.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "host/algo/resolve_config.h"
+#include "host/schedule/rollout_schedule.h"
 #include "tests/host/config/config_errors.h"
 
 namespace mbrl {
@@ -242,6 +245,30 @@ TEST(CheckRunTest, TheNameIsAFolders) {
   EXPECT_NE(error_after([](Config& c) { c.name = ""; }), "no error");
   EXPECT_NE(error_after([](Config& c) { c.name = "-x"; }), "no error");
   EXPECT_EQ(error_after([](Config& c) { c.name = "hopper-v2.1_b"; }), "no error");
+}
+
+TEST(CheckRunTest, SizesThatNoMachineHoldsAreRefused) {
+  constexpr int kHuge = std::numeric_limits<int>::max();
+  EXPECT_EQ(error_after([](Config& c) {
+              c.sac.hidden_sizes = {256, kHuge};
+            }),
+            "x.json: sac.hidden_sizes is 2147483647; expected at most 1000000.");
+  EXPECT_NE(error_after([](Config& c) { c.model.hidden_size = kHuge; }), "no error");
+  EXPECT_NE(error_after([](Config& c) { c.model.batch_size = kHuge; }), "no error");
+  EXPECT_NE(error_after([](Config& c) { c.sac.batch_size = kHuge; }), "no error");
+  EXPECT_NE(error_after([](Config& c) { c.rollout.batch_size = kHuge; }), "no error");
+  EXPECT_NE(error_after([](Config& c) { c.ppo.num_envs = c.ppo.steps_per_update = 100000; }),
+            "no error");
+  EXPECT_EQ(error_after([](Config& c) {
+              c.rollout.schedule = {0, 1, 1, 3e38f};
+            }),
+            "x.json: rollout.schedule goes from length 1 to length 3e+38; expected at most 1000000 "
+            "steps.");
+  // the largest there is still has a size
+  Config config;
+  config.rollout.schedule = {0, 1, 1, 1e6f};
+  config.rollout.batch_size = config.rollout.retain_epochs = 1'000'000'000;
+  EXPECT_EQ(model_replay_capacity(config, max_rollout_length(config)), 1'000'000'000'000'000u);
 }
 
 }  // namespace
