@@ -22,6 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// beyond which doubles no longer tell steps apart
+constexpr double kMostSteps = 1e15;
+
 std::vector<std::string> split(const std::string& line) {
   std::vector<std::string> fields;
   std::stringstream text(line);
@@ -67,6 +70,9 @@ Curve read_curve(const fs::path& path, const std::string& column) {
           std::isfinite(values[i]);
     }
     if (!complete) continue;  // an empty field: not measured
+    if (!(values[0] >= 0.0 && values[0] <= kMostSteps))
+      throw DataError(fmt::format("{}: env_steps is {}; expected 0 to {:.0e}.", path.string(),
+                                  values[0], kMostSteps));
     if (!curve.x.empty() && values[0] <= curve.x.back())
       throw DataError(fmt::format("{}: env_steps {:.0f} follows {:.0f}; expected rising steps.",
                                   path.string(), values[0], curve.x.back()));

@@ -26,7 +26,8 @@ struct NoRows : DataError {
 /// Columns env_steps and `column` of a table; rows where either is empty are left out, and lines
 /// that start with # before the header.
 ///
-/// Errors   ReadError; NoRows; DataError if the table lacks a column or does not rise in steps.
+/// Errors   ReadError; NoRows; DataError if the table lacks a column, does not rise in steps or holds
+///          a step below 0 or beyond 1e15.
 Curve read_curve(const std::filesystem::path& path, const std::string& column);
 
 /// A table, or every file called `table` and seed-*.csv below a folder, sorted (folders.h says what

@@ -47,20 +47,26 @@ std::string text_at(double x, double y, const std::string& anchor, const std::st
                      anchor, more, escaped(text));
 }
 
+// what is drawn: differences of larger values have no double, widths of smaller ones no inverse
+constexpr double kLargest = 1e300, kSmallest = 1e-300;
+bool drawable(double value) { return std::abs(value) < kLargest; }
+
 struct Range {
   double low = std::numeric_limits<double>::infinity(),
          high = -std::numeric_limits<double>::infinity();
 
   void include(double value) {
-    if (!std::isfinite(value)) return;
+    if (!drawable(value)) return;
     low = std::min(low, value);
     high = std::max(high, value);
   }
   bool empty() const { return low > high; }
-  // a flat line still needs a height
+  // A flat line still needs a height, and so does one whose rise is rounding alone: between ticks
+  // closer than that a double has no number left.
   void widen() {
-    if (low == high) {
-      const double margin = low == 0.0 ? 1.0 : 0.1 * std::abs(low);
+    const double size = std::max(std::abs(low), std::abs(high));
+    if (high - low <= 1e-9 * size || size < kSmallest) {
+      const double margin = size < kSmallest ? 1.0 : 0.1 * size;
       low -= margin;
       high += margin;
     }
@@ -86,8 +92,8 @@ struct Frame {
 bool has_band(const PlotSeries& series) { return !series.low.empty(); }
 
 bool drawn(const PlotSeries& series, std::size_t i, bool band) {
-  return std::isfinite(series.x[i]) && std::isfinite(series.y[i]) &&
-         (!band || (std::isfinite(series.low[i]) && std::isfinite(series.high[i])));
+  return drawable(series.x[i]) && drawable(series.y[i]) &&
+         (!band || (drawable(series.low[i]) && drawable(series.high[i])));
 }
 
 void check_lengths(const PlotSeries& series) {

@@ -8,8 +8,8 @@
 
 namespace mbrl {
 
-/// A line, with a band around it if `low` and `high` are given. A point whose y is not finite is a
-/// gap. The legend holds the names; a plot whose series have none has no legend.
+/// A line, with a band around it if `low` and `high` are given. A point whose y is not finite, or
+/// 1e300 and more, is a gap. The legend holds the names; a plot whose series have none has no legend.
 struct PlotSeries {
   std::string name;
   std::vector<double> x, y;

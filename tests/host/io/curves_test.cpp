@@ -1,6 +1,7 @@
 // Tests for host/io/curves.{h,cpp}.
 #include "host/io/curves.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -50,6 +52,17 @@ TEST(CurvesTest, MissingColumnsEmptyOnesAndFallingStepsAreErrors) {
   EXPECT_EQ(error("c"), path + " has no column c; its columns are env_steps,a,b.");
   EXPECT_EQ(error("b"), path + " holds no rows with b.");
   EXPECT_EQ(error("a"), path + ": env_steps 1 follows 2; expected rising steps.");
+}
+
+TEST(CurvesTest, StepsThatNobodyCountsAreErrors) {
+  const TemporaryDirectory folder;
+  for (const char* steps : {"-1", "1e300", "2e15"}) {
+    const std::string path = folder.write("t.csv", fmt::format("env_steps,a\n{},1\n", steps));
+    EXPECT_THAT(error_text<DataError>([&] { read_curve(path, "a"); }),
+                testing::HasSubstr("expected 0 to 1e+15"))
+        << steps;
+  }
+  EXPECT_EQ(read_curve(folder.write("t.csv", "env_steps,a\n0,1\n1e15,2\n"), "a").x.back(), 1e15);
 }
 
 TEST(CurvesTest, FindsTablesOfRunsBelowAFolder) {

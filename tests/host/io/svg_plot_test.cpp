@@ -171,6 +171,24 @@ TEST(SvgPlotTest, AFlatLineStillHasAnAxis) {
   EXPECT_THAT(svg, HasSubstr("<circle cx=\"385.0\" cy=\"212.0\""));
 }
 
+// Ticks closer than doubles are would never come to an end.
+TEST(SvgPlotTest, ALineWhoseRiseIsRoundingIsFlat) {
+  const auto drawn = [](std::vector<double> y) {
+    const std::vector<double> x{0, 1};
+    return svg_plot(
+        {.title = "", .x_label = "", .y_label = "", .series = {{.name = "s", .x = x, .y = y}}});
+  };
+  EXPECT_EQ(count(drawn({1000.0, std::nextafter(1000.0, 2000.0)}), "<polyline"), 1);
+  EXPECT_EQ(count(drawn({1e20, 1e20 + 20000}), "<polyline"), 1);
+  EXPECT_EQ(count(drawn({0.0, 5e-324}), "<polyline"), 1);
+  for (const char* no_number : {"nan", "inf"}) {
+    EXPECT_EQ(drawn({1000.0, std::nextafter(1000.0, 2000.0)}).find(no_number), std::string::npos);
+    EXPECT_EQ(drawn({5e-324, 5e-324}).find(no_number), std::string::npos);
+    EXPECT_EQ(drawn({-9e299, 9e299}).find(no_number), std::string::npos);
+  }
+  EXPECT_EQ(count(drawn({1.0, 1e301}), "<circle"), 1) << "the larger one is a gap";
+}
+
 TEST(SvgPlotTest, AnEmptyPlotAndUnequalLengthsAreErrors) {
   Plot plot{.title = "hopper",
             .x_label = "",
