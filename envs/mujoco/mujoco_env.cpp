@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <system_error>
 
 #include "base/error.h"
 #include "envs/env.h"
@@ -96,9 +97,13 @@ mjModel* load(const std::string& path) {
   const std::filesystem::path file(path);
   const std::string advice = std::string("; give the path of an MJCF file") +
                              (file.is_relative() ? ", from the current folder." : ".");
-  if (!std::filesystem::exists(file))
+  std::error_code error_of_disk;
+  const std::filesystem::file_status status = std::filesystem::status(file, error_of_disk);
+  if (!std::filesystem::status_known(status))
+    throw DataError("mjcf.model " + path + " cannot be read: " + error_of_disk.message() + ".");
+  if (!std::filesystem::exists(status))
     throw ConfigError("mjcf.model " + path + " does not exist" + advice);
-  if (std::filesystem::is_directory(file))
+  if (std::filesystem::is_directory(status))
     throw ConfigError("mjcf.model " + path + " is a folder" + advice);
   char error[1000] = "";
   mjModel* model = mj_loadXML(path.c_str(), nullptr, error, sizeof(error));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -52,13 +53,10 @@ class Tracer {
 
  private:
   static double number(const std::string& word, const std::string& where) {
-    std::size_t used = 0;
-    double value = 0.0;
-    try {
-      value = std::stod(word, &used);
-    } catch (const std::exception&) {
-    }
-    if (used == 0 || used != word.size())
+    // the least numbers are near 0 and the largest infinite, neither an error
+    char* end = nullptr;
+    const double value = std::strtod(word.c_str(), &end);
+    if (end == word.c_str() || end != word.c_str() + word.size())
       throw DataError(where + ": \"" + word +
                       "\" is not a number. A line is `reset`, `reset EPISODE`, `start` with a "
                       "state, or the numbers of one action.");

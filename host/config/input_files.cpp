@@ -28,6 +28,9 @@ bool is_regular(const fs::path& path) {
 // ---------------------------------------------------------------------------------------------------
 // MJCF: as much XML as it takes to find the names of files
 
+// far more than any robot's, whose meshes are files of their own
+constexpr std::uint64_t kMaxMjcfBytes = std::uint64_t{64} << 20;
+
 struct Element {
   std::string name;
   std::vector<std::pair<std::string, std::string>> attributes;
@@ -100,43 +103,56 @@ std::vector<Element> elements_of(std::string_view text) {
 
 /// What a model's files name, gathered over all of them.
 struct References {
-  std::set<fs::path> files;                           // the MJCF files themselves
-  std::vector<std::pair<fs::path, fs::path>> assets;  // folder of the naming file, name
-  std::vector<fs::path> asset_folders;                // <compiler meshdir="..."> and its kin
+  std::set<fs::path> files;                        // the MJCF files themselves
+  std::set<std::pair<fs::path, fs::path>> assets;  // folder of the naming file, name
+  std::set<fs::path> asset_folders;                // <compiler meshdir="..."> and its kin
 };
 
-/// Adds a file and what it includes. MuJoCo looks for an included file beside the first one, newer
-/// versions beside the one that includes it: what exists counts.
-void add_mjcf(References& all, const fs::path& file, const fs::path& main_folder) {
-  constexpr std::size_t kMaxFiles = 10000;
-  if (!is_regular(file) || all.files.size() >= kMaxFiles || !all.files.insert(file).second) return;
-  std::string text;
-  try {
-    text = read_file(file);
-  } catch (const DataError&) {
-    return;  // who opens it later says why that fails
-  }
+/// What one text names; included files go to `waiting`. MuJoCo looks for an included file beside the
+/// first one, newer versions beside the one that includes it: what exists counts.
+void add_references(References& all, std::vector<fs::path>& waiting, std::string_view text,
+                    const fs::path& folder, const fs::path& main_folder) {
   for (const Element& element : elements_of(text)) {
     for (const auto& [attribute, value] : element.attributes) {
       if (element.name == "compiler" &&
           (attribute == "meshdir" || attribute == "texturedir" || attribute == "assetdir")) {
-        all.asset_folders.emplace_back(value);
+        all.asset_folders.emplace(value);
       } else if (element.name == "include" && attribute == "file") {
-        for (const fs::path& folder : {main_folder, file.parent_path()})
-          add_mjcf(all, (folder / value).lexically_normal(), main_folder);
+        for (const fs::path& beside : {main_folder, folder})
+          waiting.push_back((beside / value).lexically_normal());
       } else if (attribute.starts_with("file") && !value.empty()) {
         // file, and the six sides of a cube: fileright, fileleft, ...
-        all.assets.emplace_back(file.parent_path(), value);
+        all.assets.emplace(folder, value);
       }
     }
   }
 }
 
+/// The MJCF file with what it includes. A list in place of recursion: how deep files include one
+/// another is theirs to say.
+References references_of(const fs::path& model) {
+  constexpr std::size_t kMaxFiles = 10000;
+  References all;
+  std::vector<fs::path> waiting{model.lexically_normal()};
+  while (!waiting.empty() && all.files.size() < kMaxFiles) {
+    const fs::path file = std::move(waiting.back());
+    waiting.pop_back();
+    if (!is_regular(file) || !all.files.insert(file).second) continue;
+    std::string text;
+    try {
+      text = read_file(file, kMaxMjcfBytes);
+    } catch (const DataError&) {
+      continue;  // who opens it later says why that fails
+    }
+    add_references(all, waiting, text, file.parent_path(), model.parent_path());
+  }
+  return all;
+}
+
 /// All files that the model of an MJCF file is made of, itself first.
 std::vector<fs::path> files_of_model(const fs::path& model) {
   const fs::path folder = model.parent_path();
-  References all;
-  add_mjcf(all, model.lexically_normal(), folder);
+  const References all = references_of(model);
   std::set<fs::path> others = all.files;
   for (const auto& [naming_folder, name] : all.assets)
     for (const fs::path& base : {folder, naming_folder})

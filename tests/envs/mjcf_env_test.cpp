@@ -133,6 +133,10 @@ TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
   EXPECT_EQ(text_of(none),
             "mjcf.model /no/such/robot.xml does not exist; give the path of an MJCF file.");
 
+  none.mjcf.model = "/" + std::string(300, 'a');
+  EXPECT_EQ(text_of(none),
+            "mjcf.model " + none.mjcf.model + " cannot be read: File name too long.");
+
   none.mjcf.model = "no_such_robot.xml";
   EXPECT_EQ(text_of(none),
             "mjcf.model no_such_robot.xml does not exist; give the path of an MJCF file, from the "
