@@ -1,0 +1,10 @@
+// The fuzz targets by name, each in a file of that name: MBRL_TARGET(name) for each.
+MBRL_TARGET(checkpoint)
+MBRL_TARGET(config)
+MBRL_TARGET(controller)
+MBRL_TARGET(csv)
+MBRL_TARGET(gemm_cache)
+MBRL_TARGET(mjcf)
+MBRL_TARGET(overrides)
+MBRL_TARGET(run_files)
+MBRL_TARGET(safetensors)
