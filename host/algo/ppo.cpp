@@ -93,7 +93,7 @@ Ppo::Ppo(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learne
       observation_scratch_(static_cast<std::size_t>(N_ * S_)),
       action_scratch_(static_cast<std::size_t>(N_ * A_)),
       losses_(static_cast<std::size_t>(config.ppo.epochs * (T_ * N_ / config.ppo.batch_size))) {
-  init_ppo(policy_, context_.seed(), context_.learner, kOutputGain);
+  init_ppo(policy_, {context_.seed(), purpose::kInit, context_.learner}, kOutputGain);
   Metrics& metrics = context_.metrics;
   policy_loss_ = metrics.declare("policy_loss");
   value_loss_ = metrics.declare("value_loss");

@@ -119,7 +119,7 @@ Trial StageTrials::rollout(double seconds) {
 
 Trial StageTrials::ppo(double seconds) {
   const PpoConfig& c = config_.ppo;
-  init_ppo(ppo_, 1, 0);
+  init_ppo(ppo_, {1, purpose::kInit, 0});
   PpoWorkspace workspace(stream_, ppo_, c.batch_size);
   const int num_rows = std::max(c.num_envs * c.steps_per_update, c.batch_size);
   const int S = layout_.observation_size, A = layout_.action_size;

@@ -83,7 +83,7 @@ TEST(AllocationTest, HotStagesAllocateNothing) {
 
   PpoState ppo(
       {.observation_size = 11, .hidden_sizes = {32}, .heads = {}, .action_size = 3, .value = true});
-  init_ppo(ppo, 1, 0);
+  init_ppo(ppo, {1, purpose::kInit, 0});
   PpoWorkspace ppo_workspace(stream, ppo, 64);
   std::vector<float> steps(6 * 192, 0.5f), log_prob(2), value(2);
   const Matrix<const float> step(steps.data(), 96, 2);

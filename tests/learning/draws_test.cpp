@@ -464,7 +464,7 @@ TEST(DrawsTest, HyperActionHyperExplorationAndHyperBatch) {
   config.controller.updates_per_episode = 1;
   const RandomKey key{3, purpose::kHyperAction, 5};
   const auto decisions = [&](int exploring_group, std::vector<HyperDecision>* all = nullptr) {
-    // a group's own chances lie near those of a uniform choice: its weights, kInit, matter little
+    // a group's own chances lie near those of a uniform choice: its weights, kHyperInit, matter little
     ControllerDecider decider(stream, std::make_shared<ControllerStack>(stream, config, 3), key,
                               exploring_group, 1.0f);
     std::vector<float> options;
@@ -493,6 +493,19 @@ TEST(DrawsTest, HyperActionHyperExplorationAndHyperBatch) {
   for (int stage = 0; stage < 30; ++stage)
     losses.push_back(stack.learn(stream, 0, {episode}, /*seed=*/3, stage).policy_loss);
   expect_draws("kHyperBatch: decisions that updates learn from", losses, 2056103605u);
+}
+
+TEST(DrawsTest, HyperInit) {
+  ThreadPool pool(2);
+  Stream stream(pool);
+  Config config;
+  config.controller.stack = "staged";
+  config.controller.hidden_size = 16;
+  EXPECT_EQ(ControllerStack(stream, config, 3).fingerprint(), 0u)
+      << "kHyperInit: the weights of three controllers are not those of the record";
+  const RorDecider decider(config, {3, purpose::kHyperAction, 5});
+  expect_draws("kHyperInit: weights of RoR",
+               decider.state().at("parameters").get<std::vector<float>>(), 0u);
 }
 
 TEST(DrawsTest, HyperExplorationAndHyperBatchOfRor) {

@@ -181,7 +181,7 @@ struct PpoProblem {
   std::vector<float> observation, action, log_prob, advantage, value_target;
 
   explicit PpoProblem(PpoShape given) : shape(std::move(given)), state(shape) {
-    init_ppo(state, 7, 0);
+    init_ppo(state, {7, purpose::kInit, 0});
     std::vector<float> log_std = random_values(state.log_std.value.size(), 12, 0.3f);
     from_host(state.log_std.value, log_std);
     // biases that are not zero

@@ -48,7 +48,8 @@ ControllerStack::ControllerStack(Stream& stream, const Config& config, std::uint
     visible.insert(visible.end(), heads.begin(), heads.end());
     groups_.emplace_back(stream, config, heads, visible);
     // near equal chances at first: no hyperparameter is preferred before anything was seen
-    init_ppo(groups_.back().state, seed, static_cast<std::uint32_t>(groups_.size()),
+    init_ppo(groups_.back().state,
+             {seed, purpose::kHyperInit, static_cast<std::uint32_t>(groups_.size())},
              /*output_gain=*/0.1f);
   }
 }

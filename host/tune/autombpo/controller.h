@@ -22,6 +22,7 @@ namespace purpose {
 inline constexpr Purpose kHyperAction{20};       // a controller's choice
 inline constexpr Purpose kHyperExploration{21};  // a uniform choice instead of it
 inline constexpr Purpose kHyperBatch{22};        // decisions in an update of a controller
+inline constexpr Purpose kHyperInit{24};         // weights of a controller
 }  // namespace purpose
 
 /// One decision of one controller, as learning needs it.

@@ -55,7 +55,7 @@ RorDecider::RorDecider(const Config& config, RandomKey key)
     : heads_(all_heads(config)),
       key_(key),
       network_(hyper_state_size(heads_, config), num_outputs(heads_),
-               {key.seed, purpose::kInit, key.learner}) {}
+               {key.seed, purpose::kHyperInit, key.learner}) {}
 
 HyperDecision RorDecider::decide(int, const std::vector<float>& state, std::uint64_t draw) {
   if (!last_state_.empty()) {

@@ -51,8 +51,7 @@ PpoState::PpoState(PpoShape given, Memory memory)
       log_std(static_cast<std::size_t>(shape.action_size), memory),
       value(value_layout.size, memory) {}
 
-void init_ppo(PpoState& state, std::uint32_t seed, std::uint32_t learner, float output_gain) {
-  const RandomKey key{seed, purpose::kInit, learner};
+void init_ppo(PpoState& state, const RandomKey& key, float output_gain) {
   init_glorot_uniform(state.policy_layout, state.policy.value.data(), key, InitNetwork::kActor);
   if (state.shape.value)
     init_glorot_uniform(state.value_layout, state.value.value.data(), key, InitNetwork::kCritic0);

@@ -20,6 +20,7 @@
 #include "cuda/stream.h"
 #include "kernels/formulas/adam.h"
 #include "kernels/formulas/ppo_rows.h"
+#include "kernels/networks/initialize.h"
 #include "kernels/networks/mlp_layout.h"
 #include "kernels/networks/parameters.h"
 
@@ -55,9 +56,10 @@ struct PpoState {
   explicit PpoState(PpoShape shape, Memory memory = Memory::kHost);
 };
 
-/// Glorot-uniform weights, zero biases, log_std 0, moments zero. The weights of the policy's last
-/// layer are multiplied by `output_gain`: a small one starts near equal chances, or means near 0.
-void init_ppo(PpoState& state, std::uint32_t seed, std::uint32_t learner, float output_gain = 1.0f);
+/// Glorot-uniform weights by `key`, zero biases, log_std 0, moments zero. The weights of the
+/// policy's last layer are multiplied by `output_gain`: a small one starts near equal chances, or
+/// means near 0.
+void init_ppo(PpoState& state, const RandomKey& key, float output_gain = 1.0f);
 
 struct PpoTiles;
 namespace gpu {

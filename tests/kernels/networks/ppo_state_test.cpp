@@ -12,9 +12,9 @@ namespace {
 
 TEST(PpoInitTest, ASmallGainStartsNearEqualChances) {
   PpoState state(categorical_shape());
-  init_ppo(state, 1, 0, 0.01f);
+  init_ppo(state, {1, purpose::kInit, 0}, 0.01f);
   PpoState large(categorical_shape());
-  init_ppo(large, 1, 0);
+  init_ppo(large, {1, purpose::kInit, 0});
   const LayerLayout& first = state.policy_layout.layers.front();
   const LayerLayout& last = state.policy_layout.layers.back();
   EXPECT_EQ(state.policy.value[first.weight], large.policy.value[first.weight]);
