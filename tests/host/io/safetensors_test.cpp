@@ -107,6 +107,17 @@ TEST(SafetensorsTest, ForeignHeadersAreRefusedInShownText) {
   EXPECT_THAT(refused(R"({"a": {"dtype": "F32", "shape": [4611686018427387904, 4],)"
                       R"( "data_offsets": [0, 0]}})"),
               HasSubstr("a has the shape"));
+  // one behind the other, from the first byte on
+  const auto pair = [&](const std::string& first, const std::string& second) {
+    return refused(R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": )" + first +
+                   R"(}, "b": {"dtype": "F32", "shape": [1], "data_offsets": )" + second + "}}");
+  };
+  EXPECT_THAT(pair("[0, 4]", "[0, 4]"),
+              HasSubstr("expected a tensor at byte 4 of the data, found it at 0"));
+  EXPECT_THAT(pair("[0, 4]", "[8, 12]"),
+              HasSubstr("expected a tensor at byte 4 of the data, found it at 8"));
+  EXPECT_THAT(pair("[4, 8]", "[8, 12]"),
+              HasSubstr("expected a tensor at byte 0 of the data, found it at 4"));
 }
 
 TEST(SafetensorsTest, TheChecksumIsThatOfTheWholeFile) {

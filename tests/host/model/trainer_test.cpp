@@ -307,6 +307,24 @@ TEST(ModelTrainerTest, TheMemberWithoutASnapshotIsNamed) {
   }
 }
 
+TEST(ModelTrainerTest, AnEarlierFitsSnapshotIsNoneOfThisOnes) {
+  ModelConfig config = small_config();
+  config.max_epochs = 1;
+  config.learning_rate = 1e-6f;
+  const Buffer<float> records = make_records(200);
+  ThreadPool pool(1);
+  Stream stream(pool);
+  EnsembleState state(config.ensemble_size, kLayout, config.hidden_size, config.num_hidden_layers);
+  init_ensemble(state, 1, 0, 60.0f, 50.0f);
+  ModelTrainer trainer(stream, config, state, 1, 0);
+  const auto fit = [&](std::uint64_t index) {
+    trainer.fit(stream, config, state, {records.data(), kLayout, 200}, index, [] { return false; });
+  };
+  fit(0);
+  state.member(1)[state.layout.layers.back().bias] = 1e9f;
+  EXPECT_THROW(fit(1), DivergedError);
+}
+
 TEST(ModelTrainerTest, OneRowIsTooFew) {
   try {
     fit(small_config(), make_records(1));

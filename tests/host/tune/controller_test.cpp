@@ -182,6 +182,17 @@ TEST(ControllerDeciderTest, OnlyTheExploringGroupTakesUniformChoices) {
   EXPECT_EQ(changed[2], 0);
 }
 
+TEST(ControllerDeciderTest, ARunGoesOnWithTheControllerThatItBeganWith) {
+  TestStream stream;
+  const Config config = small_config("joint");
+  const auto decider = [&](std::uint32_t seed) {
+    return ControllerDecider(stream, std::make_shared<ControllerStack>(stream, config, seed), kKey);
+  };
+  const nlohmann::json state = decider(1).state();
+  EXPECT_NO_THROW(decider(1).set_state(state));
+  EXPECT_THROW(decider(2).set_state(state), DataError);
+}
+
 TEST(ControllerLearnTest, RewardRaisesAChanceAndPunishmentLowersItForEachHeadOfEachGroup) {
   TestStream stream;
   for (const char* kind : {"joint", "staged"}) {

@@ -250,6 +250,13 @@ TEST_F(TrainingMemberTest, CheckpointsGoAtTheEndIfTheyAreNotToStay) {
   const std::string rows = table("single", 0);
   member.run(kToTheEnd, device, progress);
   EXPECT_EQ(table("single", 0), rows) << "it does not start over";
+
+  // a round that ends where the run does is its last
+  TrainingMemberOptions rounds = options_of("rounds", 0);
+  rounds.keep_checkpoints = false;
+  TrainingMember other(rounds);
+  other.run(rounds.config.loop.num_env_steps, device, progress);
+  EXPECT_FALSE(fs::exists(rounds.folder / "checkpoints"));
 }
 
 }  // namespace
