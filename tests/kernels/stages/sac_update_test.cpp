@@ -139,6 +139,15 @@ class SacUpdateTest : public DeviceTest<std::tuple<On, int>> {
   int B() const { return std::get<1>(GetParam()); }
 };
 
+TEST(SacInitTest, TargetsStartAsTheCriticsWhichDiffer) {
+  SacState state(5, 2, {16, 16}, Memory::kHost);
+  for (auto& target : state.critics.target) target.fill(9.0f);
+  init_sac(state, /*seed=*/3, /*learner=*/1, /*init_alpha=*/0.5f);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(to_host(state.critics.target[i]), to_host(state.critics.critic[i].value)) << i;
+  EXPECT_NE(to_host(state.critics.critic[0].value), to_host(state.critics.critic[1].value));
+}
+
 TEST_P(SacUpdateTest, CriticGradientsMatchDifferencesOfTheLoss) {
   Problem p(B());
   const Doubles actor = reference::to_double(p.state.actor.parameters.value);
