@@ -114,6 +114,8 @@ void add_references(References& all, std::vector<fs::path>& waiting, std::string
                     const fs::path& folder, const fs::path& main_folder) {
   for (const Element& element : elements_of(text)) {
     for (const auto& [attribute, value] : element.attributes) {
+      // to the system a name ends there: each file that includes itself would be another one
+      if (value.find('\0') != std::string::npos) continue;
       if (element.name == "compiler" &&
           (attribute == "meshdir" || attribute == "texturedir" || attribute == "assetdir")) {
         all.asset_folders.emplace(value);

@@ -124,6 +124,13 @@ TEST_F(InputFilesTest, CirclesAndMalformedFilesComeToAnEnd) {
   EXPECT_THAT(names(robot(folder_.path().string())), IsEmpty());
 }
 
+// to the system "a.xml<NUL>/..." is a.xml, which would include itself under ever longer names
+TEST_F(InputFilesTest, ANameWithANulIsNone) {
+  using namespace std::string_literals;
+  const Config config = robot(write("a.xml", "<mujoco><include file='a.xml\0/x'/></mujoco>"s));
+  EXPECT_THAT(names(config), ElementsAre("a.xml"));
+}
+
 TEST_F(InputFilesTest, NamesWithEntitiesAndStrippedPathsAreFound) {
   write("m&m.stl", "mesh");
   write("meshes/leg.stl", "mesh");
