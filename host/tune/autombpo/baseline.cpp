@@ -43,11 +43,10 @@ std::vector<fs::path> folders_of(Config base, const fs::path& runs_root, int num
   return folders;
 }
 
-// Runs default MBPO on the seeds that have no complete run; nothing after a stop. Several controllers
+// Runs default MBPO on the seeds that have no complete run; false after a stop. Several controllers
 // may share a baseline that is being made: each takes the seeds that no other is at, and waits for
 // those.
-std::optional<std::vector<fs::path>> train_baseline(const Config& base, int num_seeds, int epochs,
-                                                    Launcher& launcher) {
+bool train_baseline(const Config& base, int num_seeds, int epochs, Launcher& launcher) {
   const std::vector<fs::path> folders = folders_of(base, launcher.runs(), num_seeds);
   std::vector<Config> configs(folders.size(), base);
   for (int seed = 0; seed < num_seeds; ++seed) configs[static_cast<std::size_t>(seed)].seed = seed;
@@ -83,9 +82,9 @@ std::optional<std::vector<fs::path>> train_baseline(const Config& base, int num_
       launcher.log().info(
           fmt::format("baseline: default MBPO, {} seeds of {} epochs, {} of them to do", num_seeds,
                       epochs, missing.size()));
-    if (missing.empty() && others.empty()) return folders;
+    if (missing.empty() && others.empty()) return true;
     if (!missing.empty()) {
-      if (!launcher.run(missing, base, "baseline")) return std::nullopt;
+      if (!launcher.run(missing, base, "baseline")) return false;
       if (!failure.empty()) throw DataError(failure);
       continue;
     }
@@ -94,7 +93,7 @@ std::optional<std::vector<fs::path>> train_baseline(const Config& base, int num_
           "baseline: another process trains seeds {}; waiting for it. Where it ends too early, they "
           "are trained here.",
           others));
-    if (!wait_a_second()) return std::nullopt;
+    if (!wait_a_second()) return false;
   }
 }
 
