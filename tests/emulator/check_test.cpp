@@ -88,6 +88,16 @@ TEST_F(CheckTest, TheRunGoesOnWithTheResultsOfTheGpu) {
   EXPECT_EQ(to_host(plain->model()->members.value), to_host(checked->model()->members.value));
 }
 
+// a whole run with --check cpu
+void run_checked(const Config& config, const std::filesystem::path& runs) {
+  run_training({.config = config,
+                .device = "cuda:0",
+                .num_threads = 1,
+                .check = "cpu",
+                .runs = runs,
+                .command = {}});
+}
+
 // a run that diverges, with a folder where its table would lie: a full disk is not to be had
 TEST_F(CheckTest, WhereTheTableCannotBeWrittenTheRunsOwnErrorIsStillTold) {
   Config config = small_mbpo("cartpole");
@@ -99,14 +109,7 @@ TEST_F(CheckTest, WhereTheTableCannotBeWrittenTheRunsOwnErrorIsStillTold) {
   std::filesystem::create_directories(table / "in the way");
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
-  const std::string error = error_text<DivergedError>([&] {
-    run_training({.config = config,
-                  .device = "cuda:0",
-                  .num_threads = 1,
-                  .check = "cpu",
-                  .runs = folder.path(),
-                  .command = {}});
-  });
+  const std::string error = error_text<DivergedError>([&] { run_checked(config, folder.path()); });
   testing::internal::GetCapturedStdout();
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_THAT(error, testing::HasSubstr(" at policy update "));
@@ -124,14 +127,7 @@ TEST_F(CheckTest, WithoutItsTableARunIsNotDone) {
   std::filesystem::create_directories(run / "check.txt" / "in the way");
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
-  const std::string error = error_text<DataError>([&] {
-    run_training({.config = config,
-                  .device = "cuda:0",
-                  .num_threads = 1,
-                  .check = "cpu",
-                  .runs = folder.path(),
-                  .command = {}});
-  });
+  const std::string error = error_text<DataError>([&] { run_checked(config, folder.path()); });
   testing::internal::GetCapturedStdout();
   testing::internal::GetCapturedStderr();
   EXPECT_THAT(error, testing::HasSubstr((run / "check.txt").string() + " cannot be written: "));
