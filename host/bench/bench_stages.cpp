@@ -30,12 +30,12 @@ double first_layer_mac(const MlpLayout& layout) {
 }
 
 // products of one SAC update per row: actor on s' and s, targets, critics with weight gradients,
-// critics on (s, a_pi) with input gradients, actor backward
+// critics on (s, a_pi), of which the smaller one needs input gradients, actor backward
 double sac_flop(const SacState& s, int batch) {
   const double pi = forward_mac(s.actor.layout), q = forward_mac(s.critics.layout);
   const double q_backward = 2.0 * q - first_layer_mac(s.critics.layout);
   const double pi_backward = 2.0 * pi - first_layer_mac(s.actor.layout);
-  return 2.0 * batch * (2.0 * pi + pi_backward + 2.0 * (q + q + q_backward + q + q));
+  return 2.0 * batch * (2.0 * pi + pi_backward + 2.0 * (q + q + q_backward + q) + q);
 }
 
 double ensemble_flop(const EnsembleState& s, int batch) {

@@ -63,10 +63,24 @@ void TileMlp::backward(const float* parameters, int tile) {
   }
 }
 
-void TileMlp::input_gradient(const float* parameters, int tile, float* dx) {
+void TileMlp::input_gradient(const float* parameters, int tile, int first, int count, float* dx) {
   const LayerLayout& l = layout_.layers[0];
-  simd().dense_backward({parameters + l.weight, l.in, l.out, l.in_pitch, dz(0, tile), dx, nullptr,
-                         Activation::kNone});
+  simd().dense_backward({parameters + l.weight + first, count, l.out, l.in_pitch, dz(0, tile), dx,
+                         nullptr, Activation::kNone});
+}
+
+void TileMlp::take_hidden_units(TileMlp& from, const std::uint32_t* rows, int tile) {
+  std::uint32_t lane_of[kTileRows];  // floats from a unit of the first tile
+  for (int lane = 0; lane < kTileRows; ++lane)
+    lane_of[lane] = static_cast<std::uint32_t>(rows[lane] / kTileRows * from.tile_size_ +
+                                               rows[lane] % kTileRows);
+  for (int layer = 1; layer < layout_.num_layers(); ++layer) {
+    const float* units = from.x(layer, 0);
+    float* to = x(layer, tile);
+    for (int unit = 0; unit < layout_.layers[layer].in; ++unit)
+      for (int lane = 0; lane < kTileRows; ++lane)
+        to[unit * kTileRows + lane] = units[unit * kTileRows + lane_of[lane]];
+  }
 }
 
 void TileMlp::update(int task, int num_used_tiles, const NetworkUpdate& network, float* scratch) {

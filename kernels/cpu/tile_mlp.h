@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "cuda/buffer.h"
@@ -54,8 +55,14 @@ class TileMlp {
   /// Fills dz of all layers from that of the last.
   void backward(const float* parameters, int tile);
 
-  /// Gradient with respect to the network's input, [in, 32], from dz of the first layer.
-  void input_gradient(const float* parameters, int tile, float* dx);
+  /// Gradient with respect to `count` of the network's inputs from `first` on, [count, 32], from dz
+  /// of the first layer.
+  void input_gradient(const float* parameters, int tile, int first, int count, float* dx);
+
+  /// Makes the hidden units of lane i on `tile` those of row rows[i] of `from`, for i < kTileRows:
+  /// row r is lane r % 32 of tile r / 32. A backward pass may follow where the units themselves give
+  /// the derivative of their activation: all but swish.
+  void take_hidden_units(TileMlp& from, const std::uint32_t* rows, int tile);
 
   /// Tasks that together update all parameters once; independent of each other. `num_used_tiles` of
   /// the batch hold rows; scratch: update_scratch_size() floats for each concurrent task.

@@ -30,16 +30,20 @@ struct SacTiles {
   SacTiles(const SacState& state, int batch_size, int num_threads);
 
   int num_tiles_;
-  TileMlp actor_next_;                          // per thread: actor on s'
-  TileMlp actor_;                               // per tile: actor on s
-  TileMlp target_;                              // per thread
-  std::vector<TileMlp> critic_;                 // per tile, two
-  std::vector<TileMlp> critic_pi_;              // per thread, two: critics on (s, a_pi)
-  Buffer<float> action_noise_;                  // [tile][A, 32] of the actor loss
-  Buffer<float> log_prob_;                      // [tile][32]
-  Buffer<float> scratch_;                       // per thread
-  std::vector<Buffer<float>> action_gradient_;  // per thread, two: dQ / d(s, a)
-  std::vector<double> partial_;                 // sums per tile, added in tile order
+  TileMlp actor_next_;              // per thread: actor on s'
+  TileMlp actor_;                   // per tile: actor on s
+  TileMlp target_;                  // per thread
+  std::vector<TileMlp> critic_;     // per tile, two
+  std::vector<TileMlp> critic_pi_;  // per tile, two: critics on (s, a_pi)
+  TileMlp smaller_;                 // per thread: a critic on rows where it is the smaller one
+  // those rows: critic 0's, then critic 1's, and how many each has
+  std::vector<std::uint32_t> rows_by_critic_;
+  int num_rows_of_[2];
+  Buffer<float> action_noise_;     // [tile][A, 32] of the actor loss
+  Buffer<float> action_gradient_;  // [tile][A, 32]: d min Q / da
+  Buffer<float> log_prob_;         // [tile][32]
+  Buffer<float> scratch_;          // per thread
+  std::vector<double> partial_;    // sums per tile, added in tile order
 };
 
 SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
@@ -47,19 +51,22 @@ SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
       actor_next_(state.actor.layout, Activation::kRelu, num_threads, false),
       actor_(state.actor.layout, Activation::kRelu, num_tiles_, true),
       target_(state.critics.layout, Activation::kRelu, num_threads, false),
+      smaller_(state.critics.layout, Activation::kRelu, num_threads, true),
+      rows_by_critic_(static_cast<std::size_t>(batch_size)),
+      num_rows_of_{},
       action_noise_(static_cast<std::size_t>(num_tiles_) * state.action_size() * kTileRows),
+      // zero: rows past the batch keep it
+      action_gradient_(action_noise_.size(), 0.0f),
       log_prob_(static_cast<std::size_t>(num_tiles_) * kTileRows),
       partial_(static_cast<std::size_t>(num_tiles_) * kNumSacTerms) {
   for (int i = 0; i < 2; ++i) {
     // both critics read the first one's input
-    const auto add = [&](std::vector<TileMlp>& critics, int count) {
-      critics.emplace_back(state.critics.layout, Activation::kRelu, count, true,
+    const auto add = [&](std::vector<TileMlp>& critics, bool training) {
+      critics.emplace_back(state.critics.layout, Activation::kRelu, num_tiles_, training,
                            i == 0 ? nullptr : &critics[0]);
     };
-    add(critic_, num_tiles_);
-    add(critic_pi_, num_threads);
-    action_gradient_.emplace_back(static_cast<std::size_t>(num_threads) *
-                                  state.critics.layout.layers[0].in_pitch * kTileRows);
+    add(critic_, true);
+    add(critic_pi_, false);
   }
   scratch_ = Buffer<float>(num_threads * actor_.update_scratch_size());
 }
@@ -79,7 +86,7 @@ PolicyWorkspace& SacWorkspace::acting(Stream& cpu, const GaussianActor& actor, i
   return *acting_;
 }
 
-/// One update in progress: the four phases as members.
+/// One update in progress: its phases as members.
 class SacUpdate {
  public:
   SacUpdate(SacState& state, const MixedSource& source, const SacConstants& constants,
@@ -98,6 +105,8 @@ class SacUpdate {
 
  private:
   int rows_of(int tile) const { return std::min(kTileRows, c_.batch_size - tile * kTileRows); }
+  float* action_noise(int tile) { return w_.action_noise_.data() + tile * A_ * kTileRows; }
+  float* action_gradient(int tile) { return w_.action_gradient_.data() + tile * A_ * kTileRows; }
   double& partial(SacTerm which, int tile) { return w_.partial_[which * w_.num_tiles_ + tile]; }
   RandomKey key(Purpose purpose) const { return {c_.seed, purpose, c_.learner}; }
 
@@ -105,6 +114,10 @@ class SacUpdate {
   void sample(const float* output, Purpose purpose, int tile, float* action, float* log_prob,
               float* noise_out);
   void critic_tile(int tile);
+  void evaluate_actor_tile(int tile);
+  void backward_actor(ThreadPool& pool);
+  void group_rows();
+  void backward_smaller(int task);
   void actor_tile(int tile);
   void update_critics(ThreadPool& pool);
   void update_actor(ThreadPool& pool, bool with_critics);
@@ -176,13 +189,10 @@ void SacUpdate::critic_tile(int tile) {
       y[kTileRows], first_q[kTileRows];
   gather(tile, thread, reward, terminated);
 
-  // a' ~ pi(s'); the noise is not needed again, so the action gradient's memory serves as scratch
+  // a' ~ pi(s'); this noise is not needed again, so the memory of the actor loss's serves
   w_.actor_next_.forward(state_.actor.parameters.value.data(), thread);
-  float* noise = w_.action_gradient_[0].data() + static_cast<std::size_t>(thread) *
-                                                     state_.critics.layout.layers[0].in_pitch *
-                                                     kTileRows;
   sample(w_.actor_next_.output(thread), purpose::kNextActionNoise, tile,
-         w_.target_.x(0, thread) + S_ * kTileRows, next_log_prob, noise);
+         w_.target_.x(0, thread) + S_ * kTileRows, next_log_prob, action_noise(tile));
 
   // y = r + gamma (1 - d)(min Q' - alpha log pi)
   w_.target_.forward(state_.critics.target[0].data(), thread);
@@ -217,64 +227,94 @@ void SacUpdate::critic_tile(int tile) {
   w_.actor_.forward(state_.actor.parameters.value.data(), tile);
 }
 
-void SacUpdate::actor_tile(int tile) {
-  const int thread = ThreadPool::thread_index();
-  const int pitch = state_.critics.layout.layers[0].in_pitch * kTileRows;
+// the actor loss on a tile
+void SacUpdate::evaluate_actor_tile(int tile) {
   float* log_prob = w_.log_prob_.data() + tile * kTileRows;
-  float* noise = w_.action_noise_.data() + static_cast<std::size_t>(tile) * A_ * kTileRows;
 
   // a ~ pi(s), then both critics on (s, a)
-  const float* output = w_.actor_.output(tile);
-  float* input = w_.critic_pi_[0].x(0, thread);
+  float* input = w_.critic_pi_[0].x(0, tile);
   std::copy_n(w_.actor_.x(0, tile), S_ * kTileRows, input);
-  sample(output, purpose::kActorNoise, tile, input + S_ * kTileRows, log_prob, noise);
-  for (int i = 0; i < 2; ++i)
-    w_.critic_pi_[i].forward(state_.critics.critic[i].value.data(), thread);
+  sample(w_.actor_.output(tile), purpose::kActorNoise, tile, input + S_ * kTileRows, log_prob,
+         action_noise(tile));
+  for (int i = 0; i < 2; ++i) w_.critic_pi_[i].forward(state_.critics.critic[i].value.data(), tile);
 
-  // each row's gradient goes to its smaller critic
-  const int rows = rows_of(tile);
-  const float* q[2];
-  float* dq[2];
-  for (int i = 0; i < 2; ++i) {
-    q[i] = w_.critic_pi_[i].output(thread);
-    dq[i] = w_.critic_pi_[i].output_gradient(thread);
-  }
+  const float *q0 = w_.critic_pi_[0].output(tile), *q1 = w_.critic_pi_[1].output(tile);
   double loss = 0.0, sum_log_prob = 0.0;
-  for (int lane = 0; lane < kTileRows; ++lane) {
-    const int smaller = sac_smaller_critic(q[0][lane], q[1][lane]);
-    dq[smaller][lane] = lane < rows ? sac_actor_q_gradient(row_weight_) : 0.0f;
-    dq[1 - smaller][lane] = 0.0f;
-    if (lane < rows) {
-      loss += sac_actor_loss(alpha_, log_prob[lane], q[0][lane], q[1][lane]);
-      sum_log_prob += log_prob[lane];
-    }
+  for (int lane = 0; lane < rows_of(tile); ++lane) {
+    loss += sac_actor_loss(alpha_, log_prob[lane], q0[lane], q1[lane]);
+    sum_log_prob += log_prob[lane];
   }
   partial(kSacActorLoss, tile) = loss;
   partial(kSacLogProb, tile) = sum_log_prob;
+}
 
-  // dL/da through both critics
-  float* gradient[2];
-  for (int i = 0; i < 2; ++i) {
-    gradient[i] = w_.action_gradient_[i].data() + static_cast<std::size_t>(thread) * pitch;
-    w_.critic_pi_[i].backward(state_.critics.critic[i].value.data(), thread);
-    w_.critic_pi_[i].input_gradient(state_.critics.critic[i].value.data(), thread, gradient[i]);
-  }
+// Each row's gradient goes to its smaller critic alone. So rows are regrouped by it, and a critic
+// runs backward on its own rows: half of the tiles. What a row gets does not depend on its tile.
+void SacUpdate::backward_actor(ThreadPool& pool) {
+  group_rows();
+  pool.parallel_for(num_tiles(w_.num_rows_of_[0]) + num_tiles(w_.num_rows_of_[1]),
+                    [&](int task) { backward_smaller(task); });
+  pool.parallel_for(w_.num_tiles_, [&](int tile) { actor_tile(tile); });
+}
 
-  // through the squashing to the actor's outputs, then down the actor
+// rows of critic 0 from the front, those of critic 1 after them, each in order
+void SacUpdate::group_rows() {
+  const auto smaller = [&](int row) {
+    const int tile = row / kTileRows, lane = row % kTileRows;
+    return sac_smaller_critic(w_.critic_pi_[0].output(tile)[lane],
+                              w_.critic_pi_[1].output(tile)[lane]);
+  };
+  w_.num_rows_of_[1] = 0;
+  for (int row = 0; row < c_.batch_size; ++row) w_.num_rows_of_[1] += smaller(row);
+  w_.num_rows_of_[0] = c_.batch_size - w_.num_rows_of_[1];
+  int next[2] = {0, w_.num_rows_of_[0]};
+  for (int row = 0; row < c_.batch_size; ++row)
+    w_.rows_by_critic_[next[smaller(row)]++] = static_cast<std::uint32_t>(row);
+}
+
+// up to 32 rows of one critic, from the loss down to their actions
+void SacUpdate::backward_smaller(int task) {
+  const int thread = ThreadPool::thread_index();
+  const int tiles_of_first = num_tiles(w_.num_rows_of_[0]);
+  const int critic = task < tiles_of_first ? 0 : 1;
+  const int begin = (critic == 0 ? task : task - tiles_of_first) * kTileRows;
+  const int count = std::min(kTileRows, w_.num_rows_of_[critic] - begin);
+  const std::uint32_t* first =
+      w_.rows_by_critic_.data() + (critic == 0 ? 0 : w_.num_rows_of_[0]) + begin;
+  std::uint32_t rows[kTileRows];  // lanes after the last repeat it
+  for (int lane = 0; lane < kTileRows; ++lane) rows[lane] = first[std::min(lane, count - 1)];
+
+  w_.smaller_.take_hidden_units(w_.critic_pi_[critic], rows, thread);
+  std::fill_n(w_.smaller_.output_gradient(thread), kTileRows, sac_actor_q_gradient(row_weight_));
+  const float* parameters = state_.critics.critic[critic].value.data();
+  w_.smaller_.backward(parameters, thread);
+  float* gradient = w_.smaller_.x(0, thread);  // whose own input no pass reads
+  w_.smaller_.input_gradient(parameters, thread, S_, A_, gradient);
+  for (int i = 0; i < A_; ++i)
+    for (int lane = 0; lane < count; ++lane)
+      action_gradient(
+          static_cast<int>(rows[lane] / kTileRows))[i * kTileRows + rows[lane] % kTileRows] =
+          gradient[i * kTileRows + lane];
+}
+
+// through the squashing to the actor's outputs, then down the actor
+void SacUpdate::actor_tile(int tile) {
+  const int rows = rows_of(tile);
+  const float *output = w_.actor_.output(tile), *noise = action_noise(tile),
+              *d_action = action_gradient(tile);
   float* d_output = w_.actor_.output_gradient(tile);
   for (int i = 0; i < A_; ++i) {
-    const float* g0 = gradient[0] + (S_ + i) * kTileRows;
-    const float* g1 = gradient[1] + (S_ + i) * kTileRows;
     for (int lane = 0; lane < kTileRows; ++lane) {
-      const float raw = output[(A_ + i) * kTileRows + lane];
-      const float n = noise[i * kTileRows + lane];
-      const SquashedSample s = squashed_gaussian_sample(output[i * kTileRows + lane], raw, n);
+      const int at = i * kTileRows + lane;
+      const float raw = output[A_ * kTileRows + at];
+      const SquashedSample s = squashed_gaussian_sample(output[at], raw, noise[at]);
       const float d_log_prob =
           lane < rows ? sac_actor_log_prob_gradient(alpha_, row_weight_) : 0.0f;
+      // + 0: what the other critic adds; it turns -0 into 0
       const SquashedGradient g =
-          squashed_gaussian_gradient(s, raw, n, g0[lane] + g1[lane], d_log_prob);
-      d_output[i * kTileRows + lane] = g.d_mean;
-      d_output[(A_ + i) * kTileRows + lane] = g.d_raw_log_std;
+          squashed_gaussian_gradient(s, raw, noise[at], d_action[at] + 0.0f, d_log_prob);
+      d_output[at] = g.d_mean;
+      d_output[A_ * kTileRows + at] = g.d_raw_log_std;
     }
   }
   w_.actor_.backward(state_.actor.parameters.value.data(), tile);
@@ -318,13 +358,15 @@ SacLosses SacUpdate::run(ThreadPool& pool) {
   if (c_.simultaneous) {
     pool.parallel_for(w_.num_tiles_, [&](int tile) {
       critic_tile(tile);
-      actor_tile(tile);
+      evaluate_actor_tile(tile);
     });
+    backward_actor(pool);
     update_actor(pool, /*with_critics=*/true);
   } else {
     pool.parallel_for(w_.num_tiles_, [&](int tile) { critic_tile(tile); });
     update_critics(pool);
-    pool.parallel_for(w_.num_tiles_, [&](int tile) { actor_tile(tile); });
+    pool.parallel_for(w_.num_tiles_, [&](int tile) { evaluate_actor_tile(tile); });
+    backward_actor(pool);
     update_actor(pool, /*with_critics=*/false);
   }
 

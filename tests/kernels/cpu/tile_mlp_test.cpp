@@ -1,5 +1,5 @@
-// Tests for kernels/cpu/tile_mlp.{h,cpp}: a network that reads another's input; the passes themselves are
-// checked by the tests of the stages.
+// Tests for kernels/cpu/tile_mlp.{h,cpp}: a network that reads another's input, rows in other tiles; the
+// passes themselves are checked by the tests of the stages.
 #include "kernels/cpu/tile_mlp.h"
 
 #include <gtest/gtest.h>
@@ -59,6 +59,40 @@ TEST(TileMlpTest, ASharedInputStaysWhereItIsWhenTheNetworksMove) {
   networks.emplace_back(layout, Activation::kRelu, 1, false, &networks[0]);
   EXPECT_EQ(networks[1].x(0, 0), networks[0].x(0, 0));
   EXPECT_EQ(networks[2].x(0, 0), networks[0].x(0, 0));
+}
+
+TEST(TileMlpTest, RowsRunBackwardInAnyTileWithTheSameResult) {
+  const MlpLayout layout = make_mlp_layout({5, 40, 24, 1});
+  const auto parameters = random_values(layout.size, 1);
+  TileMlp all(layout, Activation::kRelu, kTiles, true);
+  TileMlp forward_only(layout, Activation::kRelu, kTiles, false);
+  TileMlp chosen(layout, Activation::kRelu, 2, true);
+  std::vector<float> dx(static_cast<std::size_t>(kTiles * 5 * kTileRows));
+  for (int tile = 0; tile < kTiles; ++tile) {
+    const auto x = random_values(static_cast<std::size_t>(5 * kTileRows),
+                                 static_cast<std::uint32_t>(10 + tile));
+    for (TileMlp* mlp : {&all, &forward_only}) {
+      std::copy(x.begin(), x.end(), mlp->x(0, tile));
+      mlp->forward(parameters.data(), tile);
+    }
+    std::fill_n(all.output_gradient(tile), kTileRows, 0.5f);
+    all.backward(parameters.data(), tile);
+    all.input_gradient(parameters.data(), tile, 0, 5, dx.data() + tile * 5 * kTileRows);
+  }
+  // every third row, the last one in the lanes that are left
+  std::uint32_t rows[kTileRows];
+  for (int lane = 0; lane < kTileRows; ++lane)
+    rows[lane] = static_cast<std::uint32_t>(std::min(3 * lane, 3 * 25));
+  chosen.take_hidden_units(forward_only, rows, 1);
+  std::fill_n(chosen.output_gradient(1), kTileRows, 0.5f);
+  chosen.backward(parameters.data(), 1);
+  std::vector<float> got(static_cast<std::size_t>(2 * kTileRows));
+  chosen.input_gradient(parameters.data(), 1, 2, 2, got.data());
+  for (int i = 0; i < 2; ++i)
+    for (int lane = 0; lane < kTileRows; ++lane)
+      EXPECT_EQ(got[i * kTileRows + lane],
+                dx[(rows[lane] / kTileRows * 5 + 2 + i) * kTileRows + rows[lane] % kTileRows])
+          << i << " " << lane;
 }
 
 }  // namespace

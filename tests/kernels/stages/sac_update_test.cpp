@@ -193,6 +193,20 @@ TEST_P(SacUpdateTest, SimultaneousActorSeesTheCriticsBeforeTheirUpdate) {
   expect_gradients(p.state.actor.layout, p.state.actor.parameters, actor, loss);
 }
 
+TEST_P(SacUpdateTest, TheActorFollowsTheSmallerCriticAloneWhereOneIsTheSmallerEverywhere) {
+  for (const int smaller : {0, 1}) {
+    const auto actor_beside = [&](float larger_by) {
+      Problem p(B());
+      p.constants.simultaneous = true;  // the actor's critics are those before the update
+      p.state.critics.critic[1 - smaller].value[p.state.critics.layout.layers.back().bias] +=
+          larger_by;
+      update(on(), p);
+      return to_host(p.state.actor.parameters.m);
+    };
+    EXPECT_EQ(actor_beside(1000.0f), actor_beside(3000.0f)) << smaller;
+  }
+}
+
 TEST_P(SacUpdateTest, TemperatureFallsWhenEntropyIsAboveItsTarget) {
   Problem p(B());
   const Doubles actor = reference::to_double(p.state.actor.parameters.value);
