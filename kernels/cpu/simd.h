@@ -17,7 +17,8 @@
 
 namespace mbrl {
 
-/// y = activation(W x + b) on one tile.
+/// y = activation(W x + b) on one tile, or on half of one: on kTileRows or kTileRows / 2 lanes from
+/// those that x, y and derivative point at.
 struct DenseTile {
   const float* weight;  // [out, pitch]
   const float* bias;    // [out]
@@ -26,9 +27,10 @@ struct DenseTile {
   float* y;           // [out, 32]
   float* derivative;  // [out, 32] swish' for the backward pass, or null; relu needs none
   Activation activation;
+  int lanes = kTileRows;
 };
 
-/// dx = (W^T dy) * activation'(x) on one tile.
+/// dx = (W^T dy) * activation'(x) on one tile, or on half of one as above.
 struct DenseBackwardTile {
   const float* weight;  // [out, pitch]
   int in, out, pitch;
@@ -37,6 +39,7 @@ struct DenseBackwardTile {
   // derivative of the activation that produced x: relu reads x itself, swish the saved derivative
   const float* gate;  // [in, 32], unused for kNone
   Activation activation;
+  int lanes = kTileRows;
 };
 
 /// What the optimizer does with a finished gradient.

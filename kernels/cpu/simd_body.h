@@ -112,28 +112,29 @@ inline void product(int rows, int width, ScalarOperand a, const float* b, float*
   }
 }
 
-void dense(const DenseTile& t) {
+template <int kWidth>
+void dense_lanes(const DenseTile& t) {
   const ScalarOperand a{t.weight, t.pitch, t.in};
-  product<Order::kRows>(t.out, kTileRows, a, t.x, t.y, kTileRows, [&](int begin, int end) {
+  product<Order::kRows>(t.out, kWidth, a, t.x, t.y, kTileRows, [&](int begin, int end) {
     for (int r = begin; r < end; ++r) {
       float* y = t.y + r * kTileRows;
       const float bias = t.bias[r];
       switch (t.activation) {
         case Activation::kNone:
-          for (int i = 0; i < kTileRows; ++i) y[i] += bias;
+          for (int i = 0; i < kWidth; ++i) y[i] += bias;
           break;
         case Activation::kRelu:
-          for (int i = 0; i < kTileRows; ++i) y[i] = max_f(0.0f, y[i] + bias);
+          for (int i = 0; i < kWidth; ++i) y[i] = max_f(0.0f, y[i] + bias);
           break;
         case Activation::kTanh:
-          for (int i = 0; i < kTileRows; ++i) y[i] = tanh_f(y[i] + bias);
+          for (int i = 0; i < kWidth; ++i) y[i] = tanh_f(y[i] + bias);
           break;
         case Activation::kSwish:
           if (t.derivative == nullptr) {
-            for (int i = 0; i < kTileRows; ++i) y[i] = swish_f(y[i] + bias);
+            for (int i = 0; i < kWidth; ++i) y[i] = swish_f(y[i] + bias);
           } else {
             float* derivative = t.derivative + r * kTileRows;
-            for (int i = 0; i < kTileRows; ++i) {
+            for (int i = 0; i < kWidth; ++i) {
               const float z = y[i] + bias;
               y[i] = swish_f(z);
               derivative[i] = swish_gradient_f(z);
@@ -145,31 +146,44 @@ void dense(const DenseTile& t) {
   });
 }
 
-void dense_backward(const DenseBackwardTile& t) {
+void dense(const DenseTile& t) {
+  t.lanes == kTileRows ? dense_lanes<kTileRows>(t) : dense_lanes<kTileRows / 2>(t);
+}
+
+template <int kWidth>
+void dense_backward_lanes(const DenseBackwardTile& t) {
   // rows of W^T dy on the way to dx, which may be the memory of the gate
   alignas(64) float rows[kMaxRows * kTileRows];
   for (int r = 0; r < t.in; r += kMaxRows) {
     const int num_rows = t.in - r < kMaxRows ? t.in - r : kMaxRows;
     const ScalarOperand a{t.weight + r, t.pitch, t.out};
-    product<Order::kColumns>(num_rows, kTileRows, a, t.dy, rows, kTileRows, [](int, int) {});
-    float* dx = t.dx + r * kTileRows;
-    const float* gate = t.gate + (t.gate == nullptr ? 0 : r * kTileRows);
-    const int count = num_rows * kTileRows;
-    switch (t.activation) {
-      case Activation::kNone:
-        for (int i = 0; i < count; ++i) dx[i] = rows[i];
-        break;
-      case Activation::kRelu:
-        for (int i = 0; i < count; ++i) dx[i] = gate[i] > 0.0f ? rows[i] : 0.0f;
-        break;
-      case Activation::kTanh:
-        for (int i = 0; i < count; ++i) dx[i] = rows[i] * (1.0f - gate[i] * gate[i]);
-        break;
-      case Activation::kSwish:
-        for (int i = 0; i < count; ++i) dx[i] = rows[i] * gate[i];
-        break;
+    product<Order::kColumns>(num_rows, kWidth, a, t.dy, rows, kTileRows, [](int, int) {});
+    for (int j = 0; j < num_rows; ++j) {
+      const int at = (r + j) * kTileRows;
+      const float* row = rows + j * kTileRows;
+      float* dx = t.dx + at;
+      const float* gate = t.gate + (t.gate == nullptr ? 0 : at);
+      switch (t.activation) {
+        case Activation::kNone:
+          for (int i = 0; i < kWidth; ++i) dx[i] = row[i];
+          break;
+        case Activation::kRelu:
+          for (int i = 0; i < kWidth; ++i) dx[i] = gate[i] > 0.0f ? row[i] : 0.0f;
+          break;
+        case Activation::kTanh:
+          for (int i = 0; i < kWidth; ++i) dx[i] = row[i] * (1.0f - gate[i] * gate[i]);
+          break;
+        case Activation::kSwish:
+          for (int i = 0; i < kWidth; ++i) dx[i] = row[i] * gate[i];
+          break;
+      }
     }
   }
+}
+
+void dense_backward(const DenseBackwardTile& t) {
+  t.lanes == kTileRows ? dense_backward_lanes<kTileRows>(t)
+                       : dense_backward_lanes<kTileRows / 2>(t);
 }
 
 /// Transposes an 8 x 8 block.

@@ -40,13 +40,13 @@ TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool
   }
 }
 
-void TileMlp::forward(const float* parameters, int tile) {
+void TileMlp::forward(const float* parameters, int tile, Lanes lanes) {
   for (int layer = 0; layer < layout_.num_layers(); ++layer) {
     const LayerLayout& l = layout_.layers[layer];
     const bool save = training_ && activation(layer) == Activation::kSwish;
     simd().dense({parameters + l.weight, parameters + l.bias, l.in, l.out, l.in_pitch,
-                  x(layer, tile), x(layer + 1, tile), save ? dz(layer, tile) : nullptr,
-                  activation(layer)});
+                  x(layer, tile) + lanes.first, x(layer + 1, tile) + lanes.first,
+                  save ? dz(layer, tile) + lanes.first : nullptr, activation(layer), lanes.count});
   }
 }
 
@@ -55,11 +55,12 @@ const float* TileMlp::gate(int layer, int tile) {
   return hidden_ == Activation::kSwish ? dz(layer - 1, tile) : x(layer, tile);
 }
 
-void TileMlp::backward(const float* parameters, int tile) {
+void TileMlp::backward(const float* parameters, int tile, Lanes lanes) {
   for (int layer = layout_.num_layers() - 1; layer > 0; --layer) {
     const LayerLayout& l = layout_.layers[layer];
-    simd().dense_backward({parameters + l.weight, l.in, l.out, l.in_pitch, dz(layer, tile),
-                           dz(layer - 1, tile), gate(layer, tile), hidden_});
+    simd().dense_backward({parameters + l.weight, l.in, l.out, l.in_pitch,
+                           dz(layer, tile) + lanes.first, dz(layer - 1, tile) + lanes.first,
+                           gate(layer, tile) + lanes.first, hidden_, lanes.count});
   }
 }
 

@@ -27,6 +27,11 @@ struct NetworkUpdate {
   float* gradient = nullptr;  // where set, update() leaves the gradient here and does nothing else
 };
 
+/// Lanes of a tile that a pass works on: all, or the first or second half of them.
+struct Lanes {
+  int first = 0, count = kTileRows;
+};
+
 class TileMlp {
  public:
   /// `num_tiles` workspaces. Inference needs one per thread, training one per tile of the batch.
@@ -50,10 +55,11 @@ class TileMlp {
   float* dz(int layer, int tile) { return tile_data(tile) + dz_offset_[layer]; }
   float* output_gradient(int tile) { return dz(layout_.num_layers() - 1, tile); }
 
-  void forward(const float* parameters, int tile);
+  /// A lane's result does not depend on which other lanes are worked on.
+  void forward(const float* parameters, int tile, Lanes lanes = {});
 
   /// Fills dz of all layers from that of the last.
-  void backward(const float* parameters, int tile);
+  void backward(const float* parameters, int tile, Lanes lanes = {});
 
   /// Gradient with respect to `count` of the network's inputs from `first` on, [count, 32], from dz
   /// of the first layer.

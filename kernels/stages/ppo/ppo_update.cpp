@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/not_finite.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/tile_mlp.h"
 #include "kernels/data/shapes.h"
 #include "kernels/networks/initialize.h"
@@ -105,8 +104,8 @@ namespace {
 
 // observations of a tile, feature-major; source(lane) is the row of one lane
 template <typename Source>
-void gather(float* x, int S, Source source) {
-  for (int lane = 0; lane < kTileRows; ++lane) {
+void gather(float* x, int S, Lanes lanes, Source source) {
+  for (int lane = lanes.first; lane < lanes.first + lanes.count; ++lane) {
     const float* observation = source(lane);
     for (int i = 0; i < S; ++i) x[i * kTileRows + lane] = observation[i];
   }
@@ -139,7 +138,7 @@ void ppo_act(Stream& stream, const PpoState& state, const PpoActRequest& r, PpoW
   stream.pool().parallel_for(num_tiles(N), [&](int tile) {
     const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
     const auto source = [&](int lane) { return r.observation.row(std::min(begin + lane, N - 1)); };
-    gather(t.policy.x(0, tile), S, source);
+    gather(t.policy.x(0, tile), S, {}, source);
     t.policy.forward(state.policy.value.data(), tile);
     for (int lane = 0; lane < rows; ++lane) {
       const int row = begin + lane;
@@ -148,10 +147,33 @@ void ppo_act(Stream& stream, const PpoState& state, const PpoActRequest& r, PpoW
                   r.log_prob.data == nullptr ? nullptr : r.log_prob.row(row));
     }
     if (t.value == nullptr || r.value.data == nullptr) return;
-    gather(t.value->x(0, tile), S, source);
+    gather(t.value->x(0, tile), S, {}, source);
     t.value->forward(state.value.value.data(), tile);
     std::copy_n(t.value->output(tile), rows, r.value.data + begin);
   });
+}
+
+float ppo_gradient_scale(const float* gradient, std::size_t count, float max_gradient_norm) {
+  constexpr std::size_t kChains = 16;
+  double chain[kChains] = {};
+  std::size_t i = 0;
+  for (; i + kChains <= count; i += kChains)
+    for (std::size_t j = 0; j < kChains; ++j) {
+      const auto g = static_cast<double>(gradient[i + j]);
+      chain[j] += g * g;
+    }
+  double total = 0.0;
+  for (const double part : chain) total += part;
+  for (; i < count; ++i) total += static_cast<double>(gradient[i]) * gradient[i];
+
+  // squares round alike in every order, and each addition by 2^-53 of the sum at the most
+  const double bound = 0x1p-51 * static_cast<double>(count) * total;
+  const float scale = gradient_scale(total - bound, max_gradient_norm);
+  if (scale == gradient_scale(total + bound, max_gradient_norm)) return scale;
+
+  double in_order = 0.0;
+  for (i = 0; i < count; ++i) in_order += static_cast<double>(gradient[i]) * gradient[i];
+  return gradient_scale(in_order, max_gradient_norm);
 }
 
 namespace {
@@ -170,27 +192,41 @@ class PpoUpdate {
         w_(tiles),
         adam_(adam_step_constants(c.adam, state.num_updates + 1)) {}
 
-  PpoLosses run(Stream& stream) {
-    const int tiles = num_tiles(B_);
-    const bool with_value = w_.value != nullptr;
-    stream.pool().parallel_for(tiles, [&](int tile) {
-      policy_tile(tile);
-      if (with_value) value_tile(tile);
+  PpoLosses run(ThreadPool& pool) {
+    const int tiles = num_tiles(B_), networks = w_.value != nullptr ? 2 : 1;
+    // a task is a tile of one network, or half a tile where threads would find none
+    const int halves = networks * tiles < pool.num_threads() ? 2 : 1;
+    pool.parallel_for(networks * tiles * halves, [&](int task) {
+      const Lanes lanes{task % halves * (kTileRows / halves), kTileRows / halves};
+      const int tile = task / halves % tiles;
+      if (task / halves < tiles) {
+        policy_tile(tile, lanes);
+      } else {
+        value_tile(tile, lanes);
+      }
     });
+    // without a limit of the gradient's norm, parameters move where their gradient is summed
+    const bool limited = rule_.max_gradient_norm > 0.0f;
+    const NetworkUpdate policy = limited ? into(policy_gradient()) : in_place(state_.policy);
+    const NetworkUpdate value = limited ? into(value_gradient()) : in_place(state_.value);
     const int policy_tasks = w_.policy.num_update_tasks();
-    const int value_tasks = with_value ? w_.value->num_update_tasks() : 0;
-    stream.pool().parallel_for(policy_tasks + value_tasks, [&](int task) {
+    const int value_tasks = w_.value != nullptr ? w_.value->num_update_tasks() : 0;
+    pool.parallel_for(policy_tasks + value_tasks, [&](int task) {
       float* scratch =
           w_.scratch.data() + ThreadPool::thread_index() * w_.policy.update_scratch_size();
       if (task < policy_tasks) {
-        w_.policy.update(task, tiles, into(policy_gradient()), scratch);
+        w_.policy.update(task, tiles, policy, scratch);
       } else {
-        w_.value->update(task - policy_tasks, tiles, into(value_gradient()), scratch);
+        w_.value->update(task - policy_tasks, tiles, value, scratch);
       }
     });
     for (int k = 0; k < state_.shape.action_size; ++k)
       log_std_gradient()[k] = static_cast<float>(sum(kNumPpoTerms + k));
-    step(stream);
+    const float scale = limited ? ppo_gradient_scale(w_.gradient.data(), w_.gradient.size(),
+                                                     rule_.max_gradient_norm)
+                                : 1.0f;
+    adam(state_.log_std, log_std_gradient(), scale, 0, state_.log_std.value.size());
+    if (limited) step_networks(pool, scale);
     ++state_.num_updates;
 
     const auto mean = [&](PpoTerm term) { return static_cast<float>(sum(term) / B_); };
@@ -208,37 +244,42 @@ class PpoUpdate {
   static NetworkUpdate into(float* gradient) {
     return {.value = nullptr, .m = nullptr, .v = nullptr, .adam = {}, .gradient = gradient};
   }
+  NetworkUpdate in_place(TrainedParameters& p) const {
+    return {.value = p.value.data(), .m = p.m.data(), .v = p.v.data(), .adam = adam_};
+  }
   float* policy_gradient() { return w_.gradient.data(); }
   float* log_std_gradient() { return policy_gradient() + state_.policy.value.size(); }
   float* value_gradient() { return log_std_gradient() + state_.log_std.value.size(); }
 
-  void policy_tile(int tile) {
-    gather(w_.policy.x(0, tile), state_.shape.observation_size,
+  void policy_tile(int tile, Lanes lanes) {
+    const int end = lanes.first + lanes.count;
+    gather(w_.policy.x(0, tile), state_.shape.observation_size, lanes,
            [&](int lane) { return batch_.observation.row(source(tile, lane)); });
-    w_.policy.forward(state_.policy.value.data(), tile);
+    w_.policy.forward(state_.policy.value.data(), tile, lanes);
     float* gradient = w_.policy.output_gradient(tile);
-    for (int lane = 0; lane < kTileRows; ++lane) {
+    for (int lane = lanes.first; lane < end; ++lane) {
       const int row = source(tile, lane);
       ppo_policy_row(w_.heads, rule_, w_.policy.output(tile) + lane, kTileRows,
                      state_.log_std.value.data(), batch_.action.row(row), batch_.log_prob.row(row),
                      batch_.advantage[row], gradient + lane, w_.terms_of(tile) + lane, kTileRows);
     }
-    for (int lane = rows_of(tile); lane < kTileRows; ++lane)
+    for (int lane = std::max(lanes.first, rows_of(tile)); lane < end; ++lane)
       for (int i = 0; i < w_.heads.num_outputs; ++i) gradient[i * kTileRows + lane] = 0.0f;
-    w_.policy.backward(state_.policy.value.data(), tile);
+    w_.policy.backward(state_.policy.value.data(), tile, lanes);
   }
 
-  void value_tile(int tile) {
-    gather(w_.value->x(0, tile), state_.shape.observation_size,
+  void value_tile(int tile, Lanes lanes) {
+    const int end = lanes.first + lanes.count;
+    gather(w_.value->x(0, tile), state_.shape.observation_size, lanes,
            [&](int lane) { return batch_.observation.row(source(tile, lane)); });
-    w_.value->forward(state_.value.value.data(), tile);
+    w_.value->forward(state_.value.value.data(), tile, lanes);
     float* gradient = w_.value->output_gradient(tile);
     float* loss = w_.terms_of(tile) + kPpoValueLoss * kTileRows;
-    for (int lane = 0; lane < kTileRows; ++lane)
+    for (int lane = lanes.first; lane < end; ++lane)
       ppo_value_row(rule_, w_.value->output(tile)[lane], batch_.value_target[source(tile, lane)],
                     gradient[lane], loss[lane]);
-    for (int lane = rows_of(tile); lane < kTileRows; ++lane) gradient[lane] = 0.0f;
-    w_.value->backward(state_.value.value.data(), tile);
+    for (int lane = std::max(lanes.first, rows_of(tile)); lane < end; ++lane) gradient[lane] = 0.0f;
+    w_.value->backward(state_.value.value.data(), tile, lanes);
   }
 
   /// Sum of a term over the update's rows, in their order.
@@ -250,21 +291,31 @@ class PpoUpdate {
     return total;
   }
 
-  /// Adam on everything, with the gradient's norm within its limit.
-  void step(Stream& stream) {
-    double squares = 0.0;
-    if (rule_.max_gradient_norm > 0.0f)
-      for (const float g : w_.gradient) squares += static_cast<double>(g) * g;
-    const float scale = gradient_scale(squares, rule_.max_gradient_norm);
-    const float* gradient = w_.gradient.data();
-    for (TrainedParameters* p : {&state_.policy, &state_.log_std, &state_.value}) {
-      parallel_ranges(stream, p->value.size(), kElementsPerRange,
-                      [&](std::size_t begin, std::size_t end) {
-                        for (std::size_t i = begin; i < end; ++i)
-                          adam_update(p->value[i], p->m[i], p->v[i], scale * gradient[i], adam_);
-                      });
-      gradient += p->value.size();
-    }
+  /// Adam on [begin, end) of some parameters.
+  void adam(TrainedParameters& p, const float* gradient, float scale, std::size_t begin,
+            std::size_t end) const {
+    float *value = p.value.data(), *m = p.m.data(), *v = p.v.data();
+    const AdamStep step = adam_;
+#pragma GCC ivdep
+    for (std::size_t i = begin; i < end; ++i)
+      adam_update(value[i], m[i], v[i], scale * gradient[i], step);
+  }
+
+  /// Adam on both networks.
+  void step_networks(ThreadPool& pool, float scale) {
+    constexpr std::size_t kRange = 2048;  // parameters of a task: 2 us
+    const auto ranges = [](const TrainedParameters& p) {
+      return static_cast<int>((p.value.size() + kRange - 1) / kRange);
+    };
+    const int of_policy = ranges(state_.policy);
+    pool.parallel_for(of_policy + ranges(state_.value), [&](int task) {
+      const bool is_policy = task < of_policy;
+      TrainedParameters& p = is_policy ? state_.policy : state_.value;
+      const std::size_t begin =
+          static_cast<std::size_t>(is_policy ? task : task - of_policy) * kRange;
+      adam(p, is_policy ? policy_gradient() : value_gradient(), scale, begin,
+           std::min(begin + kRange, p.value.size()));
+    });
   }
 
   PpoState& state_;
@@ -328,7 +379,7 @@ void ppo_update(Stream& stream, std::span<PpoLosses> losses, PpoState& state, co
   for (std::size_t i = 0; i < losses.size(); ++i) {
     losses[i] =
         PpoUpdate(state, batch, rows.row(static_cast<int>(i)), rows.size(1), constants, w.tiles())
-            .run(stream);
+            .run(stream.pool());
     check_losses(losses[i], state.num_updates);
   }
 }

@@ -144,6 +144,11 @@ void ppo_update(Stream& stream, std::span<PpoLosses> losses, PpoState& state, co
                 Matrix<const std::uint32_t> rows, const PpoConstants& constants,
                 PpoWorkspace& workspace);
 
+/// gradient_scale of the sum of squares of `count` numbers, as if added one after the other. That
+/// is a chain of additions in which each waits for the one before; a sum of sixteen chains gives
+/// the same float but for a case in thousands, which its bounds tell and the long chain decides.
+float ppo_gradient_scale(const float* gradient, std::size_t count, float max_gradient_norm);
+
 /// The shape's actions as the formulas take them.
 ///
 /// Errors   as PpoState.

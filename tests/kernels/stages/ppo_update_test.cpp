@@ -239,6 +239,27 @@ TEST_P(PpoUpdateTest, LossesAreThoseOfTheDefinition) {
   EXPECT_NEAR(got.clip_fraction, outside / rows.size(), 1e-5);
 }
 
+TEST(PpoGradientScaleTest, IsThatOfTheSumInOrderToTheBit) {
+  for (const std::size_t count : {1u, 15u, 16u, 1000u, 11000u}) {
+    for (std::uint32_t seed = 0; seed < 50; ++seed) {
+      const std::vector<float> gradient = random_values(count, seed, 0.1f);
+      double squares = 0.0;
+      for (const float g : gradient) squares += static_cast<double>(g) * g;
+      const auto norm = static_cast<float>(std::sqrt(squares));
+      // far from the norm, and the floats beside it, where the last bit decides
+      for (const float limit : {0.01f * norm, std::nextafter(norm, 0.0f), norm,
+                                std::nextafter(norm, 1e9f), 100.0f * norm})
+        EXPECT_EQ(ppo_gradient_scale(gradient.data(), count, limit), gradient_scale(squares, limit))
+            << count << " " << seed << " " << limit;
+    }
+  }
+  // a norm that is the limit is within it
+  const std::vector<float> equal(4096, 0.125f);
+  EXPECT_EQ(ppo_gradient_scale(equal.data(), equal.size(), 8.0f), 1.0f);
+  const float infinite[] = {1.0f, INFINITY};
+  EXPECT_EQ(ppo_gradient_scale(infinite, 2, 0.5f), 0.0f);
+}
+
 TEST_P(PpoUpdateTest, TheLimitShortensTheGradientOfAllPartsTogether) {
   PpoProblem free(shape()), limited(shape());
   const std::vector<std::uint32_t> rows = PpoProblem::rows(1, B());
@@ -260,16 +281,22 @@ TEST_P(PpoUpdateTest, TheLimitShortensTheGradientOfAllPartsTogether) {
 }
 
 TEST_P(PpoUpdateTest, ResultsDoNotDependOnTheNumberOfThreads) {
-  PpoProblem one(shape()), three(shape());
   const std::vector<std::uint32_t> rows = PpoProblem::rows(5, B());
-  one.constants.max_gradient_norm = three.constants.max_gradient_norm = 0.5f;
-  update(on(), one, rows, B(), 1);
-  update(on(), three, rows, B(), 3);
-  EXPECT_EQ(to_host(one.state.policy.value), to_host(three.state.policy.value));
-  EXPECT_EQ(to_host(one.state.policy.v), to_host(three.state.policy.v));
-  EXPECT_EQ(to_host(one.state.log_std.value), to_host(three.state.log_std.value));
-  EXPECT_EQ(to_host(one.state.value.value), to_host(three.state.value.value));
-  EXPECT_EQ(one.state.num_updates, 5);
+  for (const float limit : {0.0f, 0.5f}) {
+    PpoProblem one(shape());
+    one.constants.max_gradient_norm = limit;
+    update(on(), one, rows, B(), 1);
+    EXPECT_EQ(one.state.num_updates, 5);
+    for (const int threads : {2, 7}) {  // with 7, tasks are halves of tiles
+      PpoProblem many(shape());
+      many.constants.max_gradient_norm = limit;
+      update(on(), many, rows, B(), threads);
+      EXPECT_EQ(to_host(one.state.policy.value), to_host(many.state.policy.value)) << threads;
+      EXPECT_EQ(to_host(one.state.policy.v), to_host(many.state.policy.v)) << threads;
+      EXPECT_EQ(to_host(one.state.log_std.value), to_host(many.state.log_std.value)) << threads;
+      EXPECT_EQ(to_host(one.state.value.value), to_host(many.state.value.value)) << threads;
+    }
+  }
 }
 
 TEST_P(PpoUpdateTest, PaddingOfTheArenaStaysZero) {
