@@ -27,6 +27,13 @@ class Stream {
       : pool_(&pool), on_gpu_(kind == Kind::kGpu) {
     if (on_gpu_) handle_ = gpu::create_stream();
   }
+  /// Another stream on the same device with the same settings, on `pool`; in no order with the first.
+  Stream(ThreadPool& pool, const Stream& like)
+      : Stream(pool, like.on_gpu_ ? Kind::kGpu : Kind::kCpu) {
+    use_graphs_ = like.use_graphs_;
+    precision_ = like.precision_;
+    check_ = like.check_;
+  }
   ~Stream() {
     if (on_gpu_) gpu::destroy_stream(handle_);
   }

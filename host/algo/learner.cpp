@@ -19,8 +19,20 @@ std::vector<Hyperparameter> Learner::hyperparameters() {
 }
 
 Evaluation Learner::evaluate(int num_episodes) {
-  return environments_.evaluate(
-      num_episodes, [this](auto observation, auto action) { act(observation, action); });
+  return begin_evaluation(num_episodes, context_.stream.pool())();
+}
+
+std::function<Evaluation()> Learner::begin_evaluation(int num_episodes, ThreadPool& pool) {
+  const StageScope stage(context_, "eval");
+  if (evaluator_ == nullptr || evaluator_->num_episodes() != num_episodes ||
+      &evaluator_->pool() != &pool)
+    evaluator_ = std::make_unique<Evaluator>(
+        context_.config.env, environments_.evaluation_seed(), num_episodes, context_.stream, pool,
+        [this](Stream& stream, int num_rows) { return copy_policy(stream, num_rows); });
+  evaluator_->renew();
+  return [evaluator = evaluator_.get(), number = environments_.count_evaluation()] {
+    return evaluator->run(number);
+  };
 }
 
 void Learner::visit(Archive& archive) {

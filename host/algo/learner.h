@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "cuda/stream.h"
+#include "host/algo/evaluator.h"
 #include "host/algo/hooks.h"
 #include "host/algo/hyperparameters.h"
 #include "host/algo/part.h"
@@ -20,7 +23,7 @@ namespace mbrl {
 class Measurements;
 
 /// What the rest of the program sees of an algorithm. An algorithm is the parts it is made of,
-/// step() and act().
+/// step() and copy_policy().
 class Learner {
  public:
   Learner(const Config& config, Stream& stream, Hooks hooks, std::uint32_t learner_index,
@@ -55,9 +58,14 @@ class Learner {
   /// The values that may change between two steps, bound to this learner.
   std::vector<Hyperparameter> hyperparameters();
 
-  /// Runs `num_episodes` episodes of the deterministic policy in environments of its own, all at
+  /// Runs `num_episodes` episodes of the deterministic policy in environments of their own, all at
   /// once.
   Evaluation evaluate(int num_episodes);
+
+  /// The same in two halves. The policy is copied now; what is returned runs the episodes, in any
+  /// one thread and beside steps of the learner, on the host threads of `pool`. To be run before
+  /// the next evaluation begins, and before the learner ends.
+  std::function<Evaluation()> begin_evaluation(int num_episodes, ThreadPool& pool);
 
   /// Means since the last call, in the order of metric_names(); then starts anew.
   const std::vector<std::string>& metric_names() const { return context_.metrics.names(); }
@@ -68,13 +76,13 @@ class Learner {
   virtual void visit(Archive& archive);
 
  protected:
-  /// What the policy does where nothing is left to chance; observation and action [N, ...] lie on
-  /// the host.
-  virtual void act(Matrix<const float> observation, Matrix<float> action) = 0;
+  /// A copy of the policy for `num_rows` observations at once, which acts on `stream`.
+  virtual std::unique_ptr<PolicyCopy> copy_policy(Stream& stream, int num_rows) = 0;
 
  private:
   const Config made_with_;
   const std::vector<InputFile> inputs_;
+  std::unique_ptr<Evaluator> evaluator_;
 
  protected:
   Context context_;

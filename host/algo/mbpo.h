@@ -30,8 +30,8 @@ class Mbpo : public Learner {
   void visit(Archive& archive) override;
 
  protected:
-  void act(Matrix<const float> observation, Matrix<float> action) override {
-    sac_.act_greedily(observation, action);
+  std::unique_ptr<PolicyCopy> copy_policy(Stream& stream, int num_rows) override {
+    return sac_.copy_policy(stream, num_rows);
   }
 
  private:

@@ -39,8 +39,8 @@ class MbpoNewest : public Learner {
   Measurements* measurements() override { return &measurements_; }
 
  protected:
-  void act(Matrix<const float> observation, Matrix<float> action) override {
-    sac_.act_greedily(observation, action);
+  std::unique_ptr<PolicyCopy> copy_policy(Stream& stream, int num_rows) override {
+    return sac_.copy_policy(stream, num_rows);
   }
 
  private:

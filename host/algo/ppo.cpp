@@ -274,22 +274,51 @@ void Ppo::finish_advantages() {
                          1.0 - error.std * error.std / (target.std * target.std));
 }
 
-void Ppo::act(Matrix<const float> observation, Matrix<float> action) {
-  const int rows = observation.size(0);
-  if (eval_workspace_ == nullptr || eval_workspace_->max_rows() != rows)
-    eval_workspace_ = std::make_unique<PpoWorkspace>(context_.stream, policy_, rows);
-  std::vector<float> normalized(observation.count());
-  const Matrix<float> input(normalized.data(), rows, S_);
-  normalize_observations(observation, input);
-  ppo_act(context_.stream, policy_,
-          {.observation = input,
-           .action = action,
-           .log_prob = {},
-           .value = {},
-           .stochastic = false,
-           .key = {}},
-          *eval_workspace_);
-  for (std::size_t i = 0; i < action.count(); ++i) action[i] = clamp_f(action[i], -1.0f, 1.0f);
+// the policy, with what scales its observations
+class Ppo::Copy : public PolicyCopy {
+ public:
+  Copy(const Ppo& learner, Stream& stream, int num_rows)
+      : learner_(learner),
+        stream_(stream),
+        policy_(learner.policy_.shape, stream.memory()),
+        workspace_(stream, policy_, num_rows),
+        moments_(learner.observation_moments_) {}
+
+  void renew() override {
+    Stream& stream = learner_.context_.stream;
+    const Buffer<float>& from = learner_.policy_.policy.value;
+    copy(stream, policy_.policy.value.data(), from.data(), from.size());
+    stream.synchronize();
+    moments_ = learner_.observation_moments_;
+    normalizes_ = learner_.context_.config.ppo.normalize_observations;
+  }
+
+  void act(Matrix<const float> observation, Matrix<float> action) override {
+    std::vector<float> normalized(observation.data, observation.data + observation.count());
+    const Matrix<float> input(normalized.data(), observation.size(0), observation.size(1));
+    if (normalizes_) moments_.normalize(observation, input);
+    ppo_act(stream_, policy_,
+            {.observation = input,
+             .action = action,
+             .log_prob = {},
+             .value = {},
+             .stochastic = false,
+             .key = {}},
+            workspace_);
+    for (std::size_t i = 0; i < action.count(); ++i) action[i] = clamp_f(action[i], -1.0f, 1.0f);
+  }
+
+ private:
+  const Ppo& learner_;
+  Stream& stream_;
+  PpoState policy_;
+  PpoWorkspace workspace_;
+  RunningMoments moments_;
+  bool normalizes_ = true;
+};
+
+std::unique_ptr<PolicyCopy> Ppo::copy_policy(Stream& stream, int num_rows) {
+  return std::make_unique<Copy>(*this, stream, num_rows);
 }
 
 double Ppo::action_std() const {

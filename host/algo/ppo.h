@@ -35,7 +35,7 @@ class Ppo : public Learner {
   void visit(Archive& archive) override;
 
  protected:
-  void act(Matrix<const float> observation, Matrix<float> action) override;
+  std::unique_ptr<PolicyCopy> copy_policy(Stream& stream, int num_rows) override;
 
  private:
   /// What the steps of all environments gave, rows [T, N]; on the host and, for an update,
@@ -46,6 +46,8 @@ class Ppo : public Learner {
     Buffer<float> reward;                         // scaled
     Buffer<float> value, next_value, terminated, truncated;
   };
+
+  class Copy;
 
   void collect();
   void update();
@@ -59,7 +61,6 @@ class Ppo : public Learner {
   const int N_, T_, S_, A_;
   PpoState policy_;
   PpoWorkspace workspace_;
-  std::unique_ptr<PpoWorkspace> eval_workspace_;
   RunningMoments observation_moments_, return_moments_;
 
   Steps steps_, device_steps_;

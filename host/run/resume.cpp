@@ -14,7 +14,6 @@
 #include "host/config/load.h"
 #include "host/config/print.h"
 #include "host/io/archive.h"
-#include "host/io/checkpoint.h"
 #include "host/io/console.h"
 #include "host/io/folders.h"
 #include "host/io/json_file.h"
@@ -61,19 +60,51 @@ std::vector<std::string> differences(const Config& saved, std::vector<InputFile>
 
 }  // namespace
 
-void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
-                     const Config& config, const nlohmann::json& run) {
+CheckpointState::CheckpointState(Learner& learner, const Config& config)
+    : env_steps_(learner.env_steps()), keep_(config.checkpoint.keep) {
   StateWriter learned;
   learner.visit(learned);
-  CheckpointContents contents;
-  contents.state = {{"config", nlohmann::json(config_to_json(config, keys_read(config)))},
-                    {"config_hash", config_hash(config, learner.inputs())},
-                    {"files", nlohmann::json(to_json(learner.inputs()))},
-                    {"run", run},
-                    {"learner", learned.state}};
-  contents.weights = learned.weight_tensors;
-  contents.replay = learned.replay_tensors;
-  write_checkpoint(checkpoints, learner.env_steps(), contents, config.checkpoint.keep);
+  contents_.state = {{"config", nlohmann::json(config_to_json(config, keys_read(config)))},
+                     {"config_hash", config_hash(config, learner.inputs())},
+                     {"files", nlohmann::json(to_json(learner.inputs()))},
+                     {"learner", learned.state}};
+  contents_.weights = learned.weight_tensors;
+  contents_.replay = learned.replay_tensors;
+}
+
+std::uint64_t CheckpointState::bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto* tensors : {&contents_.weights, &contents_.replay})
+    for (const TensorRef& tensor : *tensors) sum += num_bytes(tensor);
+  return sum;
+}
+
+void CheckpointState::detach(Stream& stream) {
+  for (auto* tensors : {&contents_.weights, &contents_.replay})
+    for (TensorRef& tensor : *tensors) {
+      const auto size = static_cast<std::size_t>(num_bytes(tensor));
+      Buffer<char>& array = arrays_.emplace_back(size, Memory::kHost, "copy for a checkpoint");
+      const auto* from = static_cast<const char*>(tensor.data);
+      if (tensor.memory == Memory::kDevice) {
+        copy(stream, array.data(), from, size);
+      } else {
+        std::copy_n(from, size, array.data());
+      }
+      tensor.data = array.data();
+      tensor.memory = Memory::kHost;
+    }
+  stream.synchronize();
+}
+
+void CheckpointState::write(const std::filesystem::path& checkpoints, const nlohmann::json& run,
+                            const Warn& warn) {
+  contents_.state["run"] = run;
+  write_checkpoint(checkpoints, env_steps_, contents_, keep_, warn);
+}
+
+void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
+                     const Config& config, const nlohmann::json& run) {
+  CheckpointState(learner, config).write(checkpoints, run);
 }
 
 Config checkpoint_config(const std::filesystem::path& path) {
@@ -136,6 +167,28 @@ nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learn
                                : "Go on with that version, or start anew with --resume never."));
   }
   return using_file(path / "state.json", [&] { return reader.state().at("run"); });
+}
+
+std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& resume,
+                                                          const std::filesystem::path& checkpoints,
+                                                          const Warn& warn) {
+  if (resume == "never") return std::nullopt;
+  if (resume != "auto") return find_checkpoint(resume);
+  std::vector<std::string> passed_over;
+  const auto latest =
+      latest_checkpoint(checkpoints, [&](const std::string& text) { passed_over.push_back(text); });
+  // starting over would replace the tables of hours of training
+  if (!latest && !passed_over.empty())
+    throw DataError(
+        fmt::format("{} holds {}, and none can be used: {}. Restore the files, or go on from a "
+                    "copy with --resume PATH. To start over, pass --resume never, which sets this "
+                    "run aside.",
+                    checkpoints.string(),
+                    passed_over.size() == 1 ? "1 checkpoint"
+                                            : fmt::format("{} checkpoints", passed_over.size()),
+                    fmt::join(passed_over, "; ")));
+  for (const std::string& text : passed_over) warn(text);
+  return latest;
 }
 
 std::filesystem::path find_checkpoint(const std::filesystem::path& path) {

@@ -1,16 +1,44 @@
 // A learner in and out of checkpoints.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "host/algo/learner.h"
 #include "host/config/config.h"
+#include "host/io/checkpoint.h"
 
 namespace mbrl {
 
-/// Writes checkpoints/step-<env steps>; `run` is the run's own part of the state.
+/// The state of a learner at a step, to be written as a checkpoint.
+class CheckpointState {
+ public:
+  /// Its arrays are the learner's own, which may not take another step until detach().
+  CheckpointState(Learner& learner, const Config& config);
+
+  /// Copies the arrays to host memory in the order of the learner's stream, and waits.
+  void detach(Stream& stream);
+  /// Size of the arrays.
+  std::uint64_t bytes() const;
+
+  /// Writes checkpoints/step-<env steps>; `run` is the run's own part of the state.
+  ///
+  /// Errors   those of write_checkpoint.
+  void write(const std::filesystem::path& checkpoints, const nlohmann::json& run,
+             const Warn& warn = {});
+
+ private:
+  std::int64_t env_steps_;
+  int keep_;
+  CheckpointContents contents_;
+  std::vector<Buffer<char>> arrays_;  // once they are its own
+};
+
+/// The same at once.
 void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
                      const Config& config, const nlohmann::json& run);
 
@@ -38,5 +66,14 @@ Config checkpoint_config(const std::filesystem::path& path);
 ///
 /// Errors   DataError if there is none, or several runs to choose from.
 std::filesystem::path find_checkpoint(const std::filesystem::path& path);
+
+/// The checkpoint that --resume (auto, never or a path) means in a run's folder of checkpoints;
+/// nothing for a fresh start. `warn` hears of those that are passed over.
+///
+/// Errors   DataError if there are some and none is whole: starting over would replace the tables
+///          of hours of training. Those of find_checkpoint.
+std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& resume,
+                                                          const std::filesystem::path& checkpoints,
+                                                          const Warn& warn);
 
 }  // namespace mbrl

@@ -1,20 +1,20 @@
 #include "host/run/training.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <system_error>
 #include <utility>
 
+#include "base/free_memory.h"
 #include "host/algo/registry.h"
 #include "host/config/print.h"
 #include "host/io/checkpoint.h"
 #include "host/io/console.h"
 #include "host/io/json_file.h"
 #include "host/run/loop.h"
-#include "host/run/resume.h"
 #include "profiling/nvtx.h"
 
 namespace mbrl {
@@ -24,29 +24,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// the checkpoint that --resume means; nothing for a fresh start
-std::optional<std::filesystem::path> checkpoint_to_resume(
-    const std::string& resume, const RunDir& dir,
-    const std::function<void(const std::string&)>& warn) {
-  if (resume == "never") return std::nullopt;
-  if (resume != "auto") return find_checkpoint(resume);
-  std::vector<std::string> passed_over;
-  const auto latest = latest_checkpoint(
-      dir.checkpoints(), [&](const std::string& text) { passed_over.push_back(text); });
-  // starting over would replace the tables of hours of training
-  if (!latest && !passed_over.empty())
-    throw DataError(
-        fmt::format("{} holds {}, and none can be used: {}. Restore the files, or go on from a "
-                    "copy with --resume PATH. To start over, pass --resume never, which sets this "
-                    "run aside.",
-                    dir.checkpoints().string(),
-                    passed_over.size() == 1 ? "1 checkpoint"
-                                            : fmt::format("{} checkpoints", passed_over.size()),
-                    fmt::join(passed_over, "; ")));
-  for (const std::string& text : passed_over) warn(text);
-  return latest;
 }
 
 // A table that is gone would begin anew, and what reads it would take the part for the whole. Where a
@@ -94,10 +71,13 @@ Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& devic
       dir_(dir),
       device_(device),
       progress_(progress),
-      schedule_(std::move(schedule)) {
+      schedule_(std::move(schedule)),
+      // one comparison of a GPU with the CPU at a time
+      in_background_(options_.in_background.value_or(device.stream.on_gpu()) &&
+                     device.stream.check() == nullptr) {
   learner_ = make_learner(options_.config, device_.stream, hooks(), options_.learner_index);
   std::int64_t resumed_at = -1;
-  if (const auto path = checkpoint_to_resume(options_.resume, dir, hooks().warn)) {
+  if (const auto path = checkpoint_to_resume(options_.resume, dir.checkpoints(), hooks().warn)) {
     const nlohmann::json run = load_checkpoint(*path, *learner_, options_.config);
     using_file(*path / "state.json", [&] {
       if (schedule_ != nullptr) schedule_->set_state(run.at("schedule"));
@@ -151,25 +131,60 @@ void Training::enter_stage(std::string_view stage) {
   progress_.set_stage(stage);
 }
 
+// In a thread of its own, or when its result is asked for: then, too, where the system has no
+// thread to give.
+template <typename Job>
+auto Training::start(Job job) {
+  const auto in_place = [this, job = std::move(job)] {
+    flush_denormals();
+    if (device_.device.kind == Device::Kind::kCuda) gpu::use_device(device_.device.index);
+    return job();
+  };
+  try {
+    if (in_background_) return std::async(std::launch::async, in_place);
+  } catch (const std::system_error&) {
+  }
+  return std::async(std::launch::deferred, in_place);
+}
+
 void Training::evaluate() {
-  const Evaluation evaluation = learner_->evaluate(options_.config.eval.num_episodes);
+  finish_evaluation();
+  if (in_background_ && evaluation_pool_ == nullptr)
+    evaluation_pool_ = std::make_unique<ThreadPool>(device_.stream.pool().num_threads());
+  evaluation_ = PendingEvaluation{.result = start(learner_->begin_evaluation(
+                                      options_.config.eval.num_episodes,
+                                      in_background_ ? *evaluation_pool_ : device_.stream.pool())),
+                                  .env_steps = learner_->env_steps(),
+                                  .epoch = learner_->epoch(),
+                                  .wall_time_s = wall_time(),
+                                  .metrics = learner_->take_metrics()};
+  // what changes hyperparameters may ask for the return before the next step
+  if (!in_background_ || schedule_ != nullptr) finish_evaluation();
+}
+
+// waits for the evaluation that runs, if one does, and records it
+void Training::finish_evaluation() {
+  if (!evaluation_) return;
+  PendingEvaluation pending = *std::exchange(evaluation_, std::nullopt);
+  const Evaluation evaluation = pending.result.get();
   final_return_ = evaluation.mean_return();
   if (!(best_return_ >= final_return_)) best_return_ = final_return_;
-  recorder_->record_evaluation({.env_steps = learner_->env_steps(),
-                                .epoch = learner_->epoch(),
-                                .wall_time_s = wall_time(),
+  recorder_->record_evaluation({.env_steps = pending.env_steps,
+                                .epoch = pending.epoch,
+                                .wall_time_s = pending.wall_time_s,
                                 .return_mean = final_return_,
                                 .return_std = evaluation.std_return(),
                                 .num_broken = evaluation.num_broken,
-                                .metrics = learner_->take_metrics()});
+                                .metrics = std::move(pending.metrics)});
   recorder_->log(fmt::format("env step {}: return {:.1f} +- {:.1f}, length {:.0f}",
-                             learner_->env_steps(), final_return_, evaluation.std_return(),
+                             pending.env_steps, final_return_, evaluation.std_return(),
                              evaluation.mean_length()));
   if (evaluation.num_broken > 0)
     recorder_->warn(fmt::format(
         "{} of the {} evaluation episodes ended early because the simulator became unstable.",
         evaluation.num_broken, evaluation.returns.size()));
   if (schedule_ != nullptr) schedule_->on_evaluation(*learner_, final_return_);
+  write_pending_checkpoint();
 }
 
 double Training::wall_time() const { return wall_time_before_ + seconds_since(start_); }
@@ -187,20 +202,61 @@ bool Training::wants_checkpoint() {
 }
 
 void Training::checkpoint() {
-  // what another process put in its place is not this run's to write to
-  dir_.require_in_place();
   enter_stage("checkpoint");
   const StageRange range("checkpoint", learner_->env_steps());
+  finish_checkpoint();
+  nlohmann::json run{{"wall_time_s", wall_time()}, {"stage_seconds", stage_seconds_}};
+  if (schedule_ != nullptr) run["schedule"] = schedule_->state();
+  checkpoint_ =
+      PendingCheckpoint{std::make_unique<CheckpointState>(*learner_, options_.config), run};
+  CheckpointState& state = *checkpoint_->state;
+  const bool in_background = in_background_ && state.bytes() < free_memory() / 2;
+  if (in_background) state.detach(device_.stream);
+  if (!evaluation_) write_pending_checkpoint();
+  if (!in_background) finish_checkpoint();
+  saved_ = Clock::now();
+}
+
+// begins to write the checkpoint that was put off, if there is one
+void Training::write_pending_checkpoint() {
+  if (!checkpoint_ || checkpoint_->written.valid()) return;
+  // what another process put in its place is not this run's to write to
+  dir_.require_in_place();
   // a checkpoint never outlives the rows before it
   recorder_->sync();
   if (schedule_ != nullptr) schedule_->sync();
-  nlohmann::json run{{"wall_time_s", wall_time()},
-                     {"stage_seconds", stage_seconds_},
-                     {"best_return", best_return_},
-                     {"final_return", final_return_}};
-  if (schedule_ != nullptr) run["schedule"] = schedule_->state();
-  save_checkpoint(dir_.checkpoints(), *learner_, options_.config, run);
-  saved_ = Clock::now();
+  checkpoint_->run["best_return"] = best_return_;
+  checkpoint_->run["final_return"] = final_return_;
+  checkpoint_->written = start(
+      [folder = dir_.checkpoints(), state = checkpoint_->state.get(), run = checkpoint_->run] {
+        std::vector<std::string> warnings;
+        state->write(folder, run, [&](const std::string& text) { warnings.push_back(text); });
+        return warnings;
+      });
+}
+
+// waits until the disk has the checkpoint that is being written, if one is
+void Training::finish_checkpoint() {
+  if (!checkpoint_) return;
+  finish_evaluation();
+  PendingCheckpoint pending = *std::exchange(checkpoint_, std::nullopt);
+  if (!pending.written.valid()) return;  // after an error that kept it from being begun
+  for (const std::string& text : pending.written.get()) recorder_->warn(text);
+}
+
+void Training::finish_background() {
+  finish_evaluation();
+  finish_checkpoint();
+}
+
+// takes what has ended meanwhile
+void Training::poll_background() {
+  const auto has_ended = [](const auto& result) {
+    return result.wait_for(std::chrono::seconds(0)) != std::future_status::timeout;
+  };
+  if (evaluation_ && has_ended(evaluation_->result)) finish_evaluation();
+  if (checkpoint_ && checkpoint_->written.valid() && has_ended(checkpoint_->written))
+    finish_checkpoint();
 }
 
 void Training::write_summary(RunStatus status, const std::string& error) {
@@ -223,6 +279,15 @@ void Training::write_summary(RunStatus status, const std::string& error) {
        {"config_hash", config_hash(options_.config, learner_->inputs())},
        {"device", device_name(device_.device)}});
   recorder_->write_summary(status, summary);
+}
+
+// What has begun before a failure counts; the failure is what is told.
+void Training::keep_background() {
+  try {
+    finish_background();
+  } catch (const Error& second) {
+    recorder_->warn(second.what());
+  }
 }
 
 // Saves what is left of a learner whose values are not finite, to be looked at; nothing resumes
@@ -278,6 +343,7 @@ ExitCode Training::run(std::int64_t until) {
       .checkpoint = [this] { checkpoint(); },
       .tick =
           [this] {
+            poll_background();
             progress_.update({.env_steps = learner_->env_steps(),
                               .total_steps = options_.config.loop.num_env_steps,
                               .updates = learner_->num_updates(),
@@ -286,11 +352,14 @@ ExitCode Training::run(std::int64_t until) {
   bool stopped = true;
   try {
     stopped = !run_loop(*learner_, config, loop_hooks, until);
+    finish_background();
   } catch (const DivergedError& error) {
+    keep_background();
     const DivergedError told(keep_diverged(error.what()));
     record_failure(RunStatus::kDiverged, told.what());
     throw told;
   } catch (const std::exception& error) {
+    keep_background();
     record_failure(RunStatus::kFailed, error.what());
     throw;
   }

@@ -4,9 +4,12 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <future>
 #include <limits>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +18,7 @@
 #include "host/io/progress.h"
 #include "host/run/open_device.h"
 #include "host/run/recorder.h"
+#include "host/run/resume.h"
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
 #include "host/schedule/schedule.h"
@@ -29,6 +33,9 @@ struct TrainingOptions {
   std::function<void(const std::string&)> on_warning = {};  // hears of warnings too, if given
   /// Writes what else the run leaves, however it ends: summary.json, the marker, comes after it.
   std::function<void()> before_marker = {};
+  /// Whether evaluations run, and checkpoints are written, beside the training: on a GPU unless
+  /// said otherwise. On a CPU they would take its threads. Tables and checkpoints are the same.
+  std::optional<bool> in_background = {};
 };
 
 class Training {
@@ -55,12 +62,36 @@ class Training {
   Hooks hooks();
   void enter_stage(std::string_view stage);
   void evaluate();
+  void finish_evaluation();
   bool wants_checkpoint();
   void checkpoint();
+  void write_pending_checkpoint();
+  void finish_checkpoint();
+  void finish_background();
+  void keep_background();
+  void poll_background();
+  template <typename Job>
+  auto start(Job job);
   std::string keep_diverged(const std::string& error);
   void record_failure(RunStatus status, const std::string& error);
   void write_summary(RunStatus status, const std::string& error = "");
   double wall_time() const;
+
+  // an evaluation that runs, or has run, and is still to be recorded
+  struct PendingEvaluation {
+    std::future<Evaluation> result;
+    std::int64_t env_steps;
+    int epoch;
+    double wall_time_s;
+    std::vector<double> metrics;
+  };
+  // the state at a step. It is written once the evaluations before it are recorded, and `written`
+  // is valid from then on
+  struct PendingCheckpoint {
+    std::unique_ptr<CheckpointState> state;
+    nlohmann::json run;
+    std::future<std::vector<std::string>> written = {};  // warnings
+  };
 
   TrainingOptions options_;
   const RunDir& dir_;
@@ -78,6 +109,11 @@ class Training {
   std::int64_t updates_before_ = 0;
   std::vector<std::string> pending_log_;  // until the recorder is open
   double final_return_ = std::nan(""), best_return_ = std::nan("");
+  const bool in_background_;
+  // last, so that their threads end first
+  std::unique_ptr<ThreadPool> evaluation_pool_;
+  std::optional<PendingCheckpoint> checkpoint_;
+  std::optional<PendingEvaluation> evaluation_;
 };
 
 }  // namespace mbrl

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "host/algo/parts/environments.h"
@@ -15,6 +16,9 @@ struct ActionTaken {
   const float* action;       // [A]
   bool random;               // uniform, while exploring
 };
+
+/// Fills actions [N, A] for observations [N, S]; both lie on the host.
+using Act = std::function<void(Matrix<const float> observation, Matrix<float> action)>;
 
 class Collector : public Part {
  public:

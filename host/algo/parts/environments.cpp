@@ -22,21 +22,6 @@ std::uint32_t env_seed(const Context& context) {
 
 }  // namespace
 
-double Evaluation::mean_return() const {
-  return std::accumulate(returns.begin(), returns.end(), 0.0) / static_cast<double>(returns.size());
-}
-
-double Evaluation::std_return() const {
-  const double mean = mean_return();
-  double sum = 0.0;
-  for (const double r : returns) sum += (r - mean) * (r - mean);
-  return std::sqrt(sum / static_cast<double>(returns.size()));
-}
-
-double Evaluation::mean_length() const {
-  return std::accumulate(lengths.begin(), lengths.end(), 0.0) / static_cast<double>(lengths.size());
-}
-
 Environments::Environments(Context& context, int num_envs)
     : Part(context), pool_(context.config.env, num_envs, env_seed(context), context.stream.pool()) {
   pool_.reset();
@@ -79,40 +64,7 @@ void Environments::end_episode(const PoolStep& step, int env, double episode_ret
   ++num_episodes_;
 }
 
-Evaluation Environments::evaluate(int num_episodes, const Act& act) {
-  const StageScope stage(context_, "eval");
-  if (eval_pool_ == nullptr || eval_pool_->size() != num_episodes)
-    eval_pool_ = std::make_unique<EnvPool>(context_.config.env, num_episodes,
-                                           hash32(env_seed(context_)), context_.stream.pool());
-  EnvPool& envs = *eval_pool_;
-  const auto N = static_cast<std::size_t>(num_episodes);
-  Evaluation result{std::vector<double>(N, 0.0), std::vector<int>(N, 0)};
-  std::vector<std::uint8_t> active(N, 1);
-  const int A = spec().action_size;
-  std::vector<float> actions(N * static_cast<std::size_t>(A));
-  const Matrix<float> action(actions.data(), num_episodes, A);
-
-  // start states depend on the number of the evaluation alone, so a resumed run repeats them
-  envs.reset(static_cast<std::uint64_t>(num_evaluations_++));
-  for (int left = num_episodes; left > 0;) {
-    act(envs.observation(), action);
-    const PoolStep step = envs.step(action, active);
-    for (std::size_t i = 0; i < N; ++i) {
-      if (!active[i]) continue;
-      if (step.broken[i]) {
-        ++result.num_broken;
-      } else {
-        result.returns[i] += step.reward[i];
-        ++result.lengths[i];
-      }
-      if (step.terminated[i] || step.truncated[i]) {
-        active[i] = 0;
-        --left;
-      }
-    }
-  }
-  return result;
-}
+std::uint32_t Environments::evaluation_seed() const { return hash32(env_seed(context_)); }
 
 void Environments::visit(Archive& archive) {
   archive.value("env_steps", context_.clock.env_steps, 0, kMaxCount);

@@ -1,11 +1,9 @@
-// Part: environments side by side, their steps, faults and episodes, and evaluation.
+// Part: environments side by side, their steps, faults and episodes.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <limits>
-#include <memory>
 #include <vector>
 
 #include "envs/pool.h"
@@ -13,19 +11,6 @@
 #include "kernels/data/transition.h"
 
 namespace mbrl {
-
-/// Outcome of an evaluation: undiscounted returns of whole episodes under the deterministic policy.
-struct Evaluation {
-  std::vector<double> returns;
-  std::vector<int> lengths;
-  int num_broken = 0;  // of them ended by an unstable simulator, and so too early
-  double mean_return() const;
-  double std_return() const;  // population
-  double mean_length() const;
-};
-
-/// Fills actions [N, A] for observations [N, S]; both lie on the host.
-using Act = std::function<void(Matrix<const float> observation, Matrix<float> action)>;
 
 class Environments : public Part {
  public:
@@ -59,8 +44,10 @@ class Environments : public Part {
     return num_episodes_ > 0 ? last_return_ : std::numeric_limits<double>::quiet_NaN();
   }
 
-  /// Runs `num_episodes` episodes in environments of its own, all at once.
-  Evaluation evaluate(int num_episodes, const Act& act);
+  /// Seed of the environments that evaluations run in.
+  std::uint32_t evaluation_seed() const;
+  /// Number of the next evaluation, which is counted.
+  std::int64_t count_evaluation() { return num_evaluations_++; }
 
   void visit(Archive& archive) override;
 
@@ -71,7 +58,6 @@ class Environments : public Part {
   int num_dead_ = 0;  // episodes in a row that ended in their first step
   std::int64_t num_episodes_ = 0, num_evaluations_ = 0;
   double last_return_ = 0.0;
-  std::unique_ptr<EnvPool> eval_pool_;
   std::vector<double> pool_state_;  // staging for checkpoints
 };
 

@@ -7,6 +7,39 @@
 #include "host/algo/draws.h"
 
 namespace mbrl {
+namespace {
+
+class ActorCopy : public PolicyCopy {
+ public:
+  ActorCopy(const Context& learner, const GaussianActor& actor, Stream& stream, int num_rows)
+      : learner_(learner.stream),
+        original_(actor),
+        stream_(stream),
+        copy_(actor.observation_size(), actor.action_size(), learner.config.sac.hidden_sizes,
+              stream.memory()),
+        workspace_(stream, copy_, num_rows) {}
+
+  void renew() override {
+    const Buffer<float>& from = original_.parameters.value;
+    copy(learner_, copy_.parameters.value.data(), from.data(), from.size());
+    learner_.synchronize();
+  }
+
+  void act(Matrix<const float> observation, Matrix<float> action) override {
+    policy_act(stream_, copy_,
+               {.observation = observation, .action = action, .stochastic = false, .key = {}},
+               workspace_);
+  }
+
+ private:
+  Stream& learner_;
+  const GaussianActor& original_;
+  Stream& stream_;
+  GaussianActor copy_;
+  PolicyWorkspace workspace_;
+};
+
+}  // namespace
 
 SoftActorCritic::SoftActorCritic(Context& context, const Environments& environments)
     : Part(context),
@@ -37,13 +70,8 @@ void SoftActorCritic::act(Matrix<const float> observation, Matrix<float> action)
              act_workspace_);
 }
 
-void SoftActorCritic::act_greedily(Matrix<const float> observation, Matrix<float> action) {
-  const int rows = observation.size(0);
-  if (greedy_workspace_ == nullptr || greedy_workspace_->max_rows() != rows)
-    greedy_workspace_ = std::make_unique<PolicyWorkspace>(context_.stream, state_.actor, rows);
-  policy_act(context_.stream, state_.actor,
-             {.observation = observation, .action = action, .stochastic = false, .key = {}},
-             *greedy_workspace_);
+std::unique_ptr<PolicyCopy> SoftActorCritic::copy_policy(Stream& stream, int num_rows) {
+  return std::make_unique<ActorCopy>(context_, state_.actor, stream, num_rows);
 }
 
 double SoftActorCritic::update(const MixedSource& source) {

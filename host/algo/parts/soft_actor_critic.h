@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "host/algo/evaluator.h"
 #include "host/algo/part.h"
 #include "host/algo/parts/environments.h"
 #include "kernels/stages/policy/policy.h"
@@ -21,8 +22,8 @@ class SoftActorCritic : public Part {
   /// A stochastic action at this env step.
   void act(Matrix<const float> observation, Matrix<float> action);
 
-  /// What the policy does where nothing is left to chance; any number of rows.
-  void act_greedily(Matrix<const float> observation, Matrix<float> action);
+  /// A copy of the policy for `num_rows` observations at once, which acts on `stream`.
+  std::unique_ptr<PolicyCopy> copy_policy(Stream& stream, int num_rows);
 
   /// sac.updates_per_step updates on batches of `source`, once it has loop.min_replay_size real
   /// rows; then the action of the next step, which the same launch computes on a GPU.
@@ -41,7 +42,6 @@ class SoftActorCritic : public Part {
   SacState state_;
   SacWorkspace workspace_;
   PolicyWorkspace act_workspace_;
-  std::unique_ptr<PolicyWorkspace> greedy_workspace_;
   Metric critic_loss_, actor_loss_, alpha_, entropy_, mean_q_;
   std::vector<SacLosses> losses_;       // of the updates of a step
   std::vector<float> next_action_;      // computed ahead of time

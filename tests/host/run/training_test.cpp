@@ -16,6 +16,7 @@
 #include "host/io/curves.h"
 #include "tests/support/configs.h"
 #include "tests/support/error_text.h"
+#include "tests/support/run_outcome.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -236,6 +237,96 @@ TEST_F(TrainingTest, WhatAKillAmidDeletingOldCheckpointsLeftIsTidiedAtTheNextSta
   config.checkpoint.keep = 1;
   train(config);
   EXPECT_EQ(checkpoints(), std::set<std::string>{"step-000000090"});
+}
+
+// Trains without a schedule, whose evaluations may run beside it.
+class BackgroundTest : public TrainingTest {
+ protected:
+  ExitCode train_beside(bool in_background, const Config& config, std::int64_t until = 90,
+                        ProgressSink* sink = nullptr) {
+    ThreadPool pool(1);
+    OpenDevice device("cpu", {}, pool);
+    const RunDir dir = RunDir::open_folder(run(), config, {}, "cpu");
+    ProgressSink none;
+    Training training({.config = config, .to_console = false, .in_background = in_background}, dir,
+                      device, sink != nullptr ? *sink : none);
+    return training.run(until);
+  }
+};
+
+TEST_F(BackgroundTest, WhatARunLeavesDoesNotDependOnIt) {
+  Config config = small_member();
+  config.checkpoint.keep = 9;
+  config.checkpoint.interval = 15;  // 60 has an evaluation as well
+  config.eval.num_episodes = 3;
+  for (const char* algorithm : {"mbpo", "sac", "ppo"}) {
+    Config c = config;
+    c.algorithm = algorithm;
+    c.ppo.num_envs = 1;
+    c.ppo.steps_per_update = c.ppo.batch_size = 10;
+    fs::remove_all(run());
+    ASSERT_EQ(train_beside(false, c), ExitCode::kDone);
+    const nlohmann::json in_turn = run_outcome(run());
+    ASSERT_EQ(in_turn.size(), 3u + 6u) << "tables, log and checkpoints";
+    fs::remove_all(run());
+    ASSERT_EQ(train_beside(true, c), ExitCode::kDone);
+    EXPECT_EQ(nlohmann::json::diff(in_turn, run_outcome(run())), nlohmann::json::array())
+        << algorithm;
+
+    // with stops between, at an evaluation and beside one
+    fs::remove_all(run());
+    c.checkpoint.interval = 0;
+    ASSERT_EQ(train_beside(false, c), ExitCode::kDone);
+    const nlohmann::json whole = run_outcome(run());
+    fs::remove_all(run());
+    for (const int until : {40, 61, 90}) ASSERT_EQ(train_beside(true, c, until), ExitCode::kDone);
+    nlohmann::json resumed = run_outcome(run());
+    for (const char* table : {"episodes", "metrics", "step-000000090"})
+      EXPECT_EQ(nlohmann::json::diff(whole[table], resumed[table]), nlohmann::json::array())
+          << algorithm << ", " << table;
+  }
+}
+
+// Calls something at every step.
+class AtEveryStep : public ProgressSink {
+ public:
+  explicit AtEveryStep(std::function<void(std::int64_t)> action) : action_(std::move(action)) {}
+  void update(const ProgressState& state) override { action_(state.env_steps); }
+
+ private:
+  std::function<void(std::int64_t)> action_;
+};
+
+TEST_F(BackgroundTest, TheTrainingGoesOnBesideAnEvaluation) {
+  Config config = small_member();
+  config.eval.num_episodes = 3000;  // which takes as long as many steps
+  const auto evaluations = [&] { return read_curve(run() / "metrics.csv", "eval_return_mean").x; };
+  for (const bool in_background : {false, true}) {
+    fs::remove_all(run());
+    bool ahead = false;  // of an evaluation that was still to be recorded
+    AtEveryStep sink([&](std::int64_t step) {
+      if (step == 61) ahead = evaluations().back() < 60;
+    });
+    ASSERT_EQ(train_beside(in_background, config, 90, &sink), ExitCode::kDone);
+    EXPECT_EQ(ahead, in_background);
+    EXPECT_EQ(evaluations(), (std::vector<double>{40, 60, 80, 90}));
+  }
+}
+
+TEST_F(BackgroundTest, ACheckpointThatCannotBeWrittenEndsTheRun) {
+  Config config = small_member();
+  config.checkpoint.interval = 60;
+  for (const bool in_background : {false, true}) {
+    fs::remove_all(run());
+    AtEveryStep sink([&](std::int64_t step) {
+      if (step == 45) write_text(run() / "checkpoints", "a file");
+    });
+    EXPECT_THAT(error_text<DataError>([&] { train_beside(in_background, config, 90, &sink); }),
+                HasSubstr((run() / "checkpoints").string()));
+    EXPECT_EQ(run_status(run()), RunStatus::kFailed);
+    EXPECT_THAT(read_curve(run() / "metrics.csv", "eval_return_mean").x, testing::Contains(60.0))
+        << "the evaluation before it counts";
+  }
 }
 
 }  // namespace
