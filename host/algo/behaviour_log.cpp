@@ -24,19 +24,14 @@ BehaviourLog::BehaviourLog(Stream& stream, const GaussianActor& policy, int capa
       now_(kRowsAtOnce),
       workspace_(stream, policy, kRowsAtOnce) {}
 
-void BehaviourLog::add(Stream& stream, const GaussianActor& policy, const float* observation,
-                       const float* action, bool random) {
-  float* s = observations_.data() + head_ * static_cast<std::size_t>(observation_size_);
-  float* a = actions_.data() + head_ * static_cast<std::size_t>(action_size_);
-  std::copy_n(observation, observation_size_, s);
-  std::copy_n(action, action_size_, a);
-  if (random) {
-    // the reference counts one action dimension here, whatever their number
-    log_probs_[head_] = -static_cast<float>(action_size_) * 0.69314718f;
-  } else {
-    policy_log_prob(stream, policy, {s, 1, observation_size_}, {a, 1, action_size_},
-                    {log_probs_.data() + head_, 1}, workspace_);
-  }
+void BehaviourLog::add(const float* observation, const float* action,
+                       std::optional<float> log_prob) {
+  std::copy_n(observation, observation_size_,
+              observations_.data() + head_ * static_cast<std::size_t>(observation_size_));
+  std::copy_n(action, action_size_,
+              actions_.data() + head_ * static_cast<std::size_t>(action_size_));
+  // the reference counts one action dimension here, whatever their number
+  log_probs_[head_] = log_prob.value_or(-static_cast<float>(action_size_) * 0.69314718f);
   head_ = (head_ + 1) % capacity_;
   size_ = std::min(size_ + 1, capacity_);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "cuda/stream.h"
@@ -20,9 +21,9 @@ class BehaviourLog {
   /// Keeps the newest `capacity` actions.
   BehaviourLog(Stream& stream, const GaussianActor& policy, int capacity);
 
-  /// An action drawn from `policy`, or a uniform random one, whose density is 2^-A.
-  void add(Stream& stream, const GaussianActor& policy, const float* observation,
-           const float* action, bool random);
+  /// An action and the log of the density it was drawn from; without one, a uniform random action,
+  /// whose density is 2^-A.
+  void add(const float* observation, const float* action, std::optional<float> log_prob);
 
   /// AutoMBPO's policy change: the mean over the log of |pi(a|s) - pi_D(a|s)|, where pi_D is the
   /// policy that chose a; 0 while the log is empty. A difference counts as 100 at most, since

@@ -1,6 +1,7 @@
 #include "host/algo/parts/measurements.h"
 
 #include <cmath>
+#include <optional>
 
 namespace mbrl {
 
@@ -13,8 +14,10 @@ Measurements::Measurements(Context& context, const SoftActorCritic& sac, const C
 }
 
 void Measurements::note_action(const ActionTaken& taken) {
-  if (behaviour_ != nullptr)
-    behaviour_->add(context_.stream, sac_.actor(), taken.observation, taken.action, taken.random);
+  if (behaviour_ == nullptr) return;
+  const std::optional<float> log_prob =
+      taken.random ? std::nullopt : std::optional<float>(sac_.last_log_prob());
+  behaviour_->add(taken.observation, taken.action, log_prob);
 }
 
 void Measurements::note_critic_loss(double loss) {

@@ -60,13 +60,15 @@ SoftActorCritic::SoftActorCritic(Context& context, const Environments& environme
 void SoftActorCritic::act(Matrix<const float> observation, Matrix<float> action) {
   if (next_action_step_ == context_.clock.env_steps) {
     std::copy(next_action_.begin(), next_action_.end(), action.data);
+    last_log_prob_ = next_log_prob_;
     return;
   }
   policy_act(context_.stream, state_.actor,
              {.observation = observation,
               .action = action,
               .key = {context_.seed(), purpose::kActionNoise, context_.learner},
-              .step = static_cast<std::uint64_t>(context_.clock.env_steps)},
+              .step = static_cast<std::uint64_t>(context_.clock.env_steps),
+              .log_prob = {&last_log_prob_, 1}},
              act_workspace_);
 }
 
@@ -95,7 +97,8 @@ double SoftActorCritic::update(const MixedSource& source) {
                        {next_action_.data(), 1, A},
                        /*stochastic=*/true,
                        RandomKey{context_.seed(), purpose::kActionNoise, context_.learner},
-                       static_cast<std::uint64_t>(context_.clock.env_steps)};
+                       static_cast<std::uint64_t>(context_.clock.env_steps),
+                       {&next_log_prob_, 1}};
   losses_.resize(static_cast<std::size_t>(count));
   sac_update(context_.stream, losses_, state_, source, constants, workspace_, &act);
   next_action_step_ = context_.clock.env_steps;

@@ -21,6 +21,8 @@ class SoftActorCritic : public Part {
 
   /// A stochastic action at this env step.
   void act(Matrix<const float> observation, Matrix<float> action);
+  /// ln of the density that the last action of act() was drawn from, as policy_log_prob gives it.
+  float last_log_prob() const { return last_log_prob_; }
 
   /// A copy of the policy for `num_rows` observations at once, which acts on `stream`.
   std::unique_ptr<PolicyCopy> copy_policy(Stream& stream, int num_rows);
@@ -43,8 +45,10 @@ class SoftActorCritic : public Part {
   SacWorkspace workspace_;
   PolicyWorkspace act_workspace_;
   Metric critic_loss_, actor_loss_, alpha_, entropy_, mean_q_;
-  std::vector<SacLosses> losses_;       // of the updates of a step
-  std::vector<float> next_action_;      // computed ahead of time
+  std::vector<SacLosses> losses_;   // of the updates of a step
+  std::vector<float> next_action_;  // computed ahead of time
+  float next_log_prob_ = 0.0f;      // of it
+  float last_log_prob_ = 0.0f;
   std::int64_t next_action_step_ = -1;  // env step that it is for
 };
 

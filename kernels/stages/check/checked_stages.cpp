@@ -8,7 +8,7 @@
 namespace mbrl::checked {
 namespace {
 
-// actions of the CPU's policy for a request that a GPU has answered
+// actions of the CPU's policy for a request that a GPU has answered, and their densities
 void check_actions(TwinCheck& check, const GaussianActor& policy, const ActRequest& request,
                    PolicyWorkspace& workspace, double allowed) {
   GaussianActor twin = host_twin(policy);
@@ -16,8 +16,16 @@ void check_actions(TwinCheck& check, const GaussianActor& policy, const ActReque
   std::vector<float> action(request.action.count());
   ActRequest again = request;
   again.action.data = action.data();
+  again.log_prob = {};
   mbrl::policy_act(check.cpu(), twin, again, workspace);
   check.compare("policy", "action", {request.action.data, action.size()}, action, allowed);
+  if (request.log_prob.data == nullptr) return;
+  // of the GPU's actions: near an end of the range a density magnifies the action's last bit
+  std::vector<float> log_prob(request.log_prob.count());
+  mbrl::policy_log_prob(check.cpu(), twin, request.observation, request.action,
+                        {log_prob.data(), request.log_prob.size()}, workspace);
+  check.compare("policy", "log density", {request.log_prob.data, log_prob.size()}, log_prob,
+                allowed);
 }
 
 class CheckedEnsemble : public EnsembleStage {

@@ -21,6 +21,15 @@ const float* forward_tile(TileMlp& actor, const GaussianActor& policy,
   return actor.output(tile);
 }
 
+// of one row's action; output: of its tile
+float action_log_prob(const float* output, int lane, const float* action, int A) {
+  float sum = 0.0f;
+  for (int i = 0; i < A; ++i)
+    sum += squashed_gaussian_log_prob(output[i * kTileRows + lane],
+                                      output[(A + i) * kTileRows + lane], action[i]);
+  return sum;
+}
+
 }  // namespace
 
 PolicyWorkspace::PolicyWorkspace(Stream& stream, const GaussianActor& policy, int max_rows)
@@ -43,13 +52,16 @@ void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& r
   stream.pool().parallel_for(num_tiles(N), [&](int tile) {
     const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
     const float* output = forward_tile(w.tiles(), policy, r.observation, tile);
-    for (int lane = 0; lane < rows; ++lane)
+    for (int lane = 0; lane < rows; ++lane) {
+      const auto row = static_cast<std::uint32_t>(begin + lane);
+      float* action = r.action.row(begin + lane);
       for (int i = 0; i < A; ++i) {
-        const auto row = static_cast<std::uint32_t>(begin + lane);
         const float noise = r.stochastic ? normal(r.key, r.step, row, i) : 0.0f;
-        r.action.row(begin + lane)[i] = squashed_gaussian_action(
-            output[i * kTileRows + lane], output[(A + i) * kTileRows + lane], noise);
+        action[i] = squashed_gaussian_action(output[i * kTileRows + lane],
+                                             output[(A + i) * kTileRows + lane], noise);
       }
+      if (r.log_prob.data != nullptr) r.log_prob[row] = action_log_prob(output, lane, action, A);
+    }
   });
 }
 
@@ -64,14 +76,9 @@ void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const f
   stream.pool().parallel_for(num_tiles(N), [&](int tile) {
     const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
     const float* output = forward_tile(w.tiles(), policy, observation, tile);
-    for (int lane = 0; lane < rows; ++lane) {
-      float sum = 0.0f;
-      for (int i = 0; i < A; ++i)
-        sum += squashed_gaussian_log_prob(output[i * kTileRows + lane],
-                                          output[(A + i) * kTileRows + lane],
-                                          action.row(begin + lane)[i]);
-      log_prob[static_cast<std::size_t>(begin + lane)] = sum;
-    }
+    for (int lane = 0; lane < rows; ++lane)
+      log_prob[static_cast<std::size_t>(begin + lane)] =
+          action_log_prob(output, lane, action.row(begin + lane), A);
   });
 }
 

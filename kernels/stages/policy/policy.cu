@@ -35,11 +35,14 @@ void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& r
   with_precision(stream, [&]<Precision kPrecision>() {
     launch_policy<kPrecision>(stream, b.actor, policy.parameters.value.data(),
                               r.observation.size(1), r.action.size(1), r.observation.size(0),
-                              b.observation.data(), b.action.data(), r.stochastic, r.key,
-                              b.step.data());
+                              b.observation.data(), b.action.data(),
+                              r.log_prob.data == nullptr ? nullptr : b.log_prob.data(),
+                              r.stochastic, r.key, b.step.data());
   });
   stream.synchronize();
   std::copy_n(b.action.data(), r.action.count(), r.action.data);
+  if (r.log_prob.data != nullptr)
+    std::copy_n(b.log_prob.data(), r.log_prob.count(), r.log_prob.data);
 }
 
 void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const float> observation,

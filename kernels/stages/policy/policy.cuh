@@ -25,13 +25,14 @@ __device__ void policy_forward(BlockMlp<kPrecision, kPolicyRows>& mlp, const Mlp
   mlp.forward(actor, Parameters<float>{parameters, parameters}, Activation::kRelu, nullptr, first);
 }
 
-/// A block takes 16 observations [num_rows, S] to actions [num_rows, A]. `step` is read on the
-/// device, so that a recorded launch stays valid.
+/// A block takes 16 observations [num_rows, S] to actions [num_rows, A] and, where given, their
+/// log-densities [num_rows], by policy_log_prob_kernel's sum. `step` is read on the device, so that
+/// a recorded launch stays valid.
 template <Precision kPrecision>
 __global__ void __launch_bounds__(kBlockThreads, 1)
     policy_kernel(const __grid_constant__ MlpTable actor, const float* parameters, int pitch, int S,
-                  int A, int num_rows, const float* observation, float* action, bool stochastic,
-                  RandomKey key, const std::uint64_t* step) {
+                  int A, int num_rows, const float* observation, float* action, float* log_prob,
+                  bool stochastic, RandomKey key, const std::uint64_t* step) {
   if (lacks_format<kPrecision>()) return;
   BlockMlp<kPrecision, kPolicyRows> mlp(shared_floats(), pitch);
   const int first = static_cast<int>(blockIdx.x) * kPolicyRows;
@@ -39,11 +40,21 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   for (int i = static_cast<int>(threadIdx.x); i < kPolicyRows * A; i += kBlockThreads) {
     const int row = first + i / A, k = i % A;
     if (row >= num_rows) continue;
-    const float* output = mlp.tile() + i / A * pitch;
+    float* output = mlp.tile() + i / A * pitch;
     const float noise = stochastic ? normal(key, *step, static_cast<std::uint32_t>(row), k) : 0.0f;
-    action[static_cast<std::size_t>(row) * A + k] =
-        squashed_gaussian_action(output[k], output[A + k], noise);
+    const float drawn = squashed_gaussian_action(output[k], output[A + k], noise);
+    action[static_cast<std::size_t>(row) * A + k] = drawn;
+    // the mean's place is this thread's own: its term of the density goes there
+    if (log_prob != nullptr)
+      output[k] = squashed_gaussian_log_prob(output[k], output[A + k], drawn);
   }
+  if (log_prob == nullptr) return;
+  sync_block();
+  const int i = static_cast<int>(threadIdx.x);
+  if (i >= kPolicyRows || first + i >= num_rows) return;
+  float sum = 0.0f;
+  for (int k = 0; k < A; ++k) sum += mlp.tile()[i * pitch + k];
+  log_prob[first + i] = sum;
 }
 
 /// A block takes 16 observations and actions to log-densities [num_rows].
@@ -79,13 +90,13 @@ void launch_policy_log_prob(Stream& stream, const MlpTable& actor, const float* 
 
 template <Precision kPrecision>
 void launch_policy(Stream& stream, const MlpTable& actor, const float* parameters, int S, int A,
-                   int num_rows, const float* observation, float* action, bool stochastic,
-                   const RandomKey& key, const std::uint64_t* step) {
+                   int num_rows, const float* observation, float* action, float* log_prob,
+                   bool stochastic, const RandomKey& key, const std::uint64_t* step) {
   const int pitch = shared_pitch(widest(actor));
   const auto blocks = static_cast<unsigned>((num_rows + kPolicyRows - 1) / kPolicyRows);
   launch(stream, "policy", policy_kernel<kPrecision>,
          {{blocks, 1, 1}, kBlockThreads, 2 * kPolicyRows * pitch * sizeof(float)}, actor,
-         parameters, pitch, S, A, num_rows, observation, action, stochastic, key, step);
+         parameters, pitch, S, A, num_rows, observation, action, log_prob, stochastic, key, step);
 }
 
 }  // namespace mbrl::gpu

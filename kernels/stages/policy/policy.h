@@ -17,13 +17,14 @@ class PolicyBuffers;
 }
 
 /// Actions of a policy for N observations: tanh(mean), or tanh(mean + sd noise) if `stochastic`,
-/// with noise from (key, step, row).
+/// with noise from (key, step, row). Where log_prob has memory, also the density of each action.
 struct ActRequest {
   Matrix<const float> observation;  // [N, S] on the host
   Matrix<float> action;             // [N, A] on the host, in [-1, 1]
   bool stochastic = true;
   RandomKey key;
   std::uint64_t step = 0;
+  Vector<float> log_prob = {};  // [N] on the host, or no memory: what policy_log_prob would give
 };
 
 /// Buffers of the stage for up to `max_rows` observations, made once.
@@ -45,8 +46,9 @@ class PolicyWorkspace {
 /// The actions that are asked for.
 ///
 /// Shapes   as in ActRequest, N at most the workspace's rows.
+/// Units    densities as of policy_log_prob.
 /// Cost     0.14 MFLOP per row at Hopper sizes, in whole tiles of 32 rows. GPU: one launch, waits
-///          for the device.
+///          for the stream.
 void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& request,
                 PolicyWorkspace& workspace);
 

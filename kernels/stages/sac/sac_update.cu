@@ -299,7 +299,7 @@ __device__ void update_critic(const SacArrays& a, const UpdateTable& table, cons
       shared_floats(), table, {a.critic_saved_layout, a.critic_saved[critic]},
       {a.critic_arrays[critic], a.adam[update], rule.tau}, block, a.batch_size, factors, [&] {
         for (int row = static_cast<int>(threadIdx.x); row < a.batch_size; row += kBlockThreads)
-          factors[row] = critic_gradient(a, rule, update, row, critic);
+          factors[row] = scaled_gradient(critic_gradient(a, rule, update, row, critic), kPrecision);
       });
 }
 
@@ -365,7 +365,7 @@ class SacBuffers {
   struct Key {
     std::size_t num_updates;
     int act_rows;
-    bool simultaneous, stochastic;
+    bool simultaneous, stochastic, act_density;
     RandomKey act_key;
     SacRule rule;
     bool operator==(const Key&) const = default;
@@ -385,8 +385,8 @@ class SacBuffers {
   SacArrays arrays_{};
   UpdateTable actor_table_, critic_table_;
   Plan<SacPlan> plan_{"SAC plan"};
-  Buffer<SacLosses> losses_;            // pinned
-  Buffer<float> observation_, action_;  // pinned
+  Buffer<SacLosses> losses_;                       // pinned
+  Buffer<float> observation_, action_, log_prob_;  // pinned
   Recorded<Key, decltype(std::declval<SacArrays>().borrowed())> recorded_;
   std::unique_ptr<SacLayers> layers_;  // where a library multiplies
 };
@@ -461,6 +461,7 @@ void SacBuffers::reserve(std::size_t num_updates, int act_rows, const SacState& 
     observation_ = Buffer<float>(act_size, Memory::kPinned, "observations");
     action_ = Buffer<float>(static_cast<std::size_t>(act_rows) * state.action_size(),
                             Memory::kPinned, "actions");
+    log_prob_ = Buffer<float>(static_cast<std::size_t>(act_rows), Memory::kPinned, "log-densities");
   }
 }
 
@@ -538,7 +539,8 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
   if (key.act_rows > 0)
     launch_policy<kPrecision>(stream, arrays_.actor, arrays_.actor_arrays.value, arrays_.S,
                               arrays_.A, key.act_rows, observation_.data(), action_.data(),
-                              key.stochastic, key.act_key, &arrays_.plan->act_step);
+                              key.act_density ? log_prob_.data() : nullptr, key.stochastic,
+                              key.act_key, &arrays_.plan->act_step);
 }
 
 void SacBuffers::run(Stream& stream, const SacCall& call) {
@@ -561,6 +563,7 @@ void SacBuffers::run(Stream& stream, const SacCall& call) {
                 act_rows,
                 c.simultaneous,
                 act != nullptr && act->stochastic,
+                act != nullptr && act->log_prob.data != nullptr,
                 act == nullptr ? RandomKey{} : act->key,
                 {c.discount, c.tau, c.target_entropy, c.seed, c.learner}};
   recorded_.run(stream, arrays_.borrowed(), key, [&] {
@@ -570,6 +573,7 @@ void SacBuffers::run(Stream& stream, const SacCall& call) {
 
   std::copy_n(losses_.data(), num_updates, call.losses.data());
   if (act != nullptr) std::copy_n(action_.data(), act->action.count(), act->action.data);
+  if (key.act_density) std::copy_n(log_prob_.data(), act->log_prob.count(), act->log_prob.data);
   state.num_updates += static_cast<std::int64_t>(num_updates);
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 
 #include "kernels/networks/initialize.h"
 #include "tests/support/copy_state.h"
@@ -11,6 +12,16 @@
 
 namespace mbrl {
 namespace {
+
+// of one action
+float log_prob_of(Stream& stream, const GaussianActor& policy, const float* observation,
+                  const float* action) {
+  PolicyWorkspace workspace(stream, policy, 1);
+  float log_prob = 0.0f;
+  policy_log_prob(stream, policy, {observation, 1, policy.observation_size()},
+                  {action, 1, policy.action_size()}, {&log_prob, 1}, workspace);
+  return log_prob;
+}
 
 // one observation, one action: the network's biases alone count
 struct ByHand {
@@ -32,7 +43,9 @@ struct ByHand {
   }
   void add(BehaviourLog& log, float action, bool random) {
     const float observation = 0.3f;
-    log.add(stream, policy, &observation, &action, random);
+    log.add(
+        &observation, &action,
+        random ? std::nullopt : std::optional(log_prob_of(stream, policy, &observation, &action)));
   }
 };
 
@@ -46,7 +59,8 @@ TEST(BehaviourLogTest, IsZeroWithoutActionsAndForAnUnchangedPolicy) {
   std::vector<float> action = random_values(2 * 650, 2);
   for (std::size_t i = 0; i < 650; ++i) {
     for (std::size_t k = 0; k < 2; ++k) action[2 * i + k] = std::tanh(action[2 * i + k]);
-    log.add(stream, policy, &observation[3 * i], &action[2 * i], /*random=*/false);
+    const float *s = &observation[3 * i], *a = &action[2 * i];
+    log.add(s, a, log_prob_of(stream, policy, s, a));
   }
   EXPECT_EQ(log.policy_change(stream, policy), 0.0);
   init_actor(policy, 4, 0);
@@ -79,7 +93,7 @@ TEST(BehaviourLogTest, ARandomActionWasDrawnFromAUniformDensity) {
   for (float& value : two.parameters.value) value = 0.0f;
   BehaviourLog pair(s.stream, two, 10);
   const float observation = 0.0f, action[] = {0.0f, 0.0f};
-  pair.add(s.stream, two, &observation, action, true);
+  pair.add(&observation, action, std::nullopt);
   EXPECT_NEAR(pair.policy_change(s.stream, two), std::fabs(1 / (2 * M_PI) - 0.25), 1e-5);
 }
 

@@ -131,6 +131,42 @@ TEST_P(PolicyLogProbTest, ActionsThatThePolicyDrewHaveTheDensityOfTheirNoise) {
   EXPECT_GT(compared, 20);
 }
 
+TEST_P(PolicyLogProbTest, ActingGivesTheDensityThatIsAskedForLater) {
+  GaussianActor policy(5, 3, {24});
+  init_actor(policy, 3, 0);
+  DeviceStream stream(on());
+  const GaussianActor device_policy = copy_to(stream.memory(), policy);
+  for (const int N : {1, 40}) {
+    for (const bool stochastic : {true, false}) {
+      Rows rows(N, 5, 3);
+      PolicyWorkspace workspace(stream, device_policy, N);
+      // one more, which nobody may write
+      std::vector<float> log_prob = poisoned(static_cast<std::size_t>(N) + 1);
+      policy_act(stream, device_policy,
+                 {.observation = matrix_of(rows.observation, 5),
+                  .action = matrix_of(rows.action, 3),
+                  .stochastic = stochastic,
+                  .key = {4, purpose::kActionNoise, 2},
+                  .step = 7,
+                  .log_prob = {log_prob.data(), N}},
+                 workspace);
+      EXPECT_TRUE(std::isnan(log_prob.back()));
+      log_prob.pop_back();
+      EXPECT_EQ(log_prob, log_probs(on(), policy, rows, 2));
+      // the actions are those without it
+      const std::vector<float> action = rows.action;
+      policy_act(stream, device_policy,
+                 {.observation = matrix_of(rows.observation, 5),
+                  .action = matrix_of(rows.action, 3),
+                  .stochastic = stochastic,
+                  .key = {4, purpose::kActionNoise, 2},
+                  .step = 7},
+                 workspace);
+      EXPECT_EQ(rows.action, action);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, PolicyLogProbTest, testing::ValuesIn(available_devices()),
                          ParamName());
 
