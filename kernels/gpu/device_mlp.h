@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #include "base/hd.h"
+#include "base/scalar.h"
+#include "cuda/stream.h"
 #include "kernels/networks/mlp_layout.h"
 
 namespace mbrl::gpu {
@@ -65,5 +67,17 @@ struct Saved {
     return data + layout.dz_offset[layer] + static_cast<std::size_t>(row) * layout.dz_pitch[layer];
   }
 };
+
+/// A gradient on its way back through a network: in fp16, which ends at 65504 and is coarse below
+/// 6e-5, 256 times as large, since a mean over a batch begins small and shrinks from layer to layer.
+/// A power of two changes no sum; what would pass the end of the range stays within it.
+MBRL_HD float scaled_gradient(float gradient, Precision precision) {
+  if (precision != Precision::kFp16) return gradient;
+  return clamp_f(256.0f * gradient, -32768.0f, 32768.0f);
+}
+/// What it was, of a sum of scaled gradients.
+MBRL_HD float unscaled_gradient(float gradient, Precision precision) {
+  return precision == Precision::kFp16 ? gradient / 256.0f : gradient;
+}
 
 }  // namespace mbrl::gpu

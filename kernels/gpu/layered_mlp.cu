@@ -29,7 +29,8 @@ __global__ void bias_gradient_kernel(float* sum, std::size_t sum_stride, const f
 /// One parameter of one network.
 struct StepBody {
   LayeredStep s;
-  std::size_t size;  // parameters of a network
+  std::size_t size;     // parameters of a network
+  Precision precision;  // in which the gradient travelled
   __device__ void operator()(std::size_t i) const {
     if (s.active != nullptr && *s.active == 0) return;
     const std::size_t network = i / size, at = i % size;
@@ -40,7 +41,8 @@ struct StepBody {
     const NetworkArrays& n = s.arrays;
     const NetworkArrays own{n.value + first, n.m + first, n.v + first,
                             n.target == nullptr ? nullptr : n.target + first};
-    ParameterStep<Precision::kFp32>{own, *s.adam, s.tau}.one(at, s.gradient[first + at], decay);
+    ParameterStep<Precision::kFp32>{own, *s.adam, s.tau}.one(
+        at, unscaled_gradient(s.gradient[first + at], precision), decay);
   }
 };
 
@@ -140,7 +142,7 @@ void launch_step(Stream& stream, const LayeredStep& step) {
   const LayerLayout& last = step.mlp.layer[step.mlp.num_layers - 1];
   const std::size_t size = last.bias + padded(last.out);
   launch_linear(stream, "parameter_step", size * static_cast<std::size_t>(step.count),
-                StepBody{step, size});
+                StepBody{step, size, stream.precision()});
 }
 
 }  // namespace mbrl::gpu

@@ -13,6 +13,7 @@
 
 namespace mbrl::gpu {
 
+/// Gradients come as they travelled: scaled_gradient().
 template <Precision kPrecision>
 struct ParameterStep {
   const NetworkArrays& n;
@@ -31,10 +32,14 @@ struct ParameterStep {
   /// The step of what load() returned.
   __device__ __forceinline__ void store(std::size_t at, Four four, const float4& gradient,
                                         float decay) const {
-    adam_update(four.value.x, four.m.x, four.v.x, fma_f(decay, four.value.x, gradient.x), adam);
-    adam_update(four.value.y, four.m.y, four.v.y, fma_f(decay, four.value.y, gradient.y), adam);
-    adam_update(four.value.z, four.m.z, four.v.z, fma_f(decay, four.value.z, gradient.z), adam);
-    adam_update(four.value.w, four.m.w, four.v.w, fma_f(decay, four.value.w, gradient.w), adam);
+    const auto adam_step = [&](float& value, float& m, float& v, float scaled) {
+      const float own = unscaled_gradient(scaled, kPrecision);
+      adam_update(value, m, v, fma_f(decay, value, own), adam);
+    };
+    adam_step(four.value.x, four.m.x, four.v.x, gradient.x);
+    adam_step(four.value.y, four.m.y, four.v.y, gradient.y);
+    adam_step(four.value.z, four.m.z, four.v.z, gradient.z);
+    adam_step(four.value.w, four.m.w, four.v.w, gradient.w);
     store4(n.value + at, four.value);
     store4(n.m + at, four.m);
     store4(n.v + at, four.v);
@@ -50,7 +55,8 @@ struct ParameterStep {
   /// The step of one parameter.
   __device__ __forceinline__ void one(std::size_t at, float gradient, float decay) const {
     float value = n.value[at];
-    adam_update(value, n.m[at], n.v[at], fma_f(decay, value, gradient), adam);
+    const float own = unscaled_gradient(gradient, kPrecision);
+    adam_update(value, n.m[at], n.v[at], fma_f(decay, value, own), adam);
     n.value[at] = value;
     if constexpr (kHalfWeights<kPrecision>) n.half[at] = to_16_bits<kPrecision>(value);
     if (n.target == nullptr) return;

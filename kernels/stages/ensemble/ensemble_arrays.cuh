@@ -79,12 +79,13 @@ constexpr std::size_t loss_scratch(int num_shared, int num_targets) {
 }
 
 /// Loss and gradients of the tile of member e that begins at row tile * kModelRows of a batch of
-/// `batch`. output: [kModelRows, pitch] of the network, overwritten with its gradient, which also
-/// goes to dz: [kModelRows, dz pitch]. scratch: loss_scratch() floats of shared memory. All threads
+/// `batch`. output: [kModelRows, pitch] of the network, overwritten with its gradient, scaled for
+/// `precision`, which also goes to dz: [kModelRows, dz pitch]. scratch: loss_scratch() floats of shared memory. All threads
 /// of the block call it; `record(row)` is the transition of a row of the tile.
 template <typename Loss, typename Record>
 __device__ void loss_tile(const EnsembleArrays& a, int e, int tile, int batch, float* output,
-                          int pitch, float* dz, float* scratch, Record record) {
+                          int pitch, float* dz, float* scratch, Precision precision,
+                          Record record) {
   constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
   static_assert(kShared <= kMaxShared);
   const int left = batch - tile * kModelRows;
@@ -104,7 +105,8 @@ __device__ void loss_tile(const EnsembleArrays& a, int e, int tile, int batch, f
     const auto term = Loss::row(outputs, shared, a.maps.target(record(row), a.plan->data.layout, k),
                                 row < rows ? scale : 0.0f);
 #pragma unroll
-    for (int j = 0; j < Loss::kOutputs; ++j) at[j * a.D] = term.d_output[j];
+    for (int j = 0; j < Loss::kOutputs; ++j)
+      at[j * a.D] = scaled_gradient(term.d_output[j], precision);
 #pragma unroll
     for (int which = 0; which < Loss::kShared; ++which)
       shared_part[which * kModelRows * a.D + i] = term.d_shared[which];

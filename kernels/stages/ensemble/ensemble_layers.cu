@@ -45,7 +45,7 @@ struct FillInputs {
 template <typename Loss>
 __global__ void ensemble_layers_loss_kernel(const __grid_constant__ EnsembleArrays a,
                                             const __grid_constant__ LayerArrays l,
-                                            int step_in_graph) {
+                                            int step_in_graph, Precision precision) {
   const int step = a.plan->first_step + step_in_graph, batch = a.batch_rows(step);
   if (batch == 0) return;
   const int tile = static_cast<int>(blockIdx.x), e = static_cast<int>(blockIdx.y);
@@ -58,9 +58,10 @@ __global__ void ensemble_layers_loss_kernel(const __grid_constant__ EnsembleArra
     return;
   }
   const std::uint32_t* indices = a.batch_indices(step, e);
-  loss_tile<Loss>(
-      a, e, tile, batch, l.output + e * l.output_stride + row0, l.output_pitch, dz, shared_floats(),
-      [&](int row) { return a.plan->data.record(indices[batch_row(first + row, batch)]); });
+  loss_tile<Loss>(a, e, tile, batch, l.output + e * l.output_stride + row0, l.output_pitch, dz,
+                  shared_floats(), precision, [&](int row) {
+                    return a.plan->data.record(indices[batch_row(first + row, batch)]);
+                  });
 }
 
 __global__ void ensemble_layers_shared_kernel(const __grid_constant__ EnsembleArrays a,
@@ -115,7 +116,7 @@ void EnsembleLayers::issue(Stream& stream, const EnsembleArrays& a, const float*
          {{static_cast<unsigned>(p.batch / kModelRows), static_cast<unsigned>(a.E), 1},
           kBlockThreads,
           loss_scratch(a.num_shared, a.D) * sizeof(float)},
-         a, p.l, step_in_graph);
+         a, p.l, step_in_graph, stream.precision());
   p.members.backward(stream, a.value, a.size, p.batch);
   p.members.parameter_gradient(stream, p.gradient.data(), a.size, p.batch);
   LayeredStep step{.mlp = a.mlp,

@@ -81,13 +81,16 @@ struct CriticGradients {
   SacRule rule;
   SacLayerArrays l;
   int update;
+  Precision precision;
   __device__ void operator()(std::size_t i) const {
     const int row = static_cast<int>(i), at = row * l.q_pitch;
     for (int c = 0; c < 2; ++c) {
       a.q[c][row] = l.critic_output[c][at];
       a.target_q[c][row] = l.target_output[c][at];
     }
-    for (int c = 0; c < 2; ++c) l.critic_gradient[c][at] = critic_gradient(a, rule, update, row, c);
+    for (int c = 0; c < 2; ++c)
+      l.critic_gradient[c][at] =
+          scaled_gradient(critic_gradient(a, rule, update, row, c), precision);
   }
 };
 
@@ -109,6 +112,7 @@ struct SquashGradient {
   SacRule rule;
   SacLayerArrays l;
   int update;
+  Precision precision;
   __device__ void operator()(std::size_t i) const {
     const int row = static_cast<int>(i) / a.A, k = static_cast<int>(i) % a.A;
     for (int c = 0; c < 2; ++c)
@@ -119,8 +123,8 @@ struct SquashGradient {
         squashed_gaussian_sample(head[k], head[a.A + k], noise), head[a.A + k], noise,
         pi_action_gradient(a, row, k), sac_actor_log_prob_gradient(*a.alpha, a.row_weight));
     float* out = l.actor_gradient + static_cast<std::size_t>(row) * l.head_pitch;
-    out[k] = g.d_mean;
-    out[a.A + k] = g.d_raw_log_std;
+    out[k] = scaled_gradient(g.d_mean, precision);
+    out[a.A + k] = scaled_gradient(g.d_raw_log_std, precision);
   }
 };
 
@@ -196,7 +200,8 @@ void SacLayers::issue(Stream& stream, const SacArrays& a, const SacRule& rule, i
     p.target[i].forward(stream, a.critic_arrays[i].target);
     p.critic[i].forward(stream, a.critic_arrays[i].value);
   }
-  launch_linear(stream, "sac_layers_critics", batch, CriticGradients{a, rule, p.l, update});
+  launch_linear(stream, "sac_layers_critics", batch,
+                CriticGradients{a, rule, p.l, update, stream.precision()});
   for (int i = 0; i < 2; ++i) {
     p.critic[i].backward(stream, a.critic_arrays[i].value, 0, p.batch);
     p.critic[i].parameter_gradient(stream, p.critic_gradient[i].data(), 0, p.batch);
@@ -219,7 +224,8 @@ void SacLayers::issue(Stream& stream, const SacArrays& a, const SacRule& rule, i
     p.critic_pi[i].input_gradient(stream, p.d_pi_input[i].data(), a.critic_arrays[i].value,
                                   p.batch);
   }
-  launch_linear(stream, "sac_layers_squash", batch * A, SquashGradient{a, rule, p.l, update});
+  launch_linear(stream, "sac_layers_squash", batch * A,
+                SquashGradient{a, rule, p.l, update, stream.precision()});
   p.actor.backward(stream, a.actor_arrays.value, 0, p.batch);
   p.actor.parameter_gradient(stream, p.actor_gradient.data(), 0, p.batch);
   if (simultaneous) update_critics();

@@ -159,7 +159,7 @@ class SacBlock {
       const SquashedGradient g =
           squashed_gaussian_gradient(squashed_gaussian_sample(output[row * width + k], raw, n), raw,
                                      n, pi_action_gradient(a_, first_ + row, k), d_log_prob);
-      return column < a_.A ? g.d_mean : g.d_raw_log_std;
+      return scaled_gradient(column < a_.A ? g.d_mean : g.d_raw_log_std, kPrecision);
     });
     mlp_.template backward<false>(a_.actor, value(a_.actor_arrays), Activation::kRelu, saved,
                                   first_);
