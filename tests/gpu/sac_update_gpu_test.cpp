@@ -55,26 +55,30 @@ class SacUpdateGpuTest : public GpuTest,
 TEST_P(SacUpdateGpuTest, OneUpdateIsThatOfTheCpu) {
   const auto [batch, products] = GetParam();
   if (const std::string why = products.missing(); !why.empty()) GTEST_SKIP() << why;
-  for (const bool simultaneous : {false, true}) {
-    Problem p(batch, batch / 3);
-    p.constants.simultaneous = simultaneous;
-    TwinStreams streams;
-    streams.gpu.set_precision(products.precision);
-    SacWorkspace cpu(streams.cpu, p.cpu, batch), gpu(streams.gpu, p.gpu, batch, products.provider);
-    const SacLosses wanted = sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
-    const SacLosses got =
-        sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
+  unless_refused([&] {
+    for (const bool simultaneous : {false, true}) {
+      Problem p(batch, batch / 3);
+      p.constants.simultaneous = simultaneous;
+      TwinStreams streams;
+      streams.gpu.set_precision(products.precision);
+      SacWorkspace cpu(streams.cpu, p.cpu, batch),
+          gpu(streams.gpu, p.gpu, batch, products.provider);
+      const SacLosses wanted =
+          sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
+      const SacLosses got =
+          sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
 
-    const double allowed = step_tolerance(products.precision);
-    EXPECT_NEAR(got.critic_loss[0], wanted.critic_loss[0], allowed * wanted.critic_loss[0]);
-    EXPECT_NEAR(got.critic_loss[1], wanted.critic_loss[1], allowed * wanted.critic_loss[1]);
-    EXPECT_NEAR(got.actor_loss, wanted.actor_loss, allowed * (1.0 + std::abs(wanted.actor_loss)));
-    EXPECT_NEAR(got.mean_q, wanted.mean_q, allowed * (1.0 + std::abs(wanted.mean_q)));
-    EXPECT_NEAR(got.entropy, wanted.entropy, allowed * (1.0 + std::abs(wanted.entropy)));
-    EXPECT_EQ(got.alpha, wanted.alpha);
-    EXPECT_LT(state_error(p.gpu, p.cpu), 2.0 * allowed);
-    EXPECT_EQ(p.gpu.num_updates, 1);
-  }
+      const double allowed = step_tolerance(products.precision);
+      EXPECT_NEAR(got.critic_loss[0], wanted.critic_loss[0], allowed * wanted.critic_loss[0]);
+      EXPECT_NEAR(got.critic_loss[1], wanted.critic_loss[1], allowed * wanted.critic_loss[1]);
+      EXPECT_NEAR(got.actor_loss, wanted.actor_loss, allowed * (1.0 + std::abs(wanted.actor_loss)));
+      EXPECT_NEAR(got.mean_q, wanted.mean_q, allowed * (1.0 + std::abs(wanted.mean_q)));
+      EXPECT_NEAR(got.entropy, wanted.entropy, allowed * (1.0 + std::abs(wanted.entropy)));
+      EXPECT_EQ(got.alpha, wanted.alpha);
+      EXPECT_LT(state_error(p.gpu, p.cpu), 2.0 * allowed);
+      EXPECT_EQ(p.gpu.num_updates, 1);
+    }
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, SacUpdateGpuTest,
@@ -102,6 +106,35 @@ TEST_F(SacGpuTest, ManyUpdatesInOneCallFollowTheCpu) {
   EXPECT_LT(state_error(p.gpu, p.cpu), 2e-3);
 }
 
+// critics that hardly tell actions apart and a low temperature: in fp16 the actor's gradients begin near
+// 1e-6. Adam's first moments hold a tenth of them.
+TEST_F(SacGpuTest, SmallGradientsReachTheFirstLayerInFp16) {
+  for (const GemmProvider provider : {GemmProvider::kFused, GemmProvider::kCublasLt}) {
+    const Products products{Precision::kFp16, provider};
+    if (!products.missing().empty()) continue;
+    unless_refused([&] {
+      Problem p(70, 20);
+      const LayerLayout& last = p.cpu.critics.layout.layers.back();
+      for (int i = 0; i < 2; ++i)
+        for (std::size_t at = last.weight; at < last.bias; ++at)
+          p.cpu.critics.critic[i].value[at] *= 1e-3f;
+      p.cpu.log_alpha.value[0] = -12.0f;
+      p.constants.simultaneous = true;  // the actor sees these critics, not those after Adam's step
+      p.gpu = copy_to(Memory::kDevice, p.cpu);
+      TwinStreams streams;
+      streams.gpu.set_precision(Precision::kFp16);
+      SacWorkspace cpu(streams.cpu, p.cpu, 70), gpu(streams.gpu, p.gpu, 70, provider);
+      sac_update(streams.cpu, p.cpu, p.source(p.records), p.constants, cpu);
+      sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu);
+      EXPECT_LT(relative_error(p.gpu.actor.parameters.m, p.cpu.actor.parameters.m), 1e-2)
+          << products.name();
+      for (int i = 0; i < 2; ++i)
+        EXPECT_LT(relative_error(p.gpu.critics.critic[i].m, p.cpu.critics.critic[i].m), 1e-2)
+            << products.name();
+    });
+  }
+}
+
 TEST_F(SacGpuTest, WiderThanOneTurnOfTheWarpsAndThreeLayersDeep) {
   Problem p(20, 20, {272, 33, 18});
   TwinStreams streams;
@@ -117,29 +150,41 @@ class SacGraphGpuTest : public GpuTest,
 TEST_P(SacGraphGpuTest, AGraphRepeatsWhatTheEagerLaunchesDo) {
   const auto [products, simultaneous] = GetParam();
   if (const std::string why = products.missing(); !why.empty()) GTEST_SKIP() << why;
-  Problem graph(33, 10), eager(33, 10);
-  graph.constants.simultaneous = eager.constants.simultaneous = simultaneous;
-  TwinStreams with, without;
-  with.gpu.set_precision(products.precision);
-  without.gpu.set_precision(products.precision);
-  without.gpu.set_use_graphs(false);
-  SacWorkspace a(with.gpu, graph.gpu, 33, products.provider),
-      b(without.gpu, eager.gpu, 33, products.provider);
-  std::vector<SacLosses> losses(3);
-  std::vector<float> observation(kS, 0.3f), action_a(kA), action_b(kA);
-  for (std::uint64_t call = 0; call < 3; ++call) {
-    const RandomKey key{4, purpose::kActionNoise, 0};
-    const ActRequest act_a{{observation.data(), 1, kS}, {action_a.data(), 1, kA}, true, key, call};
-    const ActRequest act_b{{observation.data(), 1, kS}, {action_b.data(), 1, kA}, true, key, call};
-    sac_update(with.gpu, losses, graph.gpu, graph.source(graph.device_records), graph.constants, a,
-               &act_a);
-    sac_update(without.gpu, losses, eager.gpu, eager.source(eager.device_records), eager.constants,
-               b, &act_b);
-    EXPECT_EQ(action_a, action_b) << call;
-  }
-  EXPECT_EQ(to_host(graph.gpu.actor.parameters.value), to_host(eager.gpu.actor.parameters.value));
-  EXPECT_EQ(to_host(graph.gpu.critics.critic[1].v), to_host(eager.gpu.critics.critic[1].v));
-  EXPECT_EQ(to_host(graph.gpu.critics.target[0]), to_host(eager.gpu.critics.target[0]));
+  unless_refused([&] {
+    Problem graph(33, 10), eager(33, 10);
+    graph.constants.simultaneous = eager.constants.simultaneous = simultaneous;
+    TwinStreams with, without;
+    with.gpu.set_precision(products.precision);
+    without.gpu.set_precision(products.precision);
+    without.gpu.set_use_graphs(false);
+    SacWorkspace a(with.gpu, graph.gpu, 33, products.provider),
+        b(without.gpu, eager.gpu, 33, products.provider);
+    std::vector<SacLosses> losses(3);
+    std::vector<float> observation(kS, 0.3f), action_a(kA), action_b(kA);
+    float density_a = -9.0f, density_b = -9.0f;
+    PolicyWorkspace acting(with.gpu, graph.gpu.actor, 1);
+    for (std::uint64_t call = 0; call < 3; ++call) {
+      const RandomKey key{4, purpose::kActionNoise, 0};
+      const auto act = [&](std::vector<float>& action, float& density) {
+        return ActRequest{
+            {observation.data(), 1, kS}, {action.data(), 1, kA}, true, key, call, {&density, 1}};
+      };
+      const ActRequest act_a = act(action_a, density_a), act_b = act(action_b, density_b);
+      sac_update(with.gpu, losses, graph.gpu, graph.source(graph.device_records), graph.constants,
+                 a, &act_a);
+      sac_update(without.gpu, losses, eager.gpu, eager.source(eager.device_records),
+                 eager.constants, b, &act_b);
+      EXPECT_EQ(action_a, action_b) << call;
+      EXPECT_EQ(density_a, density_b) << call;
+      // asked for by itself
+      policy_log_prob(with.gpu, graph.gpu.actor, {observation.data(), 1, kS},
+                      {action_a.data(), 1, kA}, {&density_b, 1}, acting);
+      EXPECT_EQ(density_a, density_b) << call;
+    }
+    EXPECT_EQ(to_host(graph.gpu.actor.parameters.value), to_host(eager.gpu.actor.parameters.value));
+    EXPECT_EQ(to_host(graph.gpu.critics.critic[1].v), to_host(eager.gpu.critics.critic[1].v));
+    EXPECT_EQ(to_host(graph.gpu.critics.target[0]), to_host(eager.gpu.critics.target[0]));
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Providers, SacGraphGpuTest,

@@ -98,10 +98,10 @@ void check_product(const Library& library, const Product& p, Precision precision
                                  library.name(), describe(p, precision)));
 }
 
-DeviceError product_failed(const Library& library, const Product& p, Precision precision,
-                           const std::string& what, const std::string& way_out) {
-  return DeviceError(fmt::format("{} cannot compute the product {}: {}. Use {}.", library.name(),
-                                 describe(p, precision), what, way_out));
+ProductRefused product_failed(const Library& library, const Product& p, Precision precision,
+                              const std::string& what, const std::string& way_out) {
+  return ProductRefused(fmt::format("{} cannot compute the product {}: {}. Use {}.", library.name(),
+                                    describe(p, precision), what, way_out));
 }
 
 PlanKey plan_key(const Product& p, Precision precision) {

@@ -43,6 +43,11 @@ class Library {
   void* handle_ = nullptr;
 };
 
+/// A library that computes other products but not this one.
+struct ProductRefused : DeviceError {
+  using DeviceError::DeviceError;
+};
+
 /// What a library refused, without the product it was for.
 struct Refusal {
   std::string text;
@@ -108,7 +113,7 @@ inline bool empty(const Product& p) { return p.count == 0 || p.rows == 0 || p.co
 void check_product(const Library& library, const Product& product, Precision precision);
 
 /// `what` a library said of a product, and the ways out.
-DeviceError product_failed(const Library& library, const Product& product, Precision precision,
-                           const std::string& what, const std::string& way_out);
+ProductRefused product_failed(const Library& library, const Product& product, Precision precision,
+                              const std::string& what, const std::string& way_out);
 
 }  // namespace mbrl::gpu
