@@ -34,11 +34,12 @@ using namespace mbrl;
 
 __global__ void empty_kernel() {}
 
-// answers each of `count` requests of the host
+// answers each of `count` requests of the host; ends if none comes for some seconds
 __global__ void echo_kernel(volatile unsigned* request, volatile unsigned* answer, unsigned count) {
+  constexpr long long kPatience = 5'000'000'000;  // cycles
   for (unsigned i = 1; i <= count; ++i) {
-    while (*request != i) {
-    }
+    for (const long long start = clock64(); *request != i;)
+      if (clock64() - start > kPatience) return;
     *answer = i;
     __threadfence_system();
   }
@@ -244,6 +245,21 @@ void graph_gap(cudaStream_t stream) {
          1e6 * t.high / kNodes);
 }
 
+// waits until *answer is `wanted`, for two seconds at most: a kernel that has failed answers nothing
+void await(const volatile unsigned* answer, unsigned wanted, cudaStream_t stream) {
+  timespec begin, now;
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  for (unsigned tries = 1; *answer != wanted; ++tries) {
+    if (tries % (1u << 20) != 0) continue;
+    const cudaError_t state = cudaStreamQuery(stream);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (state == cudaErrorNotReady && now.tv_sec - begin.tv_sec <= 2) continue;
+    std::fprintf(stderr, "echo_kernel does not answer request %u: %s\n", wanted,
+                 state == cudaErrorNotReady ? "it still runs" : cudaGetErrorString(state));
+    std::exit(3);
+  }
+}
+
 void round_trip(cudaStream_t stream) {
   constexpr unsigned kCount = 1000;
   unsigned* flags = nullptr;
@@ -260,8 +276,7 @@ void round_trip(cudaStream_t stream) {
     for (unsigned i = 1; i <= kCount; ++i) {
       if (i == 11) clock_gettime(CLOCK_MONOTONIC, &begin);
       *request = i;
-      while (*answer != i) {
-      }
+      await(answer, i, stream);
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
     PROBE(cudaStreamSynchronize(stream));
