@@ -86,7 +86,7 @@ class Buffer {
   const T* begin() const { return data_; }
   const T* end() const { return data_ + size_; }
 
-  /// At start-up; waits on the GPU.
+  /// As copy_memory on the GPU.
   void fill(T value) {
     if (memory_ == Memory::kDevice) {
       const std::vector<T> values(size_, value);
@@ -102,7 +102,7 @@ class Buffer {
   Memory memory_ = Memory::kHost;
 };
 
-/// All of the buffer on the host, for start-up, checkpoints and tests. Waits for the device.
+/// All of the buffer on the host, as copy_memory.
 template <typename T>
 std::vector<T> to_host(const Buffer<T>& buffer) {
   std::vector<T> values(buffer.size());

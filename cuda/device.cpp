@@ -46,11 +46,13 @@ Device select_device(const std::string& text) {
 
   const std::string reason = no_gpu_reason();
   if (text == "auto") {
-    if (!reason.empty()) return {};
+    // a program without GPU code on a machine without a GPU owes no reason
+    const bool expected = gpu::linked() || !nvidia_gpus().empty();
+    if (!reason.empty()) return {Device::Kind::kCpu, 0, expected ? reason : ""};
     try {
       gpu::use_device(0);
-    } catch (const DeviceError&) {
-      return {};  // doctor tells why
+    } catch (const DeviceError& error) {
+      return {Device::Kind::kCpu, 0, error.what()};
     }
     return {Device::Kind::kCuda, 0};
   }

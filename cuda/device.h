@@ -11,10 +11,12 @@ struct Device {
   enum class Kind { kCpu, kCuda };
   Kind kind = Kind::kCpu;
   int index = 0;  // of the GPU; 0 on the CPU
+  /// Why auto took the CPU although this program or this machine has something of a GPU; else "".
+  std::string why_cpu = {};
 };
 
 /// Reads "auto", "cpu", "cuda" (the first GPU) or "cuda:N", and makes a GPU the one this process
-/// works on; auto is the CPU where no GPU can be used.
+/// works on; auto is the CPU where no GPU can be used, and says why where one might be expected.
 ///
 /// Errors   ConfigError for any other text, DeviceError if the device cannot be used by this
 ///          program.

@@ -39,9 +39,16 @@ MBRL_GPU_ONLY void free_pinned(void* data) noexcept;
 
 MBRL_GPU_ONLY void* create_stream();
 MBRL_GPU_ONLY void destroy_stream(void* stream) noexcept;
-/// Waits for the stream; DeviceError with the name of what was running if the device failed.
-MBRL_GPU_ONLY void synchronize(void* stream);
+/// Something that a thread can sleep on until a stream has come to it.
+MBRL_GPU_ONLY void* create_event();
+MBRL_GPU_ONLY void destroy_event(void* event) noexcept;
+/// Waits for the stream: asleep if there is an `event` for it, else spinning. DeviceError with the
+/// name of what was running if the device failed.
+MBRL_GPU_ONLY void synchronize(void* stream, void* event);
+/// In the order of the stream. Memory of the host stays as it is until the stream has been waited
+/// for, pinned or not.
 MBRL_GPU_ONLY void copy_async(void* to, const void* from, std::size_t bytes, void* stream);
+/// Copies and waits for the copy alone: what is on its way on any stream must not touch either side.
 MBRL_GPU_ONLY void copy_and_wait(void* to, const void* from, std::size_t bytes);
 
 /// Work issued between the two calls is recorded instead of run. The executable graph repeats it.

@@ -20,8 +20,22 @@ namespace mbrl::gpu {
 namespace {
 
 std::atomic<int> device_in_use = -1;
-// many learners run at once: none may wait for the device while another records a graph on it
+// Many learners run at once. What waits for the whole device, as freeing memory does, breaks the graph
+// that another thread records (error 900), whatever the mode of the recording: taken alone by who
+// records, shared by who allocates, frees, or makes or destroys a graph.
 std::shared_mutex recording;
+thread_local bool records = false;
+
+// A thread that records holds the mutex: CUDA refuses what it should not call.
+std::shared_lock<std::shared_mutex> while_nobody_records() {
+  return records ? std::shared_lock<std::shared_mutex>() : std::shared_lock(recording);
+}
+
+void end_recording() {
+  records = false;
+  recording.unlock();
+}
+
 std::atomic<const char*> last_launched = "";  // for the text of a late error
 
 void check(cudaError_t error, const char* expression, const char* file, int line) {
@@ -100,6 +114,7 @@ void use_device(int device) {
 bool in_use() { return device_in_use >= 0; }
 
 void* allocate_device(std::size_t bytes, const char* name) {
+  const auto lock = while_nobody_records();
   void* data = nullptr;
   const cudaError_t error = cudaMalloc(&data, bytes);
   if (error == cudaErrorMemoryAllocation) {
@@ -113,14 +128,22 @@ void* allocate_device(std::size_t bytes, const char* name) {
 }
 
 void* allocate_pinned(std::size_t bytes, const char*) {
+  const auto lock = while_nobody_records();
   void* data = nullptr;
   MBRL_CUDA(cudaHostAlloc(&data, bytes, cudaHostAllocPortable | cudaHostAllocMapped));
   return data;
 }
 
-// errors of an earlier launch may surface here; they are reported by the next call that can throw
-void free_device(void* data) noexcept { cudaFree(data); }
-void free_pinned(void* data) noexcept { cudaFreeHost(data); }
+// both wait for the whole device; errors of an earlier launch may surface here: they are reported by
+// the next call that can throw
+void free_device(void* data) noexcept {
+  const auto lock = while_nobody_records();
+  cudaFree(data);
+}
+void free_pinned(void* data) noexcept {
+  const auto lock = while_nobody_records();
+  cudaFreeHost(data);
+}
 
 void* create_stream() {
   cudaStream_t stream = nullptr;
@@ -130,7 +153,23 @@ void* create_stream() {
 
 void destroy_stream(void* stream) noexcept { cudaStreamDestroy(as_stream(stream)); }
 
-void synchronize(void* stream) { MBRL_CUDA(cudaStreamSynchronize(as_stream(stream))); }
+void* create_event() {
+  cudaEvent_t event = nullptr;
+  MBRL_CUDA(cudaEventCreateWithFlags(&event, cudaEventBlockingSync | cudaEventDisableTiming));
+  return event;
+}
+
+void destroy_event(void* event) noexcept { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
+
+void synchronize(void* stream, void* event) {
+  if (event == nullptr) {
+    MBRL_CUDA(cudaStreamSynchronize(as_stream(stream)));
+    return;
+  }
+  const auto reached = static_cast<cudaEvent_t>(event);
+  MBRL_CUDA(cudaEventRecord(reached, as_stream(stream)));
+  MBRL_CUDA(cudaEventSynchronize(reached));
+}
 
 void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
   if (bytes == 0) return;
@@ -138,27 +177,27 @@ void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
 }
 
 void copy_and_wait(void* to, const void* from, std::size_t bytes) {
-  const std::shared_lock<std::shared_mutex> lock(recording);
-  // streams here and the default stream do not wait for each other; and cudaMemcpy itself may
-  // return before bytes from pageable memory, or from the device to itself, have arrived
-  MBRL_CUDA(cudaDeviceSynchronize());
-  MBRL_CUDA(cudaMemcpy(to, from, bytes, cudaMemcpyDefault));
-  MBRL_CUDA(cudaStreamSynchronize(cudaStreamLegacy));
+  // the thread's own stream, where no learner works. The copy may return before bytes from pageable
+  // memory, or from the device to itself, have arrived: only a wait says that they have.
+  MBRL_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cudaStreamPerThread));
+  MBRL_CUDA(cudaStreamSynchronize(cudaStreamPerThread));
 }
 
 void begin_capture(void* stream) {
   recording.lock();
   const cudaError_t begun =
       cudaStreamBeginCapture(as_stream(stream), cudaStreamCaptureModeThreadLocal);
-  if (begun != cudaSuccess) recording.unlock();
+  records = begun == cudaSuccess;
+  if (!records) recording.unlock();
   check(begun, "cudaStreamBeginCapture", __FILE__, __LINE__);
 }
 
 void* end_capture(void* stream, std::size_t& num_nodes) {
   cudaGraph_t graph = nullptr;
   const cudaError_t ended = cudaStreamEndCapture(as_stream(stream), &graph);
-  recording.unlock();
+  end_recording();
   check(ended, "cudaStreamEndCapture", __FILE__, __LINE__);
+  const auto lock = while_nobody_records();
   MBRL_CUDA(cudaGraphGetNodes(graph, nullptr, &num_nodes));
   cudaGraphExec_t executable = nullptr;
   const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
@@ -170,7 +209,8 @@ void* end_capture(void* stream, std::size_t& num_nodes) {
 void abandon_capture(void* stream) noexcept {
   cudaGraph_t graph = nullptr;
   cudaStreamEndCapture(as_stream(stream), &graph);
-  recording.unlock();
+  end_recording();
+  const auto lock = while_nobody_records();
   if (graph != nullptr) cudaGraphDestroy(graph);
   cudaGetLastError();
 }
@@ -181,6 +221,7 @@ void launch_graph(void* graph, void* stream) {
 }
 
 void destroy_graph(void* graph) noexcept {
+  const auto lock = while_nobody_records();
   cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
 }
 

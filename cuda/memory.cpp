@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <vector>
 
 #include "cuda/gpu.h"
+#include "cuda/stream.h"
 
 namespace mbrl {
 namespace {
@@ -43,8 +45,17 @@ void free_memory(Memory memory, void* data) noexcept {
 
 void copy_memory(void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
-  if (gpu::linked() && gpu::in_use()) return gpu::copy_and_wait(to, from, bytes);
-  std::memcpy(to, from, bytes);
+  if (!gpu::linked() || !gpu::in_use()) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  const std::vector<Stream*> streams = streams_of_this_thread();
+  if (streams.empty()) return gpu::copy_and_wait(to, from, bytes);
+  // a learner's thread has one
+  for (Stream* other : streams)
+    if (other != streams.back()) other->synchronize();
+  gpu::copy_async(to, from, bytes, streams.back()->handle());
+  streams.back()->synchronize();
 }
 
 }  // namespace mbrl

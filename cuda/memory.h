@@ -19,8 +19,9 @@ enum class Memory {
 void* allocate_memory(Memory memory, std::size_t bytes, const char* name);
 void free_memory(Memory memory, void* data) noexcept;
 
-/// Copies between any two kinds of memory after all work issued on the device, and waits. For
-/// start-up and checkpoints; streams order copies on the training path (copy in cuda/stream.h).
+/// Copies between any two kinds of memory and waits: after all work on the streams that this thread
+/// has made, and for nothing else, so that no learner waits for another. What another thread has
+/// issued on either side must have been waited for.
 void copy_memory(void* to, const void* from, std::size_t bytes);
 
 }  // namespace mbrl

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "cuda/buffer.h"
@@ -22,21 +23,13 @@ class Stream {
   enum class Kind { kCpu, kGpu };
 
   /// A stream on the CPU, running on `pool`, which must outlive it; or one on the GPU chosen by
-  /// gpu::use_device, with `pool` for what stays on the host.
-  explicit Stream(ThreadPool& pool, Kind kind = Kind::kCpu)
-      : pool_(&pool), on_gpu_(kind == Kind::kGpu) {
-    if (on_gpu_) handle_ = gpu::create_stream();
-  }
-  /// Another stream on the same device with the same settings, on `pool`; in no order with the first.
-  Stream(ThreadPool& pool, const Stream& like)
-      : Stream(pool, like.on_gpu_ ? Kind::kGpu : Kind::kCpu) {
-    use_graphs_ = like.use_graphs_;
-    precision_ = like.precision_;
-    check_ = like.check_;
-  }
-  ~Stream() {
-    if (on_gpu_) gpu::destroy_stream(handle_);
-  }
+  /// gpu::use_device, with `pool` for what stays on the host. It belongs to the thread that makes it:
+  /// copy_memory there comes after its work.
+  explicit Stream(ThreadPool& pool, Kind kind = Kind::kCpu);
+  /// Another stream on the same device with the same settings, on `pool`; in no order with the first,
+  /// and no thread's: copy_memory does not wait for it.
+  Stream(ThreadPool& pool, const Stream& like);
+  ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -47,8 +40,12 @@ class Stream {
 
   /// Waits for all work issued so far. CPU operations are complete when they return.
   void synchronize() {
-    if (on_gpu_) gpu::synchronize(handle_);
+    if (on_gpu_) gpu::synchronize(handle_, event_);
   }
+  /// How synchronize() waits for a GPU: spinning, which wakes soonest (at start), or asleep, which
+  /// leaves the core to simulators and other learners. should_wait_asleep() says which is better.
+  bool waits_asleep() const { return event_ != nullptr; }
+  void set_waits_asleep(bool asleep);
 
   /// Whether sequences are recorded once and launched as one graph (GPU). Off, every kernel is
   /// launched by itself, with equal results: for debugging and tests.
@@ -72,10 +69,20 @@ class Stream {
   Precision precision_ = Precision::kFp32;
   TwinCheck* check_ = nullptr;
   void* handle_ = nullptr;
+  void* event_ = nullptr;  // where waits are asleep
 };
 
-/// Copies `count` elements between any two kinds of memory, in the order of the stream. Host memory
-/// that is not pinned may be changed when the call returns.
+/// Those on a GPU, oldest first.
+std::vector<Stream*> streams_of_this_thread();
+
+/// Whether `num_learners` threads that wait for a GPU had better sleep: spinning, they would take
+/// more than half of the cores.
+constexpr bool should_wait_asleep(int num_learners, int num_cores) {
+  return 2 * num_learners > num_cores;
+}
+
+/// Copies `count` elements between any two kinds of memory, in the order of the stream. Memory of the
+/// host, pinned or not, stays as it is until the stream has been waited for.
 template <typename T>
 void copy(Stream& stream, T* to, const T* from, std::size_t count) {
   if (stream.on_gpu()) return gpu::copy_async(to, from, count * sizeof(T), stream.handle());

@@ -12,12 +12,15 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <ostream>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "cuda/gpu.h"
 #include "cuda/gpu_errors.h"
 #include "cuda/kernel.cuh"
@@ -31,6 +34,7 @@ using Work = std::function<void()>;
 struct EmulatedStream {
   bool recording = false;
   std::vector<Work> recorded;
+  std::vector<Work> waiting;  // issued and not done yet, where work is late
 };
 
 struct EmulatedGraph {
@@ -45,6 +49,16 @@ std::string planted_kernel;  // an error that a test plants after its launches
 std::function<void()> planted_change;
 std::atomic<long> issued = 0;
 std::atomic<bool> libraries_hidden = false;
+std::atomic<bool> is_late = false;
+std::string refusal;
+
+struct {
+  std::atomic<long> launches, copies, graph_launches, recordings, waits, allocations, frees;
+} num_calls;
+
+// all there are; finish_all() is for when everything is waited for
+std::mutex streams_mutex;
+std::set<EmulatedStream*> streams;
 
 constexpr std::size_t kLargeBlock = std::size_t{16} << 20;
 
@@ -123,6 +137,19 @@ void run(const Work& work) {
   work();
 }
 
+void finish(EmulatedStream& stream) {
+  if (stream.waiting.empty()) return;
+  const DeviceAccess access;  // once for all of it
+  for (const Work& work : std::exchange(stream.waiting, {})) run(work);
+}
+
+// what waits for the whole device
+void finish_all() {
+  if (!is_late) return;
+  const std::lock_guard lock(streams_mutex);
+  for (EmulatedStream* stream : streams) finish(*stream);
+}
+
 }  // namespace
 
 namespace emulator {
@@ -131,10 +158,41 @@ void issue_on(void* handle, Work work) {
   auto* stream = static_cast<EmulatedStream*>(handle);
   if (stream != nullptr && stream->recording) {
     stream->recorded.push_back(std::move(work));
+  } else if (stream != nullptr && is_late) {
+    stream->waiting.push_back(std::move(work));
   } else {
     run(work);
   }
 }
+
+Calls calls() {
+  return {num_calls.launches, num_calls.copies,      num_calls.graph_launches, num_calls.recordings,
+          num_calls.waits,    num_calls.allocations, num_calls.frees};
+}
+
+Calls Calls::operator-(const Calls& before) const {
+  return {launches - before.launches,
+          copies - before.copies,
+          graph_launches - before.graph_launches,
+          recordings - before.recordings,
+          waits - before.waits,
+          allocations - before.allocations,
+          frees - before.frees};
+}
+
+std::ostream& operator<<(std::ostream& out, const Calls& calls) {
+  return out << calls.launches << " launches, " << calls.copies << " copies, "
+             << calls.graph_launches << " graph launches, " << calls.recordings << " recordings, "
+             << calls.waits << " waits, " << calls.allocations << " allocations, " << calls.frees
+             << " frees";
+}
+
+void set_late(bool late) {
+  finish_all();
+  is_late = late;
+}
+
+void refuse(std::string why) { refusal = std::move(why); }
 
 void hide_libraries(bool hide) { libraries_hidden = hide; }
 
@@ -151,13 +209,15 @@ void issue(Stream& stream, const char* name, const void* kernel, std::function<v
   count_call("launch");
   static std::mutex mutex;
   static std::set<const void*> loaded;
+  const auto* handle = static_cast<const EmulatedStream*>(stream.handle());
+  const bool recording = handle != nullptr && handle->recording;
   {
     const std::lock_guard lock(mutex);
     const bool first = loaded.insert(kernel).second;
-    const auto* handle = static_cast<const EmulatedStream*>(stream.handle());
-    if (first && handle != nullptr && handle->recording)
+    if (first && recording)
       throw std::logic_error(std::string(name) + " is launched for the first time in a recording");
   }
+  if (!recording) ++num_calls.launches;
   issue_on(stream.handle(), [name = std::string(name), work = std::move(work)] {
     work();
     if (!planted_kernel.empty() && name == planted_kernel) planted_change();
@@ -174,13 +234,17 @@ GpuInfo info(int) {
   return {"emulated GPU", 90, 1, device_limit, device_limit - device_taken, 13000, 13000};
 }
 
-void use_device(int) { device_used = true; }
+void use_device(int) {
+  if (!refusal.empty()) throw DeviceError(refusal);
+  device_used = true;
+}
 bool in_use() { return device_used; }
 
 std::size_t shared_memory_limit() { return emulator::shared_limit(); }
 
 void* allocate_device(std::size_t bytes, const char* name) {
   count_call("cudaMalloc");
+  ++num_calls.allocations;
   if (bytes > device_limit - device_taken)
     throw out_of_memory(name, bytes, device_limit - device_taken, device_limit, 0);
   device_taken += bytes;
@@ -188,6 +252,7 @@ void* allocate_device(std::size_t bytes, const char* name) {
 }
 
 void* allocate_pinned(std::size_t bytes, const char*) {
+  ++num_calls.allocations;
   void* data = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
   if (data == nullptr) throw std::bad_alloc();
   std::memset(data, 0xff, bytes);
@@ -195,27 +260,53 @@ void* allocate_pinned(std::size_t bytes, const char*) {
 }
 
 void free_device(void* data) noexcept {
+  ++num_calls.frees;
+  finish_all();
   device_taken -= std::min(device_taken, device_memory().give_back(data));
 }
-void free_pinned(void* data) noexcept { std::free(data); }
+void free_pinned(void* data) noexcept {
+  ++num_calls.frees;
+  finish_all();
+  std::free(data);
+}
 
-void* create_stream() { return new EmulatedStream; }
-void destroy_stream(void* stream) noexcept { delete static_cast<EmulatedStream*>(stream); }
-void synchronize(void* stream) {
+void* create_stream() {
+  const std::lock_guard lock(streams_mutex);
+  return *streams.insert(new EmulatedStream).first;
+}
+
+void destroy_stream(void* stream) noexcept {
+  auto* s = static_cast<EmulatedStream*>(stream);
+  finish(*s);
+  const std::lock_guard lock(streams_mutex);
+  streams.erase(s);
+  delete s;
+}
+
+void* create_event() { return new char; }
+void destroy_event(void* event) noexcept { delete static_cast<char*>(event); }
+
+void synchronize(void* stream, void*) {
   count_call("cudaStreamSynchronize");
-  if (static_cast<EmulatedStream*>(stream)->recording)
+  ++num_calls.waits;
+  auto& s = *static_cast<EmulatedStream*>(stream);
+  if (s.recording)
     throw call_failed("cudaStreamSynchronize", "cudaErrorStreamCaptureUnsupported", "",
                       "cuda/emulator/runtime.cpp", __LINE__);
+  finish(s);
 }
 
 void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
   if (bytes == 0) return;
   count_call("cudaMemcpyAsync");
+  if (!static_cast<EmulatedStream*>(stream)->recording) ++num_calls.copies;
   emulator::issue_on(stream, [=] { std::memmove(to, from, bytes); });
 }
 
 void copy_and_wait(void* to, const void* from, std::size_t bytes) {
-  count_call("cudaMemcpy");
+  count_call("cudaMemcpyAsync");
+  ++num_calls.copies;
+  ++num_calls.waits;
   const DeviceAccess access;
   std::memmove(to, from, bytes);
 }
@@ -228,6 +319,7 @@ void begin_capture(void* stream) {
 
 void* end_capture(void* stream, std::size_t& num_nodes) {
   auto& s = *static_cast<EmulatedStream*>(stream);
+  ++num_calls.recordings;
   s.recording = false;
   num_nodes = s.recorded.size();
   return new EmulatedGraph{std::move(s.recorded)};
@@ -241,6 +333,7 @@ void abandon_capture(void* stream) noexcept {
 
 void launch_graph(void* graph, void* stream) {
   count_call("cudaGraphLaunch");
+  ++num_calls.graph_launches;
   const DeviceAccess access;  // once for all nodes
   for (const Work& node : static_cast<EmulatedGraph*>(graph)->nodes)
     emulator::issue_on(stream, node);

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <iosfwd>
 #include <string>
 
 namespace mbrl::emulator {
@@ -23,8 +24,33 @@ void fail_after(long count);
 /// planted on purpose. An empty name plants none. Not while another thread launches.
 void plant_error(std::string name, std::function<void()> change);
 
-/// Launches and copies issued so far, recorded ones counted when they are repeated.
+/// Launches and copies done so far, recorded ones counted when they are repeated.
 long num_issued();
+
+/// What the host has asked of the runtime: each is one call of CUDA where cuda/gpu_runtime.cu and
+/// launch() are linked. What is recorded does not count, what repeats it does.
+struct Calls {
+  long launches = 0;  // of kernels one by one
+  long copies = 0;
+  long graph_launches = 0, recordings = 0;
+  long waits = 0;  // for a stream
+  long allocations = 0,
+       frees = 0;  // of device and pinned memory; freeing waits for the whole device
+
+  bool operator==(const Calls&) const = default;
+  Calls operator-(const Calls& before) const;
+};
+std::ostream& operator<<(std::ostream& out, const Calls& calls);
+/// So far, of all threads.
+Calls calls();
+
+/// Whether work is done as late as a GPU may do it, when its stream is waited for or memory is freed,
+/// so that what does not wait reads what was there before. At start it is done when it is issued. Not
+/// while several threads launch.
+void set_late(bool late);
+
+/// The reason why the GPU refuses this program from now on; "" for none.
+void refuse(std::string why);
 
 /// Work on a stream by its handle, done now or recorded: for the fake libraries, which know no
 /// more. Device memory is within reach inside `work` alone.

@@ -21,6 +21,7 @@ void Replay::append(Stream& stream, const float* records, std::size_t count) {
     copy(stream, records_.data() + slot * pitch, records + done * pitch, run * pitch);
     done += run;
   }
+  stream.synchronize();
   commit(count);
 }
 

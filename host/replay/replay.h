@@ -27,7 +27,8 @@ class Replay {
 
   TransitionsView view() const { return {records_.data(), layout_, size_}; }
 
-  /// Appends records [count, pitch], which lie on the host.
+  /// Appends records [count, pitch], which lie on the host and may change when this returns: waits
+  /// for the stream.
   void append(Stream& stream, const float* records, std::size_t count);
 
   /// Where a stage writes records itself; then tell how many it wrote.

@@ -2,16 +2,20 @@
 
 namespace mbrl {
 
-OpenDevice::OpenDevice(const std::string& text, const DeviceConfig& config, ThreadPool& pool)
+OpenDevice::OpenDevice(const std::string& text, const DeviceConfig& config, ThreadPool& pool,
+                       int num_learners)
     : device(select_device(text)),
       stream(pool, device.kind == Device::Kind::kCuda ? Stream::Kind::kGpu : Stream::Kind::kCpu) {
   stream.set_precision(select_precision(config.precision, device));
   stream.set_use_graphs(config.graphs);
+  stream.set_waits_asleep(should_wait_asleep(num_learners, available_cores()));
 }
 
 std::string OpenDevice::description() const {
-  return device_name(device) + ": " +
-         (device.kind == Device::Kind::kCuda ? gpu_description(device.index) : cpu_description());
+  if (device.kind == Device::Kind::kCuda)
+    return device_name(device) + ": " + gpu_description(device.index);
+  return device_name(device) + ": " + cpu_description() +
+         (device.why_cpu.empty() ? "" : " (auto takes the CPU: " + device.why_cpu + ")");
 }
 
 }  // namespace mbrl

@@ -11,13 +11,15 @@
 namespace mbrl {
 
 /// A device made ready: its stream, in the precision and the way of launching that the config asks
-/// for.
+/// for, waiting as suits `num_learners` at once.
 ///
 /// Errors   those of select_device and select_precision.
 struct OpenDevice {
-  OpenDevice(const std::string& text, const DeviceConfig& config, ThreadPool& pool);
+  OpenDevice(const std::string& text, const DeviceConfig& config, ThreadPool& pool,
+             int num_learners = 1);
 
-  /// "cpu: AMD EPYC, AVX2 and AVX-512, 2 of 2 cores" or "cuda:0: NVIDIA H200, ...".
+  /// "cpu: AMD EPYC, AVX2 and AVX-512, 2 of 2 cores" or "cuda:0: NVIDIA H200, ..."; also why it is
+  /// the CPU, where auto passed over a GPU.
   std::string description() const;
 
   Device device;

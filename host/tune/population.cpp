@@ -74,7 +74,7 @@ bool Population::run(std::int64_t until) {
   const auto work = [&](std::size_t slot) {
     try {
       ThreadPool pool(std::max(1, options_.num_threads / num_slots));
-      OpenDevice device(options_.device, options_.precision, pool);
+      OpenDevice device(options_.device, options_.precision, pool, num_slots);
       {
         // the first measures, the others read what it found
         const std::lock_guard<std::mutex> lock(measuring);

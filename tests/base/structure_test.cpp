@@ -169,5 +169,15 @@ TEST(StructureTest, EveryPurposeOfRandomDrawsHasItsOwnNumber) {
   EXPECT_GT(names.size(), 15u);
 }
 
+// a wait for the whole device makes learners wait for each other, and breaks the graph that one of them
+// records; a plain cudaMemcpy waits in a stream where nobody works
+TEST(StructureTest, NothingWaitsForTheWholeDevice) {
+  for (const fs::path& file : product_sources())
+    EXPECT_FALSE(std::regex_search(
+        text_of(kRoot / file),
+        std::regex("cudaDeviceSynchronize|cuCtxSynchronize|cudaMemcpy\\(|cudaStreamLegacy")))
+        << file;
+}
+
 }  // namespace
 }  // namespace mbrl
