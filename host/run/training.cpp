@@ -211,7 +211,11 @@ void Training::checkpoint() {
       PendingCheckpoint{std::make_unique<CheckpointState>(*learner_, options_.config), run};
   CheckpointState& state = *checkpoint_->state;
   const bool in_background = in_background_ && state.bytes() < free_memory() / 2;
-  if (in_background) state.detach(device_.stream);
+  if (in_background) {
+    state.detach(device_.stream);
+  } else {
+    device_.stream.synchronize();  // another thread may read its arrays
+  }
   if (!evaluation_) write_pending_checkpoint();
   if (!in_background) finish_checkpoint();
   saved_ = Clock::now();
