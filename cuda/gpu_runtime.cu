@@ -37,6 +37,7 @@ void end_recording() {
 }
 
 std::atomic<const char*> last_launched = "";  // for the text of a late error
+std::atomic<bool> early_starts = false;
 
 void check(cudaError_t error, const char* expression, const char* file, int line) {
   if (error == cudaSuccess) return;
@@ -108,8 +109,14 @@ void use_device(int device) {
                                    MBRL_CUDA_ARCHITECTURES);
   }
   check(error, "cudaFuncGetAttributes(probe)", __FILE__, __LINE__);
+  int major = 0, driver = 0;
+  MBRL_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  MBRL_CUDA(cudaDriverGetVersion(&driver));
+  early_starts = major >= 9 && driver >= 12030 && CUDART_VERSION >= 12030;
   device_in_use = device;
 }
+
+bool starts_early() { return early_starts; }
 
 bool in_use() { return device_in_use >= 0; }
 

@@ -25,6 +25,9 @@ struct LaunchShape {
   dim3 grid;
   int threads;
   std::size_t shared_bytes = 0;
+  /// It follows a kernel, and its blocks may take their places while that one ends. Every thread
+  /// calls wait_for_earlier() before it touches memory.
+  bool early = false;
 };
 
 /// Throws DeviceError naming the kernel if the launch failed.
@@ -35,12 +38,29 @@ void check_result(const char* name, int error);
 /// have (it must have no static shared memory); DeviceError if that is less than `bytes`.
 void allow_shared_memory(const void* kernel, const char* name, std::size_t bytes);
 
+/// Whether the device in use lets kernels start early: compute capability 9.0 and a driver that
+/// records it.
+bool starts_early();
+
 /// Issues `kernel` on the stream. `name` appears in errors.
 template <typename... Parameters, typename... Arguments>
 void launch(Stream& stream, const char* name, void (*kernel)(Parameters...),
             const LaunchShape& shape, const Arguments&... arguments) {
   if (shape.shared_bytes > 48 * 1024)
     allow_shared_memory(reinterpret_cast<const void*>(kernel), name, shape.shared_bytes);
+  if (shape.early && starts_early()) {
+    cudaLaunchAttribute early{};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = shape.grid;
+    config.blockDim = dim3(static_cast<unsigned>(shape.threads));
+    config.dynamicSmemBytes = shape.shared_bytes;
+    config.stream = static_cast<cudaStream_t>(stream.handle());
+    config.attrs = &early;
+    config.numAttrs = 1;
+    return check_result(name, cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...));
+  }
   kernel<<<shape.grid, shape.threads, shape.shared_bytes,
            static_cast<cudaStream_t>(stream.handle())>>>(Parameters(arguments)...);
   check_launch(name);
@@ -53,6 +73,15 @@ __device__ __forceinline__ float* shared_floats() {
 }
 
 __device__ __forceinline__ void sync_block() { __syncthreads(); }
+
+/// Waits for the end of the kernel before this one and sees all that it wrote; then the kernel after
+/// this one may take its place, where it is launched early.
+__device__ __forceinline__ void wait_for_earlier() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
 
 /// The value of the lane whose number differs by `mask`.
 template <typename T>

@@ -44,6 +44,7 @@ namespace mbrl::emulator {
 namespace engine {
 
 constinit thread_local float* shared_memory = nullptr;
+constinit thread_local std::uint64_t num_waited = 0;
 
 namespace {
 
@@ -593,6 +594,13 @@ UNWATCHED inline void multiply_halves(Tile c, OperandA a, OperandB b, Where wher
 }
 
 }  // namespace
+
+void require_waits(const char* name, std::uint64_t wanted) {
+  if (num_waited == wanted) return;
+  throw std::logic_error(std::string(name) + " may start early, and " + std::to_string(num_waited) +
+                         " of its " + std::to_string(wanted) +
+                         " threads wait for the kernel before it");
+}
 
 void run_grid(const char* name, const dim3& grid, int threads, std::size_t shared_bytes,
               void (*body)(const void*), const void* arguments) {

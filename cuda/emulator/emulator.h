@@ -71,9 +71,13 @@ namespace engine {
 using Where = std::source_location;
 
 extern constinit thread_local float* shared_memory;
+extern constinit thread_local std::uint64_t
+    num_waited;  // threads of this launch in wait_for_earlier()
 
 void run_grid(const char* name, const dim3& grid, int threads, std::size_t shared_bytes,
               void (*body)(const void*), const void* arguments);
+/// std::logic_error unless `wanted` threads have called wait_for_earlier().
+void require_waits(const char* name, std::uint64_t wanted);
 void wait_for_block(Where where);
 std::uint64_t exchange_xor(std::uint64_t value, int mask, Where where);
 unsigned vote(bool predicate, Where where);
@@ -118,11 +122,15 @@ struct LaunchShape {
   dim3 grid;
   int threads;
   std::size_t shared_bytes = 0;
+  /// It may start before the kernel before it has ended; every thread calls wait_for_earlier() before
+  /// it touches memory.
+  bool early = false;
 };
 
 /// Runs `kernel` to its end, or records the launch where the stream is being captured. DeviceError
 /// for a shape that no GPU takes, std::logic_error naming the kernel if its threads wait for each
-/// other in vain. What the body throws is thrown on.
+/// other in vain, or if one of an early kernel does not wait for the one before. What the body throws
+/// is thrown on.
 template <typename... Parameters, typename... Arguments>
 void launch(Stream& stream, const char* name, void (*kernel)(Parameters...),
             const LaunchShape& shape, const Arguments&... arguments) {
@@ -133,6 +141,7 @@ void launch(Stream& stream, const char* name, void (*kernel)(Parameters...),
   };
   const Call call{kernel, std::tuple<Parameters...>(Parameters(arguments)...)};
   emulator::issue(stream, name, reinterpret_cast<const void*>(kernel), [=] {
+    emulator::engine::num_waited = 0;
     emulator::engine::run_grid(
         name, shape.grid, shape.threads, shape.shared_bytes,
         [](const void* data) {
@@ -140,6 +149,10 @@ void launch(Stream& stream, const char* name, void (*kernel)(Parameters...),
           std::apply(of_thread.kernel, of_thread.arguments);
         },
         &call);
+    if (shape.early)
+      emulator::engine::require_waits(name, std::uint64_t{shape.grid.x} * shape.grid.y *
+                                                shape.grid.z *
+                                                static_cast<std::uint64_t>(shape.threads));
   });
 }
 
@@ -152,6 +165,9 @@ using emulator::engine::Where;
 __device__ __forceinline__ void sync_block(Where where = Where::current()) {
   emulator::engine::wait_for_block(where);
 }
+
+/// Kernels run one after the other: only that every thread comes here is checked.
+__device__ __forceinline__ void wait_for_earlier() { ++emulator::engine::num_waited; }
 
 /// The value of the lane whose number differs by `mask`.
 template <typename T>

@@ -634,5 +634,23 @@ TEST_P(EmulatorTest, MmaTf32IgnoresTheLowerBitsOfItsOperands) {
   EXPECT_THAT(c, Each(8 * 3.0f * 0.5f));
 }
 
+__global__ void early_kernel(int* sum, int num_waiting) {
+  if (static_cast<int>(threadIdx.x) >= num_waiting) return;
+  wait_for_earlier();
+  fetch_add(sum, 1);
+}
+
+TEST_P(EmulatorTest, AnEarlyKernelWaitsWithEveryThread) {
+  int sum = 0;
+  launch(stream_, "early", early_kernel, {{2, 3, 1}, 64, 0, /*early=*/true}, &sum, 64);
+  EXPECT_EQ(sum, 2 * 3 * 64);
+  // one that is not early need not
+  launch(stream_, "early", early_kernel, {{2, 3, 1}, 64}, &sum, 63);
+  EXPECT_EQ(text_of_error<std::logic_error>([&] {
+              launch(stream_, "early", early_kernel, {{2, 3, 1}, 64, 0, /*early=*/true}, &sum, 63);
+            }),
+            "early may start early, and 378 of its 384 threads wait for the kernel before it");
+}
+
 }  // namespace
 }  // namespace mbrl::gpu

@@ -33,6 +33,7 @@ template <Precision kPrecision, typename Loss>
 __global__ void __launch_bounds__(kBlockThreads, 1)
     ensemble_rows_kernel(const __grid_constant__ EnsembleArrays a, int step_in_graph) {
   if (lacks_format<kPrecision>()) return;
+  wait_for_earlier();
   const int step = a.plan->first_step + step_in_graph;
   const int batch = a.batch_rows(step);
   const int tile = static_cast<int>(blockIdx.x), e = static_cast<int>(blockIdx.y);
@@ -62,6 +63,7 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
                            const __grid_constant__ UpdateTable table, int step_in_graph,
                            float* losses) {
   if (lacks_format<kPrecision>()) return;
+  wait_for_earlier();
   const int step = a.plan->first_step + step_in_graph;
   const int batch = a.batch_rows(step);
   if (batch == 0) return;
@@ -76,7 +78,10 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
                              batch);
 }
 
-__global__ void ensemble_advance_kernel(EpochPlan* plan) { plan->first_step += kStepsPerGraph; }
+__global__ void ensemble_advance_kernel(EpochPlan* plan) {
+  wait_for_earlier();
+  plan->first_step += kStepsPerGraph;
+}
 
 // squared errors of a tile of holdout rows, summed per row, then over rows
 template <Precision kPrecision>
@@ -237,14 +242,20 @@ void EnsembleBuffers::issue(Stream& stream) {
       continue;
     }
     launch(stream, "ensemble_rows", ensemble_rows_kernel<kPrecision, Loss>,
-           {{static_cast<unsigned>(arrays_.num_tiles), E, 1}, kBlockThreads, shared_bytes()},
+           {{static_cast<unsigned>(arrays_.num_tiles), E, 1},
+            kBlockThreads,
+            shared_bytes(),
+            /*early=*/i > 0},
            arrays_, i);
-    launch(
-        stream, "ensemble_update", ensemble_update_kernel<kPrecision>,
-        {{static_cast<unsigned>(table_.num_blocks() + 1), E, 1}, kBlockThreads, kUpdateSharedBytes},
-        arrays_, table_, i, losses_.data());
+    launch(stream, "ensemble_update", ensemble_update_kernel<kPrecision>,
+           {{static_cast<unsigned>(table_.num_blocks() + 1), E, 1},
+            kBlockThreads,
+            kUpdateSharedBytes,
+            /*early=*/true},
+           arrays_, table_, i, losses_.data());
   }
-  launch(stream, "ensemble_advance", ensemble_advance_kernel, {{1, 1, 1}, 1, 0}, arrays_.plan);
+  launch(stream, "ensemble_advance", ensemble_advance_kernel, {{1, 1, 1}, 1, 0, /*early=*/true},
+         arrays_.plan);
 }
 
 EnsembleEpoch EnsembleBuffers::epoch(const EpochCall& call) {

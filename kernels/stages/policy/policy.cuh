@@ -34,6 +34,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
                   int A, int num_rows, const float* observation, float* action, float* log_prob,
                   bool stochastic, RandomKey key, const std::uint64_t* step) {
   if (lacks_format<kPrecision>()) return;
+  wait_for_earlier();
   BlockMlp<kPrecision, kPolicyRows> mlp(shared_floats(), pitch);
   const int first = static_cast<int>(blockIdx.x) * kPolicyRows;
   policy_forward(mlp, actor, parameters, S, first, num_rows, observation);
@@ -88,14 +89,16 @@ void launch_policy_log_prob(Stream& stream, const MlpTable& actor, const float* 
          parameters, pitch, S, A, num_rows, observation, action, log_prob);
 }
 
+/// early: it follows a kernel.
 template <Precision kPrecision>
 void launch_policy(Stream& stream, const MlpTable& actor, const float* parameters, int S, int A,
                    int num_rows, const float* observation, float* action, float* log_prob,
-                   bool stochastic, const RandomKey& key, const std::uint64_t* step) {
+                   bool stochastic, const RandomKey& key, const std::uint64_t* step,
+                   bool early = false) {
   const int pitch = shared_pitch(widest(actor));
   const auto blocks = static_cast<unsigned>((num_rows + kPolicyRows - 1) / kPolicyRows);
   launch(stream, "policy", policy_kernel<kPrecision>,
-         {{blocks, 1, 1}, kBlockThreads, 2 * kPolicyRows * pitch * sizeof(float)}, actor,
+         {{blocks, 1, 1}, kBlockThreads, 2 * kPolicyRows * pitch * sizeof(float), early}, actor,
          parameters, pitch, S, A, num_rows, observation, action, log_prob, stochastic, key, step);
 }
 

@@ -70,6 +70,7 @@ __device__ Parameters<float> parameters(const TrainedArrays& a) { return {a.valu
 // grid: row tiles, then policy and value network
 __global__ void __launch_bounds__(kBlockThreads, 1)
     ppo_rows_kernel(const __grid_constant__ PpoArrays a, int update, int B) {
+  wait_for_earlier();
   const bool is_policy = blockIdx.y == 0;
   const int first = static_cast<int>(blockIdx.x) * kPpoRows;
   const int rows = B - first < kPpoRows ? B - first : kPpoRows;
@@ -168,6 +169,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
                          const __grid_constant__ UpdateTable policy,
                          const __grid_constant__ UpdateTable value, int update, int B,
                          PpoLosses* losses) {
+  wait_for_earlier();
   const int block = static_cast<int>(blockIdx.x), policy_blocks = policy.num_blocks();
   if (block == policy_blocks + value.num_blocks())
     return sum_terms(a, update, B, losses, a.squares + block);
@@ -186,6 +188,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 // one thread per parameter
 __global__ void __launch_bounds__(kBlockThreads)
     ppo_adam_kernel(const __grid_constant__ PpoArrays a, int update, int num_sums) {
+  wait_for_earlier();
   float* scale = shared_floats();
   const float limit = a.plan->rule.max_gradient_norm;
   if (threadIdx.x == 0) {
@@ -352,13 +355,17 @@ void PpoBuffers::issue(Stream& stream, const Key& key) {
       (kNumPpoTerms + static_cast<std::size_t>(arrays_.log_std.size)) * sizeof(double);
   for (int update = 0; update < static_cast<int>(key.num_updates); ++update) {
     launch(stream, "ppo_rows", ppo_rows_kernel,
-           {{tiles, networks, 1}, kBlockThreads, rows_shared_bytes(arrays_)}, arrays_, update, B);
-    launch(
-        stream, "ppo_gradients", ppo_gradients_kernel,
-        {{static_cast<unsigned>(blocks), 1, 1}, kBlockThreads, std::max(kUpdateSharedBytes, sums)},
-        arrays_, policy_table_, value_table_, update, B, losses_.data());
-    launch(stream, "ppo_adam", ppo_adam_kernel, {{adam_blocks, 1, 1}, kBlockThreads, sizeof(float)},
-           arrays_, update, blocks);
+           {{tiles, networks, 1}, kBlockThreads, rows_shared_bytes(arrays_), /*early=*/update > 0},
+           arrays_, update, B);
+    launch(stream, "ppo_gradients", ppo_gradients_kernel,
+           {{static_cast<unsigned>(blocks), 1, 1},
+            kBlockThreads,
+            std::max(kUpdateSharedBytes, sums),
+            /*early=*/true},
+           arrays_, policy_table_, value_table_, update, B, losses_.data());
+    launch(stream, "ppo_adam", ppo_adam_kernel,
+           {{adam_blocks, 1, 1}, kBlockThreads, sizeof(float), /*early=*/true}, arrays_, update,
+           blocks);
   }
 }
 

@@ -253,6 +253,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     sac_critics_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                        int update) {
   if (lacks_format<kPrecision>()) return;
+  wait_for_earlier();
   SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
   evaluate_critics(block, static_cast<int>(blockIdx.y));
 }
@@ -262,6 +263,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     sac_actor_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                      int update) {
   if (lacks_format<kPrecision>()) return;
+  wait_for_earlier();
   SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
   block.pi_critic(static_cast<int>(blockIdx.y), block.actor_output(), padded(2 * a.A));
   if (block.comes_last()) block.actor_backward();
@@ -273,6 +275,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     sac_gradients_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                          int update) {
   if (lacks_format<kPrecision>()) return;
+  wait_for_earlier();
   SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
   const int role = static_cast<int>(blockIdx.y);
   if (role >= 2) return evaluate_critics(block, role - 2);
@@ -319,6 +322,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
                               const __grid_constant__ UpdateTable table,
                               const __grid_constant__ SacRule rule, int update, int num_tiles) {
   if (lacks_format<kPrecision>()) return;
+  wait_for_earlier();
   const int block = static_cast<int>(blockIdx.x);
   if (block < num_tiles) return SacBlock<kPrecision>(a, rule, update, block).actor();
   const int tile = block - num_tiles;
@@ -332,6 +336,7 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
                             const __grid_constant__ UpdateTable table,
                             const __grid_constant__ SacRule rule, int update, SacLosses* losses) {
   if (lacks_format<kPrecision>()) return;
+  wait_for_earlier();
   update_actor<kPrecision>(a, table, rule, update, static_cast<int>(blockIdx.x), losses);
 }
 
@@ -343,6 +348,7 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
                           const __grid_constant__ UpdateTable actor,
                           const __grid_constant__ SacRule rule, int update, SacLosses* losses) {
   if (lacks_format<kPrecision>()) return;
+  wait_for_earlier();
   const int block = static_cast<int>(blockIdx.x), per_critic = critic.num_blocks();
   if (block < 2 * per_critic) {
     update_critic<kPrecision>(a, critic, rule, update, block / per_critic, block % per_critic);
@@ -506,6 +512,7 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
                                     {critic[0].target, critic[0].half_target, critic_size},
                                     {critic[1].target, critic[1].half_target, critic_size}});
   }
+  constexpr bool kEarly = true;  // each follows a kernel: the first those of the batches and copies
   using Block = SacBlock<kPrecision>;
   const int tiles = (batch_size_ + Block::kRows - 1) / Block::kRows;
   const std::size_t shared = Block::shared_floats_needed(arrays_.pitch, arrays_.A) * sizeof(float);
@@ -519,28 +526,29 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
       layers_->issue(stream, arrays_, key.rule, update, key.simultaneous, losses_.data());
     } else if (key.simultaneous) {
       launch(stream, "sac_gradients", sac_gradients_kernel<kPrecision>,
-             {grid(tiles, 6), kBlockThreads, shared}, arrays_, key.rule, update);
+             {grid(tiles, 6), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_all", sac_update_all_kernel<kPrecision>,
-             {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads, update_shared}, arrays_,
-             critic_table_, actor_table_, key.rule, update, losses_.data());
+             {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads, update_shared, kEarly},
+             arrays_, critic_table_, actor_table_, key.rule, update, losses_.data());
     } else {
       launch(stream, "sac_critics", sac_critics_kernel<kPrecision>,
-             {grid(tiles, 4), kBlockThreads, shared}, arrays_, key.rule, update);
+             {grid(tiles, 4), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_critics", sac_update_critics_kernel<kPrecision>,
-             {grid(tiles + 2 * critic_blocks, 1), kBlockThreads, std::max(shared, update_shared)},
+             {grid(tiles + 2 * critic_blocks, 1), kBlockThreads, std::max(shared, update_shared),
+              kEarly},
              arrays_, critic_table_, key.rule, update, tiles);
       launch(stream, "sac_actor", sac_actor_kernel<kPrecision>,
-             {grid(tiles, 2), kBlockThreads, shared}, arrays_, key.rule, update);
+             {grid(tiles, 2), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_actor", sac_update_actor_kernel<kPrecision>,
-             {grid(actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes}, arrays_, actor_table_,
-             key.rule, update, losses_.data());
+             {grid(actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes, kEarly}, arrays_,
+             actor_table_, key.rule, update, losses_.data());
     }
   }
   if (key.act_rows > 0)
     launch_policy<kPrecision>(stream, arrays_.actor, arrays_.actor_arrays.value, arrays_.S,
                               arrays_.A, key.act_rows, observation_.data(), action_.data(),
                               key.act_density ? log_prob_.data() : nullptr, key.stochastic,
-                              key.act_key, &arrays_.plan->act_step);
+                              key.act_key, &arrays_.plan->act_step, kEarly);
 }
 
 void SacBuffers::run(Stream& stream, const SacCall& call) {
