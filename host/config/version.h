@@ -5,7 +5,7 @@
 
 namespace mbrl {
 
-std::string program_version();  // "0.1.0"
+std::string program_version();  // "0.2.0"
 std::string
 git_commit();            // "1399c2d", "-dirty" added if files had changed; "unknown" outside of git
 std::string compiler();  // "GCC 12.2.0, Release"
