@@ -44,7 +44,8 @@ struct NumItems {  // of a list; without it: one or more, or none where that is 
 struct Formerly {  // its path in configs of earlier versions, still understood
   const char* path;
 };
-enum Live { kLive };  // a run may change it between two of its steps
+enum Live { kLive };        // a run may change it between two of its steps
+enum Variant { kVariant };  // implementations differ in it: a run says at its start which one it is
 
 /// All that is said of one key.
 struct KeyDescription {
@@ -56,6 +57,7 @@ struct KeyDescription {
   int num_items = 0;
   std::string former_path = {};
   bool live = false;
+  bool variant = false;
 
   template <typename... Properties>
   KeyDescription(const char* key, const char* meaning, Properties... properties)
@@ -70,6 +72,7 @@ struct KeyDescription {
   void set(NumItems of) { num_items = of.count; }
   void set(Formerly of) { former_path = of.path; }
   void set(Live) { live = true; }
+  void set(Variant) { variant = true; }
 };
 
 /// A described member: get(object) is a reference to it.

@@ -48,7 +48,7 @@ struct EnvOptions {
   MBRL_KEY(std::string, capsule_masses,
            "capsule masses: old as MuJoCo 1.50 compiled them (the papers' physics), exact as "
            "MuJoCo >= 2.1.2",
-           Choices{{"old", "exact"}}) = "old";
+           Choices{{"old", "exact"}}, kVariant) = "old";
   MBRL_KEY(bool, contact_cost,
            "ant and humanoid pay for contact forces: true as under MuJoCo 1.50 (the papers), false "
            "as where mujoco-py leaves them 0 (MuJoCo >= 2.0)") = true;

@@ -24,6 +24,9 @@ struct Hooks {
   std::function<bool()> stop_requested = [] { return false; };
   std::function<void(std::string_view stage)> on_stage = [](std::string_view) {};
   std::function<void(const EpisodeReport&)> on_episode = [](const EpisodeReport&) {};
+  /// How far a long stage has come, as "epoch 12, holdout error 0.034".
+  std::function<void(std::string_view)> on_detail = [](std::string_view) {};
+  /// For the log, which keeps more than a terminal shows.
   std::function<void(const std::string&)> log = [](const std::string&) {};
   std::function<void(const std::string&)> warn = [](const std::string&) {};
   GemmChoice gemm{};  // whose matrix products the stages use on a GPU

@@ -33,7 +33,8 @@ void add_fields(std::vector<Field>& table, const std::string& section, Get get) 
                          .choices = d.choices,
                          .num_items = d.num_items,
                          .former_path = d.former_path,
-                         .live = d.live});
+                         .live = d.live,
+                         .variant = d.variant});
       },
       [&](const auto& member) {
         const auto inner = [get, at = member.get](Config& c) -> decltype(auto) {

@@ -30,6 +30,7 @@ struct Field {
   int num_items = 0;                      // length of a list; 0: one or more (see may_be_empty)
   std::string former_path = {};           // in configs of earlier versions, "" where it is the same
   bool live = false;                      // may change between two steps of a run
+  bool variant = false;                   // implementations differ in it
 
   /// "model.learning_rate", or "seed" outside of a section.
   std::string path() const { return section.empty() ? key : section + "." + key; }

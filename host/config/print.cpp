@@ -85,6 +85,42 @@ std::string config_table(const Config& config, const KeyFilter& shown) {
   return table;
 }
 
+std::string config_changes(const Config& config, const KeyFilter& shown, std::size_t width) {
+  const Config defaults;
+  std::vector<std::string> variants;
+  std::string text =
+      fmt::format("{} on {}, seed {}\n", config.algorithm, config.env.name, config.seed);
+  std::size_t key_width = 0;
+  std::vector<const Field*> changed;
+  for (const Field& field : fields()) {
+    if (!shown(field)) continue;
+    if (field.variant) variants.push_back(field.key + " " + field_text(config, field));
+    // the first line has these
+    const bool said = field.variant || field.path() == "algorithm" || field.path() == "env.name" ||
+                      field.path() == "seed" || field.path() == "name";
+    if (said || field_text(config, field) == field_text(defaults, field)) continue;
+    changed.push_back(&field);
+    key_width = std::max(key_width, field.path().size());
+  }
+  for (const Field* field : changed) {
+    const std::string line =
+        fmt::format("  {:<{}}  {}", field->path(), key_width, field_text(config, *field));
+    const std::string usual = fmt::format("  (default {})", field_text(defaults, *field));
+    text += line + (line.size() + usual.size() <= width ? usual : "") + "\n";
+  }
+  if (variants.empty()) return text;
+  std::string line = "variant ";
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    const std::string word = variants[i] + (i + 1 < variants.size() ? "," : "");
+    if (line.size() + 1 + word.size() > width) {
+      text += line + "\n";
+      line = "        ";
+    }
+    line += " " + word;
+  }
+  return text + line + "\n";
+}
+
 std::string config_hash(const Config& config) { return config_hash(config, input_files(config)); }
 
 std::string config_hash(const Config& config, const std::vector<InputFile>& files) {

@@ -1,6 +1,7 @@
 // A resolved config as text: JSON, table, hash, differences.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -24,6 +25,10 @@ std::string config_json_text(const Config& config, const KeyFilter& shown = ever
 
 /// Aligned columns key, value, default; a '*' marks the lines that differ from the default.
 std::string config_table(const Config& config, const KeyFilter& shown = every_key);
+
+/// What a run prints at its start, in lines of at most `width` characters where words allow it: the
+/// keys that differ from their defaults, and the choices in which implementations differ.
+std::string config_changes(const Config& config, const KeyFilter& shown, std::size_t width = 80);
 
 /// 8 hex digits that two runs share exactly if they are the same experiment: of all keys that are
 /// not at their defaults, except name, seed, checkpoint.*, device.graphs and population.concurrent.

@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "host/io/status_line.h"
 
@@ -14,8 +15,10 @@ namespace mbrl {
 
 struct ProgressState {
   std::int64_t env_steps = 0, total_steps = 0;
-  std::int64_t updates = 0;
-  double last_return = std::numeric_limits<double>::quiet_NaN();  // none yet
+  bool exploring = false;  // with random actions, which are faster than training
+  double last_return = std::numeric_limits<double>::quiet_NaN();   // of an episode; none yet
+  double evaluation = std::numeric_limits<double>::quiet_NaN();    // mean return of the last one
+  double seconds_left = std::numeric_limits<double>::quiet_NaN();  // unknown
 };
 
 /// Who wants to know how a run goes. Does nothing by itself.
@@ -24,6 +27,8 @@ class ProgressSink {
   virtual ~ProgressSink() = default;
   /// What the run does now. Long stages call it again as they go on.
   virtual void set_stage(std::string_view) {}
+  /// How far a long stage has come; forgotten when another begins.
+  virtual void set_detail(std::string_view) {}
   virtual void update(const ProgressState&) {}
   /// Something else is about to be printed.
   virtual void clear() {}
@@ -31,9 +36,12 @@ class ProgressSink {
   virtual void finish() {}
 };
 
+/// As many of the fields, from the first on, as `width` characters hold, two blanks between them.
+std::string fitting_fields(const std::vector<std::string>& fields, std::size_t width);
+
 /// A status line on standard error, rewritten at most ten times a second on a terminal; elsewhere
-/// one every `plain_interval_s`. Rates and the time left follow the last two minutes, because
-/// exploration is faster than training. Cheap enough for every step.
+/// one every `plain_interval_s`. What a narrow terminal has no room for is left out from the end.
+/// The rate is that of the last two minutes, without exploration. Cheap enough for every step.
 class Progress : public ProgressSink {
  public:
   explicit Progress(double plain_interval_s = 30.0);
@@ -42,6 +50,7 @@ class Progress : public ProgressSink {
 
   /// Keeps the line alive.
   void set_stage(std::string_view stage) override;
+  void set_detail(std::string_view detail) override;
   void update(const ProgressState& state) override;
 
   /// Removes the live line so that something else can be printed; the next update shows it again.
@@ -55,7 +64,7 @@ class Progress : public ProgressSink {
 
   struct Sample {
     Clock::time_point time;
-    std::int64_t env_steps, updates;
+    std::int64_t env_steps;
   };
 
   bool is_live() const { return started_ && !finished_; }
@@ -63,7 +72,7 @@ class Progress : public ProgressSink {
   std::string text() const;
 
   StatusLine line_;
-  std::string stage_;
+  std::string stage_, detail_;
   ProgressState state_;
   std::deque<Sample> samples_;  // one a second, oldest first
   bool started_ = false, finished_ = false;

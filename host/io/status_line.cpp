@@ -31,11 +31,15 @@ bool StatusLine::is_due() const {
 void StatusLine::show(std::string text) {
   shown_ = Clock::now();
   if (!terminal_) return write(text + "\n");
-  winsize size{};
-  if (ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && text.size() >= size.ws_col)
-    text.resize(size.ws_col - 1u);
+  if (text.size() > width()) text.resize(width());
   write("\r" + text + "\033[K");
   visible_ = true;
+}
+
+std::size_t StatusLine::width() const {
+  winsize size{};
+  if (!terminal_ || ioctl(fd_, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return std::string::npos;
+  return size.ws_col - 1u;
 }
 
 void StatusLine::clear() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 
 namespace mbrl {
@@ -19,6 +20,8 @@ class StatusLine {
   StatusLine(double terminal_interval_s, double plain_interval_s);
 
   bool on_terminal() const { return terminal_; }
+  /// Most characters of a line: one less than the terminal has columns; elsewhere no limit.
+  std::size_t width() const;
 
   void show(std::string text);
   /// Shows what `text()` returns if the interval since the last line has passed. It is called only

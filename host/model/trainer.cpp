@@ -105,7 +105,7 @@ void ModelTrainer::put_back(Stream& stream, EnsembleState& state) const {
 
 FitReport ModelTrainer::fit(Stream& stream, const ModelConfig& config, EnsembleState& state,
                             const TransitionsView& data, std::uint64_t fit_index,
-                            const std::function<bool()>& should_stop) {
+                            const std::function<bool()>& should_stop, const OnEpoch& on_epoch) {
   if (data.size < 2)
     throw DataError("model fit: the real replay holds " + std::to_string(data.size) +
                     " transitions; at least 2 are needed. Raise loop.num_exploration_steps.");
@@ -118,7 +118,7 @@ FitReport ModelTrainer::fit(Stream& stream, const ModelConfig& config, EnsembleS
   fit_normalizer(
       stream, data, state.maps, training(), {state.input_mean.data(), state.num_inputs()},
       {state.input_inv_std.data(), state.num_inputs()}, config.min_input_std, normalizer_scratch_);
-  if (!train(stream, config, state, data, fit_index, should_stop, report)) {
+  if (!train(stream, config, state, data, fit_index, should_stop, on_epoch, report)) {
     put_back(stream, state);
     report.stopped = true;
     return report;
@@ -138,7 +138,8 @@ FitReport ModelTrainer::fit(Stream& stream, const ModelConfig& config, EnsembleS
 // epochs until no member improves; false: a stop was asked for
 bool ModelTrainer::train(Stream& stream, const ModelConfig& config, EnsembleState& state,
                          const TransitionsView& data, std::uint64_t fit_index,
-                         const std::function<bool()>& should_stop, FitReport& report) {
+                         const std::function<bool()>& should_stop, const OnEpoch& on_epoch,
+                         FitReport& report) {
   const EnsembleConstants constants{
       {config.learning_rate}, config.weight_decay, config.logvar_penalty};
   has_snapshot_.assign(has_snapshot_.size(), false);
@@ -159,6 +160,10 @@ bool ModelTrainer::train(Stream& stream, const ModelConfig& config, EnsembleStat
     if (epoch.stopped) return false;
     ensemble_holdout_mse(stream, state, data, holdout(), report.holdout_mse, workspace_);
     ++report.epochs;
+    if (on_epoch)
+      on_epoch(report.epochs,
+               std::accumulate(report.holdout_mse.begin(), report.holdout_mse.end(), 0.0) /
+                   static_cast<double>(ensemble_size_));
     done = stopping.update(report.holdout_mse, save_snapshot) ||
            (config.max_epochs > 0 && report.epochs >= config.max_epochs);
   }

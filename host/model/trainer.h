@@ -69,6 +69,8 @@ class EarlyStopping {
 /// Fits one ensemble again and again; holds what a fit needs besides it.
 class ModelTrainer {
  public:
+  using OnEpoch = std::function<void(int epochs, double holdout_error)>;
+
   /// Takes the batch size from `config`, once; the rest is read by each fit.
   ModelTrainer(Stream& stream, const ModelConfig& config, const EnsembleState& state,
                std::uint32_t seed, std::uint32_t learner, const Gemm& gemm = {});
@@ -79,14 +81,15 @@ class ModelTrainer {
   ///
   /// fit_index numbers the fits of a run: it is part of every random draw. should_stop() is asked
   /// before each gradient step; once it says yes the ensemble is put back as it was, so that a
-  /// resumed run repeats the fit.
+  /// resumed run repeats the fit. on_epoch(number, error) hears of every epoch: how many there have
+  /// been, and the holdout error, a mean over the members.
   ///
   /// Errors   DivergedError if the loss is not finite, or naming a member that no epoch improved;
   ///          DataError if there are fewer than 2 rows.
   /// Source   jannerm/mbpo:mbpo/models/bnn.py.
   FitReport fit(Stream& stream, const ModelConfig& config, EnsembleState& state,
                 const TransitionsView& data, std::uint64_t fit_index,
-                const std::function<bool()>& should_stop);
+                const std::function<bool()>& should_stop, const OnEpoch& on_epoch = {});
 
  private:
   /// Everything of the ensemble that a fit changes, as it was before: to undo one that was stopped.
@@ -102,7 +105,7 @@ class ModelTrainer {
              std::uint64_t fit_index);
   bool train(Stream& stream, const ModelConfig& config, EnsembleState& state,
              const TransitionsView& data, std::uint64_t fit_index,
-             const std::function<bool()>& should_stop, FitReport& report);
+             const std::function<bool()>& should_stop, const OnEpoch& on_epoch, FitReport& report);
   void restore_snapshots(Stream& stream, const ModelConfig& config, EnsembleState& state,
                          const TransitionsView& data, std::uint64_t fit_index, FitReport& report);
   Vector<const std::uint32_t> holdout() const { return {permutation_.data(), num_holdout_}; }

@@ -71,6 +71,8 @@ void Recorder::warn(const std::string& text) {
   log_.warn(text);
 }
 
+void Recorder::note(const std::string& text) { log_.note(text); }
+
 void Recorder::record_error(const std::string& text) { log_.record_error(text); }
 
 void Recorder::write_summary(RunStatus status, const nlohmann::ordered_json& summary) {

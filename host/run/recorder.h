@@ -39,6 +39,7 @@ class Recorder {
   void record_evaluation(const EvaluationRow& row);
   void record_episode(const EpisodeReport& episode);
   void log(const std::string& text);
+  void note(const std::string& text);  // log.txt only
   void warn(const std::string& text);
   void record_error(const std::string& text);  // log.txt only: who catches the error prints it
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.h"
 #include "envs/env.h"
 #include "host/algo/can_train.h"
 #include "host/algo/keys_read.h"
@@ -11,6 +12,7 @@
 #include "host/io/console.h"
 #include "host/io/output_file.h"
 #include "host/run/choose_gemm.h"
+#include "host/run/closing_text.h"
 #include "host/run/open_device.h"
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
@@ -51,10 +53,10 @@ RunDir open_run_dir(const RunOptions& options, const std::string& machine) {
   RunDir dir = RunDir::open(
       options.runs, options.config, options.command, machine,
       options.resume == "never" ? RunDir::Earlier::kIsSetAside : RunDir::Earlier::kGoesOn);
-  std::string text =
-      fmt::format("{}\nrun      {}\n", config_table(options.config, keys_read(options.config)),
-                  dir.path().string());
-  if (!dir.set_aside().empty()) text += fmt::format("earlier  {}\n", dir.set_aside().string());
+  std::string text = config_changes(options.config, keys_read(options.config)) +
+                     fmt::format("run      {}\n", printable(dir.path().string()));
+  if (!dir.set_aside().empty())
+    text += fmt::format("earlier  {}\n", printable(dir.set_aside().string()));
   print_to(stdout, text + fmt::format("device   {}\n\n", machine));
   return dir;
 }
@@ -86,9 +88,12 @@ ExitCode run_training(const RunOptions& options) {
   TrainingOptions training{.config = config, .resume = options.resume};
   // a run that fails is the one whose table matters
   if (!options.check.empty()) training.before_marker = [&] { report_check(check, dir); };
-  return Training(training, dir, device, progress,
-                  options.make_schedule ? options.make_schedule(config, device) : nullptr)
-      .run();
+  const ExitCode code =
+      Training(training, dir, device, progress,
+               options.make_schedule ? options.make_schedule(config, device) : nullptr)
+          .run();
+  print_to(stdout, "\n" + closing_text(dir.path()));
+  return code;
 }
 
 }  // namespace mbrl

@@ -30,6 +30,7 @@ RunLog::RunLog(const std::filesystem::path& file, bool append, bool to_console) 
 
 void RunLog::info(const std::string& text) { logger_->info(text); }
 void RunLog::warn(const std::string& text) { logger_->warn("warning: " + text); }
+void RunLog::note(const std::string& text) { file_only_->info(text); }
 void RunLog::record_error(const std::string& text) { file_only_->error(text); }
 
 void RunLog::sync() {

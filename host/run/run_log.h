@@ -19,7 +19,8 @@ class RunLog {
 
   void info(const std::string& text);
   void warn(const std::string& text);
-  /// Into the file alone.
+  /// These into the file alone.
+  void note(const std::string& text);
   void record_error(const std::string& text);
 
   /// Waits until the disk has all lines, as far as it can: a log is no reason to end a run.

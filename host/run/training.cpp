@@ -72,6 +72,7 @@ Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& devic
       device_(device),
       progress_(progress),
       schedule_(std::move(schedule)),
+      time_left_(options_.config),
       // one comparison of a GPU with the CPU at a time
       in_background_(options_.in_background.value_or(device.stream.on_gpu()) &&
                      device.stream.check() == nullptr) {
@@ -111,7 +112,8 @@ Hooks Training::hooks() {
           },
       .on_stage = [this](std::string_view stage) { enter_stage(stage); },
       .on_episode = [this](const EpisodeReport& episode) { recorder_->record_episode(episode); },
-      .log = [this](const std::string& text) { recorder_->log(text); },
+      .on_detail = [this](std::string_view detail) { progress_.set_detail(detail); },
+      .log = [this](const std::string& text) { recorder_->note(text); },
       .warn =
           [this](const std::string& text) {
             if (options_.on_warning) options_.on_warning(text);
@@ -124,8 +126,11 @@ Hooks Training::hooks() {
 // the seconds since the last change belong to the stage before it
 void Training::enter_stage(std::string_view stage) {
   const Clock::time_point now = Clock::now();
-  if (!stage_.empty())
-    stage_seconds_[stage_] += std::chrono::duration<double>(now - stage_start_).count();
+  if (!stage_.empty()) {
+    const double seconds = std::chrono::duration<double>(now - stage_start_).count();
+    stage_seconds_[stage_] += seconds;
+    time_left_.add(stage_, seconds, learner_->env_steps());
+  }
   stage_start_ = now;
   stage_ = stage;
   progress_.set_stage(stage);
@@ -183,8 +188,18 @@ void Training::finish_evaluation() {
     recorder_->warn(fmt::format(
         "{} of the {} evaluation episodes ended early because the simulator became unstable.",
         evaluation.num_broken, evaluation.returns.size()));
+  tell_progress();
   if (schedule_ != nullptr) schedule_->on_evaluation(*learner_, final_return_);
   write_pending_checkpoint();
+}
+
+void Training::tell_progress() {
+  progress_.update({.env_steps = learner_->env_steps(),
+                    .total_steps = options_.config.loop.num_env_steps,
+                    .exploring = learner_->exploring(),
+                    .last_return = learner_->environments().last_return(),
+                    .evaluation = final_return_,
+                    .seconds_left = time_left_.seconds()});
 }
 
 double Training::wall_time() const { return wall_time_before_ + seconds_since(start_); }
@@ -348,10 +363,8 @@ ExitCode Training::run(std::int64_t until) {
       .tick =
           [this] {
             poll_background();
-            progress_.update({.env_steps = learner_->env_steps(),
-                              .total_steps = options_.config.loop.num_env_steps,
-                              .updates = learner_->num_updates(),
-                              .last_return = learner_->environments().last_return()});
+            time_left_.at(learner_->env_steps(), learner_->exploring());
+            tell_progress();
           }};
   bool stopped = true;
   try {

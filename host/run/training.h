@@ -21,6 +21,7 @@
 #include "host/run/resume.h"
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
+#include "host/run/time_left.h"
 #include "host/schedule/schedule.h"
 
 namespace mbrl {
@@ -61,6 +62,7 @@ class Training {
  private:
   Hooks hooks();
   void enter_stage(std::string_view stage);
+  void tell_progress();
   void evaluate();
   void finish_evaluation();
   bool wants_checkpoint();
@@ -105,7 +107,8 @@ class Training {
   std::chrono::steady_clock::time_point stage_start_, saved_ = start_;
   int num_saves_seen_ = num_saves_requested();
   std::map<std::string, double> stage_seconds_;  // wall time, by stage
-  double wall_time_before_ = 0.0;                // of the runs this one continues
+  TimeLeft time_left_;
+  double wall_time_before_ = 0.0;  // of the runs this one continues
   std::int64_t updates_before_ = 0;
   std::vector<std::string> pending_log_;  // until the recorder is open
   double final_return_ = std::nan(""), best_return_ = std::nan("");

@@ -1,5 +1,7 @@
 #include "host/algo/parts/dynamics.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 #include <string>
 
@@ -40,9 +42,12 @@ Dynamics::Fit Dynamics::fit_if_due(const TransitionsView& real) {
 
 bool Dynamics::fit(const TransitionsView& real) {
   const StageScope stage(context_, "model_fit");
-  const FitReport report =
-      trainer_.fit(context_.stream, context_.config.model, state_, real,
-                   static_cast<std::uint64_t>(num_fits_), context_.hooks.stop_requested);
+  const FitReport report = trainer_.fit(
+      context_.stream, context_.config.model, state_, real, static_cast<std::uint64_t>(num_fits_),
+      context_.hooks.stop_requested, [this](int epochs, double holdout_error) {
+        context_.hooks.on_detail(
+            fmt::format("epoch {}, holdout error {:.3g}", epochs, holdout_error));
+      });
   if (report.stopped) return false;
   ++num_fits_;
   context_.hooks.log(report.summary());

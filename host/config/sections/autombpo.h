@@ -26,7 +26,7 @@ struct AutoMbpoConfig {
   MBRL_KEY(std::string, length_decisions,
            "when a decision may change the rollout length: every: always; epoch: at the first "
            "decision of an epoch alone",
-           Choices{{"every", "epoch"}}) = "every";
+           Choices{{"every", "epoch"}}, kVariant) = "every";
   MBRL_KEY(int, num_seeds, "runs of the evaluation, and of default MBPO", Unit{"MBPO runs"},
            at_least(1)) = 10;
   MBRL_KEY(std::string, baseline,

@@ -28,7 +28,7 @@ struct LoopConfig {
   MBRL_KEY(std::string, pool_insertion,
            "when the real replay receives transitions: at the end of their episode, or at every "
            "step",
-           Choices{{"episode", "step"}}) = "episode";
+           Choices{{"episode", "step"}}, kVariant) = "episode";
 };
 
 }  // namespace mbrl

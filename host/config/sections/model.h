@@ -46,7 +46,7 @@ struct ModelConfig {
            Unit{"nats"}) = -10.0f;
   // the reference uses 1e-12, which lets the float noise of a constant input through
   MBRL_KEY(float, min_input_std, "standard deviations below this count as 1 in the input scaler",
-           at_least(0), kLive) = 1e-6f;
+           at_least(0), kLive, kVariant) = 1e-6f;
 };
 
 }  // namespace mbrl

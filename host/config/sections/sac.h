@@ -29,7 +29,7 @@ struct SacConfig {
   MBRL_KEY(std::string, update_order,
            "sequential: the actor sees the updated critics; simultaneous: all gradients from the "
            "parameters before the update",
-           Choices{{"sequential", "simultaneous"}}) = "sequential";
+           Choices{{"sequential", "simultaneous"}}, kVariant) = "sequential";
 };
 
 }  // namespace mbrl

@@ -47,6 +47,26 @@ TEST(PrintTest, TheTableMarksWhatDiffers) {
   EXPECT_THAT(table, testing::ContainsRegex("\n  loop.epoch_length +1000 +1000\n"));
 }
 
+TEST(PrintTest, AStartNamesWhatDiffersAndTheVariants) {
+  Config config;
+  config.algorithm = "sac";
+  config.env.name = "hopper";
+  config.seed = 7;
+  config.loop.real_ratio = 0.1;
+  config.sac.update_order = "simultaneous";
+  config.sac.hidden_sizes = {32};
+  config.model.hidden_size = 77;
+  const KeyFilter shown = [](const Field& field) { return field.section != "model"; };
+  EXPECT_EQ(config_changes(config, shown),
+            "sac on hopper, seed 7\n"
+            "  sac.hidden_sizes  [32]  (default [256, 256])\n"
+            "  loop.real_ratio   0.1  (default 0.05)\n"
+            "variant  capsule_masses old, update_order simultaneous, pool_insertion episode,\n"
+            "         length_decisions every\n");
+  EXPECT_THAT(config_changes(config, shown, 30), HasSubstr("  sac.hidden_sizes  [32]\n"))
+      << "defaults that have no room are left out";
+}
+
 TEST(PrintTest, AFilterLeavesKeysOut) {
   const KeyFilter loop = [](const Field& field) { return field.section == "loop"; };
   EXPECT_EQ(config_to_json(Config{}, loop).size(), 1u);

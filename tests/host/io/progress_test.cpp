@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,35 +31,111 @@ class ProgressTest : public testing::Test {
 TEST_F(ProgressTest, WithoutATerminalItWritesWholeLines) {
   Progress progress(fds_[1], /*terminal=*/false, /*interval_s=*/0.0);
   progress.set_stage("sac");
-  progress.update({.env_steps = 100, .total_steps = 400, .updates = 50, .last_return = 12.25});
-  const std::string text = read_all();
-  EXPECT_THAT(text, testing::StartsWith("sac        100/400 env steps, "));
-  EXPECT_THAT(text, testing::HasSubstr("last return 12.2"));
-  EXPECT_THAT(text, testing::HasSubstr("ETA -"));
-  EXPECT_EQ(text.find('\r'), std::string::npos);
-  EXPECT_EQ(text.back(), '\n');
+  progress.update({.env_steps = 133, .total_steps = 400, .last_return = 12.25});
+  EXPECT_EQ(read_all(),
+            " 33 %  ETA -  sac        0.0 steps/s  episode 12.2  133 of 400 env steps\n");
+  progress.update({.env_steps = 399,
+                   .total_steps = 400,
+                   .last_return = 12.25,
+                   .evaluation = 300.0,
+                   .seconds_left = 3723.0});
+  EXPECT_THAT(read_all(),
+              testing::MatchesRegex(" 99 %  ETA 1:02:03  sac        [0-9.]+ steps/s  eval 300.0  "
+                                    "399 of 400 env steps\n"));
 }
 
 TEST_F(ProgressTest, AReturnThatDoesNotExistYetIsADash) {
   Progress progress(fds_[1], false, 0.0);
   progress.update({.env_steps = 1, .total_steps = 2, .last_return = std::nan("")});
-  EXPECT_THAT(read_all(), testing::HasSubstr("last return -, "));
+  EXPECT_THAT(read_all(), testing::HasSubstr("  episode -  "));
 }
 
-TEST_F(ProgressTest, ALongStageKeepsTheLineAlive) {
+TEST_F(ProgressTest, ALongStageKeepsTheLineAliveAndSaysHowFarItIs) {
   Progress progress(fds_[1], false, 0.0);
   progress.update({.env_steps = 1, .total_steps = 2});
   progress.set_stage("model_fit");
   read_all();
   progress.set_stage("model_fit");
-  EXPECT_THAT(read_all(), testing::StartsWith("model_fit  1/2 env steps"));
+  EXPECT_THAT(read_all(), testing::StartsWith(" 50 %  ETA -  model_fit  "));
+  progress.set_detail("epoch 3");
+  EXPECT_THAT(read_all(), testing::HasSubstr("  model_fit epoch 3  "));
+  progress.set_stage("model_fit");
+  EXPECT_THAT(read_all(), testing::HasSubstr("  model_fit epoch 3  "));
+  progress.set_stage("sac");
+  EXPECT_EQ(read_all().find("epoch"), std::string::npos);
 }
 
-TEST_F(ProgressTest, RatesAreOfThisProcessAlone) {
+TEST_F(ProgressTest, TheRateIsOfThisProcessAlone) {
   Progress progress(fds_[1], false, 0.0);
   // a run that was resumed begins here
-  progress.update({.env_steps = 1000, .total_steps = 2000, .updates = 500});
-  EXPECT_THAT(read_all(), testing::HasSubstr(", 0.0 steps/s, 0 updates/s, "));
+  progress.update({.env_steps = 1000, .total_steps = 2000});
+  EXPECT_THAT(read_all(), testing::HasSubstr("  0.0 steps/s  "));
+}
+
+TEST_F(ProgressTest, ExplorationCountsForNoRate) {
+  Progress progress(fds_[1], false, 0.0);
+  progress.update({.env_steps = 0, .total_steps = 2000, .exploring = true});
+  read_all();
+  progress.update({.env_steps = 1000, .total_steps = 2000, .exploring = true});
+  EXPECT_THAT(read_all(), testing::Not(testing::HasSubstr("  0.0 steps/s  ")));
+  progress.update({.env_steps = 1001, .total_steps = 2000});
+  EXPECT_THAT(read_all(), testing::HasSubstr("  0.0 steps/s  "));
+}
+
+TEST(ProgressFieldsTest, WhatDoesNotFitIsLeftOutFromTheEndOn) {
+  const std::vector<std::string> fields{"one", "two", "three"};
+  EXPECT_EQ(fitting_fields(fields, std::string::npos), "one  two  three");
+  EXPECT_EQ(fitting_fields(fields, 15), "one  two  three");
+  EXPECT_EQ(fitting_fields(fields, 14), "one  two");
+  EXPECT_EQ(fitting_fields(fields, 8), "one  two");
+  EXPECT_EQ(fitting_fields(fields, 7), "one");
+  EXPECT_EQ(fitting_fields(fields, 1), "one") << "the line itself is cut";
+}
+
+// A terminal of so many columns.
+class Terminal {
+ public:
+  explicit Terminal(unsigned short columns) {
+    const winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+    EXPECT_EQ(openpty(&own_, &end_, nullptr, nullptr, &size), 0);
+  }
+  ~Terminal() {
+    close(own_);
+    close(end_);
+  }
+  int end() const { return end_; }
+  // what stands on the line now
+  std::string line() {
+    char text[4096];
+    const ssize_t count = read(own_, text, sizeof(text));
+    std::string all(text, count > 0 ? static_cast<std::size_t>(count) : 0);
+    all = all.substr(all.rfind('\r') + 1);
+    return all.substr(0, all.find("\033[K"));
+  }
+
+ private:
+  int own_ = -1, end_ = -1;
+};
+
+TEST(ProgressOnATerminalTest, TheLineFitsEveryWidth) {
+  const std::string fields[] = {" 12 %", "ETA 1:02:03", "model_fit epoch 12, holdout error 0.0345"};
+  for (const unsigned short columns : {132, 80, 40, 20, 6}) {
+    Terminal terminal(columns);
+    Progress progress(terminal.end(), true, 0.0);
+    progress.update({.env_steps = 15000,
+                     .total_steps = 125000,
+                     .last_return = 512.5,
+                     .evaluation = 1234.5,
+                     .seconds_left = 3723.0});
+    progress.set_stage("model_fit");
+    progress.set_detail("epoch 12, holdout error 0.0345");
+    const std::string line = terminal.line();
+    EXPECT_LT(line.size(), columns) << line;
+    EXPECT_EQ(line.substr(0, 5), fields[0]) << columns;
+    EXPECT_EQ(line.find(fields[1]) != std::string::npos, columns >= 20) << line;
+    EXPECT_EQ(line.find(fields[2]) != std::string::npos, columns >= 80) << line;
+    EXPECT_EQ(line.find("eval 1234.5") != std::string::npos, columns == 132) << line;
+  }
 }
 
 TEST_F(ProgressTest, LinesAreNoMoreFrequentThanTheInterval) {
@@ -66,7 +144,7 @@ TEST_F(ProgressTest, LinesAreNoMoreFrequentThanTheInterval) {
   progress.finish();
   const std::string text = read_all();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
-  EXPECT_THAT(text, testing::HasSubstr("999/5000"));
+  EXPECT_THAT(text, testing::HasSubstr("999 of 5000 env steps"));
 }
 
 TEST_F(ProgressTest, OnATerminalOneLineIsRewrittenAndCanBeCleared) {

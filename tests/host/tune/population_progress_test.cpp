@@ -20,8 +20,8 @@ TEST(PopulationProgressTest, ShowsWhatRunsAndHowManyAreDone) {
     auto second = progress.member("episode 8");
     first->set_stage("explore");
     second->set_stage("sac");
-    second->update({.env_steps = 30, .total_steps = 120, .updates = 5, .last_return = -12.34});
-    first->update({.env_steps = 0, .total_steps = 120, .updates = 0, .last_return = std::nan("")});
+    second->update({.env_steps = 30, .total_steps = 120, .last_return = -12.34});
+    first->update({.env_steps = 0, .total_steps = 120, .last_return = std::nan("")});
     EXPECT_EQ(progress.text(), "stage 2 0/3 | episode 7 explore 0 % - | episode 8 sac 25 % -12.3");
     {
       const auto third = progress.member("episode 9");
