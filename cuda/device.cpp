@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "cuda/cpu_isa.h"
 #include "cuda/gpu_errors.h"
 
 namespace mbrl {
@@ -110,11 +111,19 @@ Precision select_precision(const std::string& name, const Device& device) {
   for (const Format& format : kFormats) {
     if (name != precision_name(format.precision)) continue;
     if (format.precision == Precision::kFp32) return format.precision;
-    if (device.kind == Device::Kind::kCpu)
+    if (device.kind == Device::Kind::kCpu) {
+      if (format.precision == Precision::kBf16 && cpu_isa().bf16 != CpuIsa::Bf16::kNone)
+        return format.precision;
       throw DeviceError(fmt::format(
-          "device.precision is {}, but this run is on the CPU, which computes in fp32 only. Set "
-          "device.precision=fp32, or use --device cuda:0 on a machine with a GPU.",
-          name));
+          "device.precision is {}, but this run is on the CPU, {}. Set device.precision=fp32, or use "
+          "--device cuda:0 on a machine with a GPU.",
+          name,
+          format.precision != Precision::kBf16 ? "which computes in fp32 and bf16 only"
+          : cpu_has_avx512_bf16()              ? "where MBRL_ISA leaves out AVX512-BF16"
+                                  : "which has no AVX512-BF16; without, bf16 would be slower than "
+                                    "fp32 (MBRL_ISA=bf16_portable computes in it all the same, to "
+                                    "compare)"));
+    }
     const gpu::GpuInfo info = gpu::info(device.index);
     if (info.compute_capability < format.capability)
       throw DeviceError(fmt::format(
@@ -152,8 +161,8 @@ CpuInfo cpu_info() {
   if (!family.empty() && !model.empty())
     info.model += fmt::format(" (family {} model {})", family, model);
   info.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  info.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  info.avx512 = cpu_has_avx512();
+  info.avx512_bf16 = cpu_has_avx512_bf16();
   info.available_cores = available_cores();
   info.machine_cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   return info;
@@ -161,7 +170,10 @@ CpuInfo cpu_info() {
 
 std::string cpu_description() {
   const CpuInfo info = cpu_info();
-  const char* features = info.avx512 ? "AVX2 and AVX-512" : info.avx2 ? "AVX2" : "no AVX2";
+  const char* features = info.avx512_bf16 ? "AVX2 and AVX-512 with BF16"
+                         : info.avx512    ? "AVX2 and AVX-512"
+                         : info.avx2      ? "AVX2"
+                                          : "no AVX2";
   return fmt::format("{}, {}, {} of {} cores", info.model, features, info.available_cores,
                      info.machine_cores);
 }

@@ -27,7 +27,8 @@ std::string no_gpu_reason();
 
 /// The operand format called `name`: fp32, tf32, fp16 or bf16.
 ///
-/// Errors   ConfigError for another name, DeviceError if the device does not have it.
+/// Errors   ConfigError for another name, DeviceError if the device does not have it. A CPU has fp32,
+///          and bf16 where cpu_isa() has a form of it.
 Precision select_precision(const std::string& name, const Device& device);
 
 /// "fp32", "tf32", "fp16" or "bf16".
@@ -38,15 +39,17 @@ std::string device_name(const Device& device);
 
 /// The processor as far as it decides speed.
 struct CpuInfo {
-  std::string model;        // "AMD EPYC 9655 96-Core Processor"
-  bool avx2 = false;        // the program needs it
-  bool avx512 = false;      // used where present
+  std::string model;    // "AMD EPYC 9655 96-Core Processor"
+  bool avx2 = false;    // the program needs it
+  bool avx512 = false;  // used where present
+  bool avx512_bf16 = false;
   int available_cores = 1;  // to this process
   int machine_cores = 1;    // online in the machine
 };
 CpuInfo cpu_info();
 
-/// The same on one line: "AMD EPYC 9655 96-Core Processor, AVX2 and AVX-512, 2 of 96 cores".
+/// The same on one line: "AMD EPYC 9655 96-Core Processor, AVX2 and AVX-512 with BF16, 2 of 96
+/// cores".
 std::string cpu_description();
 
 /// "NVIDIA H200, compute capability 9.0, 132 SMs, 139.8 GiB, driver for CUDA 13.0, ...".

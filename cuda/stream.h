@@ -10,8 +10,8 @@
 
 namespace mbrl {
 
-/// Number format of the operands of matrix products on the GPU; sums, parameters and losses are
-/// always f32.
+/// Number format of the operands of matrix products, on the CPU fp32 or bf16; sums, parameters and
+/// losses are always f32.
 enum class Precision { kFp32, kTf32, kFp16, kBf16 };
 
 class TwinCheck;

@@ -13,6 +13,7 @@
 #include "host/bench/population_trial.h"
 #include "host/bench/products.h"
 #include "host/bench/stage_trials.h"
+#include "kernels/cpu/bf16_weights.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/gpu/product.h"
 
@@ -76,7 +77,8 @@ class StageBench {
 
  private:
   std::string name_of(GemmProvider provider) const {
-    return stream_.on_gpu() ? gpu::provider_name(provider) : simd().name;
+    if (stream_.on_gpu()) return gpu::provider_name(provider);
+    return multiplies_bf16(stream_) ? bf16_kernels().name : simd().name;
   }
 
   // a library that has no algorithm for its products says so and has no row
@@ -144,8 +146,9 @@ class StageBench {
     report_.add({"ppo",
                  fmt::format("S {} A {} batch {}", state.shape.observation_size,
                              state.shape.action_size, batch),
-                 "updates/s", name_of(GemmProvider::kFused), t.time, t.units,
-                 t.units * ppo_flop(state, batch), 0.0, 3.0 * t.units});
+                 // in fp32 whatever the precision
+                 "updates/s", stream_.on_gpu() ? name_of(GemmProvider::kFused) : simd().name,
+                 t.time, t.units, t.units * ppo_flop(state, batch), 0.0, 3.0 * t.units});
   }
 
   void environments() {

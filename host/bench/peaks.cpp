@@ -15,14 +15,20 @@ namespace mbrl {
 void measure_cpu_peaks(Stream& stream, double seconds, BenchReport& report) {
   ThreadPool& pool = stream.pool();
   const int threads = pool.num_threads();
-  constexpr int kRounds = 100000;
-  const Timing peak =
-      measure([&] { pool.parallel_for(threads, [&](int) { (void)simd().multiply_add(kRounds); }); },
-              seconds);
-  const double peak_flop = 2.0 * simd().lanes * kPeakChains * kRounds * threads;
-  report.peaks().flops = peak_flop / peak.low;
-  report.add({"fma peak", "registers, each thread", "GFLOP/s", simd().name, peak, peak_flop / 1e9,
-              peak_flop});
+  const auto peak = [&](const char* name, const auto& kernels, int flop_of_a_lane) {
+    constexpr int kRounds = 100000;
+    const Timing time = measure(
+        [&] { pool.parallel_for(threads, [&](int) { (void)kernels.multiply_add(kRounds); }); },
+        seconds);
+    const double flop =
+        static_cast<double>(flop_of_a_lane) * kernels.lanes * kPeakChains * kRounds * threads;
+    report.peaks().flops = flop / time.low;
+    report.add({name, "registers, each thread", "GFLOP/s", kernels.name, time, flop / 1e9, flop});
+  };
+  // the last one is what the stages are measured by
+  const bool bf16 = multiplies_bf16(stream);
+  peak("fma peak", simd(), 2);
+  if (bf16) peak("bf16 peak", bf16_kernels(), 4);
 
   constexpr int n = 256, repeats = 20;
   std::vector<Buffer<float>> a, b, c;
@@ -45,17 +51,21 @@ void measure_cpu_peaks(Stream& stream, double seconds, BenchReport& report) {
   const MlpLayout layout = make_mlp_layout({n, n, n});
   Buffer<float> parameters(layout.size, 0.01f);
   std::vector<TileMlp> mlp;
-  for (int i = 0; i < threads; ++i) mlp.emplace_back(layout, Activation::kRelu, 8, false);
+  for (int i = 0; i < threads; ++i)
+    mlp.emplace_back(layout, Activation::kRelu, 8, false, nullptr, bf16);
+  std::vector<Bf16Weights> copies = make_bf16_weights(bf16, layout, 1);
+  for (Bf16Weights& copy : copies) copy.refresh(parameters.data());
+  const NetworkWeights weights(parameters.data(), bf16_of(copies, 0));
   const Timing tile_time = measure(
       [&] {
         pool.parallel_for(threads, [&](int i) {
           for (int r = 0; r < repeats / 2; ++r)
-            for (int tile = 0; tile < 8; ++tile) mlp[i].forward(parameters.data(), tile);
+            for (int tile = 0; tile < 8; ++tile) mlp[i].forward(weights, tile);
         });
       },
       seconds);
-  report.add({"dense + relu", "256x256x256 per thread", "GFLOP/s", simd().name, tile_time,
-              flop / 1e9, flop});
+  report.add({"dense + relu", "256x256x256 per thread", "GFLOP/s",
+              bf16 ? bf16_kernels().name : simd().name, tile_time, flop / 1e9, flop});
 }
 
 void measure_gpu_peaks(Stream& stream, double seconds, BenchReport& report) {

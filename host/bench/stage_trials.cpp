@@ -78,7 +78,7 @@ Trial StageTrials::ensemble(const Gemm& gemm, double seconds) {
   init_ensemble(ensemble_, 1, 0, m.init_max_logvar, m.init_min_logvar);
   EnsembleWorkspace workspace(stream_, ensemble_, m.batch_size, gemm);
   const EnsembleConstants constants{{m.learning_rate}, m.weight_decay, m.logvar_penalty};
-  const int steps = stream_.on_gpu() ? 64 : 1;
+  const int steps = stream_.on_gpu() ? 64 : 8;
   std::vector<std::uint32_t> indices(static_cast<std::size_t>(m.ensemble_size) * m.batch_size *
                                      steps);
   for (std::size_t i = 0; i < indices.size(); ++i)

@@ -11,6 +11,7 @@
 #include "base/cpu_quota.h"
 #include "base/error.h"
 #include "base/free_memory.h"
+#include "cuda/cpu_isa.h"
 #include "cuda/device.h"
 #include "envs/bullet/bullet_env.h"
 #include "host/cli/cli.h"
@@ -57,6 +58,12 @@ void print_cpu() {
   print_line("kernels",
              fmt::format("for {}{}", simd().name,
                          std::getenv("MBRL_ISA") != nullptr ? ", as MBRL_ISA asks" : ""));
+  print_line("bf16",
+             cpu_isa().bf16 == CpuIsa::Bf16::kAvx512     ? "device.precision=bf16 by AVX512-BF16"
+             : cpu_isa().bf16 == CpuIsa::Bf16::kPortable ? "without AVX512-BF16, as MBRL_ISA asks: "
+                                                           "slower than fp32, to compare"
+             : cpu.avx512_bf16                           ? "none, as MBRL_ISA asks"
+                                                         : "none: this CPU has no AVX512-BF16");
   if (!cpu.avx2) print_advice("this program needs AVX2 and FMA: Intel Haswell, AMD Zen or newer.");
   if (!cpu.avx512) print_advice("AVX-512 doubles the speed of training where a CPU has it.");
   if (cpu.available_cores < cpu.machine_cores) {

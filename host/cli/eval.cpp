@@ -305,7 +305,7 @@ void add_eval(CLI::App& program) {
     const std::filesystem::path path = find_checkpoint(o->run);
     const Config config = checkpoint_config(path);
     ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
-    // a policy trained in another format is evaluated in the one the device has
+    // a policy trained in another format is evaluated in one that every CPU has
     DeviceConfig device_config = config.device;
     if (select_device(o->device).kind == Device::Kind::kCpu) device_config.precision = "fp32";
     OpenDevice device(o->device, device_config, pool);

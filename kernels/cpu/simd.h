@@ -3,7 +3,7 @@
 // A tile is feature-major, [features, 32]: rows of the batch are the vector lanes. So weights are
 // read as broadcast scalars straight from the arena (no packing, forward and transposed alike),
 // per-row formulas vectorise over rows, and narrow outputs waste nothing. Compiled once per
-// instruction set; the best one the CPU has is picked at start.
+// instruction set; the best one the CPU has is picked at start (cuda/cpu_isa.h).
 //
 // Own kernels rather than oneDNN here because layers, activations, gradients and Adam share tiles
 // that stay in cache; `mbrl_gpu bench` prints both beside the measured peak.
@@ -11,6 +11,7 @@
 
 #include <cstddef>
 
+#include "base/bf16.h"
 #include "kernels/formulas/activation.h"
 #include "kernels/formulas/adam.h"
 #include "kernels/networks/mlp_layout.h"
@@ -18,29 +19,35 @@
 namespace mbrl {
 
 /// y = activation(W x + b) on one tile, or on half of one: on kTileRows or kTileRows / 2 lanes from
-/// those that x, y and derivative point at.
-struct DenseTile {
-  const float* weight;  // [out, pitch]
-  const float* bias;    // [out]
+/// those that x, y and derivative point at. T is what the product reads: floats, or bf16 in pairs of
+/// consecutive inputs.
+template <typename T>
+struct BasicDenseTile {
+  const T* weight;    // [out, pitch]
+  const float* bias;  // [out]
   int in, out, pitch;
-  const float* x;     // [in, 32]
+  const T* x;         // [in, 32]; in pairs [in / 2 rounded up, 32]
   float* y;           // [out, 32]
   float* derivative;  // [out, 32] swish' for the backward pass, or null; relu needs none
   Activation activation;
   int lanes = kTileRows;
 };
+using DenseTile = BasicDenseTile<float>;
 
-/// dx = (W^T dy) * activation'(x) on one tile, or on half of one as above.
-struct DenseBackwardTile {
-  const float* weight;  // [out, pitch]
+/// dx = (W^T dy) * activation'(x) on one tile, or on half of one as above. With bf16, in pairs of
+/// consecutive outputs.
+template <typename T>
+struct BasicDenseBackwardTile {
+  const T* weight;  // [out, pitch]; in pairs [out / 2 rounded up, pitch]
   int in, out, pitch;
-  const float* dy;  // [out, 32]
-  float* dx;        // [in, 32]; may be the gate's memory
+  const T* dy;  // [out, 32]; in pairs [out / 2 rounded up, 32]
+  float* dx;    // [in, 32]; may be the gate's memory
   // derivative of the activation that produced x: relu reads x itself, swish the saved derivative
   const float* gate;  // [in, 32], unused for kNone
   Activation activation;
   int lanes = kTileRows;
 };
+using DenseBackwardTile = BasicDenseBackwardTile<float>;
 
 /// What the optimizer does with a finished gradient.
 struct WeightUpdate {
@@ -52,19 +59,26 @@ struct WeightUpdate {
   float decay;  // added to the gradient: decay * W
   AdamStep adam;
   float* gradient = nullptr;  // where set, it receives the gradient, and nothing else happens
+  // the layer's bf16 copies (bf16_weights.h), which follow it; those of the target where it has any
+  Bf16Pair* by_inputs = nullptr;
+  Bf16Pair* by_outputs = nullptr;
+  Bf16Pair* target_by_inputs = nullptr;
 };
 
 /// One block of columns of a weight matrix: dW = dy x^T over all tiles, then the update in place.
-/// The block owns the whole sum over the batch, so the order of additions is fixed.
-struct WeightGradientBlock {
+/// The block owns the whole sum over the batch, so the order of additions is fixed. With bf16, in
+/// pairs of consecutive rows of the batch.
+template <typename T>
+struct BasicWeightGradientBlock {
   int out, pitch;
   int column_begin, column_end;  // multiples of 16 within the pitch
   int num_tiles;
-  std::size_t x_stride, dy_stride;  // floats from one tile to the next
+  std::size_t x_stride, dy_stride;  // from one tile to the next, in elements
   const float* x;                   // [tile][in_pitch, 32]
-  const float* dy;                  // [tile][out, 32]
+  const T* dy;                      // [tile][out, 32]; in pairs [tile][out, 16]
   WeightUpdate update;
 };
+using WeightGradientBlock = BasicWeightGradientBlock<float>;
 
 /// db = sum over rows of dy, then the update in place (no decay).
 struct BiasGradient {
@@ -75,32 +89,53 @@ struct BiasGradient {
   WeightUpdate update;
 };
 
-struct SimdKernels {
+/// The products of one format, and what a core can do in it.
+template <typename T>
+struct ProductKernels {
   const char* name;
-  void (*dense)(const DenseTile&);
-  void (*dense_backward)(const DenseBackwardTile&);
-  // scratch: [num_tiles * 32, 32] floats
-  void (*update_weights)(const WeightGradientBlock&, float* scratch);
-  void (*update_bias)(const BiasGradient&);
-  // fused multiply-adds on registers alone: what a core can do at the most. 2 * lanes *
-  // kPeakChains * rounds operations; returns what keeps them from being left out
+  void (*dense)(const BasicDenseTile<T>&);
+  void (*dense_backward)(const BasicDenseBackwardTile<T>&);
+  // scratch: [num_tiles * 32, 32], in pairs [num_tiles * 16, 32]
+  void (*update_weights)(const BasicWeightGradientBlock<T>&, T* scratch);
+  // multiply-adds on registers alone: lanes * kPeakChains * rounds of them, two operations each, in
+  // pairs four; returns what keeps them from being left out
   float (*multiply_add)(int rounds);
   int lanes;  // of a vector
 };
 
-/// Independent chains of SimdKernels::multiply_add: more than twice what two units with a latency
-/// of four need.
+struct SimdKernels : ProductKernels<float> {
+  void (*update_bias)(const BiasGradient&);
+};
+
+/// Operands of all products rounded to bf16, sums in fp32: a pair's products are added one after
+/// the other, that of the second numbers first, with denormals as zero (VDPBF16PS, in threads of a
+/// pool).
+struct Bf16Kernels : ProductKernels<Bf16Pair> {
+  // pairs of features (an odd one with 0) [features / 2 rounded up, 32] from x [features, 32]
+  void (*pair_features)(const float* x, int features, Bf16Pair* pairs);
+  // pairs of lanes [features, 16] from x [features, 32]
+  void (*pair_lanes)(const float* x, int features, Bf16Pair* pairs);
+};
+
+/// Independent chains of ProductKernels::multiply_add: more than twice what two units with a
+/// latency of four need.
 inline constexpr int kPeakChains = 12;
 
-/// Kernels for the best instruction set this CPU has. The environment variable MBRL_ISA asks for
-/// another, avx2 or avx512, to compare the two.
+/// Kernels for the instruction set that cpu_isa() chose.
 ///
-/// Errors   ConfigError if it asks for what is not known or not there.
+/// Errors   those of cpu_isa.
 const SimdKernels& simd();
+/// AVX512-BF16 where this CPU has it and MBRL_ISA does not ask for the portable form; else that.
+/// Whether a run may use it is decided by select_precision.
+const Bf16Kernels& bf16_kernels();
 
 /// The baseline, for tests.
 const SimdKernels& simd_avx2();
-/// Null where the program was built without it; call only if the CPU has AVX-512.
-const SimdKernels* simd_avx512();
+/// Call only if the CPU has AVX-512.
+const SimdKernels& simd_avx512();
+/// By fused multiply-adds of the baseline, the same sums to the bit.
+const Bf16Kernels& bf16_portable();
+/// Call only if the CPU has AVX512-BF16.
+const Bf16Kernels& bf16_avx512();
 
 }  // namespace mbrl

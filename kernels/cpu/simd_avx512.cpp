@@ -3,10 +3,9 @@
 
 namespace mbrl {
 
-const SimdKernels* simd_avx512() {
-  static constexpr SimdKernels kKernels{"avx512",    dense,        dense_backward, update_weights,
-                                        update_bias, multiply_add, kLanes};
-  return &kKernels;
+const SimdKernels& simd_avx512() {
+  static constexpr SimdKernels kKernels{product_kernels<Fp32>("avx512"), update_bias};
+  return kKernels;
 }
 
 }  // namespace mbrl

@@ -9,10 +9,15 @@ namespace {
 // eight cores still share one layer
 constexpr int kUpdateColumns = 32;
 
+// room for a tile's features in pairs of them
+std::size_t pairs_of(int features) {
+  return static_cast<std::size_t>((features + 1) / 2) * kTileRows;
+}
+
 }  // namespace
 
 TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training,
-                 TileMlp* input_of)
+                 TileMlp* input_of, bool bf16)
     : layout_(layout), hidden_(hidden), num_tiles_(num_tiles), training_(training) {
   const int num_layers = layout_.num_layers();
   const auto reserve = [&](std::vector<std::size_t>& offsets, int features) {
@@ -26,6 +31,15 @@ TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool
     for (const LayerLayout& l : layout_.layers) reserve(dz_offset_, l.out);
   }
   data_ = Buffer<float>(num_tiles * tile_size_, 0.0f);
+  if (bf16) {
+    for (const LayerLayout& l : layout_.layers)
+      tile_pairs_ = std::max(tile_pairs_, pairs_of(std::max(l.in, l.out)));
+    for (const LayerLayout& l : layout_.layers) {
+      dz_pairs_offset_.push_back(tile_pairs_);
+      if (training) tile_pairs_ += static_cast<std::size_t>(l.out) * kTileRows / 2;
+    }
+    pairs_ = Buffer<Bf16Pair>(num_tiles * tile_pairs_, Bf16Pair{0});
+  }
   input_ = input_of == nullptr ? data_.data() + x_offset_[0] : input_of->input_;
   input_stride_ = input_of == nullptr ? tile_size_ : input_of->input_stride_;
   if (!training) return;
@@ -40,13 +54,21 @@ TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool
   }
 }
 
-void TileMlp::forward(const float* parameters, int tile, Lanes lanes) {
+void TileMlp::forward(const NetworkWeights& w, int tile, Lanes lanes) {
   for (int layer = 0; layer < layout_.num_layers(); ++layer) {
     const LayerLayout& l = layout_.layers[layer];
     const bool save = training_ && activation(layer) == Activation::kSwish;
-    simd().dense({parameters + l.weight, parameters + l.bias, l.in, l.out, l.in_pitch,
-                  x(layer, tile) + lanes.first, x(layer + 1, tile) + lanes.first,
-                  save ? dz(layer, tile) + lanes.first : nullptr, activation(layer), lanes.count});
+    const float *bias = w.value + l.bias, *input = x(layer, tile) + lanes.first;
+    float* output = x(layer + 1, tile) + lanes.first;
+    float* derivative = save ? dz(layer, tile) + lanes.first : nullptr;
+    if (w.bf16 == nullptr) {
+      simd().dense({w.value + l.weight, bias, l.in, l.out, l.in_pitch, input, output, derivative,
+                    activation(layer), lanes.count});
+    } else {
+      bf16_kernels().pair_features(input, l.in, pairs(tile));
+      bf16_kernels().dense({w.bf16->by_inputs(layer), bias, l.in, l.out, l.in_pitch / 2,
+                            pairs(tile), output, derivative, activation(layer), lanes.count});
+    }
   }
 }
 
@@ -55,19 +77,36 @@ const float* TileMlp::gate(int layer, int tile) {
   return hidden_ == Activation::kSwish ? dz(layer - 1, tile) : x(layer, tile);
 }
 
-void TileMlp::backward(const float* parameters, int tile, Lanes lanes) {
-  for (int layer = layout_.num_layers() - 1; layer > 0; --layer) {
+void TileMlp::backward(const NetworkWeights& w, int tile, Lanes lanes) {
+  for (int layer = layout_.num_layers() - 1; layer >= 0; --layer) {
     const LayerLayout& l = layout_.layers[layer];
-    simd().dense_backward({parameters + l.weight, l.in, l.out, l.in_pitch,
-                           dz(layer, tile) + lanes.first, dz(layer - 1, tile) + lanes.first,
-                           gate(layer, tile) + lanes.first, hidden_, lanes.count});
+    const float* dy = dz(layer, tile) + lanes.first;
+    if (w.bf16 != nullptr) bf16_kernels().pair_lanes(dy, l.out, dz_pairs(layer, tile));
+    if (layer == 0) return;
+    float* dx = dz(layer - 1, tile) + lanes.first;
+    const float* known = gate(layer, tile) + lanes.first;
+    if (w.bf16 == nullptr) {
+      simd().dense_backward(
+          {w.value + l.weight, l.in, l.out, l.in_pitch, dy, dx, known, hidden_, lanes.count});
+    } else {
+      bf16_kernels().pair_features(dy, l.out, pairs(tile));
+      bf16_kernels().dense_backward({w.bf16->by_outputs(layer), l.in, l.out, l.in_pitch,
+                                     pairs(tile), dx, known, hidden_, lanes.count});
+    }
   }
 }
 
-void TileMlp::input_gradient(const float* parameters, int tile, int first, int count, float* dx) {
+void TileMlp::input_gradient(const NetworkWeights& w, int tile, int first, int count, float* dx) {
   const LayerLayout& l = layout_.layers[0];
-  simd().dense_backward({parameters + l.weight + first, count, l.out, l.in_pitch, dz(0, tile), dx,
-                         nullptr, Activation::kNone});
+  const float* dy = dz(0, tile);
+  if (w.bf16 == nullptr) {
+    simd().dense_backward(
+        {w.value + l.weight + first, count, l.out, l.in_pitch, dy, dx, nullptr, Activation::kNone});
+  } else {
+    bf16_kernels().pair_features(dy, l.out, pairs(tile));
+    bf16_kernels().dense_backward({w.bf16->by_outputs(0) + first, count, l.out, l.in_pitch,
+                                   pairs(tile), dx, nullptr, Activation::kNone});
+  }
 }
 
 void TileMlp::take_hidden_units(TileMlp& from, const std::uint32_t* rows, int tile) {
@@ -102,10 +141,22 @@ void TileMlp::update(int task, int num_used_tiles, const NetworkUpdate& network,
                         network.adam};
   };
   const float decay = network.layer_decay == nullptr ? 0.0f : network.layer_decay[t.layer];
-  simd().update_weights({l.out, l.in_pitch, t.column_begin, t.column_end, num_used_tiles,
-                         t.layer == 0 ? input_stride_ : tile_size_, tile_size_, x(t.layer, 0),
-                         dz(t.layer, 0), at(l.weight, decay)},
-                        scratch);
+  const std::size_t x_stride = t.layer == 0 ? input_stride_ : tile_size_;
+  WeightUpdate weight = at(l.weight, decay);
+  if (network.bf16 == nullptr) {
+    simd().update_weights({l.out, l.in_pitch, t.column_begin, t.column_end, num_used_tiles,
+                           x_stride, tile_size_, x(t.layer, 0), dz(t.layer, 0), weight},
+                          scratch);
+  } else {
+    weight.by_inputs = network.bf16->by_inputs(t.layer);
+    weight.by_outputs = network.bf16->by_outputs(t.layer);
+    if (network.bf16_target != nullptr)
+      weight.target_by_inputs = network.bf16_target->by_inputs(t.layer);
+    bf16_kernels().update_weights(
+        {l.out, l.in_pitch, t.column_begin, t.column_end, num_used_tiles, x_stride, tile_pairs_,
+         x(t.layer, 0), dz_pairs(t.layer, 0), weight},
+        reinterpret_cast<Bf16Pair*>(scratch));  // of which nobody reads what another wrote
+  }
   if (t.with_bias)
     simd().update_bias({l.out, num_used_tiles, tile_size_, dz(t.layer, 0), at(l.bias, 0.0f)});
 }

@@ -10,10 +10,20 @@
 #include <vector>
 
 #include "cuda/buffer.h"
+#include "kernels/cpu/bf16_weights.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/networks/mlp_layout.h"
 
 namespace mbrl {
+
+/// A network's parameters as the passes read them: in fp32, or with products in bf16 where their
+/// copies are given.
+struct NetworkWeights {
+  NetworkWeights(const float* parameters, const Bf16Weights* copies = nullptr)
+      : value(parameters), bf16(copies) {}
+  const float* value;
+  const Bf16Weights* bf16;
+};
 
 /// The optimizer's view of one network inside its arena.
 struct NetworkUpdate {
@@ -25,6 +35,9 @@ struct NetworkUpdate {
   const float* layer_decay = nullptr;  // one per layer, or null for none
   AdamStep adam;
   float* gradient = nullptr;  // where set, update() leaves the gradient here and does nothing else
+  // where set, the gradient is a product in bf16, and these copies of value and target follow
+  Bf16Weights* bf16 = nullptr;
+  Bf16Weights* bf16_target = nullptr;
 };
 
 /// Lanes of a tile that a pass works on: all, or the first or second half of them.
@@ -36,9 +49,10 @@ class TileMlp {
  public:
   /// `num_tiles` workspaces. Inference needs one per thread, training one per tile of the batch.
   /// input_of: a network with as many inputs and tiles whose input this one reads instead of its
-  /// own, as twin critics do; it must live as long.
+  /// own, as twin critics do; it must live as long. bf16: with memory for products in bf16; such
+  /// passes are on whole tiles.
   TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training,
-          TileMlp* input_of = nullptr);
+          TileMlp* input_of = nullptr, bool bf16 = false);
 
   const MlpLayout& layout() const { return layout_; }
 
@@ -56,14 +70,14 @@ class TileMlp {
   float* output_gradient(int tile) { return dz(layout_.num_layers() - 1, tile); }
 
   /// A lane's result does not depend on which other lanes are worked on.
-  void forward(const float* parameters, int tile, Lanes lanes = {});
+  void forward(const NetworkWeights& weights, int tile, Lanes lanes = {});
 
   /// Fills dz of all layers from that of the last.
-  void backward(const float* parameters, int tile, Lanes lanes = {});
+  void backward(const NetworkWeights& weights, int tile, Lanes lanes = {});
 
   /// Gradient with respect to `count` of the network's inputs from `first` on, [count, 32], from dz
   /// of the first layer.
-  void input_gradient(const float* parameters, int tile, int first, int count, float* dx);
+  void input_gradient(const NetworkWeights& weights, int tile, int first, int count, float* dx);
 
   /// Makes the hidden units of lane i on `tile` those of row rows[i] of `from`, for i < kTileRows:
   /// row r is lane r % 32 of tile r / 32. A backward pass may follow where the units themselves give
@@ -85,6 +99,10 @@ class TileMlp {
   };
 
   float* tile_data(int tile) { return data_.data() + tile * tile_size_; }
+  /// Room for the pairs of features of a product's operand.
+  Bf16Pair* pairs(int tile) { return pairs_.data() + tile * tile_pairs_; }
+  /// dz of a layer in pairs of lanes, [out, 16], which the backward pass leaves for the update.
+  Bf16Pair* dz_pairs(int layer, int tile) { return pairs(tile) + dz_pairs_offset_[layer]; }
   const float* gate(int layer, int tile);
   Activation activation(int layer) const {
     return layer + 1 == layout_.num_layers() ? Activation::kNone : hidden_;
@@ -98,6 +116,9 @@ class TileMlp {
   std::size_t tile_size_ = 0;
   std::vector<std::size_t> x_offset_, dz_offset_;
   Buffer<float> data_;
+  std::size_t tile_pairs_ = 0;
+  std::vector<std::size_t> dz_pairs_offset_;
+  Buffer<Bf16Pair> pairs_;
   float* input_;  // of tile 0, in data_ or in another network's
   std::size_t input_stride_;
   std::vector<UpdateTask> update_tasks_;

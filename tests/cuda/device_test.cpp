@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "base/error.h"
+#include "cuda/cpu_isa.h"
 
 namespace mbrl {
 namespace {
@@ -33,17 +36,32 @@ TEST(DeviceTest, AGpuThatCannotBeUsedIsADeviceError) {
       "this machine. Use --device cpu, or --device auto to take what there is.");
 }
 
-TEST(DeviceTest, OtherPrecisionsNeedAGpu) {
+TEST(DeviceTest, ACpuHasFp32AndBf16WhereItHasInstructionsForIt) {
+  const auto error = [](const char* name) -> std::string {
+    try {
+      select_precision(name, {});
+    } catch (const DeviceError& e) {
+      EXPECT_EQ(e.code(), ExitCode::kDevice);
+      return e.what();
+    }
+    return "";
+  };
   EXPECT_EQ(select_precision("fp32", {}), Precision::kFp32);
-  try {
-    select_precision("bf16", {});
-    FAIL() << "the CPU has no bf16";
-  } catch (const DeviceError& error) {
-    EXPECT_EQ(error.code(), ExitCode::kDevice);
-    EXPECT_STREQ(
-        error.what(),
-        "device.precision is bf16, but this run is on the CPU, which computes in fp32 "
-        "only. Set device.precision=fp32, or use --device cuda:0 on a machine with a GPU.");
+  for (const std::string name : {"tf32", "fp16"})
+    EXPECT_EQ(error(name.c_str()),
+              "device.precision is " + name +
+                  ", but this run is on the CPU, which computes in fp32 and bf16 only. Set "
+                  "device.precision=fp32, or use --device cuda:0 on a machine with a GPU.");
+  if (std::getenv("MBRL_ISA") != nullptr) GTEST_SKIP() << "MBRL_ISA asks for one";
+  if (cpu_has_avx512_bf16()) {
+    EXPECT_EQ(select_precision("bf16", {}), Precision::kBf16);
+  } else {
+    EXPECT_EQ(
+        error("bf16"),
+        "device.precision is bf16, but this run is on the CPU, which has no AVX512-BF16; "
+        "without, bf16 would be slower than fp32 (MBRL_ISA=bf16_portable computes in it all "
+        "the same, to compare). Set device.precision=fp32, or use --device cuda:0 on a machine "
+        "with a GPU.");
   }
 }
 

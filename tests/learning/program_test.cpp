@@ -50,6 +50,35 @@ TEST_F(ProgramTest, SmokeTrainingLearnsTheSwingUp) {
   EXPECT_THAT(again.error, HasSubstr("this run is complete: 4000 env steps"));
 }
 
+// without the instructions for it a CPU computes in bf16 only where it is asked by name
+TEST_F(ProgramTest, InBf16ItLearnsTheSwingUpOnAnyNumberOfThreadsAndResumesInBf16Alone) {
+  if (std::getenv("MBRL_ISA") != nullptr) GTEST_SKIP() << "MBRL_ISA asks for one";
+  const std::string command =
+      "MBRL_ISA=bf16_portable $M run smoke device.precision=bf16 >/dev/null 2>err";
+  ASSERT_EQ(shell(command + " --runs 2 --threads 2"), 0) << file_text(folder_.path() / "err");
+  EXPECT_GT(summary("2").at("final_return"), -600.0);
+  const std::string shorter = command + " loop.num_env_steps=1100";
+  ASSERT_EQ(shell(shorter + " --runs one --threads 1"), 0);
+  ASSERT_EQ(shell(shorter + " --runs two --threads 2"), 0);
+  EXPECT_EQ(tables("one"), tables("two"));
+
+  const auto machine = nlohmann::json::parse(file_text(run_folder("two") / "machine.json"));
+  EXPECT_EQ(machine.at("cpu_bf16_kernels"), "bf16_portable");
+  const Outcome other = run({"run", "smoke", "loop.num_env_steps=1100", "--resume",
+                             run_folder("two").string(), "--runs", "other"});
+  EXPECT_EQ(other.exit_code, 4);
+  EXPECT_THAT(other.error, HasSubstr("device.precision differs (bf16 -> fp32)"));
+  ASSERT_EQ(shell("MBRL_ISA=bf16_portable $M doctor >out"), 0);
+  EXPECT_THAT(output(), HasSubstr("\nbf16      without AVX512-BF16, as MBRL_ISA asks"));
+  EXPECT_EQ(shell("MBRL_ISA=avx2 $M run smoke device.precision=bf16 2>err"), 3);
+  ASSERT_EQ(
+      shell("MBRL_ISA=bf16_portable $M bench smoke device.precision=bf16 --json --seconds 0.01 "
+            ">out 2>err"),
+      0);
+  EXPECT_THAT(output(), HasSubstr("\"bf16 peak\""));
+  EXPECT_THAT(output(), HasSubstr("\"bf16_portable\""));
+}
+
 TEST_F(ProgramTest, OneThreadAndTwoWriteTheSameTables) {
   for (const char* threads : {"1", "2"})
     ASSERT_EQ(
@@ -340,9 +369,10 @@ TEST_F(ProgramTest, TheInstructionSetIsToldAndStored) {
   EXPECT_EQ(machine.at("cpu_kernels"), "avx2");
   EXPECT_THAT(machine.at("mujoco").get<std::string>(), testing::StartsWith("MuJoCo "));
   EXPECT_EQ(shell("MBRL_ISA=avx5 $M" + small), 2);
-  EXPECT_EQ(file_text(folder_.path() / "err"),
-            "MBRL_ISA is \"avx5\"; expected avx2, avx512, or no such variable for the best that "
-            "there is.\n");
+  EXPECT_EQ(
+      file_text(folder_.path() / "err"),
+      "MBRL_ISA is \"avx5\"; expected avx2, avx512, bf16_portable, or no such variable for the "
+      "best that there is.\n");
   ASSERT_EQ(shell("$M doctor >out"), 0);
   EXPECT_THAT(output(), testing::ContainsRegex("\nkernels   for avx(2|512)\n"));
 }

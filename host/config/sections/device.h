@@ -9,8 +9,8 @@ namespace mbrl {
 
 struct DeviceConfig {
   MBRL_KEY(std::string, precision,
-           "operands of matrix products; sums and parameters are always fp32; all but fp32 need a "
-           "GPU",
+           "operands of matrix products; sums and parameters are always fp32; bf16 needs a GPU or a "
+           "CPU with AVX512-BF16, tf32 and fp16 a GPU",
            Choices{{"fp32", "tf32", "fp16", "bf16"}}) = "fp32";
   MBRL_KEY(std::string, gemm,
            "GPU: matrix products of SAC and the ensemble by our fused kernels (hand), layer by "

@@ -27,7 +27,7 @@ namespace {
 /// Tiles of the batch, and the phases of a step over them.
 class EnsembleTiles final : public EnsembleStage {
  public:
-  EnsembleTiles(const EnsembleState& state, int batch_size, int num_threads);
+  EnsembleTiles(const EnsembleState& state, int batch_size, int num_threads, bool bf16);
 
   EnsembleEpoch epoch(const EpochCall& call) override;
   void holdout_mse(const HoldoutCall& call) override;
@@ -39,6 +39,10 @@ class EnsembleTiles final : public EnsembleStage {
     float weight;  // of a row and target in the loss
   };
 
+  void refresh(ThreadPool& pool, const EnsembleState& state);
+  NetworkWeights weights(const EnsembleState& state, int e) {
+    return {state.member(e), bf16_of(bf16_, e)};
+  }
   float step(const EpochCall& call, const Batch& batch);
   void gradients(const EpochCall& call, const Batch& batch, int task);
   template <typename Loss>
@@ -65,23 +69,33 @@ class EnsembleTiles final : public EnsembleStage {
   Buffer<float> scratch_;          // per thread
   Buffer<float> shared_gradient_;  // [E * tiles, shared parameters, padded(D)]
   std::vector<double> partial_;    // per (member, tile)
+  std::vector<Bf16Weights> bf16_;  // per member, or none
 };
 
-EnsembleTiles::EnsembleTiles(const EnsembleState& state, int batch_size, int num_threads)
+EnsembleTiles::EnsembleTiles(const EnsembleState& state, int batch_size, int num_threads, bool bf16)
     : num_shared_(state.num_shared()),
       shared_pitch_(padded(state.num_targets())),
-      inference_(state.layout, Activation::kSwish, num_threads, false),
+      inference_(state.layout, Activation::kSwish, num_threads, false, nullptr, bf16),
       shared_gradient_(static_cast<std::size_t>(state.ensemble_size) * num_tiles(batch_size) *
                            num_shared_ * shared_pitch_,
                        0.0f),
-      partial_(static_cast<std::size_t>(state.ensemble_size) * num_tiles(batch_size)) {
+      partial_(static_cast<std::size_t>(state.ensemble_size) * num_tiles(batch_size)),
+      bf16_(make_bf16_weights(bf16, state.layout, state.ensemble_size)) {
   for (int e = 0; e < state.ensemble_size; ++e)
-    training_.emplace_back(state.layout, Activation::kSwish, num_tiles(batch_size), true);
+    training_.emplace_back(state.layout, Activation::kSwish, num_tiles(batch_size), true, nullptr,
+                           bf16);
   scratch_ = Buffer<float>(num_threads * training_.front().update_scratch_size());
+}
+
+// bf16 copies of parameters that may have changed since the last call
+void EnsembleTiles::refresh(ThreadPool& pool, const EnsembleState& state) {
+  pool.parallel_for(static_cast<int>(bf16_.size()),
+                    [&](int e) { bf16_[static_cast<std::size_t>(e)].refresh(state.member(e)); });
 }
 
 EnsembleEpoch EnsembleTiles::epoch(const EpochCall& call) {
   EnsembleEpoch epoch;
+  refresh(call.stream.pool(), call.state);
   const int num_rows = call.rows.size(1);
   const auto targets = static_cast<float>(call.state.num_targets());
   for (int begin = 0; begin < num_rows; begin += call.batch_size) {
@@ -138,10 +152,10 @@ void EnsembleTiles::gradients(const EpochCall& call, const Batch& batch, int tas
   gather_model_input(state.maps, call.data, tile_rows(call, batch, e, tile),
                      std::min(kTileRows, batch.rows - tile * kTileRows), state.input_mean.data(),
                      state.input_inv_std.data(), member.x(0, tile));
-  member.forward(state.member(e), tile);
+  member.forward(weights(state, e), tile);
   partial_[task] =
       with_loss(state.loss, [&]<typename Loss>() { return loss_of_tile<Loss>(call, batch, task); });
-  member.backward(state.member(e), tile);
+  member.backward(weights(state, e), tile);
 }
 
 template <typename Loss>
@@ -200,8 +214,12 @@ void EnsembleTiles::update_member(const EpochCall& call, const AdamStep& adam, i
   TrainedParameters& p = call.state.members;
   training_[e].update(
       task, tiles_,
-      {p.value.data() + offset, p.m.data() + offset, p.v.data() + offset, nullptr, 0.0f,
-       call.constants.weight_decay.data(), adam},
+      {.value = p.value.data() + offset,
+       .m = p.m.data() + offset,
+       .v = p.v.data() + offset,
+       .layer_decay = call.constants.weight_decay.data(),
+       .adam = adam,
+       .bf16 = bf16_of(bf16_, e)},
       scratch_.data() + ThreadPool::thread_index() * training_[e].update_scratch_size());
 }
 
@@ -225,6 +243,7 @@ void EnsembleTiles::holdout_mse(const HoldoutCall& call) {
   const int tiles = num_tiles(rows);
   if (partial_.size() < static_cast<std::size_t>(E) * tiles)
     partial_.resize(static_cast<std::size_t>(E) * tiles);
+  refresh(call.stream.pool(), state);
 
   call.stream.pool().parallel_for(E * tiles, [&](int task) {
     const int e = task / tiles, tile = task % tiles;
@@ -233,7 +252,7 @@ void EnsembleTiles::holdout_mse(const HoldoutCall& call) {
     const int thread = ThreadPool::thread_index();
     gather_model_input(state.maps, data, indices, tile_rows, state.input_mean.data(),
                        state.input_inv_std.data(), inference_.x(0, thread));
-    inference_.forward(state.member(e), thread);
+    inference_.forward(weights(state, e), thread);
     const float* predicted = inference_.output(thread);
     double sum = 0.0;
     for (int lane = 0; lane < tile_rows; ++lane) {
@@ -260,7 +279,8 @@ EnsembleWorkspace::EnsembleWorkspace(Stream& stream, const EnsembleState& state,
     if (stream.check() != nullptr)
       stage_ = checked::ensemble_stage(stream, std::move(stage_), state, batch_size);
   } else {
-    stage_ = std::make_unique<EnsembleTiles>(state, batch_size, stream.pool().num_threads());
+    stage_ = std::make_unique<EnsembleTiles>(state, batch_size, stream.pool().num_threads(),
+                                             multiplies_bf16(stream));
   }
 }
 

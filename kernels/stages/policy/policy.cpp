@@ -9,15 +9,22 @@
 namespace mbrl {
 namespace {
 
+// the policy's weights, with what has changed since the last call
+NetworkWeights weights_of(const GaussianActor& policy, PolicyWorkspace& w) {
+  const float* value = policy.parameters.value.data();
+  if (w.bf16() != nullptr) w.bf16()->refresh(value);
+  return {value, w.bf16()};
+}
+
 // the actor's outputs on a tile of observations, [2A, 32]
-const float* forward_tile(TileMlp& actor, const GaussianActor& policy,
+const float* forward_tile(TileMlp& actor, const NetworkWeights& weights,
                           Matrix<const float> observation, int tile) {
   const int begin = tile * kTileRows, rows = std::min(kTileRows, observation.size(0) - begin);
   float* x = actor.x(0, tile);
   for (int lane = 0; lane < rows; ++lane)
     for (int i = 0; i < observation.size(1); ++i)
       x[i * kTileRows + lane] = observation.row(begin + lane)[i];
-  actor.forward(policy.parameters.value.data(), tile);
+  actor.forward(weights, tile);
   return actor.output(tile);
 }
 
@@ -35,9 +42,12 @@ float action_log_prob(const float* output, int lane, const float* action, int A)
 PolicyWorkspace::PolicyWorkspace(Stream& stream, const GaussianActor& policy, int max_rows)
     : max_rows_(max_rows) {
   if (stream.on_gpu()) gpu_ = gpu::make_policy_buffers(policy, max_rows);
-  if (checked::cpu_of(stream) != nullptr)
-    tiles_ =
-        std::make_unique<TileMlp>(policy.layout, Activation::kRelu, num_tiles(max_rows), false);
+  if (const Stream* cpu = checked::cpu_of(stream)) {
+    const bool bf16 = multiplies_bf16(*cpu);
+    tiles_ = std::make_unique<TileMlp>(policy.layout, Activation::kRelu, num_tiles(max_rows), false,
+                                       nullptr, bf16);
+    if (bf16) bf16_ = std::make_unique<Bf16Weights>(policy.layout);
+  }
 }
 
 PolicyWorkspace::~PolicyWorkspace() = default;
@@ -49,9 +59,10 @@ void policy_act(Stream& stream, const GaussianActor& policy, const ActRequest& r
   if (stream.on_gpu()) return gpu::policy_act(stream, policy, r, w.buffers());
 
   const int N = r.observation.size(0), A = r.action.size(1);
+  const NetworkWeights weights = weights_of(policy, w);
   stream.pool().parallel_for(num_tiles(N), [&](int tile) {
     const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
-    const float* output = forward_tile(w.tiles(), policy, r.observation, tile);
+    const float* output = forward_tile(w.tiles(), weights, r.observation, tile);
     for (int lane = 0; lane < rows; ++lane) {
       const auto row = static_cast<std::uint32_t>(begin + lane);
       float* action = r.action.row(begin + lane);
@@ -73,9 +84,10 @@ void policy_log_prob(Stream& stream, const GaussianActor& policy, Matrix<const f
     return gpu::policy_log_prob(stream, policy, observation, action, log_prob, w.buffers());
 
   const int N = observation.size(0), A = action.size(1);
+  const NetworkWeights weights = weights_of(policy, w);
   stream.pool().parallel_for(num_tiles(N), [&](int tile) {
     const int begin = tile * kTileRows, rows = std::min(kTileRows, N - begin);
-    const float* output = forward_tile(w.tiles(), policy, observation, tile);
+    const float* output = forward_tile(w.tiles(), weights, observation, tile);
     for (int lane = 0; lane < rows; ++lane)
       log_prob[static_cast<std::size_t>(begin + lane)] =
           action_log_prob(output, lane, action.row(begin + lane), A);

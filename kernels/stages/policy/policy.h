@@ -11,6 +11,7 @@
 
 namespace mbrl {
 
+class Bf16Weights;
 class TileMlp;
 namespace gpu {
 class PolicyBuffers;
@@ -35,11 +36,13 @@ class PolicyWorkspace {
 
   int max_rows() const { return max_rows_; }
   TileMlp& tiles() { return *tiles_; }             // of the CPU, also where it checks a GPU
+  Bf16Weights* bf16() { return bf16_.get(); }      // its copies of the weights, null in fp32
   gpu::PolicyBuffers& buffers() { return *gpu_; }  // of the GPU
 
  private:
   int max_rows_;
   std::unique_ptr<TileMlp> tiles_;
+  std::unique_ptr<Bf16Weights> bf16_;
   std::shared_ptr<gpu::PolicyBuffers> gpu_;
 };
 

@@ -27,11 +27,12 @@ namespace {
 class RolloutTiles final : public RolloutStage {
  public:
   RolloutTiles(const GaussianActor& policy, const EnsembleState& model, int max_rows,
-               int num_threads);
+               int num_threads, bool bf16);
 
   RolloutResult run(const RolloutCall& call) override;
 
  private:
+  void refresh(const RolloutCall& call);
   void start(const RolloutCall& call);
   void act(const RolloutCall& call, int step);
   void bucket(int num_elites);
@@ -55,8 +56,9 @@ class RolloutTiles final : public RolloutStage {
   }
 
   std::size_t S_, A_;
-  TileMlp policy_, member_;       // per thread
-  Buffer<float> state_, action_;  // [rows, S], [rows, A] of the live rows
+  TileMlp policy_, member_;                              // per thread
+  std::vector<Bf16Weights> bf16_policy_, bf16_members_;  // one, and one per member; or none
+  Buffer<float> state_, action_;                         // [rows, S], [rows, A] of the live rows
   Buffer<std::uint32_t> row_id_;  // original row of each live row: the random coordinate
   Buffer<std::uint8_t> chosen_;   // position of the member among the elites
   Buffer<std::uint32_t> order_;   // live rows sorted by member
@@ -70,11 +72,13 @@ class RolloutTiles final : public RolloutStage {
 };
 
 RolloutTiles::RolloutTiles(const GaussianActor& policy, const EnsembleState& model, int max_rows,
-                           int num_threads)
+                           int num_threads, bool bf16)
     : S_(static_cast<std::size_t>(model.data.observation_size)),
       A_(static_cast<std::size_t>(model.data.action_size)),
-      policy_(policy.layout, Activation::kRelu, num_threads, false),
-      member_(model.layout, Activation::kSwish, num_threads, false),
+      policy_(policy.layout, Activation::kRelu, num_threads, false, nullptr, bf16),
+      member_(model.layout, Activation::kSwish, num_threads, false, nullptr, bf16),
+      bf16_policy_(make_bf16_weights(bf16, policy.layout, 1)),
+      bf16_members_(make_bf16_weights(bf16, model.layout, model.ensemble_size)),
       state_(static_cast<std::size_t>(max_rows) * S_),
       action_(static_cast<std::size_t>(max_rows) * A_),
       row_id_(max_rows),
@@ -86,6 +90,7 @@ RolloutTiles::RolloutTiles(const GaussianActor& policy, const EnsembleState& mod
 RolloutResult RolloutTiles::run(const RolloutCall& call) {
   RolloutResult result;
   head_ = call.ring.head;
+  refresh(call);
   start(call);
   while (result.num_steps < call.constants.length && live_ > 0) {
     const int step = result.num_steps;
@@ -99,6 +104,17 @@ RolloutResult RolloutTiles::run(const RolloutCall& call) {
     live_ = kept;
   }
   return result;
+}
+
+// bf16 copies of the networks that the branches ask
+void RolloutTiles::refresh(const RolloutCall& call) {
+  if (bf16_policy_.empty()) return;
+  const std::vector<int>& elites = call.model.elites;
+  call.stream.pool().parallel_for(1 + static_cast<int>(elites.size()), [&](int i) {
+    if (i == 0) return bf16_policy_[0].refresh(call.policy.parameters.value.data());
+    const int e = elites[static_cast<std::size_t>(i) - 1];
+    bf16_members_[static_cast<std::size_t>(e)].refresh(call.model.member(e));
+  });
 }
 
 // start states
@@ -133,7 +149,7 @@ void RolloutTiles::act(const RolloutCall& call, int step) {
       const float* s = state_of(static_cast<std::size_t>(begin + std::min(lane, rows - 1)));
       for (int i = 0; i < S; ++i) x[i * kTileRows + lane] = s[i];
     }
-    policy_.forward(call.policy.parameters.value.data(), thread);
+    policy_.forward({call.policy.parameters.value.data(), bf16_of(bf16_policy_, 0)}, thread);
     const float* output = policy_.output(thread);
     for (int i = 0; i < A; ++i) {
       alignas(64) float noise[kTileRows] = {}, action[kTileRows];
@@ -192,7 +208,8 @@ void RolloutTiles::predict(const RolloutCall& call, int step) {
         x[i * kTileRows + lane] = normalize(model.maps.input_value(s, a, S, i), model.input_mean[i],
                                             model.input_inv_std[i]);
     }
-    member_.forward(model.member(model.elites[e]), thread);
+    const int member = model.elites[e];
+    member_.forward({model.member(member), bf16_of(bf16_members_, member)}, thread);
 
     float* output = member_.output(thread);
     sample_tile<Loss>(call, draw_step, live_rows, rows, output);
@@ -272,7 +289,8 @@ RolloutWorkspace::RolloutWorkspace(Stream& stream, const GaussianActor& policy,
       stage_ =
           checked::rollout_stage(stream, std::move(stage_), policy, model, max_rows, num_elites);
   } else {
-    stage_ = std::make_unique<RolloutTiles>(policy, model, max_rows, stream.pool().num_threads());
+    stage_ = std::make_unique<RolloutTiles>(policy, model, max_rows, stream.pool().num_threads(),
+                                            multiplies_bf16(stream));
   }
 }
 

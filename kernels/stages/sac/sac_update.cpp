@@ -27,7 +27,20 @@ void init_sac(SacState& state, std::uint32_t seed, std::uint32_t learner, float 
 
 /// What the tiles of the CPU work on.
 struct SacTiles {
-  SacTiles(const SacState& state, int batch_size, int num_threads);
+  SacTiles(const SacState& state, int batch_size, int num_threads, bool bf16);
+
+  /// Takes over the parameters that may have changed since the last call: bf16 copies, if any.
+  void refresh(ThreadPool& pool, const SacState& state);
+
+  NetworkWeights actor(const SacState& state) {
+    return {state.actor.parameters.value.data(), bf16_of(bf16_actor_, 0)};
+  }
+  NetworkWeights critic(const SacState& state, int i) {
+    return {state.critics.critic[i].value.data(), bf16_of(bf16_critics_, i)};
+  }
+  NetworkWeights target(const SacState& state, int i) {
+    return {state.critics.target[i].data(), bf16_of(bf16_targets_, i)};
+  }
 
   int num_tiles_;
   TileMlp actor_next_;              // per thread: actor on s'
@@ -44,26 +57,30 @@ struct SacTiles {
   Buffer<float> log_prob_;         // [tile][32]
   Buffer<float> scratch_;          // per thread
   std::vector<double> partial_;    // sums per tile, added in tile order
+  std::vector<Bf16Weights> bf16_actor_, bf16_critics_, bf16_targets_;  // one and two; or none
 };
 
-SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
+SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads, bool bf16)
     : num_tiles_(mbrl::num_tiles(batch_size)),
-      actor_next_(state.actor.layout, Activation::kRelu, num_threads, false),
-      actor_(state.actor.layout, Activation::kRelu, num_tiles_, true),
-      target_(state.critics.layout, Activation::kRelu, num_threads, false),
-      smaller_(state.critics.layout, Activation::kRelu, num_threads, true),
+      actor_next_(state.actor.layout, Activation::kRelu, num_threads, false, nullptr, bf16),
+      actor_(state.actor.layout, Activation::kRelu, num_tiles_, true, nullptr, bf16),
+      target_(state.critics.layout, Activation::kRelu, num_threads, false, nullptr, bf16),
+      smaller_(state.critics.layout, Activation::kRelu, num_threads, true, nullptr, bf16),
       rows_by_critic_(static_cast<std::size_t>(batch_size)),
       num_rows_of_{},
       action_noise_(static_cast<std::size_t>(num_tiles_) * state.action_size() * kTileRows),
       // zero: rows past the batch keep it
       action_gradient_(action_noise_.size(), 0.0f),
       log_prob_(static_cast<std::size_t>(num_tiles_) * kTileRows),
-      partial_(static_cast<std::size_t>(num_tiles_) * kNumSacTerms) {
+      partial_(static_cast<std::size_t>(num_tiles_) * kNumSacTerms),
+      bf16_actor_(make_bf16_weights(bf16, state.actor.layout, 1)),
+      bf16_critics_(make_bf16_weights(bf16, state.critics.layout, 2)),
+      bf16_targets_(make_bf16_weights(bf16, state.critics.layout, 2)) {
   for (int i = 0; i < 2; ++i) {
     // both critics read the first one's input
     const auto add = [&](std::vector<TileMlp>& critics, bool training) {
       critics.emplace_back(state.critics.layout, Activation::kRelu, num_tiles_, training,
-                           i == 0 ? nullptr : &critics[0]);
+                           i == 0 ? nullptr : &critics[0], bf16);
     };
     add(critic_, true);
     add(critic_pi_, false);
@@ -71,11 +88,25 @@ SacTiles::SacTiles(const SacState& state, int batch_size, int num_threads)
   scratch_ = Buffer<float>(num_threads * actor_.update_scratch_size());
 }
 
+void SacTiles::refresh(ThreadPool& pool, const SacState& state) {
+  if (bf16_actor_.empty()) return;
+  pool.parallel_for(5, [&](int network) {
+    if (network == 0) {
+      bf16_actor_[0].refresh(state.actor.parameters.value.data());
+    } else if (network < 3) {
+      bf16_critics_[network - 1].refresh(state.critics.critic[network - 1].value.data());
+    } else {
+      bf16_targets_[network - 3].refresh(state.critics.target[network - 3].data());
+    }
+  });
+}
+
 SacWorkspace::SacWorkspace(Stream& stream, const SacState& state, int batch_size,
                            const Gemm& gemm) {
   if (stream.on_gpu()) gpu_ = gpu::make_sac_buffers(stream, state, batch_size, gemm);
   if (Stream* cpu = checked::cpu_of(stream))
-    tiles_ = std::make_unique<SacTiles>(state, batch_size, cpu->pool().num_threads());
+    tiles_ = std::make_unique<SacTiles>(state, batch_size, cpu->pool().num_threads(),
+                                        multiplies_bf16(*cpu));
 }
 
 SacWorkspace::~SacWorkspace() = default;
@@ -190,14 +221,14 @@ void SacUpdate::critic_tile(int tile) {
   gather(tile, thread, reward, terminated);
 
   // a' ~ pi(s'); this noise is not needed again, so the memory of the actor loss's serves
-  w_.actor_next_.forward(state_.actor.parameters.value.data(), thread);
+  w_.actor_next_.forward(w_.actor(state_), thread);
   sample(w_.actor_next_.output(thread), purpose::kNextActionNoise, tile,
          w_.target_.x(0, thread) + S_ * kTileRows, next_log_prob, action_noise(tile));
 
   // y = r + gamma (1 - d)(min Q' - alpha log pi)
-  w_.target_.forward(state_.critics.target[0].data(), thread);
+  w_.target_.forward(w_.target(state_, 0), thread);
   std::copy_n(w_.target_.output(thread), kTileRows, first_q);
-  w_.target_.forward(state_.critics.target[1].data(), thread);
+  w_.target_.forward(w_.target(state_, 1), thread);
   const float* second_q = w_.target_.output(thread);
   for (int lane = 0; lane < kTileRows; ++lane)
     y[lane] = td_target_value(reward[lane], terminated[lane], first_q[lane], second_q[lane], alpha_,
@@ -207,8 +238,7 @@ void SacUpdate::critic_tile(int tile) {
   const int rows = rows_of(tile);
   for (int i = 0; i < 2; ++i) {
     TileMlp& critic = w_.critic_[i];
-    const float* parameters = state_.critics.critic[i].value.data();
-    critic.forward(parameters, tile);
+    critic.forward(w_.critic(state_, i), tile);
     const float* q = critic.output(tile);
     float* dq = critic.output_gradient(tile);
     double loss = 0.0, sum_q = 0.0;
@@ -218,13 +248,13 @@ void SacUpdate::critic_tile(int tile) {
       loss += sac_critic_loss(td_error);
       sum_q += lane < rows ? q[lane] : 0.0f;
     }
-    critic.backward(parameters, tile);
+    critic.backward(w_.critic(state_, i), tile);
     partial(i == 0 ? kSacCriticLoss0 : kSacCriticLoss1, tile) = loss;
     if (i == 0) partial(kSacQ, tile) = sum_q;
   }
 
   // the actor on s, for the actor loss: its parameters do not change before that
-  w_.actor_.forward(state_.actor.parameters.value.data(), tile);
+  w_.actor_.forward(w_.actor(state_), tile);
 }
 
 // the actor loss on a tile
@@ -236,7 +266,7 @@ void SacUpdate::evaluate_actor_tile(int tile) {
   std::copy_n(w_.actor_.x(0, tile), S_ * kTileRows, input);
   sample(w_.actor_.output(tile), purpose::kActorNoise, tile, input + S_ * kTileRows, log_prob,
          action_noise(tile));
-  for (int i = 0; i < 2; ++i) w_.critic_pi_[i].forward(state_.critics.critic[i].value.data(), tile);
+  for (int i = 0; i < 2; ++i) w_.critic_pi_[i].forward(w_.critic(state_, i), tile);
 
   const float *q0 = w_.critic_pi_[0].output(tile), *q1 = w_.critic_pi_[1].output(tile);
   double loss = 0.0, sum_log_prob = 0.0;
@@ -286,10 +316,10 @@ void SacUpdate::backward_smaller(int task) {
 
   w_.smaller_.take_hidden_units(w_.critic_pi_[critic], rows, thread);
   std::fill_n(w_.smaller_.output_gradient(thread), kTileRows, sac_actor_q_gradient(row_weight_));
-  const float* parameters = state_.critics.critic[critic].value.data();
-  w_.smaller_.backward(parameters, thread);
+  const NetworkWeights weights = w_.critic(state_, critic);
+  w_.smaller_.backward(weights, thread);
   float* gradient = w_.smaller_.x(0, thread);  // whose own input no pass reads
-  w_.smaller_.input_gradient(parameters, thread, S_, A_, gradient);
+  w_.smaller_.input_gradient(weights, thread, S_, A_, gradient);
   for (int i = 0; i < A_; ++i)
     for (int lane = 0; lane < count; ++lane)
       action_gradient(
@@ -317,7 +347,7 @@ void SacUpdate::actor_tile(int tile) {
       d_output[A_ * kTileRows + at] = g.d_raw_log_std;
     }
   }
-  w_.actor_.backward(state_.actor.parameters.value.data(), tile);
+  w_.actor_.backward(w_.actor(state_), tile);
 }
 
 void SacUpdate::update_critic_task(int task) {
@@ -326,8 +356,14 @@ void SacUpdate::update_critic_task(int task) {
   TrainedParameters& p = state_.critics.critic[i];
   w_.critic_[i].update(
       task % per_critic, w_.num_tiles_,
-      {p.value.data(), p.m.data(), p.v.data(), state_.critics.target[i].data(), c_.tau, nullptr,
-       adam_},
+      {.value = p.value.data(),
+       .m = p.m.data(),
+       .v = p.v.data(),
+       .target = state_.critics.target[i].data(),
+       .tau = c_.tau,
+       .adam = adam_,
+       .bf16 = bf16_of(w_.bf16_critics_, i),
+       .bf16_target = bf16_of(w_.bf16_targets_, i)},
       w_.scratch_.data() + ThreadPool::thread_index() * w_.actor_.update_scratch_size());
 }
 
@@ -343,7 +379,11 @@ void SacUpdate::update_actor(ThreadPool& pool, bool with_critics) {
     TrainedParameters& p = state_.actor.parameters;
     w_.actor_.update(
         task - num_critic_tasks, w_.num_tiles_,
-        {p.value.data(), p.m.data(), p.v.data(), nullptr, 0.0f, nullptr, adam_},
+        {.value = p.value.data(),
+         .m = p.m.data(),
+         .v = p.v.data(),
+         .adam = adam_,
+         .bf16 = bf16_of(w_.bf16_actor_, 0)},
         w_.scratch_.data() + ThreadPool::thread_index() * w_.actor_.update_scratch_size());
   });
 }
@@ -427,6 +467,7 @@ void sac_update(Stream& stream, std::span<SacLosses> losses, SacState& state,
     return;
   }
 
+  workspace.tiles().refresh(stream.pool(), state);
   for (SacLosses& of_update : losses) {
     of_update = SacUpdate(state, source, constants, workspace.tiles()).run(stream.pool());
     check_losses(of_update, state.num_updates);

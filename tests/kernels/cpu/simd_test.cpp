@@ -1,13 +1,17 @@
 // Tests for kernels/cpu/simd.{h,cpp} and simd_body.h: the tile kernels of every instruction set against
-// double precision, and against each other. Outputs start as NaN; what must not be read is NaN too,
+// double precision, and against each other; those in bf16 against it on rounded operands. Outputs start as NaN; what must not be read is NaN too,
 // and what must not be written is compared afterwards.
 #include "kernels/cpu/simd.h"
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstdlib>
 #include <string>
 
+#include "base/thread_pool.h"
+#include "cuda/cpu_isa.h"
+#include "kernels/cpu/bf16_weights.h"
 #include "tests/support/float64.h"
 #include "tests/support/matchers.h"
 
@@ -20,15 +24,9 @@ constexpr Activation kAll[] = {Activation::kNone, Activation::kRelu, Activation:
 constexpr std::size_t kGuard = 64;  // floats behind an output that stay as they are
 constexpr float kUntouched = 1234.5f;
 
-bool cpu_has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
-}
-
 const SimdKernels* kernels_named(const std::string& name) {
   if (name == "avx2") return &simd_avx2();
-  return cpu_has_avx512() ? simd_avx512() : nullptr;
+  return cpu_has_avx512() ? &simd_avx512() : nullptr;
 }
 
 std::size_t tile_floats(int features) { return static_cast<std::size_t>(features) * kTileRows; }
@@ -64,7 +62,7 @@ class SimdTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     kernels_ = kernels_named(GetParam());
-    if (kernels_ == nullptr) GTEST_SKIP() << "this CPU or program has no " << GetParam();
+    if (kernels_ == nullptr) GTEST_SKIP() << "this CPU has no " << GetParam();
   }
   const SimdKernels* kernels_ = nullptr;
 };
@@ -381,9 +379,8 @@ TEST_P(SimdTest, UpdateBiasAgreesWithDoublePrecision) {
 // ----- the two instruction sets
 
 TEST(SimdIsaTest, BothGiveTheSameBitsButForBiasSums) {
-  if (!cpu_has_avx512() || simd_avx512() == nullptr)
-    GTEST_SKIP() << "this CPU or program has no avx512 to compare with";
-  const SimdKernels &narrow = simd_avx2(), &wide = *simd_avx512();
+  if (!cpu_has_avx512()) GTEST_SKIP() << "this CPU has no avx512 to compare with";
+  const SimdKernels &narrow = simd_avx2(), &wide = simd_avx512();
   for (const int in : kSizes)
     for (const int out : kSizes) {
       const DenseProblem dense(in, out);
@@ -412,6 +409,251 @@ TEST(SimdIsaTest, BothGiveTheSameBitsButForBiasSums) {
 TEST(SimdIsaTest, TheWidestOneIsChosen) {
   if (std::getenv("MBRL_ISA") != nullptr) GTEST_SKIP() << "MBRL_ISA asks for one";
   EXPECT_STREQ(simd().name, cpu_has_avx512() ? "avx512" : "avx2");
+}
+
+// ----- bf16: the same kernels on pairs of rounded operands
+
+float from_bf16(std::uint32_t bits) { return std::bit_cast<float>(bits << 16); }
+float first_of(Bf16Pair pair) { return from_bf16(pair & 0xffffu); }
+float second_of(Bf16Pair pair) { return from_bf16(pair >> 16); }
+double rounded(float x) { return from_bf16(to_bf16(x)); }
+int half_of(int n) { return (n + 1) / 2; }
+
+const Bf16Kernels* bf16_named(const std::string& name) {
+  if (name == "bf16_portable") return &bf16_portable();
+  return cpu_has_avx512_bf16() ? &bf16_avx512() : nullptr;
+}
+
+class Bf16KernelsTest : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    kernels_ = bf16_named(GetParam());
+    if (kernels_ == nullptr) GTEST_SKIP() << "this CPU has no " << GetParam();
+    flush_denormals();  // as threads of a pool do
+  }
+  const Bf16Kernels* kernels_ = nullptr;
+};
+INSTANTIATE_TEST_SUITE_P(Isa, Bf16KernelsTest, testing::Values("bf16_portable", "avx512_bf16"),
+                         [](const auto& isa) { return std::string(isa.param); });
+
+TEST_P(Bf16KernelsTest, CarriesItsName) { EXPECT_STREQ(kernels_->name, GetParam()); }
+
+std::vector<Bf16Pair> features_in_pairs(const Bf16Kernels& kernels, const std::vector<float>& x,
+                                        int features) {
+  std::vector<Bf16Pair> pairs(tile_floats(half_of(features)) + 1, 77u);
+  kernels.pair_features(x.data(), features, pairs.data());
+  EXPECT_EQ(pairs.back(), 77u);
+  pairs.pop_back();
+  return pairs;
+}
+std::vector<Bf16Pair> lanes_in_pairs(const Bf16Kernels& kernels, const std::vector<float>& x,
+                                     int features) {
+  std::vector<Bf16Pair> pairs(tile_floats(features) / 2 + 1, 77u);
+  kernels.pair_lanes(x.data(), features, pairs.data());
+  EXPECT_EQ(pairs.back(), 77u);
+  pairs.pop_back();
+  return pairs;
+}
+
+TEST_P(Bf16KernelsTest, PairsAreOfNeighbors) {
+  for (const int features : {1, 2, 5}) {
+    const auto x = random_values(tile_floats(features), 21);
+    const auto of_features = features_in_pairs(*kernels_, x, features);
+    for (int i = 0; i < features; ++i)
+      for (int lane = 0; lane < kTileRows; ++lane) {
+        const Bf16Pair pair = of_features[i / 2 * kTileRows + lane];
+        EXPECT_EQ(i % 2 == 0 ? first_of(pair) : second_of(pair), rounded(x[i * kTileRows + lane]));
+        if (i + 1 == features && i % 2 == 0) EXPECT_EQ(second_of(pair), 0.0f);
+      }
+    const auto of_lanes = lanes_in_pairs(*kernels_, x, features);
+    for (int i = 0; i < features * kTileRows; ++i)
+      EXPECT_EQ(i % 2 == 0 ? first_of(of_lanes[i / 2]) : second_of(of_lanes[i / 2]), rounded(x[i]));
+  }
+}
+
+DenseResult run_dense(const Bf16Kernels& kernels, const DenseProblem& p, Activation activation,
+                      bool with_derivative = false, int lanes = kTileRows) {
+  std::vector<float> y = guarded(poisoned(tile_floats(p.out))), derivative = y;
+  // padding of W is NaN, and an odd input's partner is read with it
+  std::vector<float> weight = p.weight;
+  for (float& w : weight) w = std::isnan(w) ? 0.0f : w;
+  MlpLayout layout = make_mlp_layout({p.in, p.out});
+  weight.resize(layout.size, 0.0f);
+  Bf16Weights copies(layout);
+  copies.refresh(weight.data());
+  const auto x = features_in_pairs(kernels, p.x, p.in);
+  kernels.dense({copies.by_inputs(0), p.bias.data(), p.in, p.out, padded(p.in) / 2, x.data(),
+                 y.data(), with_derivative ? derivative.data() : nullptr, activation, lanes});
+  return {checked(y), checked(derivative)};
+}
+
+TEST_P(Bf16KernelsTest, DenseAgreesWithDoublePrecisionOnRoundedOperands) {
+  for (const int in : kSizes)
+    for (const int out : kSizes) {
+      const DenseProblem p(in, out);
+      std::vector<double> z;
+      for (int o = 0; o < out; ++o)
+        for (int lane = 0; lane < kTileRows; ++lane) {
+          double sum = p.bias[o];
+          for (int i = 0; i < in; ++i)
+            sum += rounded(p.weight[reference::at(o, i, padded(in))]) *
+                   rounded(p.x[i * kTileRows + lane]);
+          z.push_back(sum);
+        }
+      for (const Activation activation : kAll) {
+        std::vector<double> y;
+        for (double at : z) y.push_back(reference::activate(activation, at));
+        EXPECT_THAT(run_dense(*kernels_, p, activation).y, ElementsNear(y, tolerance_of_sum(in)))
+            << in << " " << out << " " << static_cast<int>(activation);
+      }
+    }
+}
+
+// two fused multiply-adds a pair, the second numbers first
+TEST_P(Bf16KernelsTest, APairIsAddedOneAfterTheOther) {
+  const auto sum_of = [&](std::vector<float> x) {
+    DenseProblem p(static_cast<int>(x.size()), 1);
+    std::fill(p.weight.begin(), p.weight.end(), 1.0f);
+    p.bias[0] = 0.0f;
+    for (std::size_t i = 0; i < x.size(); ++i)
+      std::fill_n(p.x.begin() + static_cast<std::ptrdiff_t>(i) * kTileRows, kTileRows, x[i]);
+    return run_dense(*kernels_, p, Activation::kNone).y[0];
+  };
+  EXPECT_EQ(sum_of({0x1p24f, 0.0f, 1.0f, 1.0f}), 0x1p24f);  // each 1 is rounded away
+  EXPECT_EQ(sum_of({1.0f, 0.0f, -0x1p24f, 0x1p24f}), 0.0f);
+  EXPECT_EQ(sum_of({1.0f, 0.0f, 0x1p24f, -0x1p24f}), 1.0f);
+  EXPECT_EQ(sum_of({0x1p-130f, 0x1p-130f}), 0.0f);  // denormals
+}
+
+std::vector<float> run_backward(const Bf16Kernels& kernels, const BackwardProblem& p,
+                                Activation activation) {
+  std::vector<float> dx = guarded(poisoned(tile_floats(p.in)));
+  std::vector<float> weight = p.weight;
+  const MlpLayout layout = make_mlp_layout({p.in, p.out});
+  weight.resize(layout.size, 0.0f);
+  Bf16Weights copies(layout);
+  copies.refresh(weight.data());
+  const auto dy = features_in_pairs(kernels, p.dy, p.out);
+  kernels.dense_backward({copies.by_outputs(0), p.in, p.out, padded(p.in), dy.data(), dx.data(),
+                          activation == Activation::kNone ? nullptr : p.gate.data(), activation});
+  return checked(dx);
+}
+
+TEST_P(Bf16KernelsTest, DenseBackwardAgreesWithDoublePrecisionOnRoundedOperands) {
+  for (const int in : kSizes)
+    for (const int out : kSizes) {
+      const BackwardProblem p(in, out);
+      for (const Activation activation : kAll) {
+        std::vector<double> dx;
+        for (int i = 0; i < in; ++i)
+          for (int lane = 0; lane < kTileRows; ++lane) {
+            double sum = 0.0;
+            for (int o = 0; o < out; ++o)
+              sum += rounded(p.weight[reference::at(o, i, padded(in))]) *
+                     rounded(p.dy[o * kTileRows + lane]);
+            dx.push_back(sum * gate_factor(activation, p.gate[i * kTileRows + lane]));
+          }
+        EXPECT_THAT(run_backward(*kernels_, p, activation), ElementsNear(dx, tolerance_of_sum(out)))
+            << in << " " << out << " " << static_cast<int>(activation);
+      }
+    }
+}
+
+struct UpdatedInBf16 {
+  Parameters parameters;
+  Bf16Weights copies, target_copies;
+};
+
+UpdatedInBf16 run_update_weights(const Bf16Kernels& kernels, const UpdateProblem& problem,
+                                 int width) {
+  const MlpLayout layout = make_mlp_layout({problem.in, problem.out});
+  UpdatedInBf16 result{problem.weight, Bf16Weights(layout), Bf16Weights(layout)};
+  Parameters& p = result.parameters;
+  // of all tiles, [tile][out, 16]
+  std::vector<Bf16Pair> dy;
+  for (int tile = 0; tile < problem.tiles; ++tile) {
+    const float* first = problem.dy.data() + tile * problem.stride;
+    const auto pairs = lanes_in_pairs(
+        kernels, std::vector<float>(first, first + tile_floats(problem.out)), problem.out);
+    dy.insert(dy.end(), pairs.begin(), pairs.end());
+  }
+  std::vector<Bf16Pair> scratch(static_cast<std::size_t>(problem.tiles) * 16 * kTileRows + 1, 77u);
+  WeightUpdate update = update_of(p, problem.adam, true, kDecay);
+  update.by_inputs = result.copies.by_inputs(0);
+  update.by_outputs = result.copies.by_outputs(0);
+  update.target_by_inputs = result.target_copies.by_inputs(0);
+  const int pitch = padded(problem.in);
+  for (int column = 0; column < pitch; column += width)
+    kernels.update_weights(
+        {problem.out, pitch, column, std::min(column + width, pitch), problem.tiles,
+         problem.x_stride, tile_floats(problem.out) / 2, problem.x.data(), dy.data(), update},
+        scratch.data());
+  EXPECT_EQ(scratch.back(), 77u);
+  return result;
+}
+
+TEST_P(Bf16KernelsTest, UpdateWeightsAgreesWithDoublePrecisionAndTheCopiesFollow) {
+  for (const int in : {1, 5, 33, 200})
+    for (const int out : {1, 5, 14, 33}) {
+      const UpdateProblem p(in, out, /*num_tiles=*/out == 14 ? 8 : 2);
+      const int pitch = padded(in);
+      std::vector<double> gradient;
+      for (int o = 0; o < out; ++o)
+        for (int i = 0; i < pitch; ++i) {
+          double sum = static_cast<double>(kDecay) * p.weight.value[reference::at(o, i, pitch)];
+          for (int tile = 0; tile < p.tiles; ++tile)
+            for (int lane = 0; lane < kTileRows; ++lane)
+              sum += rounded(p.dy_at(tile, o, lane)) * rounded(p.x_at(tile, i, lane));
+          gradient.push_back(sum);
+        }
+      const UpdatedInBf16 whole = run_update_weights(*kernels_, p, pitch);
+      const UpdatedInBf16 blocks = run_update_weights(*kernels_, p, 32);
+      expect_near(whole.parameters, ExactParameters(p.weight, gradient, p.adam),
+                  std::to_string(in) + " " + std::to_string(out));
+      EXPECT_EQ(blocks.parameters.value, whole.parameters.value);
+
+      // as if made anew
+      const MlpLayout layout = make_mlp_layout({in, out});
+      Bf16Weights anew(layout), target_anew(layout);
+      std::vector<float> arena = whole.parameters.value;
+      arena.resize(layout.size, 0.0f);
+      anew.refresh(arena.data());
+      arena = whole.parameters.target;
+      arena.resize(layout.size, 0.0f);
+      target_anew.refresh(arena.data());
+      for (const UpdatedInBf16* got : {&whole, &blocks}) {
+        const int words = out * pitch / 2;
+        for (int i = 0; i < words; ++i) {
+          ASSERT_EQ(got->copies.by_inputs(0)[i], anew.by_inputs(0)[i]) << in << " " << out;
+          ASSERT_EQ(got->target_copies.by_inputs(0)[i], target_anew.by_inputs(0)[i]);
+        }
+        for (int i = 0; i < half_of(out) * pitch; ++i)
+          ASSERT_EQ(got->copies.by_outputs(0)[i], anew.by_outputs(0)[i]) << in << " " << out;
+      }
+    }
+}
+
+TEST(Bf16IsaTest, BothGiveTheSameBits) {
+  if (!cpu_has_avx512_bf16()) GTEST_SKIP() << "this CPU has no AVX512-BF16 to compare with";
+  flush_denormals();
+  const Bf16Kernels &portable = bf16_portable(), &wide = bf16_avx512();
+  for (const int in : kSizes)
+    for (const int out : kSizes) {
+      const DenseProblem dense(in, out);
+      const BackwardProblem backward(in, out);
+      for (const Activation activation : kAll) {
+        EXPECT_EQ(run_dense(portable, dense, activation).y, run_dense(wide, dense, activation).y)
+            << in << " " << out;
+        EXPECT_EQ(run_backward(portable, backward, activation),
+                  run_backward(wide, backward, activation))
+            << in << " " << out;
+      }
+      const UpdateProblem update(in, out, 2);
+      const UpdatedInBf16 a = run_update_weights(portable, update, 32),
+                          b = run_update_weights(wide, update, 32);
+      EXPECT_EQ(a.parameters.value, b.parameters.value) << in << " " << out;
+      EXPECT_EQ(a.parameters.m, b.parameters.m) << in << " " << out;
+    }
 }
 
 }  // namespace
