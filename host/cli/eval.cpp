@@ -194,17 +194,6 @@ void print_value_errors(Stream& stream, const Learner& learner, const EvalOption
   }
 }
 
-// one line of the table: what the run's controller did beside those that could learn nothing
-void print_drift(const char* name, double Drift::*field, const ControllerNull& found) {
-  if (std::isnan(found.run.*field)) return;
-  std::vector<double> null;
-  for (const Drift& drift : found.null) null.push_back(drift.*field);
-  const double mean = mean_of(null), sd = sample_std(null);
-  fmt::print("{:<44}  {:>7.3f}  {:>7.3f}  {:>7.3f}  {:>7.3f} to {:>6.3f}  {:>7.2f}\n", name,
-             found.run.*field, mean, sd, *std::min_element(null.begin(), null.end()),
-             *std::max_element(null.begin(), null.end()), (found.run.*field - mean) / sd);
-}
-
 // the config of a run that trains controllers
 Config controller_run_config(const EvalOptions& o) {
   const std::filesystem::path file = std::filesystem::path(o.run) / "config.json";
@@ -236,10 +225,13 @@ void print_controller_null(Stream& stream, const Config& config, const EvalOptio
       "stages trained on returns\nthat no choice changes.\n\n{:<44}  {:>7}  {:>7}  {:>7}  {:>17}  "
       "{:>7}\n",
       found.num_runs, found.null.size(), "per decision", "run", "mean", "sd", "range", "in sd");
-  print_drift("real ratio, factors of controller.ratio_factor", &Drift::real_ratio, found);
-  print_drift("updates per step", &Drift::updates_per_step, found);
-  print_drift("rollout length", &Drift::rollout_length, found);
-  print_drift("share of model fits", &Drift::share_of_fits, found);
+  const auto print_drift = [&](const char* name, double Drift::*field) {
+    fmt::print("{}", drift_line(name, field, found));
+  };
+  print_drift("real ratio, factors of controller.ratio_factor", &Drift::real_ratio);
+  print_drift("updates per step", &Drift::updates_per_step);
+  print_drift("rollout length", &Drift::rollout_length);
+  print_drift("share of model fits", &Drift::share_of_fits);
   fmt::print(
       "\nin sd: the run's difference from the mean of the others, in their standard "
       "deviations.\n");

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "host/io/curves.h"
 #include "host/io/run_state.h"
+#include "host/stats/summary.h"
 #include "host/tune/autombpo/baseline.h"
 #include "host/tune/autombpo/controller.h"
 #include "host/tune/autombpo/hyper_episode.h"
@@ -255,6 +256,20 @@ ControllerNull controller_null(Stream& stream, const Config& config, const AutoM
     result.null.push_back(
         trainer.train(static_cast<std::uint32_t>(r), temporary.path() / "best.safetensors"));
   return result;
+}
+
+std::string drift_line(const std::string& name, double Drift::*field, const ControllerNull& found) {
+  const double value = found.run.*field;
+  if (std::isnan(value)) return "";
+  std::vector<double> null;
+  for (const Drift& drift : found.null) null.push_back(drift.*field);
+  const double mean = mean_of(null);
+  // of one controller there is none, of controllers that all do the same it is 0
+  const double sd = null.size() > 1 ? sample_std(null) : 0.0;
+  return fmt::format("{:<44}  {:>7.3f}  {:>7.3f}  {:>7.3f}  {:>7.3f} to {:>6.3f}  {:>7}\n", name,
+                     value, mean, sd, *std::min_element(null.begin(), null.end()),
+                     *std::max_element(null.begin(), null.end()),
+                     sd > 0.0 ? fmt::format("{:.2f}", (value - mean) / sd) : "-");
 }
 
 }  // namespace mbrl

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "cuda/stream.h"
@@ -34,5 +35,10 @@ struct ControllerNull {
 /// Cost     about a second for 160 hyper-episodes of 40 decisions and the evaluation.
 ControllerNull controller_null(Stream& stream, const Config& config, const AutoMbpoFolder& folder,
                                const std::filesystem::path& runs_root, int repetitions);
+
+/// One line of the table: `name`, the run's value, the others' mean, standard deviation and range,
+/// and the run's distance from the mean in standard deviations, a dash where they have none. Empty
+/// where the run has no value.
+std::string drift_line(const std::string& name, double Drift::*field, const ControllerNull& found);
 
 }  // namespace mbrl

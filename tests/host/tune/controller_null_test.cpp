@@ -179,5 +179,20 @@ TEST(ControllerNullTest, ABaselineThatIsGoneIsNamed) {
   EXPECT_THAT(error_text<Error>([&] { run.null(2); }), testing::HasSubstr(base.string()));
 }
 
+TEST(DriftLineTest, NoStandardDeviationIsADash) {
+  ControllerNull found;
+  found.run.real_ratio = 0.25;
+  const auto line = [&](std::vector<double> null) {
+    found.null.clear();
+    for (const double value : null) found.null.push_back({.real_ratio = value});
+    return drift_line("ratio", &Drift::real_ratio, found).substr(44);
+  };
+  EXPECT_EQ(line({-0.5, 0.5}), "    0.250    0.000    0.707   -0.500 to  0.500     0.35\n");
+  EXPECT_EQ(line({0.125, 0.125}), "    0.250    0.125    0.000    0.125 to  0.125        -\n");
+  EXPECT_EQ(line({0.125}), "    0.250    0.125    0.000    0.125 to  0.125        -\n");
+  found.run.real_ratio = std::nan("");
+  EXPECT_EQ(drift_line("ratio", &Drift::real_ratio, found), "");
+}
+
 }  // namespace
 }  // namespace mbrl
