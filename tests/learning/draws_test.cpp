@@ -391,6 +391,20 @@ TEST(DrawsTest, ShuffleOfPpo) {
   expect_draws("kShuffle: batches of PPO in three updates", moments, 994043392u);
 }
 
+// Does nothing, and keeps what it saw.
+class Recording : public PolicyCopy {
+ public:
+  explicit Recording(std::vector<float>& seen) : seen_(seen) {}
+  void renew() override {}
+  void act(Matrix<const float> o, Matrix<float> action) override {
+    seen_.insert(seen_.end(), o.data, o.data + o.count());
+    std::fill_n(action.data, action.count(), 0.0f);
+  }
+
+ private:
+  std::vector<float>& seen_;
+};
+
 TEST(DrawsTest, EnvReset) {
   // where training and evaluations of a learner begin
   ThreadPool pool(2);
@@ -407,11 +421,9 @@ TEST(DrawsTest, EnvReset) {
       training.insert(training.end(), o.data, o.data + o.count());
       environments.step({actions.data(), 3, 1});
     }
-    for (int i = 0; i < 3; ++i)
-      environments.evaluate(10, [&](Matrix<const float> o, Matrix<float> action) {
-        evaluation.insert(evaluation.end(), o.data, o.data + o.count());
-        std::fill_n(action.data, action.count(), 0.0f);
-      });
+    Evaluator evaluator(config.env, environments.evaluation_seed(), 10, stream, pool,
+                        [&](Stream&, int) { return std::make_unique<Recording>(evaluation); });
+    for (int i = 0; i < 3; ++i) evaluator.run(environments.count_evaluation());
     expect_draws("kEnvReset: start states of training, learner " + std::to_string(learner),
                  training, learner == 0 ? 964648626u : 425191283u);
     expect_draws("kEnvReset: start states of evaluations, learner " + std::to_string(learner),
