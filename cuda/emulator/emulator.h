@@ -167,7 +167,10 @@ __device__ __forceinline__ void sync_block(Where where = Where::current()) {
 }
 
 /// Kernels run one after the other: only that every thread comes here is checked.
-__device__ __forceinline__ void wait_for_earlier() { ++emulator::engine::num_waited; }
+__device__ __forceinline__ void wait_for_earlier() {
+  // atomic for ThreadSanitizer, which takes fibers for threads
+  __atomic_fetch_add(&emulator::engine::num_waited, 1, __ATOMIC_RELAXED);
+}
 
 /// The value of the lane whose number differs by `mask`.
 template <typename T>
