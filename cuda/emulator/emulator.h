@@ -189,11 +189,10 @@ __device__ __forceinline__ bool lacks_format() {
   return false;
 }
 
-/// Blocks run one after the other, threads of a block as fibers of one OS thread.
+/// Blocks run one after the other, threads of a block as fibers of one OS thread; atomic for
+/// ThreadSanitizer, which takes fibers for threads.
 inline int fetch_add(int* counter, int value) {
-  const int before = *counter;
-  *counter += value;
-  return before;
+  return __atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
 }
 inline void fence_device() {}
 
