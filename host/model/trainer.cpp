@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "host/stats/summary.h"
 #include "kernels/data/permutation.h"
 #include "kernels/networks/normalizer.h"
 
@@ -160,10 +161,7 @@ bool ModelTrainer::train(Stream& stream, const ModelConfig& config, EnsembleStat
     if (epoch.stopped) return false;
     ensemble_holdout_mse(stream, state, data, holdout(), report.holdout_mse, workspace_);
     ++report.epochs;
-    if (on_epoch)
-      on_epoch(report.epochs,
-               std::accumulate(report.holdout_mse.begin(), report.holdout_mse.end(), 0.0) /
-                   static_cast<double>(ensemble_size_));
+    if (on_epoch) on_epoch(report.epochs, mean_of(report.holdout_mse));
     done = stopping.update(report.holdout_mse, save_snapshot) ||
            (config.max_epochs > 0 && report.epochs >= config.max_epochs);
   }

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -14,6 +14,7 @@
 #include "host/io/curves.h"
 #include "host/io/json_file.h"
 #include "host/io/progress.h"
+#include "host/stats/summary.h"
 
 namespace mbrl {
 namespace {
@@ -24,9 +25,7 @@ constexpr std::size_t kLastEvaluations = 5;
 std::string returns_text(const Curve& returns) {
   const auto best = std::max_element(returns.y.begin(), returns.y.end()) - returns.y.begin();
   const std::size_t count = std::min(kLastEvaluations, returns.y.size());
-  const double mean =
-      std::accumulate(returns.y.end() - static_cast<std::ptrdiff_t>(count), returns.y.end(), 0.0) /
-      static_cast<double>(count);
+  const double mean = mean_of(std::span(returns.y).last(count));
   return fmt::format("last {:.1f}, best {:.1f} at step {:.0f}, mean of the last {} {:.1f}",
                      returns.y.back(), returns.y[static_cast<std::size_t>(best)],
                      returns.x[static_cast<std::size_t>(best)], count, mean);
