@@ -15,7 +15,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.abspath(sys.argv[1])
 SMALL = ["model.hidden_size=16", "sac.hidden_sizes=[16,16]", "rollout.batch_size=500"]
-STEPS = 1000
+FEWEST_STEPS = 1000
+SECONDS = 2  # what a run takes at least, so that a kill finds it at work
 
 
 def check(holds, text):
@@ -42,12 +43,12 @@ def table(path):
 class Tree:
     """A copy of what the tool needs of a source tree, with a list of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, steps):
         self.path, self.work = os.path.join(folder, "tree"), os.path.join(folder, "work")
         os.makedirs(os.path.join(self.path, "tools"))
         shutil.copy(os.path.join(ROOT, "tools", "evidence"), os.path.join(self.path, "tools"))
         shutil.copytree(os.path.join(ROOT, "configs"), os.path.join(self.path, "configs"))
-        self.want(STEPS)
+        self.want(steps)
 
     def want(self, steps):
         os.makedirs(os.path.join(self.path, "results"), exist_ok=True)
@@ -75,15 +76,31 @@ class Tree:
         return os.path.join(self.path, "results", name)
 
 
+def run_alone(folder):
+    """A run of seed 0 that nobody disturbs: as many steps as take a while here, their seconds, its table."""
+    steps = FEWEST_STEPS
+    while True:
+        alone, begin = os.path.join(folder, f"alone-{steps}"), time.time()
+        subprocess.run([PROGRAM, "run", "smoke", f"loop.num_env_steps={steps}", "--runs", alone, *SMALL],
+                       capture_output=True, check=True)
+        seconds = time.time() - begin
+        if seconds >= SECONDS:
+            break
+        steps *= 2
+    tables = [os.path.join(path, "metrics.csv") for path, _, files in os.walk(alone) if "metrics.csv" in files]
+    return steps, seconds, table(tables[0])[0]
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        tree = Tree(folder)
+        steps, seconds, undisturbed = run_alone(folder)
+        tree = Tree(folder, steps)
         check(tree.tool().count("missing") == 3, "an empty list does not call its three curves missing")
         tree.start()
         check("is at it" in tree.start(), "a second start does not say that one is at it")
         # killed as soon as something has begun, then twice amid the work
         wait_for(lambda: os.path.exists(os.path.join(tree.work, "begun.json")), "the first run")
-        for pause in (0.7, 1.5, 0):
+        for pause in (0.3 * seconds, 0.6 * seconds, 0):
             os.kill(tree.worker(), signal.SIGKILL)
             wait_for(lambda: "nothing runs" in tree.tool(), "the worker's end")
             check(re.search("begun|in results/", tree.tool()), "a run that was killed is forgotten")
@@ -93,12 +110,7 @@ def main():
         wait_for(lambda: "nothing runs" in tree.tool(), "the end of the work")
 
         # the same numbers as without a kill, and where they come from
-        alone = os.path.join(folder, "alone")
-        subprocess.run([PROGRAM, "run", "smoke", f"loop.num_env_steps={STEPS}", "--runs", alone, *SMALL],
-                       capture_output=True, check=True)
-        runs = [os.path.join(path, "metrics.csv") for path, _, files in os.walk(alone) if "metrics.csv" in files]
         rows, head = table(tree.result("pendulum/seed-0.csv"))
-        undisturbed = table(runs[0])[0]
         check(rows == undisturbed, f"the table {rows} is not {undisturbed}, that of an undisturbed run")
         check(len(rows) > 1, "the table has a row or none")
         check(len(head) == 1 and "commit" in head[0] and "MuJoCo" in head[0] and "smoke.json seed=0" in head[0],
@@ -112,7 +124,7 @@ def main():
 
         # more steps are wanted and the runs are gone: said, and no table is replaced by a shorter one
         shutil.rmtree(os.path.join(tree.work, "runs", "pendulum"))
-        tree.want(2 * STEPS)
+        tree.want(2 * steps)
         check(tree.tool().count("start over") == 2, "lost runs are not told")
         tree.start()
         wait_for(lambda: "begun" in tree.tool(), "the run that starts over")

@@ -104,11 +104,20 @@ class Terminal {
     close(end_);
   }
   int end() const { return end_; }
-  // what stands on the line now
+  // What stands on the line now. A terminal hands on what is written a moment later: a mark of our own comes last.
   std::string line() {
+    constexpr char kMark = '\a';
+    EXPECT_EQ(write(end_, &kMark, 1), 1);
+    std::string all;
     char text[4096];
-    const ssize_t count = read(own_, text, sizeof(text));
-    std::string all(text, count > 0 ? static_cast<std::size_t>(count) : 0);
+    while (!all.ends_with(kMark)) {
+      const ssize_t count = read(own_, text, sizeof(text));
+      if (count <= 0) {
+        ADD_FAILURE() << "the terminal is closed";
+        return all;
+      }
+      all.append(text, static_cast<std::size_t>(count));
+    }
     all = all.substr(all.rfind('\r') + 1);
     return all.substr(0, all.find("\033[K"));
   }
