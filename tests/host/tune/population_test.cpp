@@ -118,7 +118,14 @@ TEST_F(PopulationTest, AsManyRunAtATimeAsWereAskedFor) {
         const std::lock_guard<std::mutex> lock(mutex_);
         most = std::max(most, ++running);
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      // the first ones wait for as many as may be there, and a moment longer for one too many
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+      const auto all_here = [&] {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return most >= concurrent;
+      };
+      while (!all_here() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
       const std::lock_guard<std::mutex> lock(mutex_);
       --running;
     };
