@@ -179,6 +179,8 @@ std::vector<fs::path> tables_below(const fs::path& folder) {
   std::vector<fs::path> tables;
   for (const fs::path& below : folders_below(folder, [](const std::string&) {}))
     if (is_regular(below / "metrics.csv")) tables.push_back(below / "metrics.csv");
+  // as hashes of earlier runs have them
+  std::sort(tables.begin(), tables.end());
   return tables;
 }
 

@@ -241,6 +241,10 @@ void add_file(LayeredConfig& result, const fs::path& path, std::vector<fs::path>
 
 }  // namespace
 
+fs::path find_shipped_config(const std::string& name) {
+  return name.empty() || name.find('/') != std::string::npos ? fs::path() : find_shipped(name);
+}
+
 std::vector<std::string> shipped_configs() {
   std::set<std::string> names;
   for (const fs::path& folder : config_folders())

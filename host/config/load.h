@@ -22,6 +22,9 @@ namespace mbrl {
 /// Errors   ConfigError with the nearest name and the list of shipped configs.
 std::filesystem::path find_config(const std::string& name);
 
+/// The file of a shipped config by its name alone; empty if there is none.
+std::filesystem::path find_shipped_config(const std::string& name);
+
 /// The shipped configs, without ".json", sorted.
 std::vector<std::string> shipped_configs();
 

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "base/natural_order.h"
 #include "base/printable.h"
 #include "host/io/console.h"
 #include "host/io/csv.h"
@@ -103,7 +104,7 @@ std::vector<fs::path> find_tables(const fs::path& path, const std::string& table
         "{} holds no {} or seed-*.csv: expected a table, a run directory or a folder of "
         "runs.",
         path.string(), table));
-  std::sort(found.begin(), found.end());
+  std::sort(found.begin(), found.end(), natural_less);
   return found;
 }
 
@@ -112,10 +113,10 @@ std::pair<std::string, fs::path> name_and_path(const std::string& text) {
   std::error_code unknown;
   if (at == std::string::npos || fs::exists(text, unknown)) {
     // "runs/hopper/" has an empty last part
-    const fs::path path(text);
+    const fs::path path = run_path(text);
     return {printable((path.has_filename() ? path : path.parent_path()).filename().string()), path};
   }
-  return {printable(text.substr(0, at)), text.substr(at + 1)};
+  return {printable(text.substr(0, at)), run_path(text.substr(at + 1))};
 }
 
 std::vector<Curve> read_curves(const fs::path& path, const std::string& column,

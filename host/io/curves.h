@@ -30,15 +30,15 @@ struct NoRows : DataError {
 ///          a step below 0 or beyond 1e15.
 Curve read_curve(const std::filesystem::path& path, const std::string& column);
 
-/// A table, or every file called `table` and seed-*.csv below a folder, sorted (folders.h says what
-/// is below).
+/// A table, or every file called `table` and seed-*.csv below a folder, seed-2 before seed-10
+/// (folders.h says what is below).
 ///
 /// Errors   DataError if there is none.
 std::vector<std::filesystem::path> find_tables(const std::filesystem::path& path,
                                                const std::string& table = "metrics.csv");
 
 /// What "NAME=PATH" or "PATH" means: the latter where it exists, although it may hold a "=". A path
-/// alone is named by its last part. The name may be shown; the path is as it was given.
+/// alone is named by its last part. The name may be shown; the path is that of run_path.
 std::pair<std::string, std::filesystem::path> name_and_path(const std::string& text);
 
 /// The curves of all tables of a path. One that cannot be read or has no rows yet is left out, and

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/natural_order.h"
 #include "base/printable.h"
 #include "host/io/console.h"
 
@@ -47,21 +48,34 @@ std::vector<fs::path> entries_of(const fs::path& folder,
 }
 
 std::vector<fs::path> folders_below(const fs::path& folder,
-                                    const std::function<void(const std::string&)>& warn) {
-  std::vector<fs::path> found, waiting{folder};
+                                    const std::function<void(const std::string&)>& warn,
+                                    const std::function<bool(const fs::path&)>& ends_at) {
+  std::vector<fs::path> found, waiting{folder}, links;
   std::set<fs::path> seen;
   std::error_code error;
-  while (!waiting.empty()) {
+  while (!waiting.empty() || !links.empty()) {
+    // a folder is known by its own name; links come when all others are known
+    if (waiting.empty()) waiting.swap(links);
     const fs::path next = std::move(waiting.back());
     waiting.pop_back();
     const fs::path real = fs::canonical(next, error);
     if (error || !fs::is_directory(next, error) || !seen.insert(real).second) continue;
     found.push_back(next);
-    for (const fs::path& entry : entries_of(next, warn))
-      if (fs::is_directory(entry, error) && !is_set_aside(entry)) waiting.push_back(entry);
+    if (ends_at && ends_at(next)) continue;
+    for (const fs::path& entry : entries_of(next, warn)) {
+      if (!fs::is_directory(entry, error) || is_set_aside(entry)) continue;
+      (fs::is_symlink(entry, error) ? links : waiting).push_back(entry);
+    }
   }
-  std::sort(found.begin(), found.end());
+  std::sort(found.begin(), found.end(), natural_less);
   return found;
+}
+
+fs::path run_path(const fs::path& given) {
+  std::error_code unknown;
+  if (fs::exists(given, unknown) || given.empty()) return given;
+  const fs::path below = kRunsFolder / given;
+  return fs::exists(below, unknown) ? below : given;
 }
 
 }  // namespace mbrl

@@ -50,9 +50,14 @@ void report_check(const TwinCheck& check, const RunDir& dir) {
 }  // namespace
 
 RunDir open_run_dir(const RunOptions& options, const std::string& machine) {
+  if (options.config.name == kLatest)
+    throw ConfigError(fmt::format(
+        "name is \"{}\", as the link to the newest run of a folder is called; choose another.",
+        kLatest));
   RunDir dir = RunDir::open(
       options.runs, options.config, options.command, machine,
       options.resume == "never" ? RunDir::Earlier::kIsSetAside : RunDir::Earlier::kGoesOn);
+  link_latest(options.runs, dir.path());
   std::string text = config_changes(options.config, keys_read(options.config)) +
                      fmt::format("run      {}\n", printable(dir.path().string()));
   if (!dir.set_aside().empty())

@@ -19,6 +19,7 @@
 #include "envs/bullet/bullet_env.h"
 #include "envs/mujoco/mujoco_env.h"
 #include "host/algo/keys_read.h"
+#include "host/config/former_names.h"
 #include "host/config/print.h"
 #include "host/config/version.h"
 #include "host/io/output_file.h"
@@ -37,7 +38,7 @@ std::string machine_text(const std::string& device) {
       {"host", system.nodename},
       {"system", fmt::format("{} {}", system.sysname, system.release)},
       {"cpu", cpu_description()},
-      {"cpu_kernels", simd().name},  // AVX2 or AVX-512, or what MBRL_ISA asks for
+      {"cpu_kernels", simd().name},               // AVX2 or AVX-512, or what MBRL_ISA asks for
       {"cpu_bf16_kernels", bf16_kernels().name},  // where device.precision is bf16
       {"memory", bytes_text(static_cast<std::uint64_t>(memory.totalram) * memory.mem_unit)},
       {"device", device},
@@ -97,7 +98,35 @@ std::string command_text(const std::vector<std::string>& words) {
 }
 
 fs::path RunDir::folder_of(const fs::path& runs_root, const Config& config) {
-  return runs_root / config.name / config_hash(config) / fmt::format("seed-{}", config.seed);
+  const fs::path below = fs::path(config_hash(config)) / fmt::format("seed-{}", config.seed);
+  fs::path folder = runs_root / config.name / below;
+  const std::string former = former_name(config.name);
+  std::error_code unknown;
+  if (former.empty() || fs::exists(folder, unknown)) return folder;
+  const fs::path earlier = runs_root / former / below;
+  return fs::exists(earlier, unknown) ? earlier : folder;
+}
+
+void link_latest(const fs::path& runs_root, const fs::path& run) {
+  const fs::path link = runs_root / kLatest, next = runs_root / fmt::format(".{}", kLatest);
+  std::error_code error;
+  const fs::file_status status = fs::symlink_status(link, error);
+  // what somebody else put there stays
+  if (fs::exists(status) && !fs::is_symlink(status)) return;
+  // made under another name first: at any moment the link leads to a run. Another process may take
+  // that name meanwhile, and one of the two runs is the newest
+  fs::remove(next, error);
+  fs::create_directory_symlink(run.lexically_relative(runs_root), next, error);
+  if (!error) fs::rename(next, link, error);
+  if (error) {
+    fs::remove(next, error);
+    return;
+  }
+  try {
+    sync_folder(runs_root);
+  } catch (const DataError&) {
+    // after a power failure it may lead to an earlier run
+  }
 }
 
 RunDir RunDir::open(const fs::path& runs_root, const Config& config,
@@ -215,9 +244,10 @@ void RunDir::require_in_place() const {
 }
 
 bool RunDir::is_busy(const fs::path& folder) {
-  const int fd = ::open((folder / "lock").c_str(), O_RDWR | O_CLOEXEC);
+  // as one of many readers: a folder may be another user's, and two may ask at once
+  const int fd = ::open((folder / "lock").c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  const bool busy = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  const bool busy = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   ::close(fd);
   return busy;
 }

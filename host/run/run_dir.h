@@ -40,7 +40,8 @@ class RunDir {
   RunDir& operator=(RunDir&&) = delete;
   ~RunDir();
 
-  /// Where open() puts the run of a config.
+  /// Where open() puts the run of a config: under its name, or, where that holds none and the name
+  /// that version 0.1 gave to the shipped config does, there.
   static std::filesystem::path folder_of(const std::filesystem::path& runs_root,
                                          const Config& config);
 
@@ -67,6 +68,13 @@ class RunDir {
   std::filesystem::path path_, set_aside_;
   int lock_fd_ = -1;
 };
+
+/// The link to the newest run in a folder of runs.
+inline constexpr const char* kLatest = "latest";
+
+/// Lets <runs>/latest lead to the run, in one step. Where links cannot be made, or something else has
+/// that name, nothing happens: a run does not need it.
+void link_latest(const std::filesystem::path& runs_root, const std::filesystem::path& run);
 
 /// Words as a shell would read them back.
 std::string command_text(const std::vector<std::string>& words);

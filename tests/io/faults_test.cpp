@@ -129,7 +129,8 @@ class FaultTest : public testing::TestWithParam<std::tuple<Scenario, Mode>> {
   }
   void put_start() const {
     fs::remove_all(runs_);
-    if (fs::exists(start_)) fs::copy(start_, runs_, fs::copy_options::recursive);
+    if (fs::exists(start_))
+      fs::copy(start_, runs_, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
   }
 
   void SetUp() override {
@@ -300,7 +301,8 @@ TEST(FolderFaultTest, AFolderThatCannotBeListedEndsTheRunThatWouldStartOver) {
   const Tree wanted = tree_of(runs);
   for (const Words& more : {Words{}, Words{"--resume", "never"}}) {
     const Words command = tiny_command(config, runs, more);
-    fs::copy(runs, folder.path() / "copy", fs::copy_options::recursive);
+    fs::copy(runs, folder.path() / "copy",
+             fs::copy_options::recursive | fs::copy_options::copy_symlinks);
     fs::remove(trace);
     ASSERT_EQ(run_with_fault(folder.path(), runs, command, {}, trace).exit_code, 0);
     // the first listing of the run's folder or of its checkpoints is what decides

@@ -130,6 +130,8 @@ std::vector<fs::path> given_baseline(const std::string& given, const Config& bas
     check_given_run(folder, base);
     folders.push_back(folder);
   }
+  // the order of a sum decides its last bits
+  std::sort(folders.begin(), folders.end());
   if (folders.empty())
     throw DataError(fmt::format("autombpo.baseline: {} holds no run of default MBPO.", given));
   return folders;

@@ -6,6 +6,7 @@
 
 #include "host/algo/resolve_config.h"
 #include "host/config/check.h"
+#include "host/config/former_names.h"
 #include "host/config/print.h"
 #include "tests/host/config/config_errors.h"
 
@@ -291,6 +292,18 @@ TEST(ShippedConfigsTest, AllLoadAndPassTheChecks) {
   for (const std::string& name : shipped_configs()) {
     EXPECT_NO_THROW(resolve_config(name, {})) << name;
   }
+}
+
+TEST(ShippedConfigsTest, AreCalledAsTheirFilesAndWereCalledOtherwise) {
+  for (const std::string& name : shipped_configs()) {
+    EXPECT_EQ(resolve_config(name, {}).name, name);
+    const std::string former = former_name(name);
+    EXPECT_EQ(former.empty(), name == "smoke") << name;
+    if (!former.empty()) EXPECT_EQ(present_name(former), name);
+  }
+  EXPECT_EQ(former_name("hopper-baseline"), "hopper-mbpo-baseline");
+  EXPECT_EQ(former_name("mine"), "");
+  EXPECT_EQ(present_name("mine"), "mine");
 }
 
 TEST(ShippedConfigsTest, AreTheExperimentsTheyHaveAlwaysBeen) {

@@ -33,5 +33,35 @@ TEST(FoldersTest, RunsThatWereSetAsideAreLeftOut) {
                                    folder.path() / "seed-1.old-new"));
 }
 
+TEST(FoldersTest, ALinkIsNoSecondNameOfAFolder) {
+  // "latest" comes before "walker", where the folder would be found first
+  const TemporaryDirectory folder;
+  fs::create_directories(folder.path() / "walker" / "seed-10");
+  fs::create_directories(folder.path() / "walker" / "seed-2");
+  fs::create_directory_symlink("walker/seed-10", folder.path() / "latest");
+  const fs::path walker = folder.path() / "walker";
+  EXPECT_THAT(folders_below(folder.path()),
+              testing::ElementsAre(folder.path(), walker, walker / "seed-2", walker / "seed-10"));
+  // asked for by that name, it is the folder
+  EXPECT_THAT(folders_below(folder.path() / "latest"),
+              testing::ElementsAre(folder.path() / "latest"));
+}
+
+TEST(FoldersTest, WhatIsNotHereIsLookedForInRuns) {
+  const TemporaryDirectory folder;
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  fs::create_directories("runs/hopper");
+  fs::create_directories("runs/swimmer");
+  fs::create_directories("swimmer");
+  EXPECT_EQ(run_path("hopper"), "runs/hopper");
+  EXPECT_EQ(run_path("runs/hopper"), "runs/hopper");
+  EXPECT_EQ(run_path("swimmer"), "swimmer");
+  EXPECT_EQ(run_path("absent"), "absent");
+  EXPECT_EQ(run_path(""), "");
+  EXPECT_EQ(run_path("/hopper"), "/hopper");
+  fs::current_path(before);
+}
+
 }  // namespace
 }  // namespace mbrl

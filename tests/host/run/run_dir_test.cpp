@@ -128,5 +128,63 @@ TEST(CommandTextTest, QuotesWhatAShellWouldSplit) {
   EXPECT_EQ(command_text({"a", "it's", "", "k=v"}), "a 'it'\\''s' '' k=v");
 }
 
+TEST(RunDirTest, ARunOfAnEarlierVersionIsFoundUnderItsNameThere) {
+  const TemporaryDirectory folder;
+  Config config = trial_config();
+  config.name = "hopper";
+  const fs::path below = fs::path(config_hash(config)) / "seed-4";
+  EXPECT_EQ(RunDir::folder_of(folder.path(), config), folder.path() / "hopper" / below);
+  fs::create_directories(folder.path() / "hopper-mbpo" / below);
+  EXPECT_EQ(RunDir::folder_of(folder.path(), config), folder.path() / "hopper-mbpo" / below);
+  // another seed is a run of its own
+  config.seed = 5;
+  EXPECT_EQ(RunDir::folder_of(folder.path(), config).parent_path().parent_path(),
+            folder.path() / "hopper");
+  // where both are, the present name counts
+  config.seed = 4;
+  fs::create_directories(folder.path() / "hopper" / below);
+  EXPECT_EQ(RunDir::folder_of(folder.path(), config), folder.path() / "hopper" / below);
+
+  // so for what an AutoMBPO run shares
+  config.name = "autombpo_hopper-baseline";
+  fs::create_directories(folder.path() / "autombpo-hopper-baseline" / below);
+  EXPECT_EQ(RunDir::folder_of(folder.path(), config),
+            folder.path() / "autombpo-hopper-baseline" / below);
+}
+
+TEST(RunDirTest, LatestLeadsToTheRunThatWasLinkedLast) {
+  const TemporaryDirectory folder;
+  const fs::path runs = folder.path() / "runs";
+  for (const char* run : {"a/1/seed-0", "b/2/seed-0"}) {
+    fs::create_directories(runs / run);
+    link_latest(runs, runs / run);
+    EXPECT_EQ(fs::read_symlink(runs / "latest"), run);
+  }
+  // the folder may be moved with the link in it
+  fs::rename(runs, folder.path() / "moved");
+  EXPECT_TRUE(fs::is_directory(folder.path() / "moved" / "latest"));
+  // a link that was left over by a killed process, or leads nowhere, is in no one's way
+  fs::create_directory_symlink("nowhere", folder.path() / "moved" / ".latest");
+  fs::remove_all(folder.path() / "moved" / "b");
+  link_latest(folder.path() / "moved", folder.path() / "moved" / "a/1/seed-0");
+  EXPECT_EQ(fs::read_symlink(folder.path() / "moved" / "latest"), "a/1/seed-0");
+  EXPECT_FALSE(fs::is_symlink(folder.path() / "moved" / ".latest"));
+}
+
+TEST(RunDirTest, WhatIsCalledLatestAndIsNoLinkStays) {
+  const TemporaryDirectory folder;
+  fs::create_directories(folder.path() / "a");
+  write_text(folder.path() / "latest", "a user's");
+  link_latest(folder.path(), folder.path() / "a");
+  EXPECT_EQ(file_text(folder.path() / "latest"), "a user's");
+  fs::remove(folder.path() / "latest");
+  fs::create_directory(folder.path() / "latest");
+  link_latest(folder.path(), folder.path() / "a");
+  EXPECT_FALSE(fs::is_symlink(folder.path() / "latest"));
+  // nor does a folder that takes no links end anything
+  link_latest(folder.path() / "absent", folder.path() / "absent" / "a");
+  EXPECT_FALSE(fs::exists(folder.path() / "absent"));
+}
+
 }  // namespace
 }  // namespace mbrl
