@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
   program.require_subcommand(1);
   mbrl::add_run(program);
   mbrl::add_eval(program);
+  mbrl::add_list(program);
   mbrl::add_bench(program);
   mbrl::add_config(program);
   mbrl::add_envs(program);

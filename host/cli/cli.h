@@ -15,6 +15,7 @@ void add_config(CLI::App& program);
 void add_envs(CLI::App& program);
 /// `envs trace`, the way in for programs that step environments from outside.
 void add_envs_trace(CLI::App& envs);
+void add_list(CLI::App& program);
 void add_doctor(CLI::App& program);
 void add_plot(CLI::App& program);
 void add_compare(CLI::App& program);

@@ -5,16 +5,21 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <system_error>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "host/algo/registry.h"
 #include "host/analysis/model_error.h"
 #include "host/analysis/value_error.h"
 #include "host/cli/cli.h"
+#include "host/cli/run_groups.h"
 #include "host/config/load.h"
+#include "host/io/console.h"
+#include "host/io/folders.h"
 #include "host/io/output_file.h"
 #include "host/io/svg_plot.h"
 #include "host/run/open_device.h"
@@ -83,15 +88,23 @@ void require_learned(bool is_learned, const Learner& learner, const EvalOptions&
 }
 
 // the policy as it explores, on the start states of fresh episodes
-void print_stochastic_returns(Stream& stream, const Learner& learner, const EvalOptions& o) {
+struct Explored {
+  std::vector<double> returns, lengths;
+};
+Explored explore(Stream& stream, const Learner& learner, const EvalOptions& o) {
   require_learned(learner.soft_actor_critic() != nullptr, learner, o, "--stochastic",
                   "actor of soft actor-critic",
                   [](const Algorithm& algorithm) { return reads_section(algorithm, "sac"); });
-  std::vector<double> returns, lengths;
+  Explored explored;
   for (const EpisodeValues& episode : value_errors(stream, learner, o.num_episodes)) {
-    returns.push_back(episode.total);
-    lengths.push_back(static_cast<double>(episode.value.size()));
+    explored.returns.push_back(episode.total);
+    explored.lengths.push_back(static_cast<double>(episode.value.size()));
   }
+  return explored;
+}
+
+void print_stochastic_returns(Stream& stream, const Learner& learner, const EvalOptions& o) {
+  const auto [returns, lengths] = explore(stream, learner, o);
   fmt::print(
       "stochastic policy: mean return {:.2f}, standard deviation {:.2f}, mean length {:.1f}, {} "
       "episodes\n",
@@ -237,13 +250,124 @@ void print_controller_null(Stream& stream, const Config& config, const EvalOptio
       "deviations.\n");
 }
 
+// what is meant by the argument; where that is a link, such as runs/latest, what it leads to
+std::string named_run(const std::string& given) {
+  const std::filesystem::path path = run_path(given);
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+  return error ? path.string() : (path.parent_path() / target).lexically_normal().string();
+}
+
+// The runs of one config, of which checkpoints are: their mean may be taken.
+void require_one_config(const std::vector<std::filesystem::path>& checkpoints,
+                        const EvalOptions& o) {
+  std::vector<std::filesystem::path> tables;
+  for (const std::filesystem::path& checkpoint : checkpoints)
+    tables.push_back(checkpoint.parent_path().parent_path() / "metrics.csv");
+  const std::vector<RunGroup> groups = group_tables(tables);
+  if (groups.size() == 1) return;
+  std::string list;
+  for (const RunGroup& group : groups)
+    list += fmt::format("{}{} ({} run{}, such as {})", list.empty() ? "" : "; ", group.label,
+                        group.tables.size(), group.tables.size() == 1 ? "" : "s",
+                        printable(group.tables.front().parent_path().string()));
+  throw DataError(fmt::format(
+      "eval: {} holds runs of {} configs, over which a mean says nothing; they differ in {}: {}. "
+      "Name a folder with the runs of one.",
+      printable(o.run), groups.size(), difference_text(groups), list));
+}
+
+// a policy trained in another format is evaluated in one that every CPU has
+DeviceConfig device_of(const Config& config, const EvalOptions& o) {
+  DeviceConfig device = config.device;
+  if (select_device(o.device).kind == Device::Kind::kCpu) device.precision = "fp32";
+  return device;
+}
+
+// one line for each seed, then all of them together, as `compare` summarizes an arm
+class SeedTable {
+ public:
+  explicit SeedTable(const EvalOptions& o) : o_(o) {}
+
+  void add(Stream& stream, const std::filesystem::path& checkpoint, const Config& config) {
+    const auto learner = make_learner(config, stream, {});
+    load_checkpoint(checkpoint, *learner, config, CheckpointUse::kEvaluate);
+    const Evaluation evaluation = learner->evaluate(o_.num_episodes);
+    if (means_.empty()) {
+      fmt::print("{} episodes of {} for each run in {}\n\n", o_.num_episodes, config.env.name,
+                 printable(o_.run));
+      fmt::print("{:>4} {:>8} {:>9} {:>8} {:>6}{}\n", "seed", "step", "return", "sd", "length",
+                 o_.stochastic ? " explores" : "");
+    }
+    std::string explores;
+    if (o_.stochastic) {
+      explored_.push_back(mean_of(explore(stream, *learner, o_).returns));
+      explores = fmt::format(" {:>8.2f}", explored_.back());
+    }
+    means_.push_back(evaluation.mean_return());
+    episodes_.insert(episodes_.end(), evaluation.returns.begin(), evaluation.returns.end());
+    num_broken_ += evaluation.num_broken;
+    fmt::print("{:>4} {:>8} {:>9.2f} {:>8.2f} {:>6.0f}{}\n", config.seed, learner->env_steps(),
+               evaluation.mean_return(), evaluation.std_return(), evaluation.mean_length(),
+               explores);
+  }
+
+  bool empty() const { return means_.empty(); }
+
+  void print_summary() const {
+    if (num_broken_ > 0)
+      fmt::print("{} episodes ended early because the simulator became unstable\n", num_broken_);
+    fmt::print("\n");
+    print_pool(fmt::format("{} runs", means_.size()), means_);
+    if (o_.stochastic) print_pool("as they explore", explored_);
+    fmt::print("{} episodes: mean {:.2f}, sd {:.2f}\n", episodes_.size(), mean_of(episodes_),
+               sample_std(episodes_));
+  }
+
+ private:
+  static void print_pool(const std::string& name, const std::vector<double>& means) {
+    const Summary s = summarize(means);
+    fmt::print(
+        "{}: mean {:.2f}, sd {:.2f}, IQM {:.2f}\n  95 % interval of the mean {:.2f} to {:.2f}\n",
+        name, s.mean, s.std, s.interquartile_mean, s.interval.low, s.interval.high);
+  }
+
+  const EvalOptions& o_;
+  std::vector<double> means_, explored_, episodes_;
+  int num_broken_ = 0;
+};
+
+void print_seeds(const std::vector<std::filesystem::path>& checkpoints, const EvalOptions& o) {
+  require_one_config(checkpoints, o);
+  ThreadPool pool(o.num_threads > 0 ? o.num_threads : available_cores());
+  std::unique_ptr<OpenDevice> device;
+  SeedTable table(o);
+  std::exception_ptr first;
+  for (const std::filesystem::path& checkpoint : checkpoints) {
+    try {
+      const Config config = checkpoint_config(checkpoint);
+      if (device == nullptr)
+        device = std::make_unique<OpenDevice>(o.device, device_of(config, o), pool);
+      table.add(device->stream, checkpoint, config);
+    } catch (const DataError& error) {
+      if (first == nullptr) first = std::current_exception();
+      print_to(stderr, fmt::format("warning: left out: {}\n", printable(error.what())));
+    }
+  }
+  if (table.empty()) std::rethrow_exception(first);
+  table.print_summary();
+}
+
 }  // namespace
 
 void add_eval(CLI::App& program) {
   const auto o = std::make_shared<EvalOptions>();
   CLI::App* eval = program.add_subcommand(
       "eval", "Evaluate the policy of a run or checkpoint, its model or its critics");
-  eval->add_option("run", o->run, "a run directory or a checkpoint folder")->required();
+  eval->add_option(
+          "run", o->run,
+          "a run, one of its checkpoints, or a folder of runs over seeds; runs/ may be left out")
+      ->required();
   eval->add_option("--episodes", o->num_episodes, "number of episodes")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
@@ -284,6 +408,7 @@ void add_eval(CLI::App& program) {
       "draw the histogram of the model's errors, or the values along one episode, into "
       "this file");
   eval->callback([o, model_error, value_error, controller_null] {
+    o->run = named_run(o->run);
     if (!o->svg.empty() && model_error->count() + value_error->count() == 0)
       throw ConfigError(
           "eval --svg: there is nothing to draw; add --model-error or --value-error.");
@@ -294,13 +419,13 @@ void add_eval(CLI::App& program) {
       print_controller_null(device.stream, config, *o);
       return;
     }
+    const bool pools = model_error->count() + value_error->count() == 0;
+    const std::vector<std::filesystem::path> checkpoints = find_checkpoints(o->run);
+    if (checkpoints.size() > 1 && pools) return print_seeds(checkpoints, *o);
     const std::filesystem::path path = find_checkpoint(o->run);
     const Config config = checkpoint_config(path);
     ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
-    // a policy trained in another format is evaluated in one that every CPU has
-    DeviceConfig device_config = config.device;
-    if (select_device(o->device).kind == Device::Kind::kCpu) device_config.precision = "fp32";
-    OpenDevice device(o->device, device_config, pool);
+    OpenDevice device(o->device, device_of(config, *o), pool);
     const auto learner = make_learner(config, device.stream, {});
     load_checkpoint(path, *learner, config, CheckpointUse::kEvaluate);
     fmt::print("checkpoint {}\nenvironment {}\n", path.string(), config.env.name);

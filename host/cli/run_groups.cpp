@@ -143,10 +143,14 @@ std::string label_of(const RunGroup& group, const std::vector<RunGroup>& all) {
 }  // namespace
 
 std::vector<RunGroup> find_groups(const fs::path& path, const std::string& table, GroupBy by) {
-  std::vector<RunGroup> groups;
   const std::vector<fs::path> tables = find_tables(path, table);
   if (const std::string text = unfinished_text(tables); !text.empty())
     print_to(stderr, fmt::format("note: {}\n", text));
+  return group_tables(tables, by);
+}
+
+std::vector<RunGroup> group_tables(const std::vector<fs::path>& tables, GroupBy by) {
+  std::vector<RunGroup> groups;
   for (const fs::path& file : tables) {
     const fs::path run = file.parent_path();
     Values values = values_of(run);

@@ -31,6 +31,10 @@ enum class GroupBy { kConfig, kConfigButController };
 std::vector<RunGroup> find_groups(const std::filesystem::path& path, const std::string& table,
                                   GroupBy by = GroupBy::kConfig);
 
+/// The same of tables that are known, of which some may not be there.
+std::vector<RunGroup> group_tables(const std::vector<std::filesystem::path>& tables,
+                                   GroupBy by = GroupBy::kConfig);
+
 /// The keys and files in which groups differ, each with the values of the groups that know it, in
 /// their order: "sac.learning_rate (0.001, 0.1)".
 std::string difference_text(const std::vector<RunGroup>& groups);

@@ -191,35 +191,38 @@ std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& res
   return latest;
 }
 
-std::filesystem::path find_checkpoint(const std::filesystem::path& path) {
+std::vector<std::filesystem::path> find_checkpoints(const std::filesystem::path& path) {
   namespace fs = std::filesystem;
   std::error_code error;
-  if (fs::exists(path / "DONE", error)) return path;
+  if (fs::exists(path / "DONE", error)) return {path};
   for (const fs::path& folder : {path / "checkpoints", path})
-    if (const auto latest = latest_checkpoint(folder)) return *latest;
+    if (const auto latest = latest_checkpoint(folder)) return {*latest};
 
-  // a folder above: clear if there is one run below
+  // a folder above
   std::vector<fs::path> found;
-  std::string names;
   for (const fs::path& folder : folders_below(path)) {
     if (folder.filename() != "checkpoints") continue;
     try {
-      if (const auto latest = latest_checkpoint(folder)) {
-        found.push_back(*latest);
-        names += " " + folder.parent_path().string();
-      }
+      if (const auto latest = latest_checkpoint(folder)) found.push_back(*latest);
     } catch (const DataError& sibling) {
       print_to(stderr, fmt::format("warning: {}\n", printable(sibling.what())));
     }
   }
-  if (found.size() == 1) return found.front();
-  if (found.size() > 1)
-    throw DataError(path.string() + " holds " + std::to_string(found.size()) +
-                    " runs; name one of them:" + names + ".");
+  if (!found.empty()) return found;
   throw DataError(
       path.string() +
       " holds no complete checkpoint: expected a folder with a file DONE, or a run directory "
       "with checkpoints/step-*/DONE. A run that has just begun has none yet.");
+}
+
+std::filesystem::path find_checkpoint(const std::filesystem::path& path) {
+  const std::vector<std::filesystem::path> found = find_checkpoints(path);
+  if (found.size() == 1) return found.front();
+  std::string names;
+  for (const std::filesystem::path& checkpoint : found)
+    names += " " + checkpoint.parent_path().parent_path().string();
+  throw DataError(path.string() + " holds " + std::to_string(found.size()) +
+                  " runs; name one of them:" + names + ".");
 }
 
 }  // namespace mbrl

@@ -67,6 +67,12 @@ Config checkpoint_config(const std::filesystem::path& path);
 /// Errors   DataError if there is none, or several runs to choose from.
 std::filesystem::path find_checkpoint(const std::filesystem::path& path);
 
+/// The same of every run below a folder, seed-2 before seed-10. Standard error is told of those that
+/// cannot be read.
+///
+/// Errors   DataError if there is none.
+std::vector<std::filesystem::path> find_checkpoints(const std::filesystem::path& path);
+
 /// The checkpoint that --resume (auto, never or a path) means in a run's folder of checkpoints;
 /// nothing for a fresh start. `warn` hears of those that are passed over.
 ///
