@@ -10,6 +10,8 @@
 
 namespace mbrl {
 
+struct FitReport;
+
 /// A finished training episode.
 struct EpisodeReport {
   std::int64_t env_steps;  // at its end
@@ -24,6 +26,8 @@ struct Hooks {
   std::function<bool()> stop_requested = [] { return false; };
   std::function<void(std::string_view stage)> on_stage = [](std::string_view) {};
   std::function<void(const EpisodeReport&)> on_episode = [](const EpisodeReport&) {};
+  /// What a fit of the model has come to.
+  std::function<void(const FitReport&)> on_fit = [](const FitReport&) {};
   /// How far a long stage has come, as "epoch 12, holdout error 0.034".
   std::function<void(std::string_view)> on_detail = [](std::string_view) {};
   /// For the log, which keeps more than a terminal shows.

@@ -70,6 +70,8 @@ class Learner {
   /// Means since the last call, in the order of metric_names(); then starts anew.
   const std::vector<std::string>& metric_names() const { return context_.metrics.names(); }
   std::vector<double> take_metrics() { return context_.metrics.take(); }
+  /// The same since the last call of this one, apart from those.
+  std::vector<double> take_recent_metrics() { return context_.metrics.take_recent(); }
 
   /// Everything it keeps between steps: its parts', hyperparameters that changed, and what an
   /// algorithm adds.

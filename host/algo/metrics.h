@@ -16,7 +16,7 @@ struct Metric {
 };
 
 /// A list of named values in the order of their declaration: the mean of what was added since the
-/// last take(), or a current value. Part of the checkpoint, so that a resumed run writes the same
+/// last take(), or a current value. take_recent() reads the same over spans of its own. Part of the checkpoint, so that a resumed run writes the same
 /// rows.
 class Metrics {
  public:
@@ -30,6 +30,8 @@ class Metrics {
 
   /// The values, NaN where nothing was measured; means start anew.
   std::vector<double> take();
+  /// The same since the last call of this one; what take() gives does not change.
+  std::vector<double> take_recent();
 
   void visit(Archive& archive);
 
@@ -38,6 +40,8 @@ class Metrics {
   std::vector<std::function<double()>> current_;  // empty for means
   std::vector<double> sum_;
   std::vector<std::int64_t> count_;
+  std::vector<double> recent_sum_;
+  std::vector<std::int64_t> recent_count_;
   std::vector<std::uint8_t> is_latest_;  // was taken as a current value
 };
 

@@ -12,8 +12,8 @@ namespace mbrl {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kCommonSections = {"env", "mjcf", "eval", "checkpoint",
-                                                             "device"};
+constexpr std::array<std::string_view, 6> kCommonSections = {"env", "mjcf",       "eval",
+                                                             "log", "checkpoint", "device"};
 
 std::string_view section_of(std::string_view path) { return path.substr(0, path.find('.')); }
 

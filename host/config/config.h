@@ -16,6 +16,7 @@
 #include "host/config/sections/controller.h"
 #include "host/config/sections/device.h"
 #include "host/config/sections/eval.h"
+#include "host/config/sections/log.h"
 #include "host/config/sections/loop.h"
 #include "host/config/sections/model.h"
 #include "host/config/sections/population.h"
@@ -37,6 +38,7 @@ struct Config {
   MBRL_SECTION(PpoConfig, ppo);
   MBRL_SECTION(LoopConfig, loop);
   MBRL_SECTION(EvalConfig, eval);
+  MBRL_SECTION(LogConfig, log);
   MBRL_SECTION(CheckpointConfig, checkpoint);
   MBRL_SECTION(DeviceConfig, device);
   MBRL_SECTION(ControllerConfig, controller);

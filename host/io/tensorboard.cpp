@@ -8,6 +8,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <string_view>
 #include <vector>
 
@@ -53,6 +54,27 @@ std::string masked_crc(const std::string& bytes) {
   return little_endian(((crc >> 15) | (crc << 17)) + 0xa282ead8u, 4);
 }
 
+constexpr const char* kStartTag = "_hparams_/session_start_info";
+
+// a summary of one value without a number: SummaryMetadata{PluginData{name, content}}, and a tensor
+std::string plugin_event(double wall_time, std::int64_t step, const std::string& tag,
+                         const std::string& plugin, const std::string& content,
+                         const std::string& tensor = "") {
+  std::string value =
+      field_bytes(1, tag) +
+      field_bytes(9, field_bytes(1, field_bytes(1, plugin) + field_bytes(2, content)));
+  if (!tensor.empty()) value += field_bytes(8, tensor);
+  return field_double(1, wall_time) + field_varint(2, static_cast<std::uint64_t>(step)) +
+         field_bytes(5, field_bytes(1, value));
+}
+
+// google.protobuf.Value
+std::string hparam_value(const HparamValue& value) {
+  if (const bool* flag = std::get_if<bool>(&value)) return field_varint(4, *flag ? 1 : 0);
+  if (const double* number = std::get_if<double>(&value)) return field_double(2, *number);
+  return field_bytes(3, std::get<std::string>(value));
+}
+
 constexpr std::string_view kEvents = "events.out.tfevents.";
 
 // the seconds in the name of an event file, 0 if it has none
@@ -84,6 +106,19 @@ std::filesystem::path event_file(const std::filesystem::path& folder, bool fresh
   return folder / fmt::format("{}{}{}", kEvents, seconds, own);
 }
 
+// whether a file of the folder tells what its run was started with: that is said at its beginning
+bool tells_start(const std::filesystem::path& folder) {
+  constexpr std::size_t kBeginning = 4096;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (!entry.path().filename().string().starts_with(kEvents)) continue;
+    std::string text(kBeginning, '\0');
+    std::ifstream(entry.path(), std::ios::binary).read(text.data(), kBeginning);
+    if (text.find(kStartTag) != std::string::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string tfrecord(const std::string& data) {
@@ -102,12 +137,34 @@ std::string session_start_event(double wall_time, std::int64_t step) {
          field_bytes(7, field_varint(1, 1));
 }
 
-TensorboardWriter::TensorboardWriter(const std::filesystem::path& folder, std::int64_t resume_step)
-    : TensorboardWriter(event_file(folder, resume_step < 0), std::in_place, resume_step) {}
+std::string text_event(double wall_time, std::int64_t step, const std::string& tag,
+                       const std::string& markdown) {
+  // TensorProto{dtype: DT_STRING, tensor_shape{}, string_val}
+  const std::string tensor = field_varint(1, 7) + field_bytes(2, "") + field_bytes(8, markdown);
+  return plugin_event(wall_time, step, tag, "text", "", tensor);
+}
 
-TensorboardWriter::TensorboardWriter(const std::filesystem::path& path, std::in_place_t,
+std::string hparams_start_event(double wall_time, const Hparams& hparams) {
+  std::string info;
+  for (const auto& [name, value] : hparams)
+    info += field_bytes(1, field_bytes(1, name) + field_bytes(2, hparam_value(value)));
+  info += field_double(5, wall_time);
+  return plugin_event(wall_time, 0, kStartTag, "hparams", field_bytes(3, info));
+}
+
+std::string hparams_end_event(double wall_time, bool success) {
+  const std::string info = field_varint(1, success ? 1 : 2) + field_double(2, wall_time);
+  return plugin_event(wall_time, 0, "_hparams_/session_end_info", "hparams", field_bytes(4, info));
+}
+
+TensorboardWriter::TensorboardWriter(const std::filesystem::path& folder, std::int64_t resume_step)
+    : TensorboardWriter(event_file(folder, resume_step < 0),
+                        resume_step >= 0 && tells_start(folder), resume_step) {}
+
+TensorboardWriter::TensorboardWriter(const std::filesystem::path& path, bool is_described,
                                      std::int64_t resume_step)
-    : file_(path, OutputFile::Mode::kAppend),
+    : is_described_(is_described),
+      file_(path, OutputFile::Mode::kAppend),
       ahead_(std::max(
           0.0, static_cast<double>(seconds_of(path.filename().string())) - std::floor(now()))) {
   file_.write(tfrecord(field_double(1, time()) + field_bytes(3, "brain.Event:2")));
@@ -119,6 +176,27 @@ double TensorboardWriter::time() { return last_ = std::max(last_, now() + ahead_
 void TensorboardWriter::scalar(const std::string& tag, std::int64_t step, double value) {
   if (std::isfinite(value))
     file_.write(tfrecord(scalar_event(time(), step, tag, static_cast<float>(value))));
+}
+
+void TensorboardWriter::scalars(std::int64_t step,
+                                const std::vector<std::pair<std::string, double>>& values) {
+  std::string records;
+  const double at = time();
+  for (const auto& [tag, value] : values)
+    if (std::isfinite(value))
+      records += tfrecord(scalar_event(at, step, tag, static_cast<float>(value)));
+  if (!records.empty()) file_.write(records);
+}
+
+void TensorboardWriter::describe(const Hparams& hparams, const std::string& config) {
+  if (is_described_) return;
+  is_described_ = true;
+  file_.write(tfrecord(hparams_start_event(time(), hparams)));
+  file_.write(tfrecord(text_event(time(), 0, "config", config)));
+}
+
+void TensorboardWriter::finish(bool success) {
+  file_.write(tfrecord(hparams_end_event(time(), success)));
 }
 
 }  // namespace mbrl

@@ -14,14 +14,16 @@ namespace mbrl {
 struct LoopHooks {
   std::function<bool()> stop_requested;
   std::function<bool()> before_step = [] { return true; };        // false: as a stop
+  std::function<void()> log = [] {};                              // losses and rates are due
   std::function<void()> evaluate;                                 // an evaluation is due
   std::function<bool()> wants_checkpoint = [] { return false; };  // after a step: one more
   std::function<void()> checkpoint;                               // a checkpoint is due
   std::function<void()> tick;                                     // after every step: progress
 };
 
-/// Steps the learner until num_env_steps, a pause at env step `until`, or a stop; evaluates every
-/// eval.interval steps after exploration and once at the end. Writes a checkpoint every
+/// Steps the learner until num_env_steps, a pause at env step `until`, or a stop; logs every
+/// log.interval steps and evaluates every eval.interval steps after exploration, and both once at the
+/// end. Writes a checkpoint every
 /// checkpoint.interval steps, when one is wanted, at a pause, when stopped and at the end.
 ///
 /// Returns  false when stopped.

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "host/algo/hooks.h"
+#include "host/config/config.h"
 #include "host/io/csv.h"
 #include "host/io/progress.h"
 #include "host/io/run_state.h"
@@ -22,11 +24,24 @@ struct EvaluationRow {
   int epoch;
   double wall_time_s;
   double return_mean, return_std;
-  int num_broken;               // of its episodes ended by an unstable simulator
-  std::vector<double> metrics;  // in the order of the recorder's names
+  int num_broken;                    // of its episodes ended by an unstable simulator
+  std::vector<double> metrics;       // in the order of the recorder's names
+  std::vector<double> returns = {};  // of its episodes
+  std::vector<int> lengths = {};
 };
 
-/// Writes metrics.csv, episodes.csv, events.out.tfevents.*, log.txt and summary.json of a run. But
+/// What viewers are told every log.interval steps, over the steps since the last such record.
+struct LogRow {
+  std::int64_t env_steps;
+  double wall_time_s;           // of the training so far
+  double seconds;               // wall time since the last record
+  std::int64_t steps, updates;  // since then
+  std::vector<double> metrics;  // in the order of the recorder's names
+  std::vector<std::pair<std::string, double>> schedule = {};       // values by key, now
+  std::vector<std::pair<std::string, double>> stage_seconds = {};  // since then
+};
+
+/// Writes metrics.csv, evaluations.csv, episodes.csv, events.out.tfevents.*, log.txt and summary.json of a run. But
 /// for wall_time_s the tables of two runs of one config and seed are equal, byte for byte.
 class Recorder {
  public:
@@ -36,8 +51,12 @@ class Recorder {
            std::int64_t resume_env_steps, ProgressSink& progress, bool to_console = true);
   ~Recorder();
 
+  /// Tells viewers the keys that the run reads; once in the life of a run.
+  void describe(const Config& config);
   void record_evaluation(const EvaluationRow& row);
   void record_episode(const EpisodeReport& episode);
+  void record_log(const LogRow& row);
+  void record_fit(std::int64_t env_steps, const FitReport& fit);
   void log(const std::string& text);
   void note(const std::string& text);  // log.txt only
   void warn(const std::string& text);
@@ -52,11 +71,18 @@ class Recorder {
 
  private:
   std::filesystem::path folder_;
-  std::vector<std::string> metric_names_;
+  std::vector<std::string> metric_names_, log_tags_;  // "" where the tag is not of the log
   ProgressSink& progress_;
-  CsvWriter metrics_, episodes_;
+  CsvWriter metrics_, evaluations_, episodes_;
+  struct Episode {
+    double episode_return, length;
+  };
+  std::deque<Episode> recent_;  // training episodes, the newest last
   TensorboardWriter events_;
   RunLog log_;
+
+  void remember(const Episode& episode);
+  void remember_rows(const std::filesystem::path& table);
 };
 
 }  // namespace mbrl

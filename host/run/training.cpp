@@ -97,9 +97,13 @@ Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& devic
         fmt::format("resumed from {} at env step {}", path->string(), resumed_at));
   }
   updates_before_ = learner_->num_updates();
+  logged_ = {.env_steps = learner_->env_steps(),
+             .updates = updates_before_,
+             .stage_seconds = stage_seconds_};
   recorder_ = std::make_unique<Recorder>(dir, learner_->metric_names(), resumed_at, progress_,
                                          options_.to_console);
   if (schedule_ != nullptr) schedule_->open(dir.path(), resumed_at);
+  recorder_->describe(options_.config);
   for (const std::string& line : pending_log_) recorder_->log(line);
 }
 
@@ -112,6 +116,11 @@ Hooks Training::hooks() {
           },
       .on_stage = [this](std::string_view stage) { enter_stage(stage); },
       .on_episode = [this](const EpisodeReport& episode) { recorder_->record_episode(episode); },
+      .on_fit =
+          [this](const FitReport& fit) {
+            // of the step that begins with it: a run that goes on from the one before repeats it
+            recorder_->record_fit(learner_->env_steps() + 1, fit);
+          },
       .on_detail = [this](std::string_view detail) { progress_.set_detail(detail); },
       .log = [this](const std::string& text) { recorder_->note(text); },
       .warn =
@@ -134,6 +143,30 @@ void Training::enter_stage(std::string_view stage) {
   stage_start_ = now;
   stage_ = stage;
   progress_.set_stage(stage);
+}
+
+// losses, rates and schedules since the last call. The losses are on the host already: a GPU's work is
+// waited for in no step that is not logged
+void Training::log() {
+  const Clock::time_point now = Clock::now();
+  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+  Logged at{.time = now,
+            .env_steps = learner_->env_steps(),
+            .updates = learner_->num_updates(),
+            .stage_seconds = stage_seconds_};
+  if (!stage_.empty()) at.stage_seconds[stage_] += seconds(now - stage_start_);
+  LogRow row{.env_steps = at.env_steps,
+             .wall_time_s = wall_time(),
+             .seconds = seconds(now - logged_.time),
+             .steps = at.env_steps - logged_.env_steps,
+             .updates = at.updates - logged_.updates,
+             .metrics = learner_->take_recent_metrics()};
+  for (const Hyperparameter& value : learner_->hyperparameters())
+    if (value.change != Change::kToggle) row.schedule.emplace_back(value.name, value.get());
+  for (const auto& [stage, total] : at.stage_seconds)
+    row.stage_seconds.emplace_back(stage, total - logged_.stage_seconds[stage]);
+  recorder_->record_log(row);
+  logged_ = std::move(at);
 }
 
 // In a thread of its own, or when its result is asked for: then, too, where the system has no
@@ -180,7 +213,9 @@ void Training::finish_evaluation() {
                                 .return_mean = final_return_,
                                 .return_std = evaluation.std_return(),
                                 .num_broken = evaluation.num_broken,
-                                .metrics = std::move(pending.metrics)});
+                                .metrics = std::move(pending.metrics),
+                                .returns = evaluation.returns,
+                                .lengths = evaluation.lengths});
   recorder_->log(fmt::format("env step {}: return {:.1f} +- {:.1f}, length {:.0f}",
                              pending.env_steps, final_return_, evaluation.std_return(),
                              evaluation.mean_length()));
@@ -357,6 +392,7 @@ ExitCode Training::run(std::int64_t until) {
   const LoopHooks loop_hooks{
       .stop_requested = [] { return stop_requested(); },
       .before_step = [this] { return schedule_ == nullptr || schedule_->before_step(*learner_); },
+      .log = [this] { log(); },
       .evaluate = [this] { evaluate(); },
       .wants_checkpoint = [this] { return wants_checkpoint(); },
       .checkpoint = [this] { checkpoint(); },

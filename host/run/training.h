@@ -63,6 +63,7 @@ class Training {
   Hooks hooks();
   void enter_stage(std::string_view stage);
   void tell_progress();
+  void log();
   void evaluate();
   void finish_evaluation();
   bool wants_checkpoint();
@@ -87,6 +88,12 @@ class Training {
     double wall_time_s;
     std::vector<double> metrics;
   };
+  // where the last record for viewers stands
+  struct Logged {
+    std::chrono::steady_clock::time_point time = std::chrono::steady_clock::now();
+    std::int64_t env_steps = 0, updates = 0;
+    std::map<std::string, double> stage_seconds = {};
+  };
   // the state at a step. It is written once the evaluations before it are recorded, and `written`
   // is valid from then on
   struct PendingCheckpoint {
@@ -107,6 +114,7 @@ class Training {
   std::chrono::steady_clock::time_point stage_start_, saved_ = start_;
   int num_saves_seen_ = num_saves_requested();
   std::map<std::string, double> stage_seconds_;  // wall time, by stage
+  Logged logged_;
   TimeLeft time_left_;
   double wall_time_before_ = 0.0;  // of the runs this one continues
   std::int64_t updates_before_ = 0;

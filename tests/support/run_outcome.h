@@ -12,12 +12,13 @@
 
 namespace mbrl {
 
-/// "episodes" and "metrics" (tables), "log" (its lines about env steps), and each checkpoint under
+/// "episodes", "evaluations" and "metrics" (tables), "log" (its lines about env steps), and each checkpoint under
 /// its name.
 inline nlohmann::json run_outcome(const std::filesystem::path& run) {
   namespace fs = std::filesystem;
   nlohmann::json all;
   all["episodes"] = file_text(run / "episodes.csv");
+  all["evaluations"] = file_text(run / "evaluations.csv");
   std::istringstream metrics(file_text(run / "metrics.csv"));
   for (std::string line; std::getline(metrics, line);) {
     // the third column is wall_time_s

@@ -51,6 +51,7 @@ bool Dynamics::fit(const TransitionsView& real) {
   if (report.stopped) return false;
   ++num_fits_;
   context_.hooks.log(report.summary());
+  context_.hooks.on_fit(report);
   validation_loss_ = report.validation_loss;
   Metrics& metrics = context_.metrics;
   metrics.add(loss_, report.train_loss);

@@ -47,6 +47,7 @@ TEST(FieldsTest, EveryMemberOfConfigIsInTheTable) {
   EXPECT_EQ(count_fields("ppo"), count_members<PpoConfig>());
   EXPECT_EQ(count_fields("loop"), count_members<LoopConfig>());
   EXPECT_EQ(count_fields("eval"), count_members<EvalConfig>());
+  EXPECT_EQ(count_fields("log"), count_members<LogConfig>());
   EXPECT_EQ(count_fields("checkpoint"), count_members<CheckpointConfig>());
   EXPECT_EQ(count_fields("device"), count_members<DeviceConfig>());
   EXPECT_EQ(count_fields("controller"), count_members<ControllerConfig>());

@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 
 #include "host/io/crc32c.h"
+#include "tests/support/events.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -75,6 +78,70 @@ TEST(TensorboardTest, FilesAndEventsStayInOrderWhenTheClockWentBack) {
     at += 8 + 4 + length + 4;
   }
   EXPECT_EQ(count, 3);
+}
+
+TEST(TensorboardTest, HyperparametersAreWhatThePluginReads) {
+  const TemporaryDirectory folder;
+  {
+    TensorboardWriter writer(folder.path());
+    writer.describe({{"a", 0.5}, {"b", true}, {"c", std::string("text")}}, "| key |");
+    writer.finish(true);
+  }
+  const std::vector<ReadEvent> events = read_events(folder.path());
+  ASSERT_EQ(events.size(), 3u);
+  EXPECT_EQ(events[0].tag, "_hparams_/session_start_info");
+  EXPECT_EQ(events[0].plugin, "hparams");
+  // HParamsPluginData.session_start_info (3): map entries (1) of name (1) and google.protobuf.Value (2)
+  std::map<std::string, ProtoField> values;
+  for (const ProtoField& field : proto_fields(proto_bytes(events[0].content, 3)))
+    if (field.number == 1)
+      values[std::string(proto_bytes(field.bytes, 1))] =
+          proto_fields(proto_bytes(field.bytes, 2)).at(0);
+  EXPECT_EQ(values.size(), 3u);
+  EXPECT_EQ(values["a"].number, 2);
+  EXPECT_EQ(std::bit_cast<double>(values["a"].bits), 0.5);
+  EXPECT_EQ(values["b"].number, 4);
+  EXPECT_EQ(values["b"].bits, 1u);
+  EXPECT_EQ(values["c"].number, 3);
+  EXPECT_EQ(values["c"].bytes, "text");
+  EXPECT_EQ(events[1].tag, "config");
+  EXPECT_EQ(events[1].plugin, "text");
+  EXPECT_EQ(events[1].text, "| key |");
+  EXPECT_EQ(events[2].tag, "_hparams_/session_end_info");
+  // session_end_info (4): status (1), STATUS_SUCCESS
+  EXPECT_EQ(proto_fields(proto_bytes(events[2].content, 4)).at(0).bits, 1u);
+}
+
+TEST(TensorboardTest, ARunIsDescribedOnce) {
+  const TemporaryDirectory folder;
+  const auto count = [&] {
+    int number = 0;
+    for (const ReadEvent& event : read_events(folder.path())) number += event.tag == "config";
+    return number;
+  };
+  { TensorboardWriter(folder.path()).scalar("a", 1, 1.0); }  // by an earlier version
+  EXPECT_EQ(count(), 0);
+  { TensorboardWriter(folder.path(), 10).describe({{"a", 0.5}}, "text"); }
+  EXPECT_EQ(count(), 1);
+  { TensorboardWriter(folder.path(), 20).describe({{"a", 0.5}}, "text"); }
+  EXPECT_EQ(count(), 1);
+  { TensorboardWriter(folder.path()).describe({{"a", 0.5}}, "text"); }
+  EXPECT_EQ(count(), 1) << "a run that starts anew";
+}
+
+TEST(TensorboardTest, ManyValuesOfAStepAreEventsEach) {
+  const TemporaryDirectory folder;
+  {
+    TensorboardWriter writer(folder.path());
+    writer.scalars(7, {{"a", 1.0}, {"b", std::nan("")}, {"c", -INFINITY}, {"d", 4.0}});
+    writer.scalars(8, {});
+  }
+  const std::vector<ReadEvent> events = read_events(folder.path());
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].tag, "a");
+  EXPECT_EQ(events[1].tag, "d");
+  EXPECT_EQ(events[1].step, 7);
+  EXPECT_EQ(events[1].value, 4.0f);
 }
 
 TEST(TensorboardTest, AFreshStartDeletesEarlierEventsAndNothingElse) {

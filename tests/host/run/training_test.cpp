@@ -10,12 +10,14 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
+#include <tuple>
 
 #include "host/io/checkpoint.h"
 #include "host/io/crc32c.h"
 #include "host/io/curves.h"
 #include "tests/support/configs.h"
 #include "tests/support/error_text.h"
+#include "tests/support/events.h"
 #include "tests/support/run_outcome.h"
 #include "tests/support/temporary_directory.h"
 
@@ -267,7 +269,7 @@ TEST_F(BackgroundTest, WhatARunLeavesDoesNotDependOnIt) {
     fs::remove_all(run());
     ASSERT_EQ(train_beside(false, c), ExitCode::kDone);
     const nlohmann::json in_turn = run_outcome(run());
-    ASSERT_EQ(in_turn.size(), 3u + 6u) << "tables, log and checkpoints";
+    ASSERT_EQ(in_turn.size(), 4u + 6u) << "tables, log and checkpoints";
     fs::remove_all(run());
     ASSERT_EQ(train_beside(true, c), ExitCode::kDone);
     EXPECT_EQ(nlohmann::json::diff(in_turn, run_outcome(run())), nlohmann::json::array())
@@ -327,6 +329,33 @@ TEST_F(BackgroundTest, ACheckpointThatCannotBeWrittenEndsTheRun) {
     EXPECT_THAT(read_curve(run() / "metrics.csv", "eval_return_mean").x, testing::Contains(60.0))
         << "the evaluation before it counts";
   }
+}
+
+// tag, step and value of all that neither tells the time nor the end, of which viewers keep the first
+std::vector<std::tuple<std::string, std::int64_t, float>> shown(const fs::path& run) {
+  std::vector<std::tuple<std::string, std::int64_t, float>> all;
+  for (const ReadEvent& event : read_events(run))
+    if (!event.tag.starts_with("time/") && event.tag != "_hparams_/session_end_info")
+      all.emplace_back(event.tag, event.step, event.value);
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+TEST_F(TrainingTest, EventsOfAResumedRunAreNeitherDoubledNorCut) {
+  Config config = small_member();
+  config.log.interval = 7;  // records lie across checkpoints
+  config.checkpoint.interval = 20;
+  config.checkpoint.keep = 9;
+  EXPECT_EQ(train(config), ExitCode::kDone);
+  const auto whole = shown(run());
+  EXPECT_EQ(std::count_if(whole.begin(), whole.end(),
+                          [](const auto& e) { return std::get<0>(e) == "replay/real_size"; }),
+            90 / 7 + 1)
+      << "and one at the end";
+  // what was written beyond the checkpoint is void
+  const std::string earlier = (run() / "checkpoints" / "step-000000040").string();
+  EXPECT_EQ(train(config, 90, -1, {}, earlier), ExitCode::kDone);
+  EXPECT_EQ(shown(run()), whole);
 }
 
 }  // namespace
