@@ -10,6 +10,7 @@
 #include "host/cli/cli.h"
 #include "host/config/print.h"
 #include "host/config/schema.h"
+#include "host/io/metric_list.h"
 
 namespace mbrl {
 
@@ -32,6 +33,12 @@ void add_config(CLI::App& program) {
   keys->callback([options] {
     fmt::print("{}", options->markdown ? keys_markdown() : keys_text(options->section));
   });
+
+  CLI::App* metrics = config->add_subcommand(
+      "metrics", "List all columns of tables and tags of TensorBoard with formula and unit");
+  metrics->add_flag("--markdown", options->markdown, "as the tables in docs/metrics.md");
+  metrics->callback(
+      [options] { fmt::print("{}", options->markdown ? metrics_markdown() : metrics_text()); });
 
   CLI::App* show =
       config->add_subcommand("show", "Resolve a config and mark what differs from the defaults");

@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <set>
+#include <sstream>
 #include <thread>
 
 #include "host/io/crc32c.h"
 #include "host/io/curves.h"
+#include "host/io/metric_list.h"
 #include "tests/support/program.h"
 
 namespace mbrl {
@@ -178,6 +181,22 @@ TEST_F(AutoMbpoTest, ItsTablesSayWhatItsRunsDid) {
     for (const double value : values) sum += value;
     return sum / static_cast<double>(values.size());
   };
+
+  // every column is in docs/metrics.md
+  std::set<std::string> tables;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() != ".csv") continue;
+    const std::string table = entry.path().filename();
+    tables.insert(table);
+    std::istringstream text(file_text(entry.path()));
+    std::string header;
+    std::getline(text, header);
+    std::istringstream names(header);
+    for (std::string name; std::getline(names, name, ',');)
+      EXPECT_NE(find_column(table, name), nullptr) << table << " " << name;
+  }
+  EXPECT_THAT(tables, testing::ElementsAre("baseline.csv", "decisions.csv", "episodes.csv",
+                                           "evaluations.csv", "metrics.csv", "stages.csv"));
 
   // the baseline: at each evaluation the mean over its seeds
   const std::vector<fs::path> baselines = find_tables(folder_.path() / "runs/tiny-baseline");
