@@ -2,15 +2,28 @@
 #
 # CMake's own FindBullet picks the single-precision libraries. Both builds share their headers, which read
 # BT_USE_DOUBLE_PRECISION; a program that mixes them links and computes nonsense. So the libraries are
-# found by the suffix of the double build and the definition travels with the imported target.
+# found by the suffix of the double build, or without it where the BulletConfig.cmake beside them says that they
+# are of double precision; the definition travels with the imported target.
 # Makes the target BulletDouble::BulletDouble and sets BulletDouble_VERSION.
 find_path(BulletDouble_INCLUDE_DIR btBulletDynamicsCommon.h PATH_SUFFIXES bullet)
 set(_bullet_libraries "")
+set(_suffixes -float64)
+find_file(BulletDouble_CONFIG BulletConfig.cmake PATH_SUFFIXES lib/cmake/bullet lib64/cmake/bullet)
+if(BulletDouble_CONFIG)
+  file(STRINGS ${BulletDouble_CONFIG} _line REGEX "BULLET_DEFINITIONS.*BT_USE_DOUBLE_PRECISION")
+  if(_line)
+    list(APPEND _suffixes "")
+  endif()
+endif()
+foreach(_suffix IN LISTS _suffixes)
+  foreach(_name Dynamics Collision)
+    find_library(BulletDouble_${_name}_LIBRARY Bullet${_name}${_suffix})
+  endforeach()
+  find_library(BulletDouble_LinearMath_LIBRARY LinearMath${_suffix})
+endforeach()
 foreach(_name Dynamics Collision)
-  find_library(BulletDouble_${_name}_LIBRARY Bullet${_name}-float64)
   list(APPEND _bullet_libraries BulletDouble_${_name}_LIBRARY)
 endforeach()
-find_library(BulletDouble_LinearMath_LIBRARY LinearMath-float64)
 list(APPEND _bullet_libraries BulletDouble_LinearMath_LIBRARY)
 
 if(BulletDouble_INCLUDE_DIR)
@@ -33,4 +46,4 @@ if(BulletDouble_FOUND AND NOT TARGET BulletDouble::BulletDouble)
     INTERFACE_INCLUDE_DIRECTORIES ${BulletDouble_INCLUDE_DIR}
     INTERFACE_LINK_LIBRARIES "${_files}")
 endif()
-mark_as_advanced(BulletDouble_INCLUDE_DIR ${_bullet_libraries})
+mark_as_advanced(BulletDouble_CONFIG BulletDouble_INCLUDE_DIR ${_bullet_libraries})

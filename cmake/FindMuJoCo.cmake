@@ -1,8 +1,20 @@
-# Finds MuJoCo: Debian's libmujoco-dev, or an upstream release given by -DMuJoCo_ROOT=<folder>.
+# Finds MuJoCo: Debian's libmujoco-dev, or one given by -DMuJoCo_ROOT=<folder> or the variable MuJoCo_ROOT: an
+# upstream release, or the folder mujoco/ of the unpacked Python wheel.
 #
 # Debian's own package configuration asks for development files that the package does not bring, so it
 # is not used. Makes the imported target MuJoCo::MuJoCo and sets MuJoCo_VERSION.
 find_path(MuJoCo_INCLUDE_DIR mujoco/mujoco.h)
+if(NOT MuJoCo_LIBRARY)
+  # the wheel has its library beside its modules, and under the name with the version alone
+  foreach(_root "${MuJoCo_ROOT}" "$ENV{MuJoCo_ROOT}")
+    file(GLOB _libraries "${_root}/libmujoco.so.*")
+    if(_root AND _libraries)
+      list(GET _libraries 0 _library)
+      set(MuJoCo_LIBRARY ${_library} CACHE FILEPATH "MuJoCo")
+      break()
+    endif()
+  endforeach()
+endif()
 find_library(MuJoCo_LIBRARY mujoco)
 
 if(MuJoCo_INCLUDE_DIR)
