@@ -8,11 +8,13 @@
 #include <filesystem>
 #include <new>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "base/error.h"
 #include "base/printable.h"
 #include "host/cli/cli.h"
+#include "host/cli/completion.h"
 #include "host/cli/usage.h"
 #include "host/config/version.h"
 
@@ -51,19 +53,16 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is an error of writing as any other
   CLI::App program{"Model-based reinforcement learning at the speed of the hardware."};
   program.name("mbrl_gpu");
+  mbrl::use_help_text(program);
   program.set_version_flag("--version",
                            mbrl::program_version() + " (commit " + mbrl::git_commit() + ")");
   program.require_subcommand(1);
-  mbrl::add_run(program);
-  mbrl::add_eval(program);
-  mbrl::add_list(program);
-  mbrl::add_bench(program);
-  mbrl::add_config(program);
-  mbrl::add_envs(program);
-  mbrl::add_doctor(program);
-  mbrl::add_plot(program);
-  mbrl::add_compare(program);
-  mbrl::add_bound(program);
+  mbrl::add_subcommands(program);
+  // what the shells' completions ask; its words are those of a line that is not whole
+  if (argc > 1 && std::string_view(argv[1]) == "__complete") {
+    mbrl::print_candidates(program, {argv + 2, argv + argc});
+    return finish(program, 0);
+  }
 
   try {
     mbrl::check_subcommand(program, argc, argv);

@@ -20,5 +20,10 @@ void add_doctor(CLI::App& program);
 void add_plot(CLI::App& program);
 void add_compare(CLI::App& program);
 void add_bound(CLI::App& program);
+void add_completion(CLI::App& program);
+void add_man(CLI::App& program);
+
+/// All of them.
+void add_subcommands(CLI::App& program);
 
 }  // namespace mbrl

@@ -61,7 +61,7 @@ Cells row_of(const ListedRun& run) {
 }
 
 // words in lines of at most `width` characters; a longer word has a line of its own
-std::string wrapped(const std::string& begin, const std::vector<std::string>& words,
+std::string heading_lines(const std::string& begin, const std::vector<std::string>& words,
                     std::size_t width) {
   std::string text, line = begin;
   for (const std::string& word : words) {
@@ -98,11 +98,11 @@ std::vector<std::string> shown_differences(const ListedRun& run,
 std::string heading(const fs::path& group, const ListedRun& run, const std::vector<ListedRun>& all,
                     std::size_t width) {
   const std::string path = printable(group.string());
-  if (!run.problem.empty()) return wrapped(path, {}, width) + "  " + run.problem + "\n";
+  if (!run.problem.empty()) return heading_lines(path, {}, width) + "  " + run.problem + "\n";
   const std::vector<std::string> words = shown_differences(run, all);
   const std::string from = run.base.empty() ? "the defaults" : run.base;
-  return wrapped(path, {}, width) +
-         (words.empty() ? "  " + from + "\n" : wrapped("  " + from + " with", words, width));
+  return heading_lines(path, {}, width) +
+         (words.empty() ? "  " + from + "\n" : heading_lines("  " + from + " with", words, width));
 }
 
 // the runs over seeds of one config below one heading

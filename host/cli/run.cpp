@@ -17,7 +17,7 @@ void add_run(CLI::App& program) {
     std::string runs = "runs";
   };
   const auto o = std::make_shared<Options>();
-  CLI::App* run = program.add_subcommand("run", "Train: mbrl_gpu run hopper.json seed=1");
+  CLI::App* run = program.add_subcommand("run", "Train a policy: a config by name or file, and what to change in it");
   run->add_option("config", o->name, "a file, or a shipped config such as hopper.json")->required();
   run->add_option("overrides", o->overrides,
                   "key=value ...; `mbrl_gpu config keys` lists all keys");

@@ -299,7 +299,9 @@ TEST(ShippedConfigsTest, AreCalledAsTheirFilesAndWereCalledOtherwise) {
     EXPECT_EQ(resolve_config(name, {}).name, name);
     const std::string former = former_name(name);
     EXPECT_EQ(former.empty(), name == "smoke") << name;
-    if (!former.empty()) EXPECT_EQ(present_name(former), name);
+    if (!former.empty()) {
+      EXPECT_EQ(present_name(former), name);
+    }
   }
   EXPECT_EQ(former_name("hopper-baseline"), "hopper-mbpo-baseline");
   EXPECT_EQ(former_name("mine"), "");
