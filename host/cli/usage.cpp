@@ -69,6 +69,8 @@ const std::map<std::string, std::vector<Example>>& examples() {
         {"mbrl_gpu config show hopper --json", "as a file to edit"}}},
       {"mbrl_gpu config schema",
        {{"mbrl_gpu config schema", "for editors that complete and check JSON"}}},
+      {"mbrl_gpu config metrics",
+       {{"mbrl_gpu config metrics", "what each column and tag is, and its unit"}}},
       {"mbrl_gpu envs",
        {{"mbrl_gpu envs", "the environments and their sizes"},
         {"mbrl_gpu envs trace cartpole --actions script.txt", "step one by hand"}}},

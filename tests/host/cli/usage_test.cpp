@@ -303,8 +303,8 @@ TEST_F(ExamplesTest, ThoseThatTakeNoTimeDoWhatTheyShow) {
   for (const CommandUsage& usage : all_commands()) {
     const std::string command = usage.words.substr(usage.words.find(' ') + 1);
     static const std::set<std::string> kQuick{
-        "list",  "config", "config keys", "config show", "config schema", "envs", "envs trace",
-        "bound", "doctor", "completion",  "man"};
+        "list", "config",     "config keys", "config show", "config schema", "config metrics",
+        "envs", "envs trace", "bound",       "doctor",      "completion",    "man"};
     if (!kQuick.contains(command)) continue;
     for (const Example& example : usage.examples) {
       if (example.command.find("/scratch") != std::string::npos) continue;
