@@ -131,9 +131,9 @@ void bench_loops(const BenchOptions& o) {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   execvp(argv[0], argv.data());
-  throw DataError(
-      fmt::format("bench --peers: {} cannot be started: {}. Give a Python that has torch or jax.",
-                  o.peers, std::strerror(errno)));
+  throw DataError(fmt::format(
+      "bench --peers: {} cannot be started: {}. Give a Python that has torch, jax or one of the libraries.",
+      o.peers, std::strerror(errno)));
 }
 
 }  // namespace
@@ -147,9 +147,10 @@ void add_bench(CLI::App& program) {
   bench
       ->add_option("--preset", o->preset, "precision and rollout rows that show a GPU's throughput")
       ->check(CLI::IsMember(preset_names()));
-  bench->add_option("--peers", o->peers,
-                    "a Python with torch or jax: their forms of the same loops in turns with ours, "
-                    "and the ratios");
+  bench->add_option(
+      "--peers", o->peers,
+      "a Python with torch, jax, stable-baselines3, rltools or mbrl: the same loops by "
+      "these in turns with ours, and the ratios");
   bench->add_option("--rounds", o->num_rounds, "turns of --peers")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""`mbrl_gpu bench` and its peers in turns, and how many times faster the program is than the best of them.
+"""`mbrl_gpu bench` and its peers in turns, and how many times faster the program is than each of them.
 
     mbrl_gpu bench --peers python3 [--device cuda] [--rounds 5]     starts this with what it knows
     python3 side_by_side.py --mbrl build/cpu/mbrl_gpu               the same by hand; --help for more
 
-Needs torch or jax in that Python, or both; what is missing is left out aloud. The peers are built once and wait
-between their turns, so that every round compares the same minute. The table has a line per operation: our median
-rate, the best peer's by median, and the ratio of the two within a round, as median and range over rounds.
+Needs torch or jax in that Python, or libraries that library_bench.py names; what is missing is left out aloud. The
+peers are built once and wait between their turns, so that every round compares the same minute. The table has a line
+per operation and peer, the fastest first: our median rate, the peer's, and the ratio of the two within a round, as
+median and range over rounds.
 """
 import argparse
 import collections
@@ -22,6 +23,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = "mbrl_gpu"
 # oneDNN's or a GPU library's own products: not what we are compared by
 NOT_OURS = ("oneDNN", "cublaslt", "cudnn", "plain")
+PEERS = ((("torch",), "torch_bench.py"), (("jax",), "jax_bench.py"),
+         (("stable_baselines3", "rltools", "mbrl"), "library_bench.py"))
 
 
 def parse():
@@ -56,7 +59,8 @@ class Peer:
         for line in self.process.stdout:
             if line.strip() == word:
                 return
-            yield line
+            if line.startswith("{"):  # a library's own messages are no rows
+                yield line
         raise SystemExit(f"{self.process.args[1]} ended early; its messages above say why.")
 
     def ready(self):
@@ -102,25 +106,27 @@ def measure(options, peers):
 
 
 def print_table(rates):
-    print(f"{'operation':<18} {'shape':<36} {'ours':>10} {'best peer':>10} unit        {'ratio':>6} (range)          peer")
+    print(f"{'operation':<18} {'shape':<36} {'ours':>10} {'peer':>10} unit        {'ratio':>6} (range)          peer")
     for (operation, shape, unit), by_who in rates.items():
         ours = by_who.pop(OURS, None)
         if ours is None or not by_who:
             continue
-        best = max(by_who, key=lambda who: statistics.median(by_who[who]))
-        ratios = [a / b for a, b in zip(ours, by_who[best])]
-        print(f"{operation:<18} {shape:<36} {statistics.median(ours):>10.4g} {statistics.median(by_who[best]):>10.4g} {unit:<11} "
-              f"{statistics.median(ratios):>6.2f} ({min(ratios):.2f} to {max(ratios):.2f})  {best}")
+        for who in sorted(by_who, key=lambda who: -statistics.median(by_who[who])):
+            ratios = [a / b for a, b in zip(ours, by_who[who])]
+            print(f"{operation:<18} {shape:<36} {statistics.median(ours):>10.4g} {statistics.median(by_who[who]):>10.4g} {unit:<11} "
+                  f"{statistics.median(ratios):>6.2f} ({min(ratios):.2f} to {max(ratios):.2f})  {who}")
 
 
 def main():
     options = parse()
     start = time.time()
-    scripts = [script for module, script in (("torch", "torch_bench.py"), ("jax", "jax_bench.py"))
-               if importlib.util.find_spec(module) or print(f"{module} is not in this Python and is left out", file=sys.stderr)]
+    scripts = [script for modules, script in PEERS
+               if any(map(importlib.util.find_spec, modules)) or
+               print(f"{' and '.join(modules)}: not in this Python and left out", file=sys.stderr)]
     if not scripts:
-        sys.exit(f"{sys.executable} has neither torch nor jax; make one that has: python3 -m venv peers && peers/bin/pip "
-                 "install torch jax numpy, then mbrl_gpu bench --peers peers/bin/python.")
+        sys.exit(f"{sys.executable} has neither torch nor jax nor one of the libraries; make one that has: python3 -m venv "
+                 "peers && peers/bin/pip install torch jax numpy stable-baselines3 rltools mbrl, then mbrl_gpu bench "
+                 "--peers peers/bin/python.")
     peers = [Peer(script, options) for script in scripts]
     for peer in peers:
         peer.ready()
