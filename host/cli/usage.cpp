@@ -88,6 +88,9 @@ const std::map<std::string, std::vector<Example>>& examples() {
       {"mbrl_gpu compare",
        {{"mbrl_gpu compare mbpo=runs/hopper sac=runs/sac_hopper", "do their means differ?"},
         {"mbrl_gpu compare runs/hopper runs/sac_hopper --to 50000 --window last", "at 50k steps"}}},
+      {"mbrl_gpu report",
+       {{"mbrl_gpu report latest", "one page on the newest run"},
+        {"mbrl_gpu report mbpo=runs/hopper sac=runs/sac_hopper -o both.html", "on two arms"}}},
       {"mbrl_gpu bound",
        {{"mbrl_gpu bound", "the best share of real samples by their number"},
         {"mbrl_gpu bound --sigma 0.01 --svg ratio.svg", "for a model that errs less"}}},
@@ -125,7 +128,8 @@ void read_type(const CLI::Option& option, OptionUsage& usage) {
   usage.value = kind == "INT" || kind == "UINT" ? "N" : kind == "FLOAT" ? "X" : kind;
   if (const auto open = type.find('{'); open != std::string::npos) {
     std::istringstream list(type.substr(open + 1, type.find('}', open) - open - 1));
-    for (std::string choice; std::getline(list, choice, ',');) usage.choices.push_back(choice);
+    for (std::string choice; std::getline(list, choice, ',');)
+      usage.choices.push_back(choice.substr(0, choice.find("->")));  // "mean->auc"
   }
   if (const auto in = type.find(" in ["); in != std::string::npos) {
     std::string range = type.substr(in + 5, type.find(']', in) - in - 5);
