@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "host/cli/cli.h"
-#include "host/io/output_file.h"
+#include "host/io/figure_file.h"
 #include "host/io/svg_plot.h"
 
 namespace mbrl {
@@ -57,8 +57,8 @@ std::string figure(const std::vector<Row>& rows) {
                 .x_label = "real samples",
                 .y_label = "real ratio",
                 .series = {series},
-                .width = 520,
-                .height = 340};
+                .width = 360,
+                .height = 250};
   };
   std::vector<Plot> panels{panel(best, "best real ratio")};
   if (!inner.x.empty()) panels.push_back(panel(inner, "best real ratio that uses the model"));
@@ -176,9 +176,10 @@ void add_bound(CLI::App& program) {
   bound->add_option("--points", o->num_points, "rows between them, geometrically spaced")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  bound->add_option("--svg", o->svg, "draw the best real ratio into this file");
+  bound->add_option("--svg", o->svg, "draw the best real ratio into this file, .svg or .png");
   bound->add_flag("--json", o->json, "one JSON object");
   bound->callback([o] {
+    if (!o->svg.empty()) check_figure_name(o->svg);
     const std::vector<Row> rows = rows_of(*o);
     if (o->json) {
       fmt::print("{}\n", json_of(o->constants, rows).dump());
@@ -186,7 +187,7 @@ void add_bound(CLI::App& program) {
       print_table(rows);
       fmt::print("\n{}", told(o->constants, rows));
     }
-    if (!o->svg.empty()) write_file_atomically(o->svg, figure(rows));
+    if (!o->svg.empty()) write_figure(o->svg, figure(rows));
   });
 }
 

@@ -19,8 +19,8 @@
 #include "host/cli/run_groups.h"
 #include "host/config/load.h"
 #include "host/io/console.h"
+#include "host/io/figure_file.h"
 #include "host/io/folders.h"
-#include "host/io/output_file.h"
 #include "host/io/svg_plot.h"
 #include "host/run/open_device.h"
 #include "host/run/resume.h"
@@ -143,7 +143,7 @@ void print_model_errors(Stream& stream, const Learner& learner, const EvalOption
   if (!o.svg.empty()) {
     const std::string title =
         fmt::format("{} after {} steps", learner.config().env.name, learner.env_steps());
-    write_file_atomically(o.svg, figure(title, h, fit, static_cast<int>(errors.size())));
+    write_figure(o.svg, figure(title, h, fit, static_cast<int>(errors.size())));
   }
 }
 
@@ -203,7 +203,7 @@ void print_value_errors(Stream& stream, const Learner& learner, const EvalOption
   if (!o.svg.empty()) {
     const std::string title = fmt::format("{} after {} steps, one episode",
                                           learner.config().env.name, learner.env_steps());
-    write_file_atomically(o.svg, figure(title, episodes.front()));
+    write_figure(o.svg, figure(title, episodes.front()));
   }
 }
 
@@ -406,12 +406,13 @@ void add_eval(CLI::App& program) {
   eval->add_option(
       "--svg", o->svg,
       "draw the histogram of the model's errors, or the values along one episode, into "
-      "this file");
+      "this file, .svg or .png");
   eval->callback([o, model_error, value_error, controller_null] {
     o->run = named_run(o->run);
     if (!o->svg.empty() && model_error->count() + value_error->count() == 0)
       throw ConfigError(
           "eval --svg: there is nothing to draw; add --model-error or --value-error.");
+    if (!o->svg.empty()) check_figure_name(o->svg);
     if (controller_null->count() > 0) {
       ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
       const Config config = controller_run_config(*o);

@@ -10,7 +10,9 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "envs/options.h"
 #include "host/algo/keys_read.h"
+#include "host/config/algorithms.h"
 #include "host/config/load.h"
 #include "host/config/print.h"
 #include "host/io/console.h"
@@ -173,6 +175,33 @@ std::vector<RunGroup> group_tables(const std::vector<fs::path>& tables, GroupBy 
   return groups;
 }
 
+std::string environment_of(const RunGroup& group) {
+  const auto known = group.values.find("env.name");
+  if (known != group.values.end()) {
+    // another version's config has it in quotes
+    std::string name = known->second;
+    std::erase(name, '"');
+    return name;
+  }
+  if (!group.values.empty()) return "";
+  const std::vector<std::string> names = env_names();
+  const auto named = [&](const std::string& text) -> std::string {
+    for (const std::string& name : names) {
+      if (text == name) return name;
+      for (const std::string& algorithm : algorithm_names())
+        if (text == algorithm + "_" + name) return name;
+    }
+    return "";
+  };
+  std::error_code unknown;
+  const fs::path path = fs::absolute(group.tables.front(), unknown).lexically_normal();
+  if (const std::string name = named(path.stem().string()); !name.empty()) return name;
+  for (fs::path folder = path.parent_path(); folder.has_relative_path();
+       folder = folder.parent_path())
+    if (const std::string name = named(folder.filename().string()); !name.empty()) return name;
+  return "";
+}
+
 std::string difference_text(const std::vector<RunGroup>& groups) {
   constexpr std::size_t kMost = 8;
   std::vector<std::string> parts;
@@ -197,12 +226,16 @@ std::string difference_text(const std::vector<RunGroup>& groups) {
                      fmt::join(hashes, ", "));
 }
 
-std::vector<Curve> read_group(const RunGroup& group, const std::string& column) {
+std::vector<Curve> read_group(const RunGroup& group, const std::string& column,
+                              std::vector<fs::path>* tables) {
   std::vector<Curve> curves;
   std::exception_ptr first;
   for (const fs::path& table : group.tables) {
     try {
-      for (Curve& curve : read_curves(table, column)) curves.push_back(std::move(curve));
+      for (Curve& curve : read_curves(table, column)) {
+        curves.push_back(std::move(curve));
+        if (tables != nullptr) tables->push_back(table);
+      }
     } catch (const NoRows&) {
       if (first == nullptr) first = std::current_exception();
     } catch (const ReadError&) {

@@ -35,12 +35,18 @@ std::vector<RunGroup> find_groups(const std::filesystem::path& path, const std::
 std::vector<RunGroup> group_tables(const std::vector<std::filesystem::path>& tables,
                                    GroupBy by = GroupBy::kConfig);
 
+/// The environment of the runs: env.name of their config; where there is none, the nearest name in
+/// the path of the first table, from the file's own on, that is an environment's, after an
+/// algorithm's and an underline or alone ("results/ppo_hopper/seed-0.csv": hopper). "" if none is.
+std::string environment_of(const RunGroup& group);
+
 /// The keys and files in which groups differ, each with the values of the groups that know it, in
 /// their order: "sac.learning_rate (0.001, 0.1)".
 std::string difference_text(const std::vector<RunGroup>& groups);
 
 /// read_curves over the tables of a group: those that cannot be read or have no rows yet are left
-/// out.
-std::vector<Curve> read_group(const RunGroup& group, const std::string& column);
+/// out. `tables` becomes the list of those that are not.
+std::vector<Curve> read_group(const RunGroup& group, const std::string& column,
+                              std::vector<std::filesystem::path>* tables = nullptr);
 
 }  // namespace mbrl

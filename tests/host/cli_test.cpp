@@ -374,7 +374,7 @@ TEST_F(CompareTest, PlotDrawsAPanelForEachColumn) {
   const std::string svg = read((folder_.path() / "two.svg").string());
   EXPECT_THAT(svg, HasSubstr(">Both</text>"));
   EXPECT_THAT(svg, HasSubstr(">ratio</text>"));
-  EXPECT_THAT(svg, HasSubstr("width=\"1040\""));
+  EXPECT_THAT(svg, HasSubstr("width=\"720\""));
   EXPECT_THAT(svg, HasSubstr(">0.8</text>")) << "x is a share";
   EXPECT_EQ(run("plot --column r one.svg a b").exit_code, 0);
   EXPECT_EQ(run("plot one.svg t.csv --band quartiles").exit_code, 2);
