@@ -335,7 +335,7 @@ TEST_F(CompareTest, PrintsATableOfBothArms) {
   const Outcome outcome = run("compare a b --column r");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_THAT(outcome.output, HasSubstr("r of each run: its mean over steps 0 to 200"));
-  EXPECT_THAT(outcome.output, testing::ContainsRegex("\na +2 +8.50 +1.41 +8.50 +7.50 to 9.50\n"));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("\na +2 +8.50 +8.50 +1.41 +8.50 +7.50 to 9.50\n"));
   EXPECT_THAT(outcome.output, HasSubstr("a - b: -2.75, 95 % interval "));
   EXPECT_THAT(outcome.output, HasSubstr("Welch's two-sided t-test: p = "));
 }
