@@ -215,7 +215,7 @@ TEST(CompletionTest, WhatMayStandAtTheEndOfALine) {
   EXPECT_THAT(completed({"run", "hopper", "--device=cp"}), ElementsAre("--device=cpu"));
   // an option's value is no argument, and "[N]" takes none that is not given
   EXPECT_THAT(completed({"run", "--threads", "2", "smo"}), ElementsAre("smoke"));
-  EXPECT_THAT(completed({"plot", "--band", ""}), ElementsAre("minmax", "sd"));
+  EXPECT_THAT(completed({"plot", "--band", ""}), ElementsAre("ci", "minmax", "range", "sd"));
   EXPECT_THAT(completed({"config", "s"}), ElementsAre("show", "schema"));
   EXPECT_THAT(completed({"config", "keys", "rol"}), ElementsAre("rollout"));
   EXPECT_THAT(completed({"config", "show", "smo"}), ElementsAre("smoke"));
