@@ -1,9 +1,11 @@
 // Tests of the tree itself: includes go down the picture of the folders in README.md, nothing of the
-// product includes a test, and no two purposes of random draws share a number.
+// product includes a test, no two purposes of random draws share a number, and links of documents
+// lead to files and headings that exist.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -177,6 +179,63 @@ TEST(StructureTest, NothingWaitsForTheWholeDevice) {
         text_of(kRoot / file),
         std::regex("cudaDeviceSynchronize|cuCtxSynchronize|cudaMemcpy\\(|cudaStreamLegacy")))
         << file;
+}
+
+// what a heading is called in a link: its words in lower case, joined by dashes
+std::string anchor_of(const std::string& heading) {
+  std::string anchor;
+  for (const char c : heading) {
+    if (c == ' ') anchor += '-';
+    if (std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_')
+      anchor += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return anchor;
+}
+
+std::set<std::string> anchors_of(const fs::path& page) {
+  std::istringstream text(text_of(page));
+  std::set<std::string> anchors;
+  bool is_code = false;
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with("```")) is_code = !is_code;
+    if (!is_code && line.starts_with('#'))
+      anchors.insert(anchor_of(line.substr(line.find_first_not_of("# "))));
+  }
+  return anchors;
+}
+
+// links of a page that lead nowhere
+std::vector<std::string> broken_links(const fs::path& page) {
+  static const std::regex kLink("\\]\\(([^)\\s]+)\\)");
+  const std::string text = text_of(page);
+  std::vector<std::string> broken;
+  for (std::sregex_iterator it(text.begin(), text.end(), kLink), end; it != end; ++it) {
+    const std::string link = (*it)[1];
+    if (link.find("://") != std::string::npos) continue;
+    const std::size_t hash = link.find('#');
+    const fs::path target = hash == 0 ? page : page.parent_path() / link.substr(0, hash);
+    if (!fs::exists(target) ||
+        (hash != std::string::npos && !anchors_of(target).contains(link.substr(hash + 1))))
+      broken.push_back(page.lexically_relative(kRoot).string() + " -> " + link);
+  }
+  return broken;
+}
+
+TEST(StructureTest, LinksOfDocumentsLeadSomewhere) {
+  EXPECT_EQ(anchor_of("AutoMBPO's experiments"), "autombpos-experiments");
+  EXPECT_EQ(anchor_of("mbpo_newest"), "mbpo_newest");
+  int num_pages = 0;
+  std::vector<std::string> broken;
+  for (fs::recursive_directory_iterator it(kRoot), end; it != end; ++it) {
+    const std::string name = it->path().filename();
+    if (it->is_directory() && (name.starts_with('.') || name == "build" || name == "runs"))
+      it.disable_recursion_pending();
+    if (it->path().extension() != ".md") continue;
+    ++num_pages;
+    for (std::string& link : broken_links(it->path())) broken.push_back(std::move(link));
+  }
+  EXPECT_THAT(broken, testing::IsEmpty());
+  EXPECT_GT(num_pages, 15);
 }
 
 }  // namespace
