@@ -109,7 +109,7 @@ std::vector<GivenArm> given_arms(const std::vector<std::string>& texts) {
   if (arms.size() < 2)
     throw ConfigError(
         fmt::format("compare: there is one arm{}; expected two or more, as in `mbrl_gpu compare "
-                    "sac=runs/hopper-sac mbpo=runs/hopper`.",
+                    "sac=runs/sac_hopper mbpo=runs/hopper`.",
                     arms.empty() ? "" : ", " + arms.front().name));
   return arms;
 }

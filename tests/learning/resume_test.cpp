@@ -218,7 +218,7 @@ TEST(CheckpointNamesTest, AreThoseOfEveryMemberThatGoesOn) {
   const Names any = joined(
       {{"env_steps", "exploring", "exploration_end", "num_episodes", "num_evaluations",
         "num_broken", "num_dead", "last_return", "env_state_size", "env_state", "num_updates"},
-       in("metrics", {"sum", "count", "is_latest"})});
+       in("metrics", {"sum", "count", "is_latest", "recent_sum", "recent_count"})});
   const Names sac = joined({any,
                             {"episode_return", "episode_length", "pending_size", "pending", "real"},
                             in("real_replay", ring),
