@@ -19,6 +19,7 @@ void add_list(CLI::App& program);
 void add_doctor(CLI::App& program);
 void add_plot(CLI::App& program);
 void add_compare(CLI::App& program);
+void add_report(CLI::App& program);
 void add_bound(CLI::App& program);
 void add_completion(CLI::App& program);
 void add_man(CLI::App& program);

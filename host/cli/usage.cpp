@@ -264,6 +264,7 @@ void add_subcommands(CLI::App& program) {
   add_list(program);
   add_plot(program);
   add_compare(program);
+  add_report(program);
   add_config(program);
   add_envs(program);
   add_doctor(program);
