@@ -14,6 +14,15 @@ constexpr double kKeepFits = 0.9;    // what fits before the last one count, eac
 constexpr double kKeepOthers = 0.5;  // the same of evaluations and checkpoints
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
+// What a run's n-th fit (from 1) costs beside a late one of as many rows. The networks of the first
+// start from nothing and train for twenty times as many epochs; measured on Hopper: 479, 103, 35, 30,
+// then 20 on average. Fits that the config bounds have no such beginning.
+double share_of_late_fit(double n, int max_epochs) {
+  constexpr double kLateEpochs = 20.0;
+  const double unbounded = 1.0 + 22.0 * std::pow(n, -2.3);
+  return max_epochs == 0 ? unbounded : std::min(unbounded, std::max(1.0, max_epochs / kLateEpochs));
+}
+
 // the interval that a key gives; never, where the run does not read it or it is 0
 double interval(const Config& config, const char* key, double value) {
   return is_read(config, *find_field(key)) && value > 0.0 ? value : kNever;
@@ -28,7 +37,9 @@ TimeLeft::TimeLeft(const Config& config)
       eval_interval_(interval(config, "eval.interval", static_cast<double>(config.eval.interval))),
       checkpoint_interval_(
           interval(config, "checkpoint.interval", static_cast<double>(config.checkpoint.interval))),
-      capacity_(static_cast<double>(config.loop.replay_capacity)) {}
+      capacity_(static_cast<double>(config.loop.replay_capacity)),
+      exploration_(static_cast<double>(config.loop.num_exploration_steps)),
+      max_epochs_(config.model.max_epochs) {}
 
 void TimeLeft::add(std::string_view stage, double seconds, std::int64_t env_steps) {
   const auto at = static_cast<double>(env_steps);
@@ -36,7 +47,9 @@ void TimeLeft::add(std::string_view stage, double seconds, std::int64_t env_step
     if (num_fits_ == 0.0) first_fit_ = at;
     last_fit_ = at;
     ++num_fits_;
-    fit_.add(seconds, std::min(at, capacity_), kKeepFits);
+    // by the step, so that a resumed run counts the fits of all its starts
+    const double n = 1.0 + std::max(0.0, std::floor((at - exploration_) / fit_interval_));
+    fit_.add(seconds, std::min(at, capacity_) * share_of_late_fit(n, max_epochs_), kKeepFits);
   } else if (stage == "eval") {
     last_evaluation_ = at;
     evaluation_.add(seconds, 1.0, kKeepOthers);

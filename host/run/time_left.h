@@ -9,7 +9,7 @@
 namespace mbrl {
 
 /// Work that comes with every step costs the same from step to step; a fit costs in proportion to
-/// the rows it is made on; evaluations and checkpoints cost what the last ones did. What was
+/// the rows it is made on, the first ones of a run by more than that; evaluations and checkpoints cost what the last ones did. What was
 /// measured long ago counts for less, as schedules change what a step does.
 class TimeLeft {
  public:
@@ -39,7 +39,8 @@ class TimeLeft {
   double times_left(double interval, double last) const;
   double fit_rows_left() const;
 
-  const double end_, fit_interval_, eval_interval_, checkpoint_interval_, capacity_;
+  const double end_, fit_interval_, eval_interval_, checkpoint_interval_, capacity_, exploration_;
+  const int max_epochs_;
   double now_ = -1.0;
   bool exploring_ = false;
   double since_step_ = 0.0;  // seconds of work that came with the present step
