@@ -16,8 +16,8 @@ struct Metric {
 };
 
 /// A list of named values in the order of their declaration: the mean of what was added since the
-/// last take(), or a current value. take_recent() reads the same over spans of its own. Part of the checkpoint, so that a resumed run writes the same
-/// rows.
+/// last take(), or a current value. take_recent() reads the same over spans of its own. Part of the
+/// checkpoint, so that a resumed run writes the same rows.
 class Metrics {
  public:
   /// A mean.

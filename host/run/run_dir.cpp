@@ -38,7 +38,7 @@ std::string machine_text(const std::string& device) {
       {"host", system.nodename},
       {"system", fmt::format("{} {}", system.sysname, system.release)},
       {"cpu", cpu_description()},
-      {"cpu_kernels", simd().name},               // AVX2 or AVX-512, or what MBRL_ISA asks for
+      {"cpu_kernels", simd().name},  // AVX2 or AVX-512, or what MBRL_ISA asks for
       {"cpu_bf16_kernels", bf16_kernels().name},  // where device.precision is bf16
       {"memory", bytes_text(static_cast<std::uint64_t>(memory.totalram) * memory.mem_unit)},
       {"device", device},

@@ -9,8 +9,9 @@
 namespace mbrl {
 
 /// Work that comes with every step costs the same from step to step; a fit costs in proportion to
-/// the rows it is made on, the first ones of a run by more than that; evaluations and checkpoints cost what the last ones did. What was
-/// measured long ago counts for less, as schedules change what a step does.
+/// the rows it is made on, the first ones of a run by more than that; evaluations and checkpoints
+/// cost what the last ones did. What was measured long ago counts for less, as schedules change what
+/// a step does.
 class TimeLeft {
  public:
   explicit TimeLeft(const Config& config);
