@@ -1,7 +1,10 @@
-// Pendulum swing-up: reward (OpenAI Gym, Pendulum-v1). Episodes end by their time limit alone.
+// Pendulum swing-up: reward (OpenAI Gym, Pendulum-v1) and what planners need. Episodes end by their
+// time limit alone.
 #pragma once
 
 #include "base/hd.h"
+#include "base/scalar.h"
+#include "envs/tasks/observation_map.h"
 
 namespace mbrl {
 
@@ -14,5 +17,15 @@ MBRL_HD double pendulum_reward(double angle, double rate, double torque) {
 
 /// The end rule in an observation: only the time limit ends an episode.
 MBRL_HD bool pendulum_ends(const float*) { return false; }
+
+inline constexpr float kPendulumActionScale = 2.0f;  // N m
+
+/// The reward's terms in the predicted state, where the reward takes them before the step; the angle
+/// as 2 - 2 cos, which is its square where it is small and needs no arc tangent.
+MBRL_HD float pendulum_cost(const float*, const float* next, const float* action) {
+  const float torque = kPendulumActionScale * action[0];
+  return 2.0f - 2.0f * next[0] + 0.1f * next[2] * next[2] + 0.001f * torque * torque;
+}
+inline ObservationMap pendulum_map() { return {}; }
 
 }  // namespace mbrl
