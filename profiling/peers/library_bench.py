@@ -40,12 +40,12 @@ def wait():
         torch.cuda.synchronize()
 
 
-def stored_rows():
-    """An environment of gymnasium that answers with stored transitions."""
+def stored_rows(episodes=True):
+    """An environment of gymnasium that answers with stored transitions, in episodes of one length or in an endless one."""
     import gymnasium as gym
 
     class StoredRows(gym.Env):
-        spec = gym.envs.registration.EnvSpec("StoredRows-v0", max_episode_steps=EPISODE)
+        spec = gym.envs.registration.EnvSpec("StoredRows-v0", max_episode_steps=EPISODE if episodes else None)
         observation_space = gym.spaces.Box(-np.inf, np.inf, (S,), np.float32)
         action_space = gym.spaces.Box(-1.0, 1.0, (A,), np.float32)
 
@@ -59,7 +59,7 @@ def stored_rows():
         def step(self, action):
             row = self.rows[self.at]
             self.at = (self.at + 1) % c.RECORDS
-            return row[c.NEXT], float(row[c.REWARD]), False, self.at % EPISODE == 0, {}
+            return row[c.NEXT], float(row[c.REWARD]), False, episodes and self.at % EPISODE == 0, {}
 
     return StoredRows()
 
@@ -103,12 +103,13 @@ def rltools():
     return sac_row(f"rltools {version('rltools')}", STEPS, call)
 
 
-# registers the environment, then becomes the script
+# registers the environment, then becomes the script, which was written for a gymnasium that told the last observation of an
+# episode otherwise than today's: its episode has no end
 RUN_CLEANRL = """
 import runpy, sys
 script = sys.argv.pop(1)
 import gymnasium, library_bench
-gymnasium.register("StoredRows-v0", library_bench.stored_rows, max_episode_steps=library_bench.EPISODE)
+gymnasium.register("StoredRows-v0", lambda: library_bench.stored_rows(episodes=False))
 sys.argv = [script, "--env-id", "StoredRows-v0", "--learning-starts", "300", "--total-timesteps", "100000000",
             "--policy-lr", "3e-4", "--q-lr", "3e-4", "--cuda" if library_bench.cuda else "--no-cuda"]
 runpy.run_path(script, run_name="__main__")

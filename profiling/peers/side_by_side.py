@@ -53,6 +53,7 @@ class Peer:
         environment = dict(os.environ)
         if ":" in options.device:
             environment["CUDA_VISIBLE_DEVICES"] = options.device.split(":")[1]
+        self.ended = False
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
     def lines_until(self, word):
@@ -61,13 +62,16 @@ class Peer:
                 return
             if line.startswith("{"):  # a library's own messages are no rows
                 yield line
-        raise SystemExit(f"{self.process.args[1]} ended early; its messages above say why.")
+        self.ended = True
+        print(f"{self.process.args[1]} ended early and is left out; its messages above say why.", file=sys.stderr)
 
     def ready(self):
         for _ in self.lines_until("ready"):
             pass
 
     def round(self):
+        if self.ended:
+            return
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
         yield from self.lines_until("done")
