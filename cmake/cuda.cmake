@@ -98,3 +98,16 @@ foreach(probe IN ITEMS probe probe_designs)
   target_include_directories(mbrl_${probe} PRIVATE ${PROJECT_SOURCE_DIR})
   set_target_properties(mbrl_${probe} PROPERTIES CUDA_ARCHITECTURES "${probe_architectures}")
 endforeach()
+
+# an optional opponent of the fused layers, where its package is: pip download nvidia-mathdx, unpacked
+set(MBRL_MATHDX "" CACHE PATH "folder that holds include/cublasdx.hpp: builds mbrl_probe_cublasdx")
+if(MBRL_MATHDX)
+  add_executable(mbrl_probe_cublasdx ${PROJECT_SOURCE_DIR}/profiling/probe_cublasdx.cu
+    ${PROJECT_SOURCE_DIR}/kernels/gpu/device_mlp.cpp)
+  target_compile_options(mbrl_probe_cublasdx PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-fmad=false>)
+  target_include_directories(mbrl_probe_cublasdx PRIVATE ${PROJECT_SOURCE_DIR})
+  target_include_directories(mbrl_probe_cublasdx SYSTEM PRIVATE
+    ${MBRL_MATHDX}/include ${MBRL_MATHDX}/external/cutlass/include)
+  set_target_properties(mbrl_probe_cublasdx PROPERTIES CUDA_ARCHITECTURES 90)
+endif()

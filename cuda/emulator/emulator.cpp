@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <new>
 #include <numeric>
@@ -635,16 +636,20 @@ UNWATCHED unsigned vote(bool predicate, Where where) {
   return static_cast<unsigned>(meet_with_value(State::kBallot, predicate, 0, where));
 }
 
+// of a tf32 word only the upper 19 bits count: one that has others was not rounded, and counts as NaN
+UNWATCHED float tf32_operand(std::uint32_t word) {
+  constexpr std::uint32_t kUnused = 0x1fffu;
+  return (word & kUnused) != 0 ? std::numeric_limits<float>::quiet_NaN()
+                               : std::bit_cast<float>(word);
+}
+
 UNWATCHED void multiply_tf32(Tile c, OperandA a, OperandB b, Where where) {
   Engine& engine = *running;
   Warp& warp = engine.warp();
   const int lane = current_lane(engine), g = lane / 4, t = lane % 4;
-  // of a tf32 word only the upper 19 bits count
-  constexpr std::uint32_t kUsed = 0xffffe000u;
   store_tile(warp, lane, c);
-  for (int i = 0; i < 4; ++i)
-    warp.a[g + i % 2 * 8][0][t + i / 2 * 4] = std::bit_cast<float>(a[i] & kUsed);
-  for (int i = 0; i < 2; ++i) warp.b[t + 4 * i][g] = std::bit_cast<float>(b[i] & kUsed);
+  for (int i = 0; i < 4; ++i) warp.a[g + i % 2 * 8][0][t + i / 2 * 4] = tf32_operand(a[i]);
+  for (int i = 0; i < 2; ++i) warp.b[t + 4 * i][g] = tf32_operand(b[i]);
   engine.meet(State::kMmaTf32, where);
   load_tile(warp, lane, c);
 }

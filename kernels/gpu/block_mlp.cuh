@@ -1,12 +1,14 @@
 // A multilayer perceptron on a tile of rows inside one thread block: the passes GPU stages share.
 //
-// Activations of the tile lie in shared memory, row-major. A warp owns 32 output columns at a time
-// for all rows of the tile, so it is the only reader of their weights: these go from L2 straight
-// into registers, and the inner loop has no barrier. A layer of few columns is cut along the summed
-// index instead, so that it too occupies every warp; its partial sums meet in shared memory. Order
-// of additions is fixed by the shapes.
+// Activations of the tile lie in shared memory, row-major, as the products take them: rounded to the
+// format once, where they are stored, and in 16 bits where it has 16. A warp owns 32 output columns
+// at a time for all rows of the tile, so it is the only reader of their weights: these go from L2
+// straight into registers, and the inner loop has no barrier. A layer of few columns is cut along
+// the summed index instead, so that it too occupies every warp; its partial sums meet in shared
+// memory. Order of additions is fixed by the shapes.
 #pragma once
 
+#include <bit>
 #include <type_traits>
 
 #include "cuda/kernel.cuh"
@@ -34,11 +36,41 @@ constexpr bool kHalfWeights = kPrecision == Precision::kFp16 || kPrecision == Pr
 template <Precision kPrecision>
 using StoredWeight = std::conditional_t<kHalfWeights<kPrecision>, std::uint16_t, float>;
 
+/// Two values in the 16-bit format kPrecision, the first in the low half.
+template <Precision kPrecision>
+__device__ __forceinline__ std::uint32_t to_16_bits(float low, float high) {
+  return kPrecision == Precision::kFp16 ? pack_f16(low, high) : pack_bf16(low, high);
+}
 /// One value in the 16-bit format kPrecision.
 template <Precision kPrecision>
 __device__ __forceinline__ std::uint16_t to_16_bits(float x) {
-  return static_cast<std::uint16_t>(
-      (kPrecision == Precision::kFp16 ? pack_f16(x, 0.0f) : pack_bf16(x, 0.0f)) & 0xffffu);
+  return static_cast<std::uint16_t>(to_16_bits<kPrecision>(x, 0.0f) & 0xffffu);
+}
+
+/// How a tile's activations lie in shared memory: as the products of kPrecision take them.
+template <Precision kPrecision>
+using TileValue = StoredWeight<kPrecision>;
+template <Precision kPrecision>
+__device__ __forceinline__ TileValue<kPrecision> to_tile_value(float x) {
+  if constexpr (kHalfWeights<kPrecision>) {
+    return to_16_bits<kPrecision>(x);
+  } else if constexpr (kPrecision == Precision::kTf32) {
+    return std::bit_cast<float>(to_tf32(x));
+  } else {
+    return x;
+  }
+}
+/// Four in a row.
+template <Precision kPrecision>
+__device__ __forceinline__ void store_tile_values(TileValue<kPrecision>* to, const float4& x) {
+  if constexpr (kHalfWeights<kPrecision>) {
+    *reinterpret_cast<uint2*>(to) =
+        uint2{to_16_bits<kPrecision>(x.x, x.y), to_16_bits<kPrecision>(x.z, x.w)};
+  } else {
+    *reinterpret_cast<float4*>(to) =
+        make_float4(to_tile_value<kPrecision>(x.x), to_tile_value<kPrecision>(x.y),
+                    to_tile_value<kPrecision>(x.z), to_tile_value<kPrecision>(x.w));
+  }
 }
 
 /// A network's parameters: fp32 for the biases, weights as float or std::uint16_t at equal offsets.
@@ -182,7 +214,7 @@ struct Strip {
   float value[kRows / 16][4][4];  // row tile, column tile, fragment
 
   template <typename Weight>
-  __device__ __forceinline__ void multiply_transposed(const float* x, int x_pitch,
+  __device__ __forceinline__ void multiply_transposed(const TileValue<kPrecision>* x, int x_pitch,
                                                       const Weight* weight, int pitch, int first,
                                                       int out, int begin, int end) {
     const int g = lane() / 4, t = lane() % 4;
@@ -200,8 +232,9 @@ struct Strip {
   }
 
   template <typename Weight>
-  __device__ __forceinline__ void multiply(const float* dy, int dy_pitch, const Weight* weight,
-                                           int pitch, int first, int out, int begin, int end) {
+  __device__ __forceinline__ void multiply(const TileValue<kPrecision>* dy, int dy_pitch,
+                                           const Weight* weight, int pitch, int first, int out,
+                                           int begin, int end) {
     const int g = lane() / 4, t = lane() % 4;
     // column 4 g + j belongs to column tile j: one load serves all four
     const Weight* w = weight + min_i(first + 4 * g, pitch - 4);
@@ -254,9 +287,6 @@ struct Strip {
 #pragma unroll
         for (int c = 0; c < 4; ++c) value[m][j][c] = 0.0f;
   }
-  static __device__ __forceinline__ std::uint32_t pack(float low, float high) {
-    return kPrecision == Precision::kFp16 ? pack_f16(low, high) : pack_bf16(low, high);
-  }
 
   /// load(quads, k), then use(quads, k) for each 16 of the summed index in [begin, end). Loads run
   /// kAhead steps before their use: the products of a step take a fraction of the way to L2.
@@ -302,13 +332,14 @@ struct Strip {
 
   // four weights as two words of the 16-bit format
   static __device__ __forceinline__ uint2 packed(const float4& w) {
-    return {pack(w.x, w.y), pack(w.z, w.w)};
+    return {to_16_bits<kPrecision>(w.x, w.y), to_16_bits<kPrecision>(w.z, w.w)};
   }
   static __device__ __forceinline__ uint2 packed(const uint2& w) { return w; }
 
   // 16 of the summed index; w holds 4 of them for each column tile, x points at this lane's 4
   template <typename Quad>
-  __device__ __forceinline__ void step(const float* x, int x_pitch, const Quad (&w)[4]) {
+  __device__ __forceinline__ void step(const TileValue<kPrecision>* x, int x_pitch,
+                                       const Quad (&w)[4]) {
     if constexpr (kPrecision == Precision::kTf32) {
       std::uint32_t b[4][4];
 #pragma unroll
@@ -321,9 +352,12 @@ struct Strip {
 #pragma unroll
       for (int m = 0; m < kRows / 16; ++m) {
         const float4 x0 = load4(x + 16 * m * x_pitch), x1 = load4(x + (16 * m + 8) * x_pitch);
-        const std::uint32_t first[4] = {to_tf32(x0.x), to_tf32(x1.x), to_tf32(x0.y), to_tf32(x1.y)};
-        const std::uint32_t second[4] = {to_tf32(x0.z), to_tf32(x1.z), to_tf32(x0.w),
-                                         to_tf32(x1.w)};
+        const std::uint32_t first[4] = {
+            std::bit_cast<std::uint32_t>(x0.x), std::bit_cast<std::uint32_t>(x1.x),
+            std::bit_cast<std::uint32_t>(x0.y), std::bit_cast<std::uint32_t>(x1.y)};
+        const std::uint32_t second[4] = {
+            std::bit_cast<std::uint32_t>(x0.z), std::bit_cast<std::uint32_t>(x1.z),
+            std::bit_cast<std::uint32_t>(x0.w), std::bit_cast<std::uint32_t>(x1.w)};
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           const std::uint32_t b0[2] = {b[j][0], b[j][1]}, b1[2] = {b[j][2], b[j][3]};
@@ -341,9 +375,8 @@ struct Strip {
       }
 #pragma unroll
       for (int m = 0; m < kRows / 16; ++m) {
-        const float4 x0 = load4(x + 16 * m * x_pitch), x1 = load4(x + (16 * m + 8) * x_pitch);
-        const std::uint32_t a[4] = {pack(x0.x, x0.y), pack(x1.x, x1.y), pack(x0.z, x0.w),
-                                    pack(x1.z, x1.w)};
+        const uint2 x0 = load4(x + 16 * m * x_pitch), x1 = load4(x + (16 * m + 8) * x_pitch);
+        const std::uint32_t a[4] = {x0.x, x1.x, x0.y, x1.y};
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           if constexpr (kPrecision == Precision::kFp16) {
@@ -376,34 +409,49 @@ __device__ __forceinline__ void store4(float* to, const float4& x) {
   *reinterpret_cast<float4*>(to) = x;
 }
 
-/// One tile of rows of one block. Two buffers in shared memory take turns as input and output.
+/// One tile of rows of one block. In shared memory lie its activations, as operands of the next
+/// product, and the sums of the last one.
 template <Precision kPrecision, int kRows>
 class BlockMlp {
  public:
+  using Value = TileValue<kPrecision>;
+
   /// memory: 2 kRows pitch floats, pitch = shared_pitch of the widest layer.
   __device__ BlockMlp(float* memory, int pitch)
-      : pitch_(pitch), tile_(memory), other_(memory + kRows * pitch) {}
+      : pitch_(pitch),
+        sums_(memory),
+        operands_(reinterpret_cast<Value*>(memory + kRows * pitch)),
+        tile_(memory),
+        tile_pitch_(pitch) {}
 
-  /// Row-major with pitch(): write the input here, find the output here.
+  /// What the last pass came to, row-major with pitch(): the output of forward(), the gradient of
+  /// the input of backward<true>().
   __device__ float* tile() { return tile_; }
-  __device__ int pitch() const { return pitch_; }
+  __device__ int pitch() const { return tile_pitch_; }
 
-  /// Columns [0, width) of tile() from value(row, column), zero from `used` on; also to `saved`
-  /// [kRows, width] where given. Complete (barrier) when this returns.
-  template <typename Value>
-  __device__ __forceinline__ void fill(int width, int used, float* saved, Value value) {
+  /// Columns [0, width) of the next pass's input from value(row, column), zero from `used` on; also
+  /// to `saved` [kRows, width] where given. Complete (barrier) when this returns.
+  template <typename F>
+  __device__ __forceinline__ void fill(int width, int used, float* saved, F value) {
     for (int i = static_cast<int>(threadIdx.x); i < kRows * width; i += kBlockThreads) {
       const int row = i / width, column = i % width;
       const float v = column < used ? value(row, column) : 0.0f;
-      tile_[row * pitch_ + column] = v;
+      operands_[row * pitch_ + column] = to_tile_value<kPrecision>(v);
       if (saved != nullptr) saved[i] = v;
     }
     sync_block();
   }
 
-  /// tile() from the network's input to its output. `saved`: where layer inputs and derivatives go
-  /// for the backward pass and the update, at rows [first_row, first_row + kRows); its x[0] is the
-  /// caller's. Inputs are complete (barrier) when this is called; outputs are when it returns.
+  /// The next pass's input from columns [0, width) of tile(), which is lost. Complete (barrier) when
+  /// this is called and when it returns.
+  __device__ __forceinline__ void take_tile(int width) {
+    fill(width, width, nullptr,
+         [&](int row, int column) { return tile_[row * tile_pitch_ + column]; });
+  }
+
+  /// From the network's input, which fill() wrote, to its output in tile(). `saved`: where layer
+  /// inputs and derivatives go for the backward pass and the update, at rows [first_row, first_row +
+  /// kRows); its x[0] is the caller's. Outputs are complete (barrier) when this returns.
   template <typename Weight>
   __device__ void forward(const MlpTable& mlp, const Parameters<Weight>& parameters,
                           Activation hidden, const Saved* saved, int first_row) {
@@ -418,7 +466,7 @@ class BlockMlp {
         saved_y = saved->x(layer + 1, first_row);
         if (hidden == Activation::kSwish) derivative = saved->dz(layer, first_row);
       }
-      product<true>(parameters.weight + l.weight, l, width, l.in_pitch, [&](int column) {
+      product<true>(parameters.weight + l.weight, l, width, l.in_pitch, last, [&](int column) {
         return [=, b = load4(bias + column)](int row, const float4& sum) {
           float4 d = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
           const auto unit = [&](float z, float& slope, int i) {
@@ -432,14 +480,13 @@ class BlockMlp {
           return y;
         };
       });
-      swap_buffers();
       sync_block();
     }
   }
 
-  /// tile() from the gradient of the last layer's output to that of the first layer's; all but the
-  /// last are stored in `saved`, whose forward pass came before. With kInput one step further, to
-  /// the gradient of the network's input.
+  /// From the gradient of the last layer's output, which fill() or take_tile() wrote, to that of the
+  /// first layer's; all but the last are stored in `saved`, whose forward pass came before. With
+  /// kInput one step further, to the gradient of the network's input, in tile().
   template <bool kInput, typename Weight>
   __device__ void backward(const MlpTable& mlp, const Parameters<Weight>& parameters,
                            Activation hidden, const Saved& saved, int first_row) {
@@ -450,7 +497,7 @@ class BlockMlp {
       float* dz = layer > 0 ? saved.dz(layer - 1, first_row) : nullptr;
       // relu and tanh are known by their output, swish by the derivative that the forward pass left
       const float* left = hidden == Activation::kSwish ? dz : x;
-      product<false>(parameters.weight + l.weight, l, l.in_pitch, padded(l.out), [&](int column) {
+      const auto of_column = [&](int column) {
         return [=](int row, const float4& dy) {
           if (dz == nullptr) return dy;  // the network's input
           const int at = row * pitch + column;
@@ -465,8 +512,9 @@ class BlockMlp {
           store4(dz + at, dx);
           return dx;
         };
-      });
-      swap_buffers();
+      };
+      product<false>(parameters.weight + l.weight, l, l.in_pitch, padded(l.out), layer == 0,
+                     of_column);
       sync_block();
     }
   }
@@ -474,12 +522,13 @@ class BlockMlp {
  private:
   static __device__ __forceinline__ int warp() { return static_cast<int>(threadIdx.x) / 32; }
 
-  /// The other buffer = f(column)(row, sums of four columns from there on) for all of tile() W^T
-  /// (kForward) or tile() W: `columns` in a row, a multiple of four, each a sum of `depth`. tile()
-  /// is lost where the columns are few. Not complete (barrier) when this returns.
+  /// f(column)(row, sums of four columns from there on) for all of operands W^T (kForward) or
+  /// operands W: `columns` in a row, a multiple of four, each a sum of `depth`. The values that f
+  /// returns are the next product's operands, or where this is the `last` product go to tile(). Not
+  /// complete (barrier) when this returns.
   template <bool kForward, typename Weight, typename F>
   __device__ __forceinline__ void product(const Weight* weight, const LayerLayout& l, int columns,
-                                          int depth, F f) {
+                                          int depth, bool last, F f) {
     constexpr int kStripRows =
         kRows < kMaxStripRows<kPrecision> ? kRows : kMaxStripRows<kPrecision>;
     constexpr int kGroups = kRows / kStripRows;
@@ -487,35 +536,34 @@ class BlockMlp {
     using RowStrip = Strip<kPrecision, kStripRows>;
     const int strips = (columns + kStripColumns - 1) / kStripColumns, tasks = strips * kGroups;
     const int steps = (depth + RowStrip::kDepthStep - 1) / RowStrip::kDepthStep;
-    // as many parts of a sum as there are warps, steps and room in the tile for them
+    // as many parts of a sum as there are warps, steps and room
     int splits = min_i(kWarps / tasks, min_i(steps, pitch_ / (strips * kStripColumns)));
-    if (splits < 1) splits = 1;
-    // whole sums go to their place in the other buffer, parts to the tile once it has been read
-    float* const sums = splits == 1 ? other_ : tile_;
+    if (splits < 1 || (last && columns > narrow_pitch())) splits = 1;
     const int sums_pitch = splits == 1 ? pitch_ : strips * kStripColumns;
     const int part_size = kRows * sums_pitch;
     for (int first = 0; first < tasks * splits; first += kWarps) {
       const int i = first + warp();
-      const bool works = i < tasks * splits;
+      if (i >= tasks * splits) break;
       const int group = i % kGroups, strip = i / kGroups % strips, split = i / tasks;
       const int row0 = group * kStripRows, column0 = strip * kStripColumns;
+      const int begin = split * steps / splits * RowStrip::kDepthStep;
+      const int end = min_i((split + 1) * steps / splits * RowStrip::kDepthStep, depth);
+      const Value* rows = operands_ + row0 * pitch_;
       RowStrip sum;
-      if (works) {
-        const int begin = split * steps / splits * RowStrip::kDepthStep;
-        const int end = min_i((split + 1) * steps / splits * RowStrip::kDepthStep, depth);
-        const float* rows = tile_ + row0 * pitch_;
-        if constexpr (kForward) {
-          sum.multiply_transposed(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
-        } else {
-          sum.multiply(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
-        }
+      if constexpr (kForward) {
+        sum.multiply_transposed(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
+      } else {
+        sum.multiply(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
       }
-      if (splits > 1) sync_block();
-      if (works)
-        sum.template store<kForward>(sums + split * part_size + row0 * sums_pitch + column0,
-                                     sums_pitch, columns - column0);
+      sum.template store<kForward>(sums_ + split * part_size + row0 * sums_pitch + column0,
+                                   sums_pitch, columns - column0);
     }
     sync_block();
+    if (last) {
+      // whole sums make way for what becomes of them; parts are still read by others
+      tile_ = splits == 1 ? sums_ : narrow_tile();
+      tile_pitch_ = splits == 1 ? pitch_ : narrow_pitch();
+    }
     // a thread keeps its columns and goes down the rows
     int shift = 0;  // a power of two of threads to a row
     while ((4 << shift) < columns && (2 << shift) <= kBlockThreads) ++shift;
@@ -524,27 +572,38 @@ class BlockMlp {
       const auto of_row = f(column);
 #pragma unroll 4
       for (int row = thread >> shift; row < kRows; row += kBlockThreads >> shift) {
-        const float* part = sums + row * sums_pitch + column;
+        const float* part = sums_ + row * sums_pitch + column;
         float4 sum = load4(part);
 #pragma unroll 1
         for (int split = 1; split < splits; ++split) {
           const float4 other = load4(part + split * part_size);
           sum = make_float4(sum.x + other.x, sum.y + other.y, sum.z + other.z, sum.w + other.w);
         }
-        store4(other_ + row * pitch_ + column, of_row(row, sum));
+        const float4 y = of_row(row, sum);
+        if (last) {
+          store4(tile_ + row * tile_pitch_ + column, y);
+        } else {
+          store_tile_values<kPrecision>(operands_ + row * pitch_ + column, y);
+        }
       }
     }
   }
 
-  static __device__ __forceinline__ int min_i(int a, int b) { return a < b ? a : b; }
-  __device__ __forceinline__ void swap_buffers() {
-    float* const input = tile_;
-    tile_ = other_;
-    other_ = input;
+  // where outputs go while the parts of their sums are still read: where the operands are, or in 16
+  // bits behind them, so that take_tile() may write operands while it reads
+  __device__ __forceinline__ float* narrow_tile() const {
+    return sums_ + kRows * pitch_ + (kHalfWeights<kPrecision> ? kRows * pitch_ / 2 : 0);
   }
+  __device__ __forceinline__ int narrow_pitch() const {
+    return kHalfWeights<kPrecision> ? pitch_ / 2 : pitch_;
+  }
+  static __device__ __forceinline__ int min_i(int a, int b) { return a < b ? a : b; }
 
   int pitch_;
-  float *tile_, *other_;
+  float* sums_;      // [kRows, pitch], or parts of sums [parts][kRows, columns]
+  Value* operands_;  // [kRows, pitch]
+  float* tile_;
+  int tile_pitch_;
 };
 
 }  // namespace mbrl::gpu

@@ -626,12 +626,19 @@ __global__ void multiply_raw(float* c, std::uint32_t a_word, std::uint32_t b_wor
   for (int i = 0; i < 4; ++i) c[threadIdx.x * 4 + i] = sums[i];
 }
 
-TEST_P(EmulatorTest, MmaTf32IgnoresTheLowerBitsOfItsOperands) {
+// a GPU ignores the lower bits, which rounds toward zero: a kernel that forgot to round would pass
+TEST_P(EmulatorTest, MmaTf32TakesNoOperandThatWasNotRounded) {
+  const auto three = std::bit_cast<std::uint32_t>(3.0f), half = std::bit_cast<std::uint32_t>(0.5f);
   std::vector<float> c(128);
-  launch(stream_, "multiply_raw", multiply_raw, {1, 32}, c.data(),
-         std::bit_cast<std::uint32_t>(3.0f) + 0x1fffu,
-         std::bit_cast<std::uint32_t>(0.5f) + 0x1000u);
+  const auto multiply = [&](std::uint32_t a, std::uint32_t b) {
+    launch(stream_, "multiply_raw", multiply_raw, {1, 32}, c.data(), a, b);
+  };
+  multiply(three, half);
   EXPECT_THAT(c, Each(8 * 3.0f * 0.5f));
+  multiply(three + 1, half);
+  EXPECT_THAT(c, Each(testing::IsNan()));
+  multiply(three, half + 0x1000u);
+  EXPECT_THAT(c, Each(testing::IsNan()));
 }
 
 __global__ void early_kernel(int* sum, int num_waiting) {

@@ -54,6 +54,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   loss_tile<Loss>(a, e, tile, batch, mlp.tile(), mlp.pitch(), saved.dz(a.mlp.num_layers - 1, first),
                   shared_floats() + 2 * kModelRows * a.pitch, kPrecision, record);
   sync_block();
+  mlp.take_tile(padded(a.mlp.layer[a.mlp.num_layers - 1].out));
   mlp.template backward<false>(a.mlp, parameters, Activation::kSwish, saved, first);
 }
 

@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   for (int i = static_cast<int>(threadIdx.x); i < kPolicyRows * A; i += kBlockThreads) {
     const int row = first + i / A, k = i % A;
     if (row >= num_rows) continue;
-    float* output = mlp.tile() + i / A * pitch;
+    float* output = mlp.tile() + i / A * mlp.pitch();
     const float noise = stochastic ? normal(key, *step, static_cast<std::uint32_t>(row), k) : 0.0f;
     const float drawn = squashed_gaussian_action(output[k], output[A + k], noise);
     action[static_cast<std::size_t>(row) * A + k] = drawn;
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   const int i = static_cast<int>(threadIdx.x);
   if (i >= kPolicyRows || first + i >= num_rows) return;
   float sum = 0.0f;
-  for (int k = 0; k < A; ++k) sum += mlp.tile()[i * pitch + k];
+  for (int k = 0; k < A; ++k) sum += mlp.tile()[i * mlp.pitch() + k];
   log_prob[first + i] = sum;
 }
 
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   policy_forward(mlp, actor, parameters, S, first, num_rows, observation);
   const int i = static_cast<int>(threadIdx.x);
   if (i >= kPolicyRows || first + i >= num_rows) return;
-  const float* output = mlp.tile() + i * pitch;
+  const float* output = mlp.tile() + i * mlp.pitch();
   float sum = 0.0f;
   for (int k = 0; k < A; ++k)
     sum += squashed_gaussian_log_prob(output[k], output[A + k],

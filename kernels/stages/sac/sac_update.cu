@@ -166,6 +166,7 @@ class SacBlock {
   }
 
   __device__ const float* tile() { return mlp_.tile(); }
+  __device__ int pitch() const { return mlp_.pitch(); }
   __device__ const float* actor_output() const {
     return a_.actor_output + static_cast<std::size_t>(first_) * padded(2 * a_.A);
   }
@@ -284,7 +285,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   } else {
     block.forward_actor(nullptr);
   }
-  block.pi_critic(role, block.tile(), a.pitch);
+  block.pi_critic(role, block.tile(), block.pitch());
   if (block.comes_last()) block.actor_backward();
 }
 
