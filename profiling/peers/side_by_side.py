@@ -11,6 +11,7 @@ median and range over rounds.
 """
 import argparse
 import collections
+import csv
 import importlib.util
 import json
 import os
@@ -38,6 +39,7 @@ def parse():
     p.add_argument("--work", default="sac,ensemble,rollout,ppo,population", help="of the peers")
     p.add_argument("--quick", action="store_true", help="leaves out forms that take long to build")
     p.add_argument("--json", action="store_true", help="every row as it is measured, with its round, instead of the table")
+    p.add_argument("--csv", metavar="FILE", help="the table also to a file, as results/bench/peers-2-cores.csv holds it")
     return p.parse_args()
 
 
@@ -109,16 +111,30 @@ def measure(options, peers):
     return rates
 
 
-def print_table(rates):
-    print(f"{'operation':<18} {'shape':<36} {'ours':>10} {'peer':>10} unit        {'ratio':>6} (range)          peer")
+def compare(rates):
+    """(operation, shape, our rate, the peer's, unit, ratio, its least, its largest, who), the fastest peer of an operation first."""
     for (operation, shape, unit), by_who in rates.items():
         ours = by_who.pop(OURS, None)
-        if ours is None or not by_who:
+        if ours is None:
             continue
         for who in sorted(by_who, key=lambda who: -statistics.median(by_who[who])):
             ratios = [a / b for a, b in zip(ours, by_who[who])]
-            print(f"{operation:<18} {shape:<36} {statistics.median(ours):>10.4g} {statistics.median(by_who[who]):>10.4g} {unit:<11} "
-                  f"{statistics.median(ratios):>6.2f} ({min(ratios):.2f} to {max(ratios):.2f})  {who}")
+            yield (operation, shape, statistics.median(ours), statistics.median(by_who[who]), unit, statistics.median(ratios),
+                   min(ratios), max(ratios), who)
+
+
+def print_table(rows):
+    print(f"{'operation':<18} {'shape':<36} {'ours':>10} {'peer':>10} unit        {'ratio':>6} (range)          peer")
+    for operation, shape, ours, peer, unit, ratio, low, high, who in rows:
+        print(f"{operation:<18} {shape:<36} {ours:>10.4g} {peer:>10.4g} {unit:<11} {ratio:>6.2f} ({low:.2f} to {high:.2f})  {who}")
+
+
+def write_csv(rows, path):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow("operation shape ours peer unit ratio ratio_low ratio_high who".split())
+        for row in rows:
+            writer.writerow(f"{value:.4g}" if isinstance(value, float) else value for value in row)
 
 
 def main():
@@ -138,8 +154,11 @@ def main():
     rates = measure(options, peers)
     for peer in peers:
         peer.end()
+    rows = list(compare(rates))
     if not options.json:
-        print_table(rates)
+        print_table(rows)
+    if options.csv:
+        write_csv(rows, options.csv)
 
 
 main()
