@@ -47,7 +47,7 @@ std::vector<float> predict_next_observations(Stream& stream, const EnsembleState
       const float* from = model.maps.from(records.record(row), model.data);
       for (int i = 0; i < S; ++i)
         next[static_cast<std::size_t>(row) * S + i] =
-            model.maps.state(from[i], predicted[i * kTileRows + lane]);
+            model.maps.state(i, from[i], predicted[i * kTileRows + lane]);
     }
   });
   return next;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/hd.h"
+#include "envs/tasks/observation_map.h"
 #include "kernels/formulas/maps/absolute.h"
 #include "kernels/formulas/maps/backward.h"
 #include "kernels/formulas/maps/delta.h"
@@ -28,8 +29,9 @@ enum class OutputMap { MBRL_OUTPUT_MAPS(MBRL_MAP) };
 struct ModelMaps {
   InputMap input = InputMap::kForward;
   OutputMap output = OutputMap::kDelta;
-  bool reward = true;     // whether the model predicts it
-  bool terminal = false;  // whether it predicts the end of an episode, as 1 or 0
+  bool reward = true;               // whether the model predicts it
+  bool terminal = false;            // whether it predicts the end of an episode, as 1 or 0
+  ObservationMap observation = {};  // of the task: what a model reads and predicts of its entries
 
   MBRL_HD bool backward() const {
     switch (input) {
@@ -42,10 +44,11 @@ struct ModelMaps {
     return false;
   }
   MBRL_HD int num_inputs(int observation_size, int action_size) const {
+    const int entries = observation.size(observation_size);
     switch (input) {
 #define MBRL_MAP(Name)    \
   case InputMap::k##Name: \
-    return Name##Input::size(observation_size, action_size);
+    return Name##Input::size(entries, action_size);
       MBRL_INPUT_MAPS(MBRL_MAP)
 #undef MBRL_MAP
     }
@@ -60,18 +63,24 @@ struct ModelMaps {
   /// Input `i`, unscaled, of a state and an action.
   MBRL_HD float input_value(const float* from, const float* action, int observation_size,
                             int i) const {
+    const int entries = observation.size(observation_size);
+    if (observation.num_inputs > 0 && i < entries) return observation.value(from, i);
     switch (input) {
 #define MBRL_MAP(Name)    \
   case InputMap::k##Name: \
-    return Name##Input::value(from, action, observation_size, i);
+    return Name##Input::value(from, action, entries, i);
       MBRL_INPUT_MAPS(MBRL_MAP)
 #undef MBRL_MAP
     }
     return 0.0f;
   }
-  /// The entry that the model predicts, given that of the state it starts from.
-  MBRL_HD float state(float from, float predicted) const {
-    switch (output) {
+  /// How the model predicts an entry of the state.
+  MBRL_HD OutputMap output_of(int entry) const {
+    return observation.predicts_itself(entry) ? OutputMap::kAbsolute : output;
+  }
+  /// Entry `entry` of the state that the model predicts, given that of the one it starts from.
+  MBRL_HD float state(int entry, float from, float predicted) const {
+    switch (output_of(entry)) {
 #define MBRL_MAP(Name)     \
   case OutputMap::k##Name: \
     return Name##Output::state(from, predicted);
@@ -81,8 +90,8 @@ struct ModelMaps {
     return 0.0f;
   }
   /// The inverse of state().
-  MBRL_HD float state_target(float from, float to) const {
-    switch (output) {
+  MBRL_HD float state_target(int entry, float from, float to) const {
+    switch (output_of(entry)) {
 #define MBRL_MAP(Name)     \
   case OutputMap::k##Name: \
     return Name##Output::target(from, to);
@@ -112,7 +121,7 @@ struct ModelMaps {
     const int entry = i - first_state();
     if (entry < 0) return record[layout.reward()];
     if (entry == layout.observation_size) return record[layout.terminated()];
-    return state_target(from(record, layout)[entry], to(record, layout)[entry]);
+    return state_target(entry, from(record, layout)[entry], to(record, layout)[entry]);
   }
 };
 

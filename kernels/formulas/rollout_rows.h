@@ -24,7 +24,7 @@ MBRL_HD bool apply_prediction(const Maps& maps, const float* from, int observati
   bool finite = true;
   for (int i = 0; i < observation_size; ++i) {
     float& entry = targets[(maps.first_state() + i) * stride];
-    entry = maps.state(from[i], entry);
+    entry = maps.state(i, from[i], entry);
     finite = finite && is_finite_f(entry);
   }
   return finite && (!maps.reward || is_finite_f(targets[0]));

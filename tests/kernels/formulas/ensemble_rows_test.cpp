@@ -28,6 +28,12 @@ std::vector<float> targets(const ModelMaps& maps) {
   return values;
 }
 
+// reads the second entry and both of an angle of the first; predicts the first itself
+ObservationMap angle_map() {
+  using enum ObservationMap::Read;
+  return {.num_inputs = 3, .input = {{1, kValue}, {0, kSine}, {0, kCosine}}, .absolute = 0b01};
+}
+
 TEST(ModelMapsTest, UsuallyStateAndActionGiveRewardAndChange) {
   EXPECT_EQ(inputs({}), (std::vector<float>{1, 2, 3}));
   EXPECT_EQ(targets({}), (std::vector<float>{4, 10, 20}));
@@ -55,16 +61,47 @@ TEST(ModelMapsTest, APerfectPredictionGivesTheStateBackInEveryMap) {
   for (const InputMap input : {InputMap::kForward, InputMap::kBackward})
     for (const OutputMap output : {OutputMap::kDelta, OutputMap::kAbsolute})
       for (const bool reward : {true, false}) {
-        const ModelMaps maps{.input = input, .output = output, .reward = reward};
-        std::vector<float> predicted = targets(maps);
-        EXPECT_TRUE(apply_prediction(maps, maps.from(kRecord, kLayout), 2, predicted.data(), 1));
-        const float* wanted = maps.to(kRecord, kLayout);
-        EXPECT_EQ(predicted[static_cast<std::size_t>(maps.first_state())], wanted[0]);
-        EXPECT_EQ(predicted[static_cast<std::size_t>(maps.first_state() + 1)], wanted[1]);
-        if (reward) {
-          EXPECT_EQ(predicted[0], 4.0f);
+        for (const ObservationMap& observation : {ObservationMap{}, angle_map()}) {
+          const ModelMaps maps{
+              .input = input, .output = output, .reward = reward, .observation = observation};
+          std::vector<float> predicted = targets(maps);
+          EXPECT_TRUE(apply_prediction(maps, maps.from(kRecord, kLayout), 2, predicted.data(), 1));
+          const float* wanted = maps.to(kRecord, kLayout);
+          EXPECT_EQ(predicted[static_cast<std::size_t>(maps.first_state())], wanted[0]);
+          EXPECT_EQ(predicted[static_cast<std::size_t>(maps.first_state() + 1)], wanted[1]);
+          if (reward) {
+            EXPECT_EQ(predicted[0], 4.0f);
+          }
         }
       }
+}
+
+TEST(ModelMapsTest, ATaskSaysWhichEntriesAreReadAndHow) {
+  const ModelMaps maps{.observation = angle_map()};
+  EXPECT_EQ(maps.num_inputs(2, 1), 4);
+  EXPECT_EQ(inputs(maps), (std::vector<float>{2, sin_f(1), cos_f(1), 3}));
+  EXPECT_NEAR(inputs(maps)[1], 0.841471, 1e-6);
+  EXPECT_NEAR(inputs(maps)[2], 0.540302, 1e-6);
+  EXPECT_EQ(inputs({.input = InputMap::kBackward, .observation = angle_map()}),
+            (std::vector<float>{22, sin_f(11), cos_f(11), 3}));
+}
+
+TEST(ModelMapsTest, ATaskSaysWhichEntriesArePredictedThemselves) {
+  EXPECT_EQ(targets({.observation = angle_map()}), (std::vector<float>{4, 11, 20}));
+  EXPECT_EQ(targets({.reward = false, .observation = angle_map()}), (std::vector<float>{11, 20}));
+  // without a table of inputs the observation is read as it is
+  const ModelMaps maps{.reward = false, .observation = {.absolute = 0b10}};
+  EXPECT_EQ(inputs(maps), (std::vector<float>{1, 2, 3}));
+  EXPECT_EQ(targets(maps), (std::vector<float>{10, 22}));
+}
+
+TEST(ModelMapsTest, EntriesAreGivenBackAsTheTaskHasThemPredicted) {
+  const ModelMaps maps{.reward = false, .observation = angle_map()};
+  const float from[] = {1, 2};
+  float values[] = {-5, 10};
+  EXPECT_TRUE(apply_prediction(maps, from, 2, values, 1));
+  EXPECT_EQ(values[0], -5.0f);
+  EXPECT_EQ(values[1], 12.0f);
 }
 
 TEST(RolloutRowsTest, AnyPredictionThatIsNotFiniteIsTold) {
