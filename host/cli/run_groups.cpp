@@ -93,9 +93,7 @@ Values values_of(const fs::path& run) {
 // runs/<name>/<hash>/seed-<n>
 std::string hash_of(const fs::path& run) {
   const std::string name = run.parent_path().filename().string();
-  const bool is_hash =
-      name.size() == 8 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
-  return is_hash ? name : "";
+  return is_config_hash(name) ? name : "";
 }
 
 // keys in which those groups that have a config differ

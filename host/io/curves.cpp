@@ -108,13 +108,31 @@ std::vector<fs::path> find_tables(const fs::path& path, const std::string& table
   return found;
 }
 
+namespace {
+
+// a run lies in <name>/<hash>/seed-<n>: neither of the last two says which run it is
+std::string name_of(const fs::path& path) {
+  std::error_code unknown;
+  const fs::path real = fs::canonical(path, unknown);
+  // "runs/hopper/" has an empty last part
+  const fs::path written = path.has_filename() ? path : path.parent_path();
+  if (unknown) return written.filename().string();
+  const std::string last = real.filename().string(), above = real.parent_path().filename().string();
+  if (last.starts_with("seed-") && is_config_hash(above))
+    return real.parent_path().parent_path().filename().string() + " " + last;
+  if (is_config_hash(last)) return above;
+  return written.filename() == "." || written.filename() == ".." ? last
+                                                                 : written.filename().string();
+}
+
+}  // namespace
+
 std::pair<std::string, fs::path> name_and_path(const std::string& text) {
   const std::size_t at = text.find('=');
   std::error_code unknown;
   if (at == std::string::npos || fs::exists(text, unknown)) {
-    // "runs/hopper/" has an empty last part
     const fs::path path = run_path(text);
-    return {printable((path.has_filename() ? path : path.parent_path()).filename().string()), path};
+    return {printable(name_of(path)), path};
   }
   return {printable(text.substr(0, at)), run_path(text.substr(at + 1))};
 }

@@ -38,7 +38,8 @@ std::vector<std::filesystem::path> find_tables(const std::filesystem::path& path
                                                const std::string& table = "metrics.csv");
 
 /// What "NAME=PATH" or "PATH" means: the latter where it exists, although it may hold a "=". A path
-/// alone is named by its last part. The name may be shown; the path is that of run_path.
+/// alone is named by its last part, a run's folder <name>/<hash>/seed-<n> by its name and seed, also
+/// behind a link such as latest. The name may be shown; the path is that of run_path.
 std::pair<std::string, std::filesystem::path> name_and_path(const std::string& text);
 
 /// The curves of all tables of a path. One that cannot be read or has no rows yet is left out, and

@@ -78,4 +78,8 @@ fs::path run_path(const fs::path& given) {
   return fs::exists(below, unknown) ? below : given;
 }
 
+bool is_config_hash(std::string_view name) {
+  return name.size() == 8 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 }  // namespace mbrl

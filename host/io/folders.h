@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mbrl {
@@ -28,5 +29,8 @@ std::vector<std::filesystem::path> folders_below(
 /// The names in a folder, sorted; nothing where it cannot be read, `warn` is told why.
 std::vector<std::filesystem::path> entries_of(
     const std::filesystem::path& folder, const std::function<void(const std::string&)>& warn = {});
+
+/// Whether a folder's name is the hash of a config, as in runs/<name>/<hash>/seed-<n>.
+bool is_config_hash(std::string_view name);
 
 }  // namespace mbrl

@@ -160,6 +160,22 @@ TEST(CurvesTest, APathNamesItselfUnlessANameStandsBefore) {
   EXPECT_EQ(name_and_path("MBPO=runs/hopper").second, "runs/hopper");
 }
 
+TEST(CurvesTest, ARunIsNamedByItsNameAndSeedAlsoBehindALink) {
+  const TemporaryDirectory folder;
+  const fs::path run = folder.path() / "hopper/0123abcd/seed-3";
+  fs::create_directories(run);
+  fs::create_directory_symlink(run, folder.path() / "latest");
+  EXPECT_EQ(name_and_path(run.string()).first, "hopper seed-3");
+  EXPECT_EQ(name_and_path(run.string() + "/").first, "hopper seed-3");
+  EXPECT_EQ(name_and_path((folder.path() / "latest").string()).first, "hopper seed-3");
+  EXPECT_EQ(name_and_path((run / "..").string()).first, "hopper");
+  EXPECT_EQ(name_and_path(run.parent_path().string()).first, "hopper");
+  EXPECT_EQ(name_and_path((folder.path() / "hopper").string()).first, "hopper");
+  // no folder of runs: what is written stands
+  fs::create_directories(folder.path() / "x/seed-3");
+  EXPECT_EQ(name_and_path((folder.path() / "x/seed-3").string()).first, "seed-3");
+}
+
 TEST(CurvesTest, TheCommonRangeIsWhatAllCover) {
   const StepRange range = common_range({{{1, 5, 9}, {0, 0, 0}}, {{2, 12}, {0, 0}}});
   EXPECT_EQ(range.low, 2.0);
