@@ -417,17 +417,12 @@ class BlockMlp {
   using Value = TileValue<kPrecision>;
 
   /// memory: 2 kRows pitch floats, pitch = shared_pitch of the widest layer.
-  __device__ BlockMlp(float* memory, int pitch)
-      : pitch_(pitch),
-        sums_(memory),
-        operands_(reinterpret_cast<Value*>(memory + kRows * pitch)),
-        tile_(memory),
-        tile_pitch_(pitch) {}
+  __device__ BlockMlp(float* memory, int pitch) : sums_(memory), pitch_(pitch) {}
 
   /// What the last pass came to, row-major with pitch(): the output of forward(), the gradient of
   /// the input of backward<true>().
-  __device__ float* tile() { return tile_; }
-  __device__ int pitch() const { return tile_pitch_; }
+  __device__ float* tile() { return narrow_ ? narrow_tile() : sums_; }
+  __device__ int pitch() const { return narrow_ ? narrow_pitch() : pitch_; }
 
   /// Columns [0, width) of the next pass's input from value(row, column), zero from `used` on; also
   /// to `saved` [kRows, width] where given. Complete (barrier) when this returns.
@@ -436,7 +431,7 @@ class BlockMlp {
     for (int i = static_cast<int>(threadIdx.x); i < kRows * width; i += kBlockThreads) {
       const int row = i / width, column = i % width;
       const float v = column < used ? value(row, column) : 0.0f;
-      operands_[row * pitch_ + column] = to_tile_value<kPrecision>(v);
+      operands()[row * pitch_ + column] = to_tile_value<kPrecision>(v);
       if (saved != nullptr) saved[i] = v;
     }
     sync_block();
@@ -446,7 +441,7 @@ class BlockMlp {
   /// this is called and when it returns.
   __device__ __forceinline__ void take_tile(int width) {
     fill(width, width, nullptr,
-         [&](int row, int column) { return tile_[row * tile_pitch_ + column]; });
+         [&](int row, int column) { return tile()[row * pitch() + column]; });
   }
 
   /// From the network's input, which fill() wrote, to its output in tile(). `saved`: where layer
@@ -548,7 +543,7 @@ class BlockMlp {
       const int row0 = group * kStripRows, column0 = strip * kStripColumns;
       const int begin = split * steps / splits * RowStrip::kDepthStep;
       const int end = min_i((split + 1) * steps / splits * RowStrip::kDepthStep, depth);
-      const Value* rows = operands_ + row0 * pitch_;
+      const Value* rows = operands() + row0 * pitch_;
       RowStrip sum;
       if constexpr (kForward) {
         sum.multiply_transposed(rows, pitch_, weight, l.in_pitch, column0, l.out, begin, end);
@@ -559,11 +554,8 @@ class BlockMlp {
                                    sums_pitch, columns - column0);
     }
     sync_block();
-    if (last) {
-      // whole sums make way for what becomes of them; parts are still read by others
-      tile_ = splits == 1 ? sums_ : narrow_tile();
-      tile_pitch_ = splits == 1 ? pitch_ : narrow_pitch();
-    }
+    // whole sums make way for what becomes of them; parts are still read by others
+    if (last) narrow_ = splits > 1;
     // a thread keeps its columns and goes down the rows
     int shift = 0;  // a power of two of threads to a row
     while ((4 << shift) < columns && (2 << shift) <= kBlockThreads) ++shift;
@@ -581,14 +573,18 @@ class BlockMlp {
         }
         const float4 y = of_row(row, sum);
         if (last) {
-          store4(tile_ + row * tile_pitch_ + column, y);
+          store4(tile() + row * pitch() + column, y);
         } else {
-          store_tile_values<kPrecision>(operands_ + row * pitch_ + column, y);
+          store_tile_values<kPrecision>(operands() + row * pitch_ + column, y);
         }
       }
     }
   }
 
+  // [kRows, pitch]
+  __device__ __forceinline__ Value* operands() const {
+    return reinterpret_cast<Value*>(sums_ + kRows * pitch_);
+  }
   // where outputs go while the parts of their sums are still read: where the operands are, or in 16
   // bits behind them, so that take_tile() may write operands while it reads
   __device__ __forceinline__ float* narrow_tile() const {
@@ -599,11 +595,9 @@ class BlockMlp {
   }
   static __device__ __forceinline__ int min_i(int a, int b) { return a < b ? a : b; }
 
+  float* sums_;  // [kRows, pitch], or parts of sums [parts][kRows, columns]
   int pitch_;
-  float* sums_;      // [kRows, pitch], or parts of sums [parts][kRows, columns]
-  Value* operands_;  // [kRows, pitch]
-  float* tile_;
-  int tile_pitch_;
+  bool narrow_ = false;  // whether tile() is narrow_tile()
 };
 
 }  // namespace mbrl::gpu

@@ -53,6 +53,11 @@ __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
   *reinterpret_cast<float4*>(out + 4 * part) = load4(record + 4 * part);
 }
 
+/// Blocks that a multiprocessor shall hold at once: in 16 bits the sums leave room for two, whose
+/// loads then hide behind each other's products.
+template <Precision kPrecision>
+constexpr int kBlocksPerSm = kHalfWeights<kPrecision> ? 2 : 1;
+
 /// A tile of rows in one block: the pieces both row kernels are made of.
 template <Precision kPrecision>
 class SacBlock {
@@ -250,7 +255,7 @@ __device__ void evaluate_critics(SacBlock<kPrecision>& block, int role) {
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads, 1)
+__global__ void __launch_bounds__(kBlockThreads, kBlocksPerSm<kPrecision>)
     sac_critics_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                        int update) {
   if (lacks_format<kPrecision>()) return;
@@ -260,7 +265,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads, 1)
+__global__ void __launch_bounds__(kBlockThreads, kBlocksPerSm<kPrecision>)
     sac_actor_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                      int update) {
   if (lacks_format<kPrecision>()) return;
@@ -272,7 +277,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 
 // all gradients from the parameters before the update; the longest roles come first
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads, 1)
+__global__ void __launch_bounds__(kBlockThreads, kBlocksPerSm<kPrecision>)
     sac_gradients_kernel(const __grid_constant__ SacArrays a, const __grid_constant__ SacRule rule,
                          int update) {
   if (lacks_format<kPrecision>()) return;
