@@ -30,10 +30,12 @@ struct GaussianNllLoss {
             {d_logvar * lv.d_max, d_logvar * lv.d_min}};
   }
 
+  MBRL_HD static float deviation(const float* output, const float* shared) {
+    return exp_f(0.5f * bound_logvar(output[1], shared[0], shared[1]));
+  }
   /// mean + standard deviation * noise
   MBRL_HD static float sample(const float* output, const float* shared, float noise) {
-    const float deviation = exp_f(0.5f * bound_logvar(output[1], shared[0], shared[1]));
-    return fma_f(deviation, noise, output[0]);
+    return fma_f(deviation(output, shared), noise, output[0]);
   }
 };
 

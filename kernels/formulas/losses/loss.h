@@ -11,7 +11,8 @@
 //   shared_start(i, start)       its first value
 //   shared_gradient(i, penalty)  its gradient apart from the rows'
 //   row(output, shared, target, weight)   loss and gradients of one target of one row
-//   sample(output, shared, noise)         a draw of the predicted distribution
+//   deviation(output, shared)             standard deviation of the predicted distribution
+//   sample(output, shared, noise)         a draw of it
 //
 // Pointers hold kOutputs and kShared floats.
 #pragma once
