@@ -24,4 +24,26 @@ inline void gather_model_input(const ModelMaps& maps, const TransitionsView& dat
   }
 }
 
+/// The inputs that a model makes of observations, scaled: of those of a tile [S, 32] into the first
+/// inputs of x.
+inline void read_observations(const ModelMaps& maps, int observation_size, const float* state,
+                              const float* mean, const float* inv_std, float* x) {
+  const ObservationMap& map = maps.observation;
+  for (int i = 0; i < map.size(observation_size); ++i) {
+    const bool as_it_is = map.num_inputs == 0 || map.input[i].read == ObservationMap::Read::kValue;
+    const float* entry = state + (map.num_inputs == 0 ? i : map.input[i].entry) * kTileRows;
+    float* input = x + i * kTileRows;
+    if (as_it_is) {
+      for (int lane = 0; lane < kTileRows; ++lane)
+        input[lane] = normalize(entry[lane], mean[i], inv_std[i]);
+    } else if (map.input[i].read == ObservationMap::Read::kSine) {
+      for (int lane = 0; lane < kTileRows; ++lane)
+        input[lane] = normalize(sin_f(entry[lane]), mean[i], inv_std[i]);
+    } else {
+      for (int lane = 0; lane < kTileRows; ++lane)
+        input[lane] = normalize(cos_f(entry[lane]), mean[i], inv_std[i]);
+    }
+  }
+}
+
 }  // namespace mbrl

@@ -524,8 +524,10 @@ class BlockMlp {
   template <bool kForward, typename Weight, typename F>
   __device__ __forceinline__ void product(const Weight* weight, const LayerLayout& l, int columns,
                                           int depth, bool last, F f) {
-    constexpr int kStripRows =
-        kRows < kMaxStripRows<kPrecision> ? kRows : kMaxStripRows<kPrecision>;
+    // a tile that is no multiple of the usual strip is one strip
+    constexpr bool kOneStrip =
+        kRows < kMaxStripRows<kPrecision> || kRows % kMaxStripRows<kPrecision> != 0;
+    constexpr int kStripRows = kOneStrip ? kRows : kMaxStripRows<kPrecision>;
     constexpr int kGroups = kRows / kStripRows;
     static_assert(kRows % kStripRows == 0);
     using RowStrip = Strip<kPrecision, kStripRows>;

@@ -21,6 +21,7 @@
 #include "tests/support/configs.h"
 #include "tests/support/error_text.h"
 #include "tests/support/gpu.h"
+#include "tests/support/planning.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mbrl {
@@ -298,6 +299,36 @@ TEST_F(SteadyStateTest, AutoSaysWhyItPassesOverAGpu) {
                   .description()
                   .ends_with(" (auto takes the CPU: " + device.why_cpu + ")"));
   EXPECT_FALSE(OpenDevice("cpu", {}, pool).description().ends_with(")"));
+}
+
+TEST_F(SteadyStateTest, AControlStepOfAPlannerIsOneGraphAndOneWait) {
+  PlanLearner l(2, plan_form(EnsembleLoss::kGaussianNll));
+  PlanBench bench(On::kGpu, {&l}, {1, 24, 4, 4});
+  for (int i = 0; i < 2; ++i) bench.plan_step();  // issued, recorded
+  // sizes change, and the recording stays
+  for (int i = 0; i < 3; ++i) {
+    l.constants.population -= 2;
+    l.constants.horizon = 4 - i;
+    l.constants.iterations = 3 - i;
+    const Calls before = emulator::calls();
+    bench.plan_step();
+    EXPECT_EQ(emulator::calls() - before, (Calls{.graph_launches = 1, .waits = 1}));
+  }
+}
+
+TEST_F(SteadyStateTest, APlannerWaitsForAllThatItReads) {
+  PlanLearner l(2, plan_form(EnsembleLoss::kGaussianNll));
+  l.constants.method = PlanMethod::kIcem;
+  std::vector<std::vector<float>> actions;
+  for (const bool late : {false, true}) {
+    emulator::set_late(late);
+    PlanBench bench(On::kGpu, {&l}, {1, 24, 4, 4});
+    actions.emplace_back();
+    for (int i = 0; i < 4; ++i) actions.back().push_back(bench.plan_step()[0].action[0]);
+    bench.state().reset(bench.stream(), 0);
+    actions.back().push_back(bench.plan_step()[0].action[0]);
+  }
+  EXPECT_EQ(actions[0], actions[1]);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "kernels/stages/rollout/rollout.h"
 #include "kernels/stages/sac/sac_update.h"
 #include "tests/support/devices.h"
+#include "tests/support/planning.h"
 #include "tests/support/problems.h"
 
 namespace mbrl {
@@ -113,6 +114,20 @@ TEST_P(CpuBf16GpuTest, ARolloutIsThatOfTheCpu) {
   EXPECT_LT(relative_error(imagined(streams.gpu, policy, model, records),
                            imagined(streams.cpu, p.policy, p.model, p.records)),
             1e-3);
+}
+
+TEST_P(CpuBf16GpuTest, PlansAreThoseOfTheCpu) {
+  PlanLearner l(2, plan_form(EnsembleLoss::kGaussianNll), 20, 2);
+  for (int e = 0; e < 2; ++e)
+    random_biases(l.model.layout, l.model.member(e), {5, purpose::kInit, 0}, e, 0.5f);
+  l.constants.method = PlanMethod::kMppi;
+  l.constants.temperature = 4.0f;
+  for (int i = 0; i < PlanLearner::kS; ++i) l.model.max_logvar()[i] = -1.0f;
+  const Planned cpu = plan_once(On::kCpu, l, 1, Precision::kBf16);
+  const Planned gpu = plan_once(On::kGpu, l, 1, Precision::kBf16);
+  const Planned exact = plan_once(On::kCpu, l, 1);
+  EXPECT_LT(relative_error(gpu.mean, cpu.mean), kAllowed);
+  EXPECT_LT(relative_error(gpu.mean, cpu.mean), 0.5 * relative_error(cpu.mean, exact.mean));
 }
 
 }  // namespace

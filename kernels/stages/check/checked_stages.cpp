@@ -96,6 +96,70 @@ class CheckedEnsemble : public EnsembleStage {
   EnsembleWorkspace workspace_;
 };
 
+class CheckedPlan : public PlanStage {
+ public:
+  CheckedPlan(Stream& stream, std::unique_ptr<PlanStage> gpu, const EnsembleState& model,
+              const PlanLimits& limits, int num_problems)
+      : check_(*stream.check()),
+        gpu_(std::move(gpu)),
+        workspace_(check_.cpu(), host_twin(model), limits, num_problems) {}
+
+  std::size_t bytes() const override { return gpu_->bytes(); }
+
+  void run(const PlanCall& c) override {
+    // costs of one step of the first candidates: later iterations are others' once rounding decides
+    // who is among the elites, and a long way through a model makes much of a last bit
+    const std::size_t count = c.problems.size();
+    std::vector<Part> parts;
+    parts.reserve(count);
+    std::vector<PlanProblem> of_gpu, of_cpu;
+    for (const PlanProblem& p : c.problems) {
+      Part& part = parts.emplace_back(c.stream, check_.cpu(), p);
+      const Matrix<float> action{part.action.data(), p.action.size(0), p.action.size(1)};
+      of_gpu.push_back({p.model, p.task, part.constants, part.gpu, p.observation, action, p.step});
+      of_cpu.push_back(
+          {part.twin, p.task, part.constants, part.cpu, p.observation, action, p.step});
+    }
+    std::vector<PlanReport> gpu(count), cpu(count);
+    gpu_->run({c.stream, of_gpu, gpu});
+    plan(check_.cpu(), of_cpu, workspace_, cpu);
+    for (std::size_t i = 0; i < count; ++i) {
+      const float on_gpu[] = {gpu[i].mean_cost, gpu[i].best_cost};
+      const float on_cpu[] = {cpu[i].mean_cost, cpu[i].best_cost};
+      check_.compare("plan", "costs of the first step", on_gpu, on_cpu,
+                     rounding_allowed(c.stream.precision()));
+    }
+    gpu_->run(c);
+  }
+
+ private:
+  // a problem's first step on both devices, which leaves its plans alone
+  struct Part {
+    PlanConstants constants;
+    EnsembleState twin;
+    PlanState gpu, cpu;
+    std::vector<float> action;
+
+    Part(Stream& stream, Stream& host, const PlanProblem& p)
+        : constants(p.constants),
+          twin(host_twin(p.model)),
+          gpu(stream, {.observations = p.state.observations, .horizon = p.state.horizon},
+              p.state.action_size),
+          cpu(host, {.observations = p.state.observations, .horizon = p.state.horizon},
+              p.state.action_size),
+          action(p.action.count()) {
+      constants.iterations = constants.horizon = 1;
+      take_over(twin, p.model);
+      copy_memory(cpu.mean.data(), p.state.mean.data(), p.state.mean.size() * sizeof(float));
+      copy_memory(gpu.mean.data(), p.state.mean.data(), p.state.mean.size() * sizeof(float));
+    }
+  };
+
+  TwinCheck& check_;
+  std::unique_ptr<PlanStage> gpu_;
+  PlanWorkspace workspace_;
+};
+
 class CheckedRollout : public RolloutStage {
  public:
   CheckedRollout(Stream& stream, std::unique_ptr<RolloutStage> gpu, const GaussianActor& policy,
@@ -296,6 +360,12 @@ std::unique_ptr<RolloutStage> rollout_stage(Stream& stream, std::unique_ptr<Roll
                                             int max_rows, int num_elites) {
   return std::make_unique<CheckedRollout>(stream, std::move(gpu), policy, model, max_rows,
                                           num_elites);
+}
+
+std::unique_ptr<PlanStage> plan_stage(Stream& stream, std::unique_ptr<PlanStage> gpu,
+                                      const EnsembleState& model, const PlanLimits& limits,
+                                      int num_problems) {
+  return std::make_unique<CheckedPlan>(stream, std::move(gpu), model, limits, num_problems);
 }
 
 }  // namespace mbrl::checked

@@ -7,6 +7,7 @@
 
 #include "cuda/stream.h"
 #include "kernels/stages/ensemble/ensemble_step.h"
+#include "kernels/stages/plan/plan.h"
 #include "kernels/stages/policy/policy.h"
 #include "kernels/stages/ppo/gae.h"
 #include "kernels/stages/ppo/ppo_update.h"
@@ -42,5 +43,8 @@ std::unique_ptr<EnsembleStage> ensemble_stage(Stream& stream, std::unique_ptr<En
 std::unique_ptr<RolloutStage> rollout_stage(Stream& stream, std::unique_ptr<RolloutStage> gpu,
                                             const GaussianActor& policy, const EnsembleState& model,
                                             int max_rows, int num_elites);
+std::unique_ptr<PlanStage> plan_stage(Stream& stream, std::unique_ptr<PlanStage> gpu,
+                                      const EnsembleState& model, const PlanLimits& limits,
+                                      int num_problems);
 
 }  // namespace mbrl::checked

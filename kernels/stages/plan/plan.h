@@ -1,13 +1,14 @@
 // Stage: planning by imagined rollouts of action sequences, one search per observation (Chua et al.
 // 2018, arXiv:1805.12114, algorithm 1).
 //
-//   per iteration:  mean, variance -> candidates           (truncated normal, coloured noise, uniform)
-//                   candidate x particle -> ensemble, horizon times -> cost     (tiles of rows)
+//   per iteration:  mean, variance -> candidates    (truncated normal, coloured noise, uniform)
+//                   candidate x particle -> ensemble, horizon times -> cost    (tiles of rows)
 //                   costs -> best candidates -> mean, variance
 //   once:           first action of the final mean; the mean is kept for the next control step
 //
-// Several problems are solved in one call: environments of one learner, and members of a population,
-// each with weights and constants of its own. What one gives does not depend on the others.
+// Several problems are solved in one call: environments of one learner, and members of a
+// population, each with weights and constants of its own. What one gives does not depend on the
+// others.
 #pragma once
 
 #include <cstdint>
@@ -65,6 +66,11 @@ struct PlanConstants {
   std::uint32_t seed = 0, learner = 0;
 };
 
+/// Elites that kIcem hands on from one control step to the next, at the most.
+inline constexpr int kMaxKeptElites = 64;
+/// Entries of an observation and of an action, and members that predict, at the most.
+inline constexpr int kMaxPlannedState = 64, kMaxPlannedActions = 32, kMaxPlanMembers = 32;
+
 /// The most that constants may ask for.
 struct PlanLimits {
   int observations = 1;  // N of a problem
@@ -75,7 +81,7 @@ struct PlanLimits {
 struct PlanState {
   int observations, horizon, action_size;  // the limits it was made for
   Buffer<float> mean;                      // [N, horizon, A]: where the next search starts
-  Buffer<float> elites;                    // [N, kept, horizon, A] of kIcem
+  Buffer<float> elites;                    // [N, kMaxKeptElites, horizon, A] of kIcem, best first
   Buffer<int> num_kept;                    // [N]
 
   PlanState(Stream& stream, const PlanLimits& limits, int action_size);
@@ -91,7 +97,8 @@ struct PlanProblem {
   PlanState& state;
   Matrix<const float> observation;  // [n, S] on the host, n <= limits.observations
   Matrix<float> action;             // [n, A] on the host: the first actions, in [-1, 1]
-  // number of each observation's control step in the run: part of every draw
+  // number of each observation's control step in the run, below 2^44: part of every draw, so that
+  // no two observations of a learner may have the same
   std::span<const std::uint64_t> step;  // [n]
 };
 
@@ -114,11 +121,14 @@ class PlanStage {
  public:
   virtual ~PlanStage() = default;
   virtual void run(const PlanCall& call) = 0;
+  /// Memory of its buffers.
+  virtual std::size_t bytes() const = 0;
 };
 
 /// Buffers of the stage, made once for up to `num_problems` problems of the shape of `model`.
 ///
-/// Errors   ShapeError if the model predicts backward, a reward or an end.
+/// Errors   ShapeError if the model predicts backward, a reward or an end; ConfigError if plans of
+///          the longest horizon have more numbers than draws tell apart.
 class PlanWorkspace {
  public:
   PlanWorkspace(Stream& stream, const EnsembleState& model, const PlanLimits& limits,
@@ -126,23 +136,35 @@ class PlanWorkspace {
 
   PlanStage& stage() { return *stage_; }
   const PlanLimits& limits() const { return limits_; }
+  int num_problems() const { return num_problems_; }
+  /// Throws what plan() says it does.
+  void check(const PlanProblem& problem) const;
 
  private:
   PlanLimits limits_;
+  int num_problems_;
+  TransitionLayout layout_;
+  MlpLayout member_;
+  int ensemble_size_;
   std::unique_ptr<PlanStage> stage_;
 };
 
-/// Throws ConfigError naming the key if constants ask for more than limits, or for particles that
-/// cannot be dealt to the members evenly.
-void check_plan(const PlanConstants& constants, const PlanLimits& limits, int ensemble_size);
+/// Throws ConfigError naming the key if constants ask for more than limits, for particles that
+/// cannot be dealt to the members evenly, or for what no search can do. num_members: those that
+/// predict (EnsembleState::elites).
+void check_plan(const PlanConstants& constants, const PlanLimits& limits, int num_members);
 
 /// One control step of every problem: searches from the kept mean, writes the first action, shifts
-/// the mean by a step and appends zeros.
+/// the mean by a step and appends zeros (kIcem repeats the last action; kRandom keeps nothing).
+///
+/// What is executed: of kCem and kMppi the final mean's first action, of kRandom the best
+/// candidate's, of kIcem that of the last iteration's best.
 ///
 /// Shapes   as in PlanProblem.
 /// Units    normalized actions; costs of envs/tasks/planner.h, summed over the horizon, averaged
 ///          over particles; one that is not finite counts as 1e6.
-/// Errors   ConfigError as check_plan; ShapeError if an observation is not finite.
+/// Errors   ConfigError as check_plan, or if the task has no planner cost; ShapeError if an
+///          observation is not finite or a problem is not what the workspace was made for.
 /// Cost     N x I x population x particles x horizon rows of one member each (of all members for
 ///          kDs and kMm; of all with one particle for kE): 0.40 TFLOP for HalfCheetah as published.
 ///          Deterministic for any number of threads. No allocation. On a GPU one graph launch and

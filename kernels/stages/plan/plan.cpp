@@ -1,0 +1,846 @@
+// Planning on the CPU, and the checks of both devices.
+//
+// A task carries the particles of a few candidates through the whole horizon, on tiles of 32 rows
+// that stay in cache. How many candidates: those whose particles fill the tiles of a member.
+#include "kernels/stages/plan/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "kernels/cpu/lane_draws.h"
+#include "kernels/cpu/model_input.h"
+#include "kernels/cpu/tile_mlp.h"
+#include "kernels/stages/check/checked_stages.h"
+#include "kernels/stages/plan/plan_search.h"
+
+namespace mbrl {
+namespace {
+
+constexpr int kSampledAtOnce = 8;  // candidates of a task that draws them
+
+/// One observation's search.
+struct Search {
+  PlanRule rule;
+  const PlanProblem* problem;
+  int problem_index, row;  // of the observation within its problem
+  std::uint64_t step;
+  // its memory: [elements], [elements], [elements], [candidates, elements], [candidates,
+  // particles], [candidates], [candidates]
+  float *mean, *variance, *deviation, *candidate, *particle_cost, *cost;
+  int* order;  // candidates, best first
+  float kept_cost[kMaxKeptElites];
+  ColorTable color;
+
+  bool active;
+  int iteration;
+  int drawn, kept;  // candidates of the iteration: drawn, then kept ones
+  int group;        // candidates of a task
+  PlanReport report;
+
+  const float* now() const { return problem->observation.row(row); }
+  float* candidate_of(int i) const {
+    return candidate + static_cast<std::size_t>(i) * static_cast<std::size_t>(rule.elements());
+  }
+  float* elite_of(int i) const {
+    const PlanState& state = problem->state;
+    return problem->state.elites.data() +
+           (static_cast<std::size_t>(row) * kMaxKeptElites + static_cast<std::size_t>(i)) *
+               static_cast<std::size_t>(state.horizon * state.action_size);
+  }
+  float* kept_mean() const {
+    const PlanState& state = problem->state;
+    return problem->state.mean.data() + static_cast<std::size_t>(row) *
+                                            static_cast<std::size_t>(state.horizon) *
+                                            static_cast<std::size_t>(state.action_size);
+  }
+  int pool() const { return drawn + kept; }
+  /// Candidates whose costs are not known: kept ones of an earlier iteration are known.
+  int imagined() const { return iteration == 0 ? pool() : drawn; }
+  std::uint64_t draw_step(int h = 0) const { return plan_draw_step(step, iteration, h); }
+};
+
+/// What one thread works on.
+struct Scratch {
+  // particles' observations, tile by tile [S, 32], and targets where they are drawn anew, alike
+  float *state, *target;
+  float* gathered;                        // [S, 32] of a tile whose particles lie apart
+  float* mixture[3];                      // [S, 32] each: mean, spread, variance
+  float* noise;                           // [S rounded up to 4, 32]
+  float* cost;                            // of each particle
+  float *moment_mean, *moment_deviation;  // [candidates, S]
+  float* frequencies;                     // [horizon + 2] of one action
+  std::uint16_t* order;                   // [candidates, particles]: who sits in each slot
+};
+
+/// The particles of a tile, lane by lane; lanes from `count` on repeat the last one.
+struct TileRows {
+  int count;
+  int place[kTileRows];            // among those of the task
+  int candidate[kTileRows];        // of the task
+  std::uint32_t row[kTileRows];    // of their draws
+  const float* action[kTileRows];  // of the step
+};
+
+class PlanTiles final : public PlanStage {
+ public:
+  PlanTiles(const EnsembleState& model, const PlanLimits& limits, int num_problems, int num_threads,
+            bool bf16);
+
+  void run(const PlanCall& call) override;
+  std::size_t bytes() const override {
+    return sizeof(float) * (memory_.size() + scratch_memory_.size() + color_.size()) +
+           sizeof(int) * order_.size() + sizeof(std::uint16_t) * deal_.size();
+  }
+
+ private:
+  void prepare(const PlanCall& call);
+  bool begin_iteration(Search& s) const;
+  void sample(const Search& s, int first, int count);
+  template <typename Loss>
+  void imagine(const Search& s, int first, int count, int first_member, int end_member);
+  void read(const EnsembleState& model, const float* state, const TileRows& rows, float* x) const;
+  void draw_noise(const Search& s, int h, const TileRows& rows, std::uint32_t first_block,
+                  float* noise) const;
+  template <typename Loss>
+  void draw_targets(const Search& s, int h, const TileRows& rows, float* output,
+                    float* noise) const;
+  template <typename Loss>
+  void add_member(const EnsembleState& model, const float* output, int count,
+                  float* const* mixture) const;
+  void find_moments(int count, int particles, const Scratch& w) const;
+  void draw_anew(const Search& s, int h, const TileRows& rows, const Scratch& w,
+                 float* target) const;
+  void advance(const Search& s, const TileRows& rows, const float* target, float* state,
+               float* cost) const;
+  void update(Search& s) const;
+  void refit(Search& s) const;
+  void weigh(Search& s) const;
+  void keep_elites(Search& s) const;
+  void finish(Search& s) const;
+  const float* member(const Search& s, int i) const {
+    const EnsembleState& model = s.problem->model;
+    return model.member(model.elites[static_cast<std::size_t>(i)]);
+  }
+
+  /// Calls f(search, task of it) for every task of every active search, count(search) of each.
+  template <typename Count, typename F>
+  void for_each_task(Stream& stream, Count count, F f) {
+    const int n = static_cast<int>(searches_.size());
+    first_task_[0] = 0;
+    for (int i = 0; i < n; ++i)
+      first_task_[i + 1] = first_task_[i] + (searches_[i].active ? count(searches_[i]) : 0);
+    stream.pool().parallel_for(first_task_[n], [&](int task) {
+      const auto i = std::upper_bound(first_task_.begin(), first_task_.begin() + n + 1, task) -
+                     first_task_.begin() - 1;
+      f(searches_[i], task - first_task_[i]);
+    });
+  }
+
+  int S_, A_, max_candidates_, max_elements_, max_particles_;
+  TileMlp mlp_;                    // per thread
+  std::vector<Bf16Weights> bf16_;  // one per problem and member; or none
+  Buffer<float> memory_, color_;   // of the searches; tables of each problem
+  Buffer<int> order_;
+  Buffer<float> scratch_memory_;
+  Buffer<std::uint16_t> deal_;
+  std::vector<Scratch> scratch_;  // per thread
+  std::vector<Search> searches_;
+  std::vector<int> first_task_;
+  int ensemble_size_;
+  std::size_t color_size_ = 0;  // of a problem's tables
+};
+
+// candidates of a task: as many as fill tiles of one member's particles, or of all
+int candidates_of_task(const PlanRule& rule) {
+  const int rows = rule.deals() ? rule.per_member : rule.particles;
+  return kTileRows / std::gcd(rows, kTileRows);
+}
+
+PlanTiles::PlanTiles(const EnsembleState& model, const PlanLimits& limits, int num_problems,
+                     int num_threads, bool bf16)
+    : S_(model.data.observation_size),
+      A_(model.data.action_size),
+      max_candidates_(limits.population + kMaxKeptElites),
+      max_elements_(limits.horizon * A_),
+      max_particles_(std::max(1, limits.particles)),
+      mlp_(model.layout, Activation::kSwish, num_threads, false, nullptr, bf16),
+      bf16_(make_bf16_weights(bf16, model.layout, num_problems * model.ensemble_size)),
+      ensemble_size_(model.ensemble_size) {
+  const auto num_searches = static_cast<std::size_t>(num_problems * limits.observations);
+  const auto elements = static_cast<std::size_t>(max_elements_);
+  const auto candidates = static_cast<std::size_t>(max_candidates_);
+  const auto particles = static_cast<std::size_t>(max_particles_);
+  searches_.reserve(num_searches);
+  first_task_.resize(num_searches + 1);
+  memory_ = Buffer<float>(num_searches * (3 * elements + candidates * (elements + particles + 1)));
+  order_ = Buffer<int>(num_searches * candidates);
+  color_size_ = 3 * static_cast<std::size_t>(limits.horizon) + 2;
+  color_ = Buffer<float>(static_cast<std::size_t>(num_problems) * color_size_);
+
+  // the most particles of a task: those of 32 candidates
+  const std::size_t rows = kTileRows * particles, S = static_cast<std::size_t>(S_);
+  const std::size_t sizes[] = {rows * S,
+                               rows * S,
+                               S * kTileRows,
+                               3 * S * kTileRows,
+                               (S + 3) / 4 * 4 * kTileRows,
+                               rows,
+                               2 * kTileRows * S,
+                               static_cast<std::size_t>(limits.horizon) + 2};
+  std::size_t size = 0;
+  for (const std::size_t part : sizes) size += (part + kPad - 1) / kPad * kPad;
+  scratch_memory_ = Buffer<float>(size * static_cast<std::size_t>(num_threads));
+  deal_ = Buffer<std::uint16_t>(rows * static_cast<std::size_t>(num_threads));
+  float* at = scratch_memory_.data();
+  const auto take = [&](std::size_t count) {
+    float* part = at;
+    at += (count + kPad - 1) / kPad * kPad;
+    return part;
+  };
+  for (int thread = 0; thread < num_threads; ++thread) {
+    Scratch w;
+    w.state = take(sizes[0]);
+    w.target = take(sizes[1]);
+    w.gathered = take(sizes[2]);
+    w.mixture[0] = take(sizes[3]);
+    for (int i = 1; i < 3; ++i) w.mixture[i] = w.mixture[i - 1] + S * kTileRows;
+    w.noise = take(sizes[4]);
+    w.cost = take(sizes[5]);
+    w.moment_mean = take(sizes[6]);
+    w.moment_deviation = w.moment_mean + kTileRows * S;
+    w.frequencies = take(sizes[7]);
+    w.order = deal_.data() + static_cast<std::size_t>(thread) * rows;
+    scratch_.push_back(w);
+  }
+}
+
+void PlanTiles::run(const PlanCall& call) {
+  prepare(call);
+  const auto active = [&] {
+    bool any = false;
+    for (Search& s : searches_) any = begin_iteration(s) || any;
+    return any;
+  };
+  while (active()) {
+    for_each_task(
+        call.stream,
+        [](const Search& s) { return (s.pool() + kSampledAtOnce - 1) / kSampledAtOnce; },
+        [&](const Search& s, int task) {
+          const int first = task * kSampledAtOnce;
+          sample(s, first, std::min(kSampledAtOnce, s.pool() - first));
+        });
+    for_each_task(
+        call.stream,
+        [](const Search& s) {
+          return (s.imagined() + s.group - 1) / s.group * (s.rule.splits() ? s.rule.members : 1);
+        },
+        [&](const Search& s, int task) {
+          const int parts = s.rule.splits() ? s.rule.members : 1;
+          const int first = task / parts * s.group, part = task % parts;
+          const int count = std::min(s.group, s.imagined() - first);
+          with_loss(s.problem->model.loss, [&]<typename Loss>() {
+            imagine<Loss>(s, first, count, parts > 1 ? part : 0,
+                          parts > 1 ? part + 1 : s.rule.members);
+          });
+        });
+    for_each_task(
+        call.stream, [](const Search&) { return 1; }, [&](Search& s, int) { update(s); });
+  }
+  for (Search& s : searches_) finish(s);
+  for (std::size_t i = 0, first = 0; i < call.reports.size(); ++i) {
+    call.reports[i] = searches_[first].report;
+    first += static_cast<std::size_t>(call.problems[i].observation.size(0));
+  }
+}
+
+// the searches of a call, each from its kept mean; bf16 copies of the networks that they ask
+void PlanTiles::prepare(const PlanCall& call) {
+  searches_.clear();
+  float* memory = memory_.data();
+  int* order = order_.data();
+  for (std::size_t p = 0; p < call.problems.size(); ++p) {
+    const PlanProblem& problem = call.problems[p];
+    const PlanRule rule = make_plan_rule(problem);
+    const auto H = static_cast<std::size_t>(rule.horizon);
+    float* color = color_.data() + p * color_size_;
+    const ColorTable table{color + 2 * H, color, color + H};
+    if (rule.method == PlanMethod::kIcem)
+      make_color_table(rule.horizon, problem.constants.color, color + 2 * H, color, color + H);
+    for (int n = 0; n < problem.observation.size(0); ++n) {
+      Search s{};
+      s.rule = rule;
+      s.problem = &problem;
+      s.problem_index = static_cast<int>(p);
+      s.row = n;
+      s.step = problem.step[static_cast<std::size_t>(n)];
+      const auto take = [&](int count) {
+        float* part = memory;
+        memory += count;
+        return part;
+      };
+      s.mean = take(max_elements_);
+      s.variance = take(max_elements_);
+      s.deviation = take(max_elements_);
+      s.candidate = memory;
+      memory += static_cast<std::size_t>(max_candidates_) * static_cast<std::size_t>(max_elements_);
+      s.particle_cost = take(max_candidates_ * max_particles_);
+      s.cost = take(max_candidates_);
+      s.order = order;
+      order += max_candidates_;
+      s.color = table;
+      s.active = true;
+      s.iteration = -1;
+      s.group = candidates_of_task(rule);
+      s.report.best_cost = std::numeric_limits<float>::infinity();
+      std::copy_n(s.kept_mean(), rule.elements(), s.mean);
+      std::fill_n(s.variance, rule.elements(), kPlanVariance);
+      searches_.push_back(s);
+    }
+  }
+  if (bf16_.empty()) return;
+  const int E = ensemble_size_;
+  call.stream.pool().parallel_for(static_cast<int>(call.problems.size()) * E, [&](int i) {
+    const EnsembleState& model = call.problems[static_cast<std::size_t>(i / E)].model;
+    bf16_[static_cast<std::size_t>(i)].refresh(model.member(i % E));
+  });
+}
+
+// whether there is another iteration, and what its candidates are
+bool PlanTiles::begin_iteration(Search& s) const {
+  if (!s.active) return false;
+  ++s.iteration;
+  const int elements = s.rule.elements();
+  s.active = s.iteration < s.rule.num_iterations();
+  if (s.active && s.rule.stops_early())
+    s.active = !std::all_of(s.variance, s.variance + elements,
+                            [&](float variance) { return s.rule.is_small(variance); });
+  if (!s.active) return false;
+  s.drawn = s.rule.num_drawn(s.iteration);
+  s.kept = s.rule.method == PlanMethod::kIcem
+               ? std::min(s.rule.keep, s.problem->state.num_kept[static_cast<std::size_t>(s.row)])
+               : 0;
+  for (int i = 0; i < elements; ++i) s.deviation[i] = s.rule.deviation(s.mean[i], s.variance[i]);
+  ++s.report.iterations;
+  return true;
+}
+
+void PlanTiles::sample(const Search& s, int first, int count) {
+  const PlanRule& rule = s.rule;
+  const int H = rule.horizon, A = A_, elements = rule.elements();
+  for (int i = first; i < first + count; ++i) {
+    float* candidate = s.candidate_of(i);
+    if (rule.method != PlanMethod::kIcem) {
+      for (int j = 0; j < elements; ++j)
+        candidate[j] = rule.draw(s.draw_step(), i, j, s.mean[j], s.deviation[j]);
+      continue;
+    }
+    if (i == 0 && s.iteration + 1 == rule.iterations) {
+      std::copy_n(s.mean, elements, candidate);
+      continue;
+    }
+    const bool is_kept = i >= s.drawn;
+    if (is_kept && s.iteration > 0) {
+      std::copy_n(s.elite_of(i - s.drawn), elements, candidate);
+      continue;
+    }
+    // of the last control step's elites the first action is past and the last one new
+    if (is_kept) std::copy_n(s.elite_of(i - s.drawn) + A, elements - A, candidate);
+    float* frequencies = scratch_[static_cast<std::size_t>(ThreadPool::thread_index())].frequencies;
+    for (int a = 0; a < A; ++a) {
+      for (int k = 0; k < num_frequencies(H); ++k)
+        for (int part = 0; part < 2; ++part)
+          frequencies[2 * k + part] =
+              plan_frequency(rule.key(purpose::kPlanCandidate), s.draw_step(), i, a, k, part, H);
+      for (int h = is_kept ? H - 1 : 0; h < H; ++h) {
+        const int j = h * A + a;
+        candidate[j] = rule.colored(s.color.value(frequencies, h, H), s.mean[j], s.deviation[j]);
+      }
+    }
+  }
+}
+
+// the particles of a few candidates through the horizon, as the given members predict them
+template <typename Loss>
+void PlanTiles::imagine(const Search& s, int first, int count, int first_member, int end_member) {
+  const PlanRule& rule = s.rule;
+  const EnsembleState& model = s.problem->model;
+  const int thread = ThreadPool::thread_index();
+  const Scratch& w = scratch_[static_cast<std::size_t>(thread)];
+  const int P = rule.particles, M = rule.members, k = rule.per_member, S = S_;
+  // particles of a candidate in this task
+  const int own = rule.splits() ? k : P, num_rows = count * own;
+  const bool anew = rule.propagation == Propagation::kTs1;
+
+  const float* now = s.now();
+  for (int tile = 0; tile < num_tiles(num_rows); ++tile)
+    for (int i = 0; i < S; ++i)
+      std::fill_n(w.state + (tile * S + i) * kTileRows, kTileRows, now[i]);
+  std::fill_n(w.cost, num_tiles(num_rows) * kTileRows, 0.0f);
+
+  const auto forward = [&](int e) {
+    const auto id = static_cast<std::size_t>(s.problem_index * ensemble_size_ +
+                                             model.elites[static_cast<std::size_t>(e)]);
+    mlp_.forward({member(s, e), bf16_.empty() ? nullptr : &bf16_[id]}, thread);
+    return mlp_.output(thread);
+  };
+  // rows [row0, row0 + 32) of those of `members` particles of each candidate, of which the i-th one
+  // of candidate c is particle(c, i)
+  TileRows rows;
+  const auto take_rows = [&](int h, int row0, int members, const auto& particle) {
+    rows.count = std::min(kTileRows, count * members - row0);
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      const int row = row0 + std::min(lane, rows.count - 1), c = row / members;
+      const int p = particle(c, row % members);
+      rows.candidate[lane] = c;
+      rows.row[lane] = particle_row(rule, first + c, p);
+      rows.place[lane] = rule.splits() ? row : c * P + p;
+      rows.action[lane] = s.candidate_of(first + c) + h * A_;
+    }
+  };
+
+  for (int h = 0; h < rule.horizon; ++h) {
+    if (anew)
+      for (int c = 0; c < count; ++c) {
+        std::uint16_t* order = w.order + c * P;
+        std::iota(order, order + P, std::uint16_t{0});
+        deal_particles(rule.key(purpose::kPlanParticle), s.draw_step(h), first + c, P, order);
+      }
+    if (rule.deals()) {
+      for (int e = first_member; e < end_member; ++e)
+        for (int row0 = 0; row0 < count * k; row0 += kTileRows) {
+          take_rows(h, row0, k, [&](int c, int i) {
+            return anew ? static_cast<int>(w.order[c * P + e * k + i]) : e * k + i;
+          });
+          float* state = anew ? w.gathered : w.state + row0 * S;
+          const auto at = [&](int i, int lane) -> float& {
+            const int place = rows.place[lane];
+            return w.state[(place / kTileRows * S + i) * kTileRows + place % kTileRows];
+          };
+          if (anew)
+            for (int i = 0; i < S; ++i)
+              for (int lane = 0; lane < kTileRows; ++lane)
+                state[i * kTileRows + lane] = at(i, lane);
+          read(model, state, rows, mlp_.x(0, thread));
+          float* output = forward(e);
+          draw_targets<Loss>(s, h, rows, output, w.noise);
+          advance(s, rows, output, state, w.cost);
+          if (anew)
+            for (int i = 0; i < S; ++i)
+              for (int lane = 0; lane < rows.count; ++lane)
+                at(i, lane) = state[i * kTileRows + lane];
+        }
+      continue;
+    }
+
+    // every particle through all members
+    const bool moments = rule.propagation == Propagation::kMm;
+    for (int row0 = 0; row0 < num_rows; row0 += kTileRows) {
+      take_rows(h, row0, P, [](int, int i) { return i; });
+      float* state = w.state + row0 * S;
+      float* target = moments ? w.target + row0 * S : w.mixture[0];
+      read(model, state, rows, mlp_.x(0, thread));
+      std::fill_n(w.mixture[0], 3 * S * kTileRows, 0.0f);
+      for (int e = 0; e < M; ++e) add_member<Loss>(model, forward(e), e + 1, w.mixture);
+      const bool noisy = Loss::kNoise && rule.propagation != Propagation::kE;
+      if (noisy) draw_noise(s, h, rows, 0, w.noise);
+      for (int i = 0; i < S * kTileRows; ++i) {
+        const Mixture mixture{w.mixture[0][i], w.mixture[1][i], w.mixture[2][i]};
+        target[i] = noisy ? fma_f(mixture.deviation(M), w.noise[i], mixture.mean) : mixture.mean;
+      }
+      if (!moments) advance(s, rows, target, state, w.cost);
+    }
+    if (!moments) continue;
+    find_moments(count, P, w);
+    for (int row0 = 0; row0 < num_rows; row0 += kTileRows) {
+      take_rows(h, row0, P, [](int, int i) { return i; });
+      draw_anew(s, h, rows, w, w.target + row0 * S);
+      advance(s, rows, w.target + row0 * S, w.state + row0 * S, w.cost);
+    }
+  }
+
+  for (int c = 0; c < count; ++c)
+    std::copy_n(w.cost + c * own, own,
+                s.particle_cost +
+                    static_cast<std::size_t>(first + c) * static_cast<std::size_t>(P) +
+                    (rule.splits() ? first_member * k : 0));
+}
+
+// inputs of a member from a tile of observations and the actions of the step
+void PlanTiles::read(const EnsembleState& model, const float* state, const TileRows& rows,
+                     float* x) const {
+  const int entries = model.num_inputs() - A_;
+  read_observations(model.maps, S_, state, model.input_mean.data(), model.input_inv_std.data(), x);
+  for (int a = 0; a < A_; ++a) {
+    const int i = entries + a;
+    for (int lane = 0; lane < kTileRows; ++lane)
+      x[i * kTileRows + lane] =
+          normalize(rows.action[lane][a], model.input_mean[i], model.input_inv_std[i]);
+  }
+}
+
+// a standard normal for each number of a tile [S, 32]
+void PlanTiles::draw_noise(const Search& s, int h, const TileRows& rows, std::uint32_t first_block,
+                           float* noise) const {
+  const RandomKey key = s.rule.key(purpose::kPlanNoise);
+  for (int i = 0; i < S_; i += 4)
+    lane_normals(key, s.draw_step(h), rows.row, first_block + static_cast<std::uint32_t>(i) / 4,
+                 noise + i * kTileRows);
+}
+
+// draws of the predicted targets, in place of the predictions
+template <typename Loss>
+void PlanTiles::draw_targets(const Search& s, int h, const TileRows& rows, float* output,
+                             float* noise) const {
+  constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
+  if constexpr (Loss::kNoise) draw_noise(s, h, rows, 0, noise);
+  for (int i = 0; i < S_; ++i) {
+    float shared[kShared] = {};
+    for (int which = 0; which < Loss::kShared; ++which)
+      shared[which] = s.problem->model.shared(which)[i];
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      const int at = i * kTileRows + lane;
+      float outputs[Loss::kOutputs];
+      for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * S_ * kTileRows + at];
+      output[at] = Loss::sample(outputs, shared, Loss::kNoise ? noise[at] : 0.0f);
+    }
+  }
+}
+
+// takes a member's prediction into the mixtures of a tile
+template <typename Loss>
+void PlanTiles::add_member(const EnsembleState& model, const float* output, int count,
+                           float* const* mixture) const {
+  constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;
+  for (int i = 0; i < S_; ++i) {
+    float shared[kShared] = {};
+    for (int which = 0; which < Loss::kShared; ++which) shared[which] = model.shared(which)[i];
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      const int at = i * kTileRows + lane;
+      float outputs[Loss::kOutputs];
+      for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * S_ * kTileRows + at];
+      Mixture m{mixture[0][at], mixture[1][at], mixture[2][at]};
+      m.add(outputs[0], Loss::deviation(outputs, shared), count);
+      mixture[0][at] = m.mean;
+      mixture[1][at] = m.spread;
+      mixture[2][at] = m.variance;
+    }
+  }
+}
+
+// mean and standard deviation of the targets of each candidate's particles
+void PlanTiles::find_moments(int count, int particles, const Scratch& w) const {
+  const int P = particles, S = S_;
+  const auto target = [&](int c, int p, int i) {
+    const int place = c * P + p;
+    return w.target[(place / kTileRows * S + i) * kTileRows + place % kTileRows];
+  };
+  for (int c = 0; c < count; ++c)
+    for (int i = 0; i < S; ++i) {
+      float mean = 0.0f, spread = 0.0f;
+      for (int p = 0; p < P; ++p) mean += target(c, p, i);
+      mean = mean / static_cast<float>(P);
+      for (int p = 0; p < P; ++p) {
+        const float difference = target(c, p, i) - mean;
+        spread = fma_f(difference, difference, spread);
+      }
+      w.moment_mean[c * S + i] = mean;
+      w.moment_deviation[c * S + i] = square_root(spread / static_cast<float>(P));
+    }
+}
+
+// targets of a tile from the moments of their candidates
+void PlanTiles::draw_anew(const Search& s, int h, const TileRows& rows, const Scratch& w,
+                          float* target) const {
+  draw_noise(s, h, rows, kMomentBlock, w.noise);
+  for (int i = 0; i < S_; ++i)
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      const int of = rows.candidate[lane] * S_ + i, at = i * kTileRows + lane;
+      target[at] = fma_f(w.moment_deviation[of], w.noise[at], w.moment_mean[of]);
+    }
+}
+
+// the next observations of a tile, and what they cost
+void PlanTiles::advance(const Search& s, const TileRows& rows, const float* target, float* state,
+                        float* cost) const {
+  const ModelMaps& maps = s.problem->model.maps;
+  const float* now = s.now();
+  float next[kTileRows][kMaxPlannedState];
+  for (int i = 0; i < S_; ++i)
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      const int at = i * kTileRows + lane;
+      state[at] = maps.state(i, state[at], target[at]);
+      next[lane][i] = state[at];
+    }
+  for (int lane = 0; lane < rows.count; ++lane)
+    cost[rows.place[lane]] += planner_cost(s.rule.task, now, next[lane], rows.action[lane]);
+}
+
+// costs -> the order of the candidates -> mean and variance of the next iteration
+void PlanTiles::update(Search& s) const {
+  const PlanRule& rule = s.rule;
+  const int pool = s.pool(), imagined = s.imagined(), P = rule.particles;
+  float total = 0.0f;
+  for (int i = 0; i < pool; ++i) {
+    if (i < imagined) {
+      const float* particle = s.particle_cost + static_cast<std::size_t>(i) * P;
+      float sum = 0.0f;
+      for (int p = 0; p < P; ++p) sum += counted_cost(particle[p]);
+      s.cost[i] = counted_cost(sum / static_cast<float>(P));
+    } else {
+      s.cost[i] = s.kept_cost[i - s.drawn];
+    }
+    total += s.cost[i];
+  }
+  std::iota(s.order, s.order + pool, 0);
+  // the elites, or the best one where there are none
+  const int sorted = rule.stops_early() ? rule.num_elites : 1;
+  std::partial_sort(s.order, s.order + sorted, s.order + pool,
+                    [&](int i, int j) { return is_better(s.cost[i], i, s.cost[j], j); });
+  s.report.mean_cost = total / static_cast<float>(pool);
+  s.report.best_cost = min_f(s.report.best_cost, s.cost[s.order[0]]);
+  if (rule.stops_early()) refit(s);
+  if (rule.method == PlanMethod::kMppi) weigh(s);
+  if (rule.method == PlanMethod::kIcem) keep_elites(s);
+}
+
+// mean and variance of the elites, smoothed
+void PlanTiles::refit(Search& s) const {
+  const PlanRule& rule = s.rule;
+  const int K = rule.num_elites;
+  for (int i = 0; i < rule.elements(); ++i) {
+    float mean = 0.0f, spread = 0.0f;
+    for (int e = 0; e < K; ++e) mean += s.candidate_of(s.order[e])[i];
+    mean = mean / static_cast<float>(K);
+    for (int e = 0; e < K; ++e) {
+      const float difference = s.candidate_of(s.order[e])[i] - mean;
+      spread = fma_f(difference, difference, spread);
+    }
+    s.mean[i] = rule.smoothed(s.mean[i], mean);
+    s.variance[i] = rule.smoothed_variance(s.variance[i], spread / static_cast<float>(K));
+  }
+}
+
+// the mean of all candidates, weighted by what they cost
+void PlanTiles::weigh(Search& s) const {
+  const PlanRule& rule = s.rule;
+  const int elements = rule.elements();
+  float least = std::numeric_limits<float>::infinity();
+  for (int c = 0; c < s.drawn; ++c) {
+    const float* candidate = s.candidate_of(c);
+    float perturbation = 0.0f;
+    for (int i = 0; i < elements; ++i) perturbation += rule.perturbation(s.mean[i], candidate[i]);
+    s.cost[c] = counted_cost(s.cost[c] + perturbation);
+    least = min_f(least, s.cost[c]);
+  }
+  float total = 0.0f;
+  float* change = s.deviation;  // which the next iteration makes anew
+  std::fill_n(change, elements, 0.0f);
+  for (int c = 0; c < s.drawn; ++c) {
+    const float* candidate = s.candidate_of(c);
+    const float weight = exp_f((least - s.cost[c]) / rule.temperature);
+    total += weight;
+    for (int i = 0; i < elements; ++i)
+      change[i] = fma_f(weight, candidate[i] - s.mean[i], change[i]);
+  }
+  for (int i = 0; i < elements; ++i) s.mean[i] += change[i] / total;
+}
+
+void PlanTiles::keep_elites(Search& s) const {
+  const int keep = std::min(s.rule.keep, s.rule.num_elites);
+  for (int i = 0; i < keep; ++i) {
+    std::copy_n(s.candidate_of(s.order[i]), s.rule.elements(), s.elite_of(i));
+    s.kept_cost[i] = s.cost[s.order[i]];
+  }
+  s.problem->state.num_kept[static_cast<std::size_t>(s.row)] = keep;
+}
+
+// the action, and the mean of the next control step
+void PlanTiles::finish(Search& s) const {
+  const PlanRule& rule = s.rule;
+  const int elements = rule.elements();
+  const bool best = rule.method == PlanMethod::kRandom || rule.method == PlanMethod::kIcem;
+  const float* plan = best && s.report.iterations > 0 ? s.candidate_of(s.order[0]) : s.mean;
+  std::copy_n(plan, A_, s.problem->action.row(s.row));
+
+  float* kept = s.kept_mean();
+  const PlanState& state = s.problem->state;
+  std::fill_n(kept, state.horizon * state.action_size, 0.0f);
+  if (rule.method == PlanMethod::kRandom) return;
+  std::copy_n(s.mean + A_, elements - A_, kept);
+  if (rule.method == PlanMethod::kIcem)
+    std::copy_n(s.mean + elements - A_, A_, kept + elements - A_);
+}
+
+[[noreturn]] void refuse(const std::string& text) { throw ConfigError(text); }
+
+void check_most(const char* key, const char* what, int value, int most) {
+  if (value < 1)
+    refuse(std::string(key) + " is " + std::to_string(value) + "; it must be 1 or more.");
+  if (value > most)
+    refuse(std::string(key) + " is " + std::to_string(value) +
+           "; this planner was made for up to " + std::to_string(most) + " " + what + ". Set " +
+           key + " to " + std::to_string(most) +
+           " or less, or raise the upper end of its search space.");
+}
+
+std::string number(float x) {
+  std::string text = std::to_string(x);
+  text.erase(text.find_last_not_of('0') + 1);
+  return text.back() == '.' ? text + '0' : text;
+}
+
+// what is wrong with the particles, for members that must predict equally many
+std::string uneven_particles(int particles, int members, int most) {
+  const int below = particles / members * members, above = below + members;
+  std::string text = "planner.particles is " + std::to_string(particles) + " for " +
+                     std::to_string(members) +
+                     " members: each must predict as many particles of a candidate. Set "
+                     "planner.particles to ";
+  if (below > 0) text += std::to_string(below);
+  if (below > 0 && above <= most) text += " or ";
+  if (above <= most || below == 0) text += std::to_string(above);
+  return text + ", or planner.propagation to e, ds or mm.";
+}
+
+}  // namespace
+
+PlanState::PlanState(Stream& stream, const PlanLimits& limits, int num_actions)
+    : observations(limits.observations),
+      horizon(limits.horizon),
+      action_size(num_actions),
+      mean(static_cast<std::size_t>(limits.observations) * limits.horizon * num_actions, 0.0f,
+           stream.memory(), "plans"),
+      elites(static_cast<std::size_t>(limits.observations) * kMaxKeptElites * limits.horizon *
+                 num_actions,
+             0.0f, stream.memory(), "kept plans"),
+      num_kept(limits.observations, 0, stream.memory(), "kept plans") {}
+
+void PlanState::reset(Stream& stream, int n) {
+  const std::size_t count = static_cast<std::size_t>(horizon) * action_size;
+  const std::vector<float> zeros(count, 0.0f);
+  const int none = 0;
+  stream.synchronize();
+  copy_memory(mean.data() + static_cast<std::size_t>(n) * count, zeros.data(),
+              count * sizeof(float));
+  copy_memory(num_kept.data() + n, &none, sizeof(int));
+}
+
+PlanWorkspace::PlanWorkspace(Stream& stream, const EnsembleState& model, const PlanLimits& limits,
+                             int num_problems)
+    : limits_(limits),
+      num_problems_(num_problems),
+      layout_(model.data),
+      member_(model.layout),
+      ensemble_size_(model.ensemble_size) {
+  if (model.maps.backward() || model.maps.reward || model.maps.terminal)
+    throw ShapeError(
+        "plan: the model predicts what was before, a reward or an end; plans need the next "
+        "observation alone, and take costs from the task.");
+  if (model.data.observation_size > kMaxPlannedState || model.data.action_size > kMaxPlannedActions)
+    throw ShapeError("plan: the model has " + std::to_string(model.data.observation_size) +
+                     " observation entries and " + std::to_string(model.data.action_size) +
+                     " actions; plans have up to " + std::to_string(kMaxPlannedState) + " and " +
+                     std::to_string(kMaxPlannedActions) + ".");
+  if (model.ensemble_size > kMaxPlanMembers)
+    refuse("model.ensemble_size is " + std::to_string(model.ensemble_size) +
+           "; plans are made with up to " + std::to_string(kMaxPlanMembers) +
+           " members. Set model.ensemble_size to " + std::to_string(kMaxPlanMembers) + " or less.");
+  const int most =
+      std::min(kMaxPlanHorizon, kMaxPlanElements / std::max(1, model.data.action_size));
+  if (limits.horizon > most)
+    refuse("planner.horizon is " + std::to_string(limits.horizon) + "; with " +
+           std::to_string(model.data.action_size) + " actions a plan has up to " +
+           std::to_string(most) + " steps. Set planner.horizon to " + std::to_string(most) +
+           " or less.");
+  if (limits.particles > kMaxPlanParticles)
+    refuse("planner.particles is " + std::to_string(limits.particles) + "; a candidate has up to " +
+           std::to_string(kMaxPlanParticles) + ". Set planner.particles to " +
+           std::to_string(kMaxPlanParticles) + " or less.");
+  if (stream.on_gpu()) {
+    stage_ = gpu::make_plan_stage(stream, model, limits, num_problems);
+    if (stream.check() != nullptr)
+      stage_ = checked::plan_stage(stream, std::move(stage_), model, limits, num_problems);
+  } else {
+    stage_ = std::make_unique<PlanTiles>(model, limits, num_problems, stream.pool().num_threads(),
+                                         multiplies_bf16(stream));
+  }
+}
+
+void PlanWorkspace::check(const PlanProblem& p) const {
+  check_plan(p.constants, limits_, static_cast<int>(p.model.elites.size()));
+  if (!has_planner_cost(p.task))
+    throw ConfigError(
+        "plan: the task has no planner cost; envs/tasks/planner.h lists those that have.");
+  const int n = p.observation.size(0), S = layout_.observation_size, A = layout_.action_size;
+  if (p.model.data.observation_size != S || p.model.data.action_size != A ||
+      p.model.layout.size != member_.size || p.model.ensemble_size != ensemble_size_)
+    throw ShapeError(
+        "plan: a problem's model has another shape than the one the workspace was made for.");
+  if (n > limits_.observations || n > p.state.observations ||
+      p.state.horizon < p.constants.horizon || p.state.action_size != A ||
+      p.observation.size(1) != S || p.action.size(0) != n || p.action.size(1) != A ||
+      p.step.size() != static_cast<std::size_t>(n))
+    throw ShapeError("plan: " + std::to_string(n) + " observations of " +
+                     std::to_string(p.observation.size(1)) + " entries and " +
+                     std::to_string(p.action.size(1)) +
+                     " actions, or their steps or kept plans, are not what the workspace was made "
+                     "for: up to " +
+                     std::to_string(limits_.observations) + " of " + std::to_string(S) + " and " +
+                     std::to_string(A) + ".");
+  for (std::size_t i = 0; i < p.observation.count(); ++i)
+    if (!std::isfinite(p.observation[i]))
+      throw ShapeError("plan: entry " + std::to_string(i % static_cast<std::size_t>(S)) +
+                       " of observation " + std::to_string(i / static_cast<std::size_t>(S)) +
+                       " is not finite. The environment broke down: end its episode there.");
+}
+
+void check_plan(const PlanConstants& c, const PlanLimits& limits, int num_members) {
+  check_most("planner.population", "candidates", c.population, limits.population);
+  check_most("planner.horizon", "steps", c.horizon, limits.horizon);
+  check_most("planner.iterations", "iterations", c.iterations, kMaxPlanIterations);
+  const bool deals = c.propagation == Propagation::kTsInf || c.propagation == Propagation::kTs1;
+  if (c.propagation != Propagation::kE) {
+    check_most("planner.particles", "particles", c.particles, limits.particles);
+    if (deals && c.particles % num_members != 0)
+      refuse(uneven_particles(c.particles, num_members, limits.particles));
+  }
+  const bool has_elites = c.method == PlanMethod::kCem || c.method == PlanMethod::kIcem;
+  if (has_elites && (c.num_elites < 1 || c.num_elites > c.population))
+    refuse("planner.elites_ratio makes " + std::to_string(c.num_elites) +
+           " elites of a planner.population of " + std::to_string(c.population) +
+           "; it must make 1 to " + std::to_string(c.population) +
+           ". Set planner.elites_ratio to more than 0 and at most 1.");
+  const auto check_number = [](const char* key, float value, bool good, const char* range) {
+    if (!good || !std::isfinite(value))
+      refuse(std::string(key) + " is " + number(value) + "; it must be " + range + ".");
+  };
+  if (has_elites)
+    check_number("planner.alpha", c.alpha, c.alpha >= 0.0f && c.alpha < 1.0f,
+                 "at least 0 and below 1");
+  if (c.method == PlanMethod::kMppi) {
+    check_number("planner.temperature", c.temperature, c.temperature > 0.0f, "above 0");
+    check_number("planner.noise", c.noise, c.noise > 0.0f, "above 0");
+  }
+  if (c.method == PlanMethod::kIcem) {
+    check_number("planner.color", c.color, c.color >= 0.0f, "at least 0");
+    check_number("planner.shrink", c.shrink, c.shrink >= 1.0f, "at least 1");
+    check_number("planner.keep", c.keep, c.keep >= 0.0f && c.keep <= 1.0f, "from 0 to 1");
+  }
+}
+
+void plan(Stream& stream, std::span<const PlanProblem> problems, PlanWorkspace& workspace,
+          std::span<PlanReport> reports) {
+  if (problems.size() > static_cast<std::size_t>(workspace.num_problems()))
+    throw ShapeError("plan: " + std::to_string(problems.size()) +
+                     " problems; the workspace was made for up to " +
+                     std::to_string(workspace.num_problems()) + ".");
+  for (const PlanProblem& problem : problems) workspace.check(problem);
+  workspace.stage().run({stream, problems, reports});
+}
+
+}  // namespace mbrl
