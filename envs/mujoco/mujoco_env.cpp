@@ -222,6 +222,7 @@ MujocoEnv::MujocoEnv(MujocoRobot robot) : robot_(std::move(robot)) {
                     " actuators, the task " + std::to_string(spec.action_size) + " actions.");
   data_ = mj_makeData(&model());
   if (data_ == nullptr) throw std::bad_alloc();
+  if (robot_.reads_before) before_.resize(static_cast<std::size_t>(spec.observation_size));
 }
 
 MujocoEnv::~MujocoEnv() { mj_deleteData(data_); }
@@ -233,31 +234,38 @@ void MujocoEnv::reset(std::uint32_t seed, std::uint64_t episode, std::span<float
     mj_resetData(&model(), data_);
   start({{seed, purpose::kEnvReset, 0}, episode});
   mj_forward(&model(), data_);
-  observe(observation);
+  observe(0.0, observation);
 }
 
 void MujocoEnv::start(const ResetNoise& noise) {
   if (robot_.start) return robot_.start(*data_, noise);
   const int nq = model().nq;
   const double width = robot_.reset_noise;
-  for (int i = 0; i < nq; ++i) data_->qpos[i] += width * noise.uniform(i);
+  for (int i = 0; i < nq; ++i)
+    data_->qpos[i] += width * (robot_.gaussian_positions ? noise.gaussian(i) : noise.uniform(i));
   for (int i = 0; i < model().nv; ++i)
     data_->qvel[i] +=
         width * (robot_.gaussian_velocities ? noise.gaussian(nq + i) : noise.uniform(nq + i));
   mj_normalizeQuat(&model(), data_->qpos);
 }
 
-void MujocoEnv::observe(std::span<float> o) const {
+void MujocoEnv::observe(double speed, std::span<float> o) {
+  if (robot_.observes_places) {
+    mj_kinematics(&model(), data_);
+    mj_comPos(&model(), data_);
+  }
   if (robot_.observe) return robot_.observe(*data_, o);
+  const int first = robot_.observes_speed ? 1 : 0;
   const int skip = robot_.skip_positions, positions = model().nq - skip;
   const double limit = robot_.velocity_limit;
-  if (static_cast<int>(o.size()) != positions + model().nv)
+  if (static_cast<int>(o.size()) != first + positions + model().nv)
     throw DataError(spec().name + ": the model has " + std::to_string(positions + model().nv) +
                     " positions and velocities to observe, the task's observation " +
                     std::to_string(o.size()) + " entries.");
-  for (int i = 0; i < positions; ++i) o[i] = static_cast<float>(data_->qpos[skip + i]);
+  if (robot_.observes_speed) o[0] = static_cast<float>(speed);
+  for (int i = 0; i < positions; ++i) o[first + i] = static_cast<float>(data_->qpos[skip + i]);
   for (int i = 0; i < model().nv; ++i)
-    o[positions + i] = static_cast<float>(std::clamp(data_->qvel[i], -limit, limit));
+    o[first + positions + i] = static_cast<float>(std::clamp(data_->qvel[i], -limit, limit));
 }
 
 double MujocoEnv::forward_position() {
@@ -291,6 +299,7 @@ bool MujocoEnv::simulate(std::span<const float> action) {
 
 StepResult MujocoEnv::do_step(std::span<const float> action, std::span<float> observation) {
   set_controls(action);
+  if (robot_.reads_before) observe(0.0, before_);
 
   // the engine resets an exploded simulation silently and goes on: its counters and clock tell
   for (int i = 0; i < mjNWARNING; ++i) data_->warning[i].number = 0;
@@ -304,9 +313,11 @@ StepResult MujocoEnv::do_step(std::span<const float> action, std::span<float> ob
 
   // version 2.0 stopped computing forces that no sensor reads
   if (robot_.contact_forces) mj_rnePostConstraint(&model(), data_);
-  observe(observation);
-  return robot_.outcome(
-      {model(), *data_, observation, forward_position() - x_before, spec().dt, squared_control()});
+  const double dx = forward_position() - x_before;
+  // what explodes and comes to rest within the step
+  if (!(std::abs(dx) <= robot_.max_speed * spec().dt)) return {.broken = kTooFast};
+  observe(dx / spec().dt, observation);
+  return robot_.outcome({model(), *data_, observation, before_, dx, spec().dt, squared_control()});
 }
 
 double MujocoEnv::squared_control() const {

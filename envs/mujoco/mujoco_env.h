@@ -48,6 +48,7 @@ struct MujocoStep {
   const mjModel& model;
   const mjData& data;                  // after the step
   std::span<const float> observation;  // after the step
+  std::span<const float> before;       // observation of the state before; for robots that read it
   double dx;                           // m that the rewarded coordinate moved
   double dt;                           // s
   double squared_control;              // sum of squares of the actuator controls that acted
@@ -66,10 +67,15 @@ struct MujocoRobot {
   /// Reward and end of a step.
   std::function<StepResult(const MujocoStep& step)> outcome;
   bool contact_forces = false;  // outcome() reads data.cfrc_ext: compute it after each step
+  bool reads_before = false;    // outcome() reads step.before
+  // observe() reads places of bodies: those of the state, and not of the engine's last stage
+  bool observes_places = false;
 
   double reset_noise =
       0.0;  // every position and velocity starts at rest + U(-1, 1) reset_noise ...
-  bool gaussian_velocities = false;  // ... but velocities at rest + N(0, 1) reset_noise
+  bool gaussian_velocities = false;  // ... but velocities at rest + N(0, 1) reset_noise ...
+  bool gaussian_positions = false;   // ... and positions too
+  bool observes_speed = false;       // the first entry is dx / dt of the last step, 0 at a start
   int skip_positions = 0;            // leading positions that are not observed
   int keyframe = -1;                 // <key> of the model that is the rest state; -1: qpos0, still
   double max_speed = kMaxSpeed;      // rad/s or m/s; a faster joint makes the step invalid
@@ -78,7 +84,8 @@ struct MujocoRobot {
 
   /// Moves the rest state to a start state. Usual: by reset_noise.
   std::function<void(mjData& data, const ResetNoise& noise)> start = {};
-  /// Usual: positions but the first skip_positions, then velocities clipped to velocity_limit.
+  /// Usual: the speed where it is observed, positions but the first skip_positions, velocities
+  /// clipped to velocity_limit.
   std::function<void(const mjData& data, std::span<float> observation)> observe = {};
   /// The rewarded coordinate, m, of the present qpos; what it computes on the way stays in data,
   /// which the next step computes again. Usual: qpos[0].
@@ -109,7 +116,7 @@ class MujocoEnv : public Env {
  private:
   StepResult do_step(std::span<const float> action, std::span<float> observation) override;
   void start(const ResetNoise& noise);
-  void observe(std::span<float> observation) const;
+  void observe(double speed, std::span<float> observation);
   double forward_position();
   void set_controls(std::span<const float> action);
   double squared_control() const;
@@ -118,6 +125,7 @@ class MujocoEnv : public Env {
 
   MujocoRobot robot_;
   mjData* data_;
+  std::vector<float> before_;  // [S]; empty where robot_ does not read it
 };
 
 /// The model of an MJCF text. Models are compiled once per text and shared.

@@ -858,6 +858,26 @@ TEST(MujocoEnvTest, AFaultOfTheEngineHasItsReason) {
   }
 }
 
+// A simulation may explode and come to rest within a step: its speeds at the end do not tell.
+TEST(MujocoEnvTest, AStepThatGoesFurtherThanItsSpeedLimitIsTooFast) {
+  for (const auto& [scale, fault] : {std::pair(0.9, kNoFault), std::pair(1.1, kTooFast),
+                                     std::pair(-1.1, kTooFast), std::pair(1e300, kTooFast)}) {
+    MujocoRobot robot = cart(2, 1);
+    // at 1 m/s the place that is paid for moves by `scale` times what the limit allows
+    robot.forward_position = [scale = scale](const mjModel&, mjData& d) {
+      return scale * kMaxSpeed * d.qpos[0];
+    };
+    MujocoEnv env(std::move(robot));
+    std::vector<float> o(2), action{0.0f};
+    std::vector<double> state(static_cast<std::size_t>(env.state_size()));
+    env.reset(1, 0, o);
+    env.get_state(state);
+    state[1] = 1.0;
+    env.set_state(state);
+    EXPECT_EQ(env.step(action, o).broken, fault) << scale;
+  }
+}
+
 TEST(MujocoEnvTest, AModelWhoseSizesAreNotTheTasksIsRefused) {
   std::vector<float> o(3);
   MujocoEnv fits(cart(2, 1));
