@@ -52,6 +52,10 @@ struct EnvOptions {
   MBRL_KEY(bool, contact_cost,
            "ant and humanoid pay for contact forces: true as under MuJoCo 1.50 (the papers), false "
            "as where mujoco-py leaves them 0 (MuJoCo >= 2.0)") = true;
+  MBRL_KEY(std::string, body_position,
+           "what pusher calls the place of its hand: origin of its frame (Gym >= 0.9.5), or "
+           "center_of_mass (Gym <= 0.9.4)",
+           Choices{{"origin", "center_of_mass"}}) = "origin";
   MBRL_KEY(int, max_episode_steps, "time limit of an episode; 0: the environment's own",
            Unit{"env steps"}, at_least(0)) = 0;
   MBRL_SECTION(MjcfOptions, mjcf);

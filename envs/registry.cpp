@@ -57,6 +57,7 @@ void refuse_keys_without_effect(const EnvOptions& options, const EnvSpec& spec) 
   };
   refuse_unread(options.capsule_masses != usual.capsule_masses, "env.capsule_masses");
   refuse_unread(options.contact_cost != usual.contact_cost, "env.contact_cost");
+  refuse_unread(options.body_position != usual.body_position, "env.body_position");
 }
 
 }  // namespace
@@ -66,6 +67,10 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
     throw ConfigError(
         "env.capsule_masses is \"" + options.capsule_masses +
         "\"; it may be old (MuJoCo 1.50, the papers' physics) or exact (MuJoCo >= 2.1.2).");
+  if (options.body_position != "origin" && options.body_position != "center_of_mass")
+    throw ConfigError("env.body_position is \"" + options.body_position +
+                      "\"; it may be origin (of the body's frame, Gym >= 0.9.5) or "
+                      "center_of_mass (Gym <= 0.9.4).");
   for (const Entry& entry : kEntries) {
     if (options.name != entry.name) continue;
     if (!options.mjcf.model.empty())

@@ -11,12 +11,19 @@
 //   reward          x' - 0.1 |u|^2, x' the mean over the step of 0.05 s
 //   terminated      never
 //   reset           at rest; every position + U(-0.1, 0.1), every velocity + 0.1 N(0, 1)
+//
+// halfcheetah18 is the same robot as PETS has it (kchua/handful-of-trials:dmbrl/env/half_cheetah.py):
+//
+//   observation 18: 0 the mean of x' over the step (m/s), 0 at a start; 1..17 as above
+//   reset           at rest; every position and velocity + N(0, 0.001). The study of its
+//                   hyperparameters (automl/HPO_for_RL) starts it as halfcheetah
 #include "envs/tasks/halfcheetah.h"
 
 #include <cmath>
 #include <cstdio>
 
 #include "envs/mujoco/mujoco_env.h"
+#include "envs/tasks/halfcheetah18.h"
 
 namespace mbrl {
 namespace {
@@ -116,6 +123,10 @@ StepResult outcome(const MujocoStep& s) {
   return {.reward = static_cast<float>(halfcheetah_reward(s.dx, s.dt, s.squared_control))};
 }
 
+StepResult outcome18(const MujocoStep& s) {
+  return {.reward = halfcheetah18_reward(s.observation[0], static_cast<float>(s.squared_control))};
+}
+
 }  // namespace
 
 std::unique_ptr<Env> make_halfcheetah(const EnvOptions& options) {
@@ -133,6 +144,27 @@ std::unique_ptr<Env> make_halfcheetah(const EnvOptions& options) {
       .outcome = outcome,
       .reset_noise = 0.1,
       .gaussian_velocities = true,
+      .skip_positions = 1,
+  });
+}
+
+std::unique_ptr<Env> make_halfcheetah18(const EnvOptions& options) {
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "halfcheetah18",
+               .task = TaskId::kHalfCheetah18,
+               .observation_size = 18,
+               .action_size = 6,
+               .max_episode_steps = 1000,
+               .dt = 0.05,
+               .description = "halfcheetah that observes its speed (PETS HalfCheetah)",
+               .reads = {"env.capsule_masses"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 5,
+      .outcome = outcome18,
+      .reset_noise = 0.001,
+      .gaussian_velocities = true,
+      .gaussian_positions = true,
+      .observes_speed = true,
       .skip_positions = 1,
   });
 }

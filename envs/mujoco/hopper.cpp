@@ -10,9 +10,17 @@
 //   reward          x' + 1 - 0.001 |u|^2, x' the mean over the step of 0.008 s
 //   terminated      torso below 0.7 m or leaning by 0.2 rad, or an entry of the state beyond 100
 //   reset           upright at rest; every position and velocity + U(-0.005, 0.005)
+//
+// hopper12 is the same robot in episodes that a fall does not end
+// (automl/HPO_for_RL:dmbrl/env/hopper.py):
+//
+//   observation 12: 0 the mean of x' over the step (m/s), 0 at a start; 1..11 as above
+//   reward          x' - 0.001 |u|^2, + 1 while it stands, which is while hopper's episode goes on
+//   terminated      never
 #include "envs/tasks/hopper.h"
 
 #include "envs/mujoco/mujoco_env.h"
+#include "envs/tasks/hopper12.h"
 
 namespace mbrl {
 namespace {
@@ -70,12 +78,21 @@ std::string mjcf(bool old_masses) {
 </mujoco>)";
 }
 
-StepResult outcome(const MujocoStep& s) {
-  // the end rule sees the state, not the clipped observation
+// the end rule sees the state, not the clipped observation
+bool fallen(const MujocoStep& s) {
   const double *q = s.data.qpos, *v = s.data.qvel;
   const double others[10] = {q[2], q[3], q[4], q[5], v[0], v[1], v[2], v[3], v[4], v[5]};
+  return hopper_terminated<double>(q[1], q[2], others, 10);
+}
+
+StepResult outcome(const MujocoStep& s) {
   return {.reward = static_cast<float>(hopper_reward(s.dx, s.dt, s.squared_control)),
-          .terminated = hopper_terminated<double>(q[1], q[2], others, 10)};
+          .terminated = fallen(s)};
+}
+
+StepResult outcome12(const MujocoStep& s) {
+  return {.reward =
+              hopper12_reward(s.observation[0], static_cast<float>(s.squared_control), !fallen(s))};
 }
 
 }  // namespace
@@ -94,6 +111,27 @@ std::unique_ptr<Env> make_hopper(const EnvOptions& options) {
       .frame_skip = 4,
       .outcome = outcome,
       .reset_noise = 0.005,
+      .skip_positions = 1,
+      .velocity_limit = 10.0,
+  });
+}
+
+std::unique_ptr<Env> make_hopper12(const EnvOptions& options) {
+  return std::make_unique<MujocoEnv>(MujocoRobot{
+      .spec = {.name = "hopper12",
+               .task = TaskId::kHopper12,
+               .observation_size = 12,
+               .action_size = 3,
+               .max_episode_steps = 1000,
+               .dt = 0.008,
+               .description =
+                   "hopper that observes its speed and goes on when fallen (HPO for MBRL)",
+               .reads = {"env.capsule_masses"}},
+      .model = compile_model(mjcf(options.capsule_masses == "old")),
+      .frame_skip = 4,
+      .outcome = outcome12,
+      .reset_noise = 0.005,
+      .observes_speed = true,
       .skip_positions = 1,
       .velocity_limit = 10.0,
   });

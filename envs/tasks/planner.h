@@ -14,7 +14,14 @@
 #include "envs/spec.h"
 #include "envs/tasks/observation_map.h"
 
-#define MBRL_PLANNED_TASKS(X) X(pendulum, Pendulum)
+#define MBRL_PLANNED_TASKS(X)          \
+  X(cartpole_swingup, CartpoleSwingup) \
+  X(daisy, Daisy)                      \
+  X(halfcheetah18, HalfCheetah18)      \
+  X(hopper12, Hopper12)                \
+  X(pendulum, Pendulum)                \
+  X(pusher, Pusher)                    \
+  X(reacher3d, Reacher3d)
 
 namespace mbrl {
 

@@ -70,6 +70,7 @@ std::optional<Unread> why_unread(const Config& config, const Field& field) {
   };
   if (field.section == "mjcf") return unless_env({"mjcf"});
   if (path == "env.contact_cost") return unless_env({"ant", "humanoid"});
+  if (path == "env.body_position") return unless_env({"pusher"});
 
   // what trains controllers has one without a file
   const bool has_controller =

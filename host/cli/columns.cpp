@@ -58,11 +58,14 @@ struct Returns {
 };
 constexpr Returns kReturns[] = {
     {"cartpole", 0, 1, 200},
+    {"cartpole_swingup", -0.01 * 9, 1, 200},
     {"inverted_pendulum", 0, 1, 1000},
     // 10 less 0.8^2, the tip's distance from a height that it cannot reach
     {"inverted_double_pendulum", -kAny, 9.36, 1000},
     {"pendulum", -(9.8696044010893586 + 0.1 * 64 + 0.001 * 4), 0, 200},
+    {"pusher", -kAny, 0, 150},
     {"reacher", -kAny, 0, 50},
+    {"reacher3d", -kAny, 0, 150},
 };
 
 bool is_return(const std::string& column) {

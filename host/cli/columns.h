@@ -17,8 +17,8 @@ struct ColumnInfo {
 
 /// Of a column of runs in an environment ("" where that is not known). A column that is not known
 /// has its own name, and may be anything. Returns have the bounds that the environment's rewards
-/// give them: 0 to the time limit for inverted_pendulum and cartpole, at most 0 for pendulum and
-/// reacher, none for what may run as fast as it can. num_episodes: of an evaluation, and
+/// give them: 0 to the time limit for inverted_pendulum and cartpole, at most 0 for pendulum,
+/// reacher and pusher, none for what may run as fast as it can. num_episodes: of an evaluation, and
 /// max_episode_steps; 0 where they are not known, the environment's own limit then.
 ColumnInfo column_info(const std::string& column, const std::string& environment,
                        int num_episodes = 0, int max_episode_steps = 0);

@@ -26,6 +26,10 @@ constexpr const char* kMbpo = "default MBPO as in Lai et al. 2021, arXiv:2111.08
 constexpr const char* kZoo = "SAC of rl-baselines3-zoo, benchmark.md";
 constexpr const char* kThreshold = "Gymnasium's reward threshold";
 constexpr const char* kMost = "the largest return there is";
+constexpr const char* kPets = "PETS, about; Chua et al. 2018, arXiv:1805.12114";
+constexpr const char* kStands = "standing for a whole episode";
+// the stand-in's original has no comparable returns
+constexpr const char* kGait = "a tripod gait written by hand";
 
 std::optional<double> number_in(const std::string& text) {
   double value = 0.0;
@@ -41,15 +45,21 @@ const std::vector<ReferenceScores>& published_scores() {
   static const std::vector<ReferenceScores> kTable = {
       {"ant", -63.2, 8289, kUniform, kSvg},
       {"cartpole", 27.9, 200, kUniform, kMost},
+      {"cartpole_swingup", -4.0, 200, kUniform, kMost},
+      {"daisy", 0, 450, kUniform, kGait},
       {"halfcheetah", -277.2, 14571, kUniform, kSvg},
+      {"halfcheetah18", -273, 15000, kUniform, kPets},
       {"halfcheetah_bullet", -12.2, 1490, kUniform, kMbpo},
       {"hopper", 17.71, 3917, kUniform, kSvg},
+      {"hopper12", -67, 1000, kUniform, kStands},
       {"hopper_bullet", 3.54, 2324, kUniform, kMbpo},
       {"humanoid", 117.7, 9626, kUniform, kSvg},
       {"inverted_double_pendulum", 57.32, 9100, kUniform, kThreshold},
       {"inverted_pendulum", 6.06, 1000, kUniform, kMost},
       {"pendulum", -1217, -157, kUniform, kZoo},
+      {"pusher", -290, -60, kUniform, kPets},
       {"reacher", -42.88, -3.75, kUniform, kThreshold},
+      {"reacher3d", -1512, -50, kUniform, kPets},
       {"swimmer", 1.84, 345.6, kUniform, kZoo},
       {"walker2d", 2.79, 6029, kUniform, kSvg},
       {"walker2d_bullet", 1.35, 1050, kUniform, kMbpo},

@@ -25,6 +25,15 @@ struct Noise {
   int num_still = 0;         // leading positions that stay at rest
   double target_disc = 0.0;  // m; if not 0, the last two positions are a point in a disc of this
                              // radius about 0, whose velocities are 0
+  Law position_law = Law::kUniform;
+
+  /// A place of the state: positions, then velocities.
+  struct Place {
+    int index;
+    double mean, width;  // of what is added; width as above
+    Law law;
+  };
+  std::vector<Place> only = {};  // if not empty, all places that move, and how; then all else is 0
 };
 
 /// The original under uniform random actions: means of episodes, with standard errors
@@ -32,6 +41,7 @@ struct Noise {
 struct RandomPolicy {
   int count;  // of our episodes
   Mean length, reward;
+  std::optional<Mean> still = {};  // reward of episodes without action, as far as it is known
 };
 
 /// A task that pays for progress: reward = weight dx/dt + alive - cost |a|^2.
@@ -43,7 +53,8 @@ struct Progress {
 struct KnownEnvironment {
   const char* name;
   Simulator simulator;
-  // who recorded tests/golden/<recorded>_<name>.csv; empty: nobody, its tests are by hand
+  // Who recorded tests/golden/<recorded>_<name>.csv; empty: nobody, its tests are by hand. `own`: this
+  // program, because there is no original to be had: the file shows changes, and not that it is right.
   const char* recorded;
   Noise noise;
   std::optional<RandomPolicy> random_policy = {};  // none: there is no original with our physics
@@ -60,11 +71,32 @@ inline const std::vector<KnownEnvironment>& known_environments() {
        .random_policy = {{60, {190.4, 24.2}, {-63.2, 8.55}}},
        .progress = {{20, 1.0, 1.0, 0.5}}},
       {.name = "cartpole", .simulator = kClosedForm, .recorded = "", .noise = {0.05, 0.05}},
+      {.name = "cartpole_swingup",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {.position = 0.1,
+                 .velocity = 0.1,
+                 .velocity_law = Law::kNormal,
+                 .position_law = Law::kNormal},
+       .random_policy = {{20, {200.0, 0.0}, {-4.0, 0.21}, Mean{3.0, 0.1}}}},
+      {.name = "daisy",
+       .simulator = kMujoco,
+       .recorded = "own",
+       .noise = {.position = 0.01, .velocity = 0.0, .num_still = 7}},
       {.name = "halfcheetah",
        .simulator = kMujoco,
        .recorded = "gymnasium",
        .noise = {0.1, 0.1, Law::kNormal},
        .random_policy = {{20, {1000.0, 0.0}, {-277.2, 11.4}}},
+       .progress = {{10, 1.0, 0.0, 0.1}}},
+      {.name = "halfcheetah18",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {.position = 0.001,
+                 .velocity = 0.001,
+                 .velocity_law = Law::kNormal,
+                 .position_law = Law::kNormal},
+       .random_policy = {{20, {1000.0, 0.0}, {-273.0, 11.9}, Mean{-0.24, 0.005}}},
        .progress = {{10, 1.0, 0.0, 0.1}}},
       {.name = "halfcheetah_bullet",
        .simulator = kBullet,
@@ -78,6 +110,11 @@ inline const std::vector<KnownEnvironment>& known_environments() {
        .noise = {0.005, 0.005},
        .random_policy = {{300, {21.66, 0.37}, {17.71, 0.49}}},
        .progress = {{50, 1.0, 1.0, 1e-3}}},
+      {.name = "hopper12",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {0.005, 0.005},
+       .random_policy = {{20, {1000.0, 0.0}, {-67.0, 14.6}, Mean{126.0, 11.3}}}},
       {.name = "hopper_bullet",
        .simulator = kBullet,
        .recorded = "pybullet",
@@ -101,11 +138,35 @@ inline const std::vector<KnownEnvironment>& known_environments() {
        .noise = {0.01, 0.01},
        .random_policy = {{300, {6.06, 0.11}, {6.06, 0.11}}}},
       {.name = "pendulum", .simulator = kClosedForm, .recorded = "", .noise = {M_PI, 1.0}},
+      {.name = "pusher",
+       .simulator = kMujoco,
+       .recorded = "gymnasium",
+       .noise = {.position = 0.0,
+                 .velocity = 0.0,
+                 .only = {{7, -0.25, 0.025, Law::kNormal},
+                          {8, 0.15, 0.025, Law::kNormal},
+                          {11, 0.0, 0.005, Law::kUniform},
+                          {12, 0.0, 0.005, Law::kUniform},
+                          {13, 0.0, 0.005, Law::kUniform},
+                          {14, 0.0, 0.005, Law::kUniform},
+                          {15, 0.0, 0.005, Law::kUniform},
+                          {16, 0.0, 0.005, Law::kUniform},
+                          {17, 0.0, 0.005, Law::kUniform}}},
+       .random_policy = {{20, {150.0, 0.0}, {-290.0, 2.1}, Mean{-144.0, 0.6}}}},
       {.name = "reacher",
        .simulator = kMujoco,
        .recorded = "gymnasium",
        .noise = {.position = 0.1, .velocity = 0.005, .target_disc = 0.2},
        .random_policy = {{300, {50.0, 0.0}, {-42.88, 0.12}}}},
+      {.name = "reacher3d",
+       .simulator = kMujoco,
+       .recorded = "own",
+       .noise = {.position = 0.0,
+                 .velocity = 0.0,
+                 .only = {{7, 0.0, 0.1, Law::kNormal},
+                          {8, 0.0, 0.1, Law::kNormal},
+                          {9, 0.0, 0.1, Law::kNormal}}},
+       .random_policy = {{20, {150.0, 0.0}, {-1512.0, 6.4}, Mean{-177.0, 4.1}}}},
       {.name = "swimmer",
        .simulator = kMujoco,
        .recorded = "gymnasium",

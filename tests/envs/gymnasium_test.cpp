@@ -1,5 +1,6 @@
-// Tests for envs/mujoco against recorded episodes of Gymnasium (tests/golden/gymnasium_*.csv): the
-// same start and actions give the same states, rewards and ends.
+// Tests for envs/mujoco against recorded episodes of Gymnasium (tests/golden/gymnasium_*.csv), and
+// of this program where no original can be had (own_*.csv): the same start and actions give the same
+// states, rewards and ends.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -40,12 +41,13 @@ struct Step {
   std::vector<double> observation;
 };
 
-// MBRL_GYMNASIUM_DIR names another folder of tables, for longer comparisons
+// MBRL_GYMNASIUM_DIR names another folder of Gymnasium's tables, for longer comparisons
 std::vector<Step> read_table(const std::string& name, int action_size, int state_size,
                              int observation_size) {
-  const char* folder = std::getenv("MBRL_GYMNASIUM_DIR");
-  const std::string path = (folder != nullptr ? folder : MBRL_SOURCE_DIR "/tests/golden") +
-                           std::string("/gymnasium_") + name + ".csv";
+  const std::string recorded = find_known(name)->recorded;
+  const char* other = recorded == "gymnasium" ? std::getenv("MBRL_GYMNASIUM_DIR") : nullptr;
+  const std::string folder = other != nullptr ? other : MBRL_SOURCE_DIR "/tests/golden";
+  const std::string path = folder + "/" + recorded + "_" + name + ".csv";
   std::ifstream file(path);
   EXPECT_TRUE(file.good()) << path;
   std::vector<Step> steps;
@@ -76,7 +78,9 @@ class GymnasiumTest : public testing::TestWithParam<std::string> {};
 TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
   EnvOptions options;
   options.name = GetParam();
-  options.capsule_masses = "exact";
+  const std::vector<std::string> keys = make_env(options)->spec().reads;
+  if (std::find(keys.begin(), keys.end(), "env.capsule_masses") != keys.end())
+    options.capsule_masses = "exact";
   const auto made = make_env(options);
   auto& env = dynamic_cast<MujocoEnv&>(*made);
   const int nq = env.model().nq, nv = env.model().nv, S = env.spec().observation_size;
@@ -120,6 +124,10 @@ TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
 INSTANTIATE_TEST_SUITE_P(Robots, GymnasiumTest,
                          testing::ValuesIn(environments_where([](const KnownEnvironment& known) {
                            return std::string(known.recorded) == "gymnasium";
+                         })));
+INSTANTIATE_TEST_SUITE_P(Own, GymnasiumTest,
+                         testing::ValuesIn(environments_where([](const KnownEnvironment& known) {
+                           return std::string(known.recorded) == "own";
                          })));
 
 }  // namespace

@@ -114,7 +114,10 @@ TEST_P(ListedTest, AKeyIsReadOrRefused) {
   EnvOptions masses = options(GetParam()), contacts = masses;
   masses.capsule_masses = "exact";
   contacts.contact_cost = false;
+  EnvOptions places = options(GetParam());
+  places.body_position = "center_of_mass";
   check(masses, "env.capsule_masses");
+  check(places, "env.body_position");
   check(contacts, "env.contact_cost");
 }
 
@@ -127,10 +130,10 @@ TEST(RegistryTest, ReadersOfAKeyAreNamed) {
       "it.");
   o = options("hopper_bullet");
   o.capsule_masses = "exact";
-  EXPECT_THAT(
-      error_text<ConfigError>([&] { make_env(o); }),
-      testing::MatchesRegex("env.capsule_masses is set, but env.name is hopper_bullet; only "
-                            "env.name=ant, halfcheetah, hopper, .* or walker2d reads it."));
+  EXPECT_THAT(error_text<ConfigError>([&] { make_env(o); }),
+              testing::MatchesRegex(
+                  "env.capsule_masses is set, but env.name is hopper_bullet; only "
+                  "env.name=ant, cartpole_swingup, halfcheetah, .* or walker2d reads it."));
 }
 
 TEST(RegistryTest, UnknownNameSuggestsTheNearest) {
@@ -149,6 +152,13 @@ TEST(RegistryTest, UnknownMassesNameTheTwoThatExist) {
   o.capsule_masses = "new";
   EXPECT_THAT(error_text<ConfigError>([&] { make_env(o); }),
               testing::HasSubstr("it may be old (MuJoCo 1.50, the papers' physics) or exact"));
+}
+
+TEST(RegistryTest, UnknownBodyPositionsNameTheTwoThatExist) {
+  EnvOptions o = options("pusher");
+  o.body_position = "center";
+  EXPECT_THAT(error_text<ConfigError>([&] { make_env(o); }),
+              testing::HasSubstr("env.body_position is \"center\"; it may be origin"));
 }
 
 std::string trimmed(const std::string& text) {

@@ -41,12 +41,31 @@ bool of_target(const Noise& noise, const Starts& starts, std::size_t i) {
                                      in_last_two(starts.num_positions + starts.num_velocities));
 }
 
-/// Half width or standard deviation of what a reset adds to place i.
+/// What a reset adds to place i.
+Noise::Place noise_of(const Noise& noise, const Starts& starts, std::size_t i) {
+  const int index = static_cast<int>(i);
+  Noise::Place place{index, 0.0, 0.0, Law::kUniform};
+  if (!noise.only.empty()) {
+    for (const Noise::Place& moves : noise.only)
+      if (moves.index == index) place = moves;
+    return place;
+  }
+  const bool velocity = index >= starts.num_positions;
+  if (of_target(noise, starts, i)) {
+    place.width = velocity ? 0.0 : noise.target_disc;
+  } else if (index >= noise.num_still) {
+    place.width = velocity ? noise.velocity : noise.position;
+    place.law = velocity ? noise.velocity_law : noise.position_law;
+  }
+  return place;
+}
 double width_of(const Noise& noise, const Starts& starts, std::size_t i) {
-  const bool velocity = static_cast<int>(i) >= starts.num_positions;
-  if (of_target(noise, starts, i)) return velocity ? 0.0 : noise.target_disc;
-  if (static_cast<int>(i) < noise.num_still) return 0.0;
-  return velocity ? noise.velocity : noise.position;
+  return noise_of(noise, starts, i).width;
+}
+
+/// Positions of the state that noise is added to.
+const double* rest_positions(const mjModel& model) {
+  return model.nkey > 0 ? model.key_qpos : model.qpos0;
 }
 
 Starts draw(const KnownEnvironment& known) {
@@ -78,7 +97,8 @@ Starts draw(const KnownEnvironment& known) {
       const bool rests_at_zero = mujoco == nullptr ||
                                  i >= static_cast<std::size_t>(starts.num_positions) ||
                                  of_target(known.noise, starts, i);
-      starts.places[i].draws.push_back(state[i] - (rests_at_zero ? 0.0 : mujoco->model().qpos0[i]));
+      const double rest = rests_at_zero ? 0.0 : rest_positions(mujoco->model())[i];
+      starts.places[i].draws.push_back(state[i] - (rest + noise_of(known.noise, starts, i).mean));
     }
   }
   return starts;
@@ -109,8 +129,8 @@ TEST_P(ResetLawTest, EveryPlaceFollowsItsLaw) {
   const int size = static_cast<int>(starts.places.size());
   for (int i = 0; i < size; ++i) {
     const std::vector<double>& draws = starts.places[static_cast<std::size_t>(i)].draws;
-    const bool velocity = i >= starts.num_positions;
-    const double width = width_of(noise, starts, static_cast<std::size_t>(i));
+    const Noise::Place place = noise_of(noise, starts, static_cast<std::size_t>(i));
+    const double width = place.width;
     if (width == 0.0) {
       EXPECT_EQ(*std::min_element(draws.begin(), draws.end()), 0.0) << i;
       EXPECT_EQ(*std::max_element(draws.begin(), draws.end()), 0.0) << i;
@@ -125,7 +145,7 @@ TEST_P(ResetLawTest, EveryPlaceFollowsItsLaw) {
       EXPECT_GT(kolmogorov_p(ratios, [&](double x) { return ratio_cdf(x, width); }), allowed) << i;
     } else if (of_target(noise, starts, static_cast<std::size_t>(i))) {
       EXPECT_GT(kolmogorov_p(draws, [&](double x) { return disc_cdf(x, width); }), allowed) << i;
-    } else if (velocity && noise.velocity_law == Law::kNormal) {
+    } else if (place.law == Law::kNormal) {
       EXPECT_GT(kolmogorov_p(draws, [&](double x) { return normal_cdf(x, width); }), allowed) << i;
     } else {
       EXPECT_GT(kolmogorov_p(draws, [&](double x) { return uniform_cdf(x, -width, width); }),

@@ -30,13 +30,15 @@ import make_gymnasium
 import make_pybullet
 import mujoco
 import numpy as np
+import pets_originals
 from scipy import stats
 
 # how many episodes of uniform random actions; those that seldom or never end are long
-RANDOM_EPISODES = {"ant": 60, "halfcheetah": 40, "halfcheetah_bullet": 40, "swimmer": 40}
+RANDOM_EPISODES = {"ant": 60, "halfcheetah": 40, "halfcheetah18": 40, "halfcheetah_bullet": 40,
+                   "hopper12": 40, "swimmer": 40}
 
 # the time limit of an episode, where it is not 1000 steps
-TIME_LIMITS = {"reacher": 50}
+TIME_LIMITS = {"cartpole_swingup": 200, "pusher": 150, "reacher": 50}
 
 # positions 3 to 6 are a quaternion, which the newer MuJoCo leaves as it was drawn
 FREE_ROOTS = ("ant", "humanoid")
@@ -61,7 +63,7 @@ class Ours:
     """One of our environments at the other end of a pipe."""
 
     def __init__(self, program, name, observation_size):
-        masses = ["env.capsule_masses=exact"] if name in make_gymnasium.ENVIRONMENTS else []
+        masses = [] if name in make_pybullet.ENVIRONMENTS else ["env.capsule_masses=exact"]
         self.process = subprocess.Popen(
             [program, "envs", "trace", name, "seed=1", *masses, "--state"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
@@ -151,7 +153,7 @@ def compare_steps(original, ours, episodes, max_steps, largest):
     observations, states, rewards = Largest(), Largest(), Largest()
     steps = elsewhere = 0
     for episode in range(episodes):
-        original.reset(episode)
+        getattr(original, "reset_to_step", original.reset)(episode)
         ours.start(original.state())
         terminated, step = False, 0
         while not terminated and step < max_steps:
@@ -238,8 +240,8 @@ def compare_policy(original, ours, episodes, time_limit):
 
 
 def compare(program, name, arguments):
-    if name in make_gymnasium.ENVIRONMENTS:
-        original = make_gymnasium.Original(name)
+    if name not in make_pybullet.ENVIRONMENTS:
+        original = make_gymnasium.original_of(name)
         max_steps = original.longest_episode
         version, library = gymnasium.__version__, mujoco.__version__
         print(f"{name}: {original.id} of Gymnasium {version}, MuJoCo {library}")
@@ -259,7 +261,8 @@ def compare(program, name, arguments):
 
 
 if __name__ == "__main__":
-    known = [*make_gymnasium.ENVIRONMENTS, *make_pybullet.ENVIRONMENTS]
+    known = [*make_gymnasium.ENVIRONMENTS, *pets_originals.ENVIRONMENTS,
+             *make_pybullet.ENVIRONMENTS]
     parser = argparse.ArgumentParser(description="Compares our environments with the originals.")
     parser.add_argument("program")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; else all")

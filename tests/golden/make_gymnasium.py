@@ -2,7 +2,10 @@
 """Writes gymnasium_<environment>.csv: episodes of Gymnasium under random actions.
 
     python3 -m venv venv && venv/bin/pip install gymnasium[mujoco]==1.4.0 mujoco==3.3.7 packaging
-    venv/bin/python tests/golden/make_gymnasium.py [--episodes N] [--steps N] [--folder DIR]
+    venv/bin/python tests/golden/make_gymnasium.py [--episodes N] [--steps N] [--folder DIR] [NAME ...]
+
+Without names it writes those of ENVIRONMENTS. The robots of pets_originals.py are written by name, with
+mujoco==2.3.7: Gymnasium's Pusher needs a release before 3.
 
 One line per control step; step 0 is the start of an episode, printed so that reading returns the same
 doubles. Actions are normalized to [-1, 1]; qpos and qvel are the full state after the step.
@@ -24,6 +27,7 @@ import pathlib
 import gymnasium
 import mujoco
 import numpy as np
+import pets_originals
 
 # name -> (id, options, reward per step for being healthy, longest episode)
 ENVIRONMENTS = {
@@ -61,6 +65,8 @@ class Original:
         observation, _ = self.env.reset(seed=seed)
         self.before = self.settled()
         return observation
+
+    reset_to_step = reset
 
     def state(self):
         """Positions, then velocities."""
@@ -106,8 +112,12 @@ class Original:
         return 0.0, 0.0
 
 
+def original_of(name):
+    return Original(name) if name in ENVIRONMENTS else pets_originals.ENVIRONMENTS[name]()
+
+
 def write(path, name, episodes, max_steps):
-    original = Original(name)
+    original = original_of(name)
     max_steps = max_steps or original.longest_episode
     rng = np.random.default_rng(0)
     num_actions, nq, nv = original.num_actions, len(original.data.qpos), len(original.data.qvel)
@@ -125,7 +135,7 @@ def write(path, name, episodes, max_steps):
              ",".join(columns)]
     num_steps = 0
     for episode in range(episodes):
-        observation = original.reset(episode)
+        observation = original.reset_to_step(episode)
         lines.append(line(episode, 0, np.zeros(num_actions), 0.0, False, observation))
         terminated, step = False, 0
         while not terminated and step < max_steps:
@@ -145,7 +155,9 @@ if __name__ == "__main__":
     parser.add_argument("--episodes", type=int, default=5)
     parser.add_argument("--steps", type=int, help="longest episode, for all environments")
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(__file__).parent)
-    arguments = parser.parse_args()
-    for environment in ENVIRONMENTS:
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help="of " + ", ".join([*ENVIRONMENTS, *pets_originals.ENVIRONMENTS]))
+    arguments = parser.parse_intermixed_args()
+    for environment in arguments.names or ENVIRONMENTS:
         path = arguments.folder / f"gymnasium_{environment}.csv"
         write(path, environment, arguments.episodes, arguments.steps)

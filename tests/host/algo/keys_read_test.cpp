@@ -82,7 +82,8 @@ TEST_F(KeysReadTest, EveryKeyOfEveryAlgorithmIsReadOrRefusedByName) {
   // these need a choice besides the algorithm
   for (const Field& field : fields())
     EXPECT_TRUE(field.section.empty() || field.section == "mjcf" ||
-                field.path() == "env.contact_cost" || read_by_some.count(field.path()) == 1)
+                field.path() == "env.contact_cost" || field.path() == "env.body_position" ||
+                read_by_some.count(field.path()) == 1)
         << field.path();
 }
 
@@ -113,6 +114,10 @@ TEST_F(KeysReadTest, TheEnvironmentAndTheControllerDecideAsWell) {
             "x.json: env.contact_cost is not read by env.name=hopper; only ant and humanoid read "
             "it. Leave it out, or set env.name=ant or humanoid.");
   EXPECT_EQ(error("{\"env\": {\"contact_cost\": false}}", {"env.name=ant"}), "no error");
+  EXPECT_EQ(error("{}", {"env.body_position=center_of_mass"}),
+            "command line: env.body_position is not read by env.name=hopper; only pusher reads it. "
+            "Leave it out, or set env.name=pusher.");
+  EXPECT_EQ(error("{}", {"env.name=pusher", "env.body_position=center_of_mass"}), "no error");
   EXPECT_EQ(error("{}", {"controller.interval=50"}),
             "command line: controller.interval is not read by algorithm mbpo without a "
             "controller. Leave it out, or give controller.file.");
