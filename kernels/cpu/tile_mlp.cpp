@@ -9,6 +9,9 @@ namespace {
 // eight cores still share one layer
 constexpr int kUpdateColumns = 32;
 
+// outputs of a layer that several tiles take in turns: their weights stay in a core's own cache
+constexpr int kForwardOutputs = 48;
+
 // room for a tile's features in pairs of them
 std::size_t pairs_of(int features) {
   return static_cast<std::size_t>((features + 1) / 2) * kTileRows;
@@ -68,6 +71,30 @@ void TileMlp::forward(const NetworkWeights& w, int tile, Lanes lanes) {
       bf16_kernels().pair_features(input, l.in, pairs(tile));
       bf16_kernels().dense({w.bf16->by_inputs(layer), bias, l.in, l.out, l.in_pitch / 2,
                             pairs(tile), output, derivative, activation(layer), lanes.count});
+    }
+  }
+}
+
+void TileMlp::forward_tiles(const NetworkWeights& w, int first, int count) {
+  for (int layer = 0; layer < layout_.num_layers(); ++layer) {
+    const LayerLayout& l = layout_.layers[layer];
+    for (int tile = first; tile < first + count && w.bf16 != nullptr; ++tile)
+      bf16_kernels().pair_features(x(layer, tile), l.in, pairs(tile));
+    for (int begin = 0; begin < l.out; begin += kForwardOutputs) {
+      const int out = std::min(kForwardOutputs, l.out - begin);
+      const float* bias = w.value + l.bias + begin;
+      for (int tile = first; tile < first + count; ++tile) {
+        float* output = x(layer + 1, tile) + begin * kTileRows;
+        if (w.bf16 == nullptr) {
+          simd().dense({w.value + l.weight + static_cast<std::size_t>(begin) * l.in_pitch, bias,
+                        l.in, out, l.in_pitch, x(layer, tile), output, nullptr, activation(layer)});
+        } else {
+          const int pitch = l.in_pitch / 2;
+          bf16_kernels().dense({w.bf16->by_inputs(layer) + static_cast<std::size_t>(begin) * pitch,
+                                bias, l.in, out, pitch, pairs(tile), output, nullptr,
+                                activation(layer)});
+        }
+      }
     }
   }
 }

@@ -72,6 +72,10 @@ class TileMlp {
   /// A lane's result does not depend on which other lanes are worked on.
   void forward(const NetworkWeights& weights, int tile, Lanes lanes = {});
 
+  /// The same bits for tiles [first, first + count) of a network that is not trained, layer by layer:
+  /// weights that outgrow the caches come from afar once for all of them.
+  void forward_tiles(const NetworkWeights& weights, int first, int count);
+
   /// Fills dz of all layers from that of the last.
   void backward(const NetworkWeights& weights, int tile, Lanes lanes = {});
 

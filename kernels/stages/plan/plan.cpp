@@ -22,6 +22,8 @@ namespace mbrl {
 namespace {
 
 constexpr int kSampledAtOnce = 8;  // candidates of a task that draws them
+// tiles that go through a member together, where there are enough of them
+constexpr int kTilesAtOnce = 4;
 
 /// One observation's search.
 struct Search {
@@ -68,10 +70,10 @@ struct Search {
 struct Scratch {
   // particles' observations, tile by tile [S, 32], and targets where they are drawn anew, alike
   float *state, *target;
-  float* gathered;                        // [S, 32] of a tile whose particles lie apart
-  float* mixture[3];                      // [S, 32] each: mean, spread, variance
-  float* noise;                           // [S rounded up to 4, 32]
-  float* cost;                            // of each particle
+  float* gathered;  // [S, 32] of each tile at once, of particles that lie apart
+  float* mixture;   // [3, S, 32] of each tile at once: mean, spread, variance
+  float* noise;     // [S rounded up to 4, 32]
+  float* cost;      // of each particle
   float *moment_mean, *moment_deviation;  // [candidates, S]
   float* frequencies;                     // [horizon + 2] of one action
   std::uint16_t* order;                   // [candidates, particles]: who sits in each slot
@@ -110,8 +112,11 @@ class PlanTiles final : public PlanStage {
   void draw_targets(const Search& s, int h, const TileRows& rows, float* output,
                     float* noise) const;
   template <typename Loss>
-  void add_member(const EnsembleState& model, const float* output, int count,
-                  float* const* mixture) const;
+  void add_member(const EnsembleState& model, const float* output, int count, float* mixture) const;
+  void draw_mixtures(const Search& s, int h, const TileRows& rows, bool noisy, const float* mixture,
+                     float* noise, float* target) const;
+  void gather(const float* state, const TileRows& rows, float* tile) const;
+  void scatter(const float* tile, const TileRows& rows, float* state) const;
   void find_moments(int count, int particles, const Scratch& w) const;
   void draw_anew(const Search& s, int h, const TileRows& rows, const Scratch& w,
                  float* target) const;
@@ -142,7 +147,7 @@ class PlanTiles final : public PlanStage {
   }
 
   int S_, A_, max_candidates_, max_elements_, max_particles_;
-  TileMlp mlp_;                    // per thread
+  TileMlp mlp_;                    // kTilesAtOnce per thread
   std::vector<Bf16Weights> bf16_;  // one per problem and member; or none
   Buffer<float> memory_, color_;   // of the searches; tables of each problem
   Buffer<int> order_;
@@ -155,10 +160,16 @@ class PlanTiles final : public PlanStage {
   std::size_t color_size_ = 0;  // of a problem's tables
 };
 
-// candidates of a task: as many as fill tiles of one member's particles, or of all
-int candidates_of_task(const PlanRule& rule) {
+// candidates of a task: as many as fill tiles of one member's particles, or of all; of so many tiles
+// that they go through a member together, unless then some threads had nothing to do
+int candidates_of_task(const PlanRule& rule, int num_threads) {
   const int rows = rule.deals() ? rule.per_member : rule.particles;
-  return kTileRows / std::gcd(rows, kTileRows);
+  const int least = kTileRows / std::gcd(rows, kTileRows), tiles = least * rows / kTileRows;
+  const int parts = rule.splits() ? rule.members : 1;
+  int candidates = least * std::max(1, kTilesAtOnce / tiles);
+  while (candidates > least && rule.population / candidates * parts < 4 * num_threads)
+    candidates /= 2;
+  return candidates;
 }
 
 PlanTiles::PlanTiles(const EnsembleState& model, const PlanLimits& limits, int num_problems,
@@ -168,7 +179,7 @@ PlanTiles::PlanTiles(const EnsembleState& model, const PlanLimits& limits, int n
       max_candidates_(limits.population + kMaxKeptElites),
       max_elements_(limits.horizon * A_),
       max_particles_(std::max(1, limits.particles)),
-      mlp_(model.layout, Activation::kSwish, num_threads, false, nullptr, bf16),
+      mlp_(model.layout, Activation::kSwish, num_threads * kTilesAtOnce, false, nullptr, bf16),
       bf16_(make_bf16_weights(bf16, model.layout, num_problems * model.ensemble_size)),
       ensemble_size_(model.ensemble_size) {
   const auto num_searches = static_cast<std::size_t>(num_problems * limits.observations);
@@ -182,15 +193,17 @@ PlanTiles::PlanTiles(const EnsembleState& model, const PlanLimits& limits, int n
   color_size_ = 3 * static_cast<std::size_t>(limits.horizon) + 2;
   color_ = Buffer<float>(static_cast<std::size_t>(num_problems) * color_size_);
 
-  // the most particles of a task: those of 32 candidates
-  const std::size_t rows = kTileRows * particles, S = static_cast<std::size_t>(S_);
+  constexpr std::size_t kMost = kTileRows * kTilesAtOnce;  // candidates of a task
+  const std::size_t rows = kMost * particles, S = static_cast<std::size_t>(S_);
+  const std::size_t tile = S * kTileRows;
   const std::size_t sizes[] = {rows * S,
                                rows * S,
-                               S * kTileRows,
-                               3 * S * kTileRows,
+                               kTilesAtOnce * tile,
+                               kTilesAtOnce * 3 * tile,
                                (S + 3) / 4 * 4 * kTileRows,
                                rows,
-                               2 * kTileRows * S,
+                               kMost * S,
+                               kMost * S,
                                static_cast<std::size_t>(limits.horizon) + 2};
   std::size_t size = 0;
   for (const std::size_t part : sizes) size += (part + kPad - 1) / kPad * kPad;
@@ -207,13 +220,12 @@ PlanTiles::PlanTiles(const EnsembleState& model, const PlanLimits& limits, int n
     w.state = take(sizes[0]);
     w.target = take(sizes[1]);
     w.gathered = take(sizes[2]);
-    w.mixture[0] = take(sizes[3]);
-    for (int i = 1; i < 3; ++i) w.mixture[i] = w.mixture[i - 1] + S * kTileRows;
+    w.mixture = take(sizes[3]);
     w.noise = take(sizes[4]);
     w.cost = take(sizes[5]);
     w.moment_mean = take(sizes[6]);
-    w.moment_deviation = w.moment_mean + kTileRows * S;
-    w.frequencies = take(sizes[7]);
+    w.moment_deviation = take(sizes[7]);
+    w.frequencies = take(sizes[8]);
     w.order = deal_.data() + static_cast<std::size_t>(thread) * rows;
     scratch_.push_back(w);
   }
@@ -295,7 +307,7 @@ void PlanTiles::prepare(const PlanCall& call) {
       s.color = table;
       s.active = true;
       s.iteration = -1;
-      s.group = candidates_of_task(rule);
+      s.group = candidates_of_task(rule, call.stream.pool().num_threads());
       s.report.best_cost = std::numeric_limits<float>::infinity();
       std::copy_n(s.kept_mean(), rule.elements(), s.mean);
       std::fill_n(s.variance, rule.elements(), kPlanVariance);
@@ -382,26 +394,33 @@ void PlanTiles::imagine(const Search& s, int first, int count, int first_member,
       std::fill_n(w.state + (tile * S + i) * kTileRows, kTileRows, now[i]);
   std::fill_n(w.cost, num_tiles(num_rows) * kTileRows, 0.0f);
 
-  const auto forward = [&](int e) {
+  const int first_tile = thread * kTilesAtOnce;
+  const auto forward = [&](int e, int tiles) {
     const auto id = static_cast<std::size_t>(s.problem_index * ensemble_size_ +
                                              model.elites[static_cast<std::size_t>(e)]);
-    mlp_.forward({member(s, e), bf16_.empty() ? nullptr : &bf16_[id]}, thread);
-    return mlp_.output(thread);
+    mlp_.forward_tiles({member(s, e), bf16_.empty() ? nullptr : &bf16_[id]}, first_tile, tiles);
   };
-  // rows [row0, row0 + 32) of those of `members` particles of each candidate, of which the i-th one
-  // of candidate c is particle(c, i)
-  TileRows rows;
+  // Rows of the step's tiles from row0 on, at the most kTilesAtOnce, of those of `members` particles
+  // of each candidate, of which the i-th one of candidate c is particle(c, i). How many tiles.
+  TileRows tiles[kTilesAtOnce];
   const auto take_rows = [&](int h, int row0, int members, const auto& particle) {
-    rows.count = std::min(kTileRows, count * members - row0);
-    for (int lane = 0; lane < kTileRows; ++lane) {
-      const int row = row0 + std::min(lane, rows.count - 1), c = row / members;
-      const int p = particle(c, row % members);
-      rows.candidate[lane] = c;
-      rows.row[lane] = particle_row(rule, first + c, p);
-      rows.place[lane] = rule.splits() ? row : c * P + p;
-      rows.action[lane] = s.candidate_of(first + c) + h * A_;
+    int num = 0;
+    for (; num < kTilesAtOnce && row0 < count * members; ++num, row0 += kTileRows) {
+      TileRows& rows = tiles[num];
+      rows.count = std::min(kTileRows, count * members - row0);
+      for (int lane = 0; lane < kTileRows; ++lane) {
+        const int row = row0 + std::min(lane, rows.count - 1), c = row / members;
+        const int p = particle(c, row % members);
+        rows.candidate[lane] = c;
+        rows.row[lane] = particle_row(rule, first + c, p);
+        rows.place[lane] = rule.splits() ? row : c * P + p;
+        rows.action[lane] = s.candidate_of(first + c) + h * A_;
+      }
     }
+    return num;
   };
+  constexpr int kRowsAtOnce = kTilesAtOnce * kTileRows;
+  const int tile_size = S * kTileRows;
 
   for (int h = 0; h < rule.horizon; ++h) {
     if (anew)
@@ -412,54 +431,58 @@ void PlanTiles::imagine(const Search& s, int first, int count, int first_member,
       }
     if (rule.deals()) {
       for (int e = first_member; e < end_member; ++e)
-        for (int row0 = 0; row0 < count * k; row0 += kTileRows) {
-          take_rows(h, row0, k, [&](int c, int i) {
+        for (int row0 = 0; row0 < count * k; row0 += kRowsAtOnce) {
+          const int num = take_rows(h, row0, k, [&](int c, int i) {
             return anew ? static_cast<int>(w.order[c * P + e * k + i]) : e * k + i;
           });
           float* state = anew ? w.gathered : w.state + row0 * S;
-          const auto at = [&](int i, int lane) -> float& {
-            const int place = rows.place[lane];
-            return w.state[(place / kTileRows * S + i) * kTileRows + place % kTileRows];
-          };
-          if (anew)
-            for (int i = 0; i < S; ++i)
-              for (int lane = 0; lane < kTileRows; ++lane)
-                state[i * kTileRows + lane] = at(i, lane);
-          read(model, state, rows, mlp_.x(0, thread));
-          float* output = forward(e);
-          draw_targets<Loss>(s, h, rows, output, w.noise);
-          advance(s, rows, output, state, w.cost);
-          if (anew)
-            for (int i = 0; i < S; ++i)
-              for (int lane = 0; lane < rows.count; ++lane)
-                at(i, lane) = state[i * kTileRows + lane];
+          for (int t = 0; t < num; ++t) {
+            if (anew) gather(w.state, tiles[t], state + t * tile_size);
+            read(model, state + t * tile_size, tiles[t], mlp_.x(0, first_tile + t));
+          }
+          forward(e, num);
+          for (int t = 0; t < num; ++t) {
+            float* output = mlp_.output(first_tile + t);
+            draw_targets<Loss>(s, h, tiles[t], output, w.noise);
+            advance(s, tiles[t], output, state + t * tile_size, w.cost);
+            if (anew) scatter(state + t * tile_size, tiles[t], w.state);
+          }
         }
       continue;
     }
 
     // every particle through all members
     const bool moments = rule.propagation == Propagation::kMm;
-    for (int row0 = 0; row0 < num_rows; row0 += kTileRows) {
-      take_rows(h, row0, P, [](int, int i) { return i; });
+    const auto all = [](int, int i) { return i; };
+    for (int row0 = 0; row0 < num_rows; row0 += kRowsAtOnce) {
+      const int num = take_rows(h, row0, P, all);
       float* state = w.state + row0 * S;
-      float* target = moments ? w.target + row0 * S : w.mixture[0];
-      read(model, state, rows, mlp_.x(0, thread));
-      std::fill_n(w.mixture[0], 3 * S * kTileRows, 0.0f);
-      for (int e = 0; e < M; ++e) add_member<Loss>(model, forward(e), e + 1, w.mixture);
-      const bool noisy = Loss::kNoise && rule.propagation != Propagation::kE;
-      if (noisy) draw_noise(s, h, rows, 0, w.noise);
-      for (int i = 0; i < S * kTileRows; ++i) {
-        const Mixture mixture{w.mixture[0][i], w.mixture[1][i], w.mixture[2][i]};
-        target[i] = noisy ? fma_f(mixture.deviation(M), w.noise[i], mixture.mean) : mixture.mean;
+      for (int t = 0; t < num; ++t)
+        read(model, state + t * tile_size, tiles[t], mlp_.x(0, first_tile + t));
+      std::fill_n(w.mixture, num * 3 * tile_size, 0.0f);
+      for (int e = 0; e < M; ++e) {
+        forward(e, num);
+        for (int t = 0; t < num; ++t)
+          add_member<Loss>(model, mlp_.output(first_tile + t), e + 1,
+                           w.mixture + t * 3 * tile_size);
       }
-      if (!moments) advance(s, rows, target, state, w.cost);
+      for (int t = 0; t < num; ++t) {
+        const float* mixture = w.mixture + t * 3 * tile_size;
+        float* target =
+            moments ? w.target + row0 * S + t * tile_size : w.mixture + t * 3 * tile_size;
+        draw_mixtures(s, h, tiles[t], Loss::kNoise, mixture, w.noise, target);
+        if (!moments) advance(s, tiles[t], target, state + t * tile_size, w.cost);
+      }
     }
     if (!moments) continue;
     find_moments(count, P, w);
-    for (int row0 = 0; row0 < num_rows; row0 += kTileRows) {
-      take_rows(h, row0, P, [](int, int i) { return i; });
-      draw_anew(s, h, rows, w, w.target + row0 * S);
-      advance(s, rows, w.target + row0 * S, w.state + row0 * S, w.cost);
+    for (int row0 = 0; row0 < num_rows; row0 += kRowsAtOnce) {
+      const int num = take_rows(h, row0, P, all);
+      for (int t = 0; t < num; ++t) {
+        const int at = row0 * S + t * tile_size;
+        draw_anew(s, h, tiles[t], w, w.target + at);
+        advance(s, tiles[t], w.target + at, w.state + at, w.cost);
+      }
     }
   }
 
@@ -468,6 +491,22 @@ void PlanTiles::imagine(const Search& s, int first, int count, int first_member,
                 s.particle_cost +
                     static_cast<std::size_t>(first + c) * static_cast<std::size_t>(P) +
                     (rule.splits() ? first_member * k : 0));
+}
+
+// the particles of a tile from and to where they lie
+void PlanTiles::gather(const float* state, const TileRows& rows, float* tile) const {
+  for (int lane = 0; lane < kTileRows; ++lane) {
+    const float* from =
+        state + (rows.place[lane] / kTileRows) * S_ * kTileRows + rows.place[lane] % kTileRows;
+    for (int i = 0; i < S_; ++i) tile[i * kTileRows + lane] = from[i * kTileRows];
+  }
+}
+void PlanTiles::scatter(const float* tile, const TileRows& rows, float* state) const {
+  for (int lane = 0; lane < rows.count; ++lane) {
+    float* to =
+        state + (rows.place[lane] / kTileRows) * S_ * kTileRows + rows.place[lane] % kTileRows;
+    for (int i = 0; i < S_; ++i) to[i * kTileRows] = tile[i * kTileRows + lane];
+  }
 }
 
 // inputs of a member from a tile of observations and the actions of the step
@@ -511,24 +550,40 @@ void PlanTiles::draw_targets(const Search& s, int h, const TileRows& rows, float
   }
 }
 
-// takes a member's prediction into the mixtures of a tile
+// takes a member's prediction into the mixtures of a tile [3, S, 32]
 template <typename Loss>
 void PlanTiles::add_member(const EnsembleState& model, const float* output, int count,
-                           float* const* mixture) const {
+                           float* mixture) const {
   constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;
+  const int size = S_ * kTileRows;
   for (int i = 0; i < S_; ++i) {
     float shared[kShared] = {};
     for (int which = 0; which < Loss::kShared; ++which) shared[which] = model.shared(which)[i];
     for (int lane = 0; lane < kTileRows; ++lane) {
       const int at = i * kTileRows + lane;
       float outputs[Loss::kOutputs];
-      for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * S_ * kTileRows + at];
-      Mixture m{mixture[0][at], mixture[1][at], mixture[2][at]};
+      for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * size + at];
+      Mixture m{mixture[at], mixture[size + at], mixture[2 * size + at]};
       m.add(outputs[0], Loss::deviation(outputs, shared), count);
-      mixture[0][at] = m.mean;
-      mixture[1][at] = m.spread;
-      mixture[2][at] = m.variance;
+      mixture[at] = m.mean;
+      mixture[size + at] = m.spread;
+      mixture[2 * size + at] = m.variance;
     }
+  }
+}
+
+// draws of the mixtures of a tile, of kE their means; `target` may be the mixtures' memory
+void PlanTiles::draw_mixtures(const Search& s, int h, const TileRows& rows, bool noisy,
+                              const float* mixture, float* noise, float* target) const {
+  const int size = S_ * kTileRows, M = s.rule.members;
+  if (!noisy || s.rule.propagation == Propagation::kE) {
+    if (target != mixture) std::copy_n(mixture, size, target);
+    return;
+  }
+  draw_noise(s, h, rows, 0, noise);
+  for (int i = 0; i < size; ++i) {
+    const Mixture m{mixture[i], mixture[size + i], mixture[2 * size + i]};
+    target[i] = fma_f(m.deviation(M), noise[i], m.mean);
   }
 }
 

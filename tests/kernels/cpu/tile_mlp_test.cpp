@@ -95,5 +95,29 @@ TEST(TileMlpTest, RowsRunBackwardInAnyTileWithTheSameResult) {
           << i << " " << lane;
 }
 
+TEST(TileMlpTest, TilesThatGoTogetherGiveTheSame) {
+  // more outputs than tiles take in turns, and a number that is no multiple of it
+  const MlpLayout layout = make_mlp_layout({5, 100, 64, 7});
+  const auto parameters = random_values(layout.size, 1);
+  for (const bool bf16 : {false, true}) {
+    std::vector<Bf16Weights> copies = make_bf16_weights(bf16, layout, 1);
+    if (bf16) copies[0].refresh(parameters.data());
+    const NetworkWeights weights(parameters.data(), bf16_of(copies, 0));
+    TileMlp one(layout, Activation::kSwish, kTiles + 1, false, nullptr, bf16);
+    TileMlp together(layout, Activation::kSwish, kTiles + 1, false, nullptr, bf16);
+    for (int tile = 0; tile <= kTiles; ++tile) {
+      const auto x = random_values(static_cast<std::size_t>(5 * kTileRows),
+                                   static_cast<std::uint32_t>(10 + tile));
+      for (TileMlp* mlp : {&one, &together}) std::copy(x.begin(), x.end(), mlp->x(0, tile));
+      one.forward(weights, tile);
+    }
+    together.forward_tiles(weights, 1, kTiles);
+    for (int tile = 1; tile <= kTiles; ++tile)
+      EXPECT_TRUE(
+          std::equal(one.output(tile), one.output(tile) + 7 * kTileRows, together.output(tile)));
+    EXPECT_EQ(together.output(0)[0], 0.0f) << "a tile that was not asked for";
+  }
+}
+
 }  // namespace
 }  // namespace mbrl
