@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "envs/env.h"
 #include "host/bench/env_trials.h"
+#include "host/bench/plan_trial.h"
 #include "host/bench/population_trial.h"
 #include "host/bench/products.h"
 #include "host/bench/stage_trials.h"
@@ -71,6 +72,7 @@ class StageBench {
     }
     for (const int learners : {1, 10, 100}) population(learners);
     rollout();
+    for (const PlanSizes& sizes : {halfcheetah_plan(), cartpole_plan()}) plan(sizes);
     ppo();
     environments();
   }
@@ -137,6 +139,16 @@ class StageBench {
                  name_of(GemmProvider::kFused), t.time, t.units,
                  2.0 * t.units * (forward_mac(policy.actor.layout) + forward_mac(model.layout)),
                  t.units * bytes_per_row, 9.0});
+  }
+
+  // as published, whatever the config says
+  void plan(const PlanSizes& sizes) {
+    PlanTrial trial(sizes, stream_);
+    const Trial t = trial.plan(seconds_);
+    // kernels of a control step: three of an iteration, two around them
+    const double launches = 3.0 * sizes.constants.iterations + 2.0;
+    report_.add({"plan", sizes.text(), "control steps/s", name_of(GemmProvider::kFused), t.time,
+                 t.units, t.units * trial.flop(), 0.0, stream_.on_gpu() ? launches : 0.0});
   }
 
   void ppo() {

@@ -390,8 +390,9 @@ TEST_F(ProgramTest, BenchPrintsOneObjectPerLine) {
   }
   EXPECT_THAT(operations,
               testing::IsSupersetOf({"fma peak", "gemm", "sac sequential", "ensemble step",
-                                     "sac population", "rollout", "env step"}));
+                                     "sac population", "rollout", "plan", "env step"}));
   EXPECT_EQ(std::count(operations.begin(), operations.end(), "sac population"), 3);
+  EXPECT_EQ(std::count(operations.begin(), operations.end(), "plan"), 2);
 }
 
 TEST_F(ProgramTest, BenchTakesChangesWithoutAConfig) {
