@@ -33,13 +33,17 @@ int fail(const std::string& text, mbrl::ExitCode code) {
   return static_cast<int>(code);
 }
 
+bool trains(const CLI::App& program) {
+  return program.got_subcommand("run") || program.got_subcommand("sweep");
+}
+
 // What was printed has to have arrived. A training's results are in its folder: it goes on, and
 // ends well, without a terminal.
 // reason_so_far: errno of a write that has failed before.
 int finish(const CLI::App& program, int code, int reason_so_far = 0) {
   errno = 0;
   const bool arrived = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-  if (arrived || code != 0 || program.got_subcommand("run")) return code;
+  if (arrived || code != 0 || trains(program)) return code;
   const int error = reason_so_far != 0 ? reason_so_far : errno;
   const std::string reason = error != 0 ? std::string(": ") + std::strerror(error) : "";
   return fail("What this command prints could not be written to standard output" + reason + ".",
@@ -92,7 +96,7 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     // the library that prints throws where a stream fails
     const auto* failed = dynamic_cast<const std::system_error*>(&error);
-    if (std::ferror(stdout) != 0 && !program.got_subcommand("run"))
+    if (std::ferror(stdout) != 0 && !trains(program))
       return finish(program, 0, failed == nullptr ? 0 : failed->code().value());
     return fail(std::string("The program failed in a way it does not expect: ") + error.what(),
                 mbrl::ExitCode{1});

@@ -13,7 +13,8 @@
 namespace mbrl {
 
 Config resolve_config(const std::string& name, const std::vector<std::string>& overrides,
-                      UnreadKeys unread) {
+                      UnreadKeys unread,
+                      const std::function<void(const std::string&)>& warn) {
   const std::filesystem::path path = find_config(name);
   LayeredConfig layered = load_layers(path);
   for (const std::string& assignment : overrides) {
@@ -22,7 +23,9 @@ Config resolve_config(const std::string& name, const std::vector<std::string>& o
   }
   layered.layers.push_back({kCommandLine, layered.config});
   if (unread == UnreadKeys::kRefuse)
-    drop_unread_keys(layered, [](const std::string& text) { print_to(stderr, text + "\n"); });
+    drop_unread_keys(layered, warn ? warn : [](const std::string& text) {
+      print_to(stderr, text + "\n");
+    });
   check_run(layered.config, path.string() + (overrides.empty() ? "" : " with its overrides"));
   return layered.config;
 }

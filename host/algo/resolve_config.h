@@ -4,6 +4,7 @@
 //   --> drop_unread_keys --> check_run
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,11 +20,12 @@ enum class UnreadKeys {
 };
 
 /// The whole way from the command line: finds and loads `name`, applies the overrides in order and
-/// checks the result. Says on standard error which keys it dropped.
+/// checks the result. Tells `warn`, or standard error, which keys it dropped.
 ///
 /// Errors   ConfigError as those of the steps.
 Config resolve_config(const std::string& name, const std::vector<std::string>& overrides,
-                      UnreadKeys unread = UnreadKeys::kRefuse);
+                      UnreadKeys unread = UnreadKeys::kRefuse,
+                      const std::function<void(const std::string&)>& warn = {});
 
 /// What must hold between the keys of a config: for every run, then for its algorithm.
 ///

@@ -7,6 +7,7 @@
 namespace mbrl {
 
 void add_run(CLI::App& program);
+void add_sweep(CLI::App& program);
 void add_eval(CLI::App& program);
 void add_bench(CLI::App& program);
 /// The table of `bench envs`; seconds for each environment.

@@ -14,6 +14,7 @@
 #include "host/cli/cli.h"
 #include "host/cli/columns.h"
 #include "host/cli/compare_arms.h"
+#include "host/cli/text_table.h"
 #include "host/io/console.h"
 #include "host/io/figure_file.h"
 #include "host/io/svg_plot.h"
@@ -133,55 +134,6 @@ Comparison comparison_of(const CompareOptions& o) {
 }
 
 // ---- text
-
-// how many columns of a terminal a text takes
-std::size_t columns_of(std::string_view text) {
-  std::size_t columns = 0;
-  while (!text.empty()) {
-    const Utf8Character letter = first_character(text);
-    const bool is_accent = letter.point >= 0x300 && letter.point < 0x370;
-    columns += is_accent ? 0 : letter.point >= 0x1100 && letter.point < 0xfb00 ? 2 : 1;
-    text.remove_prefix(std::max<std::size_t>(letter.bytes, 1));
-  }
-  return columns;
-}
-
-// rows of cells; the first `num_left` columns begin at the left
-std::string table_text(const std::vector<std::vector<std::string>>& rows, std::size_t num_left) {
-  std::vector<std::size_t> widths(rows.front().size(), 0);
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i)
-      widths[i] = std::max(widths[i], columns_of(row[i]));
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string blanks(widths[i] - columns_of(row[i]), ' ');
-      line += i == 0 ? "" : "  ";
-      line += i < num_left ? row[i] + blanks : blanks + row[i];
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
-
-// with as many digits as the largest of the values needs
-class Numbers {
- public:
-  void see(double value) { largest_ = std::max(largest_, std::abs(value)); }
-  std::string text(double value) const {
-    if (largest_ >= 2.0 && largest_ < 1e7) return fmt::format("{:.2f}", value);
-    if (largest_ >= 0.01 && largest_ < 2.0) return fmt::format("{:.3f}", value);
-    return fmt::format("{:.4g}", value);
-  }
-  std::string text(const Interval& interval) const {
-    return text(interval.low) + " to " + text(interval.high);
-  }
-
- private:
-  double largest_ = 0.0;
-};
 
 std::string share_text(const Interval& interval) {
   return fmt::format("{:.2f} to {:.2f}", interval.low, interval.high);

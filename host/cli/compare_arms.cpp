@@ -80,7 +80,7 @@ void add_path(GivenArm& arm, const std::filesystem::path& path) {
   for (std::size_t i = 0; i < groups.size(); ++i) add_task(arm, tasks[i], std::move(groups[i]));
 }
 
-std::vector<GivenArm> given_arms(const std::vector<std::string>& texts) {
+std::vector<GivenArm> given_arms(const std::vector<std::string>& texts, std::size_t fewest) {
   std::vector<GivenArm> arms;
   std::vector<bool> named;
   for (const std::string& text : texts) {
@@ -106,7 +106,7 @@ std::vector<GivenArm> given_arms(const std::vector<std::string>& texts) {
     arms.push_back(std::move(arm));
     named.push_back(has_name);
   }
-  if (arms.size() < 2)
+  if (arms.size() < fewest)
     throw ConfigError(
         fmt::format("compare: there is one arm{}; expected two or more, as in `mbrl_gpu compare "
                     "sac=runs/sac_hopper mbpo=runs/hopper`.",
@@ -187,8 +187,9 @@ void add_values(ComparedArms& compared, const std::string& name, std::vector<Run
 
 }  // namespace
 
-ComparedArms read_arms(const std::vector<std::string>& texts, const RunValue& value) {
-  std::vector<GivenArm> given = given_arms(texts);
+ComparedArms read_arms(const std::vector<std::string>& texts, const RunValue& value,
+                       std::size_t fewest) {
+  std::vector<GivenArm> given = given_arms(texts, fewest);
   ComparedArms compared;
   for (const GivenArm& arm : given) compared.arms.push_back({arm.name, {}, {}});
   const bool one_each = std::all_of(given.begin(), given.end(),

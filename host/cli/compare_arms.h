@@ -1,6 +1,7 @@
 // Arms of runs over seeds and tasks, each run as one number.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
@@ -44,10 +45,11 @@ struct ComparedArms {
 /// is a folder with runs in several environments; tasks that not all arms have are left out, and
 /// standard error says so. Arms of one task each are compared whatever their environments are.
 ///
-/// Errors   ConfigError if there are fewer than two arms; DataError if an arm's runs of a task are
+/// Errors   ConfigError if there are fewer than `fewest` arms; DataError if an arm's runs of a task are
 ///          of several configs, if arms have no task in common, or runs no step; those of
 ///          read_group.
-ComparedArms read_arms(const std::vector<std::string>& texts, const RunValue& value);
+ComparedArms read_arms(const std::vector<std::string>& texts, const RunValue& value,
+                       std::size_t fewest = 2);
 
 /// The scores of an arm under its tasks' references, those of no reference as they are.
 TaskScores normalized(const ComparedArm& arm,

@@ -41,6 +41,12 @@ const std::map<std::string, std::vector<Example>>& examples() {
         {"mbrl_gpu run hopper --device cuda:1 --runs /scratch/runs",
          "the second GPU, another disk"},
         {"mbrl_gpu run hopper --resume never", "from the start; what was there is set aside"}}},
+      {"mbrl_gpu sweep",
+       {{"mbrl_gpu sweep smoke seed=0..2 sac.learning_rate=1e-4,3e-4",
+         "two learning rates, three seeds each"},
+        {"mbrl_gpu sweep hopper seed=0..9 --concurrent 2", "ten seeds, two at a time"},
+        {"mbrl_gpu sweep hopper sac.hidden_sizes=[64,64],[256,256] seed=0..8..2",
+         "networks over every other seed"}}},
       {"mbrl_gpu eval",
        {{"mbrl_gpu eval latest", "ten episodes of the newest run"},
         {"mbrl_gpu eval runs/hopper --episodes 20", "each seed, and all of them together"},
@@ -110,6 +116,7 @@ const std::map<std::string, std::string>& synonyms() {
       {"evaluate", "eval"},     {"rollout", "eval"},    {"ls", "list"},
       {"runs", "list"},         {"benchmark", "bench"}, {"configs", "config"},
       {"environments", "envs"}, {"env", "envs"},        {"info", "doctor"},
+      {"grid", "sweep"},        {"multirun", "sweep"},
       {"graph", "plot"},        {"draw", "plot"},       {"figure", "plot"},
       {"diff", "compare"},      {"manual", "man"},      {"completions", "completion"}};
   return all;
@@ -260,6 +267,7 @@ std::string help_text(const CommandUsage& usage, std::size_t width) {
 
 void add_subcommands(CLI::App& program) {
   add_run(program);
+  add_sweep(program);
   add_eval(program);
   add_list(program);
   add_plot(program);

@@ -49,11 +49,15 @@ void report_check(const TwinCheck& check, const RunDir& dir) {
 
 }  // namespace
 
-RunDir open_run_dir(const RunOptions& options, const std::string& machine) {
-  if (options.config.name == kLatest)
+void require_run_name(const Config& config) {
+  if (config.name == kLatest)
     throw ConfigError(fmt::format(
         "name is \"{}\", as the link to the newest run of a folder is called; choose another.",
         kLatest));
+}
+
+RunDir open_run_dir(const RunOptions& options, const std::string& machine) {
+  require_run_name(options.config);
   RunDir dir = RunDir::open(
       options.runs, options.config, options.command, machine,
       options.resume == "never" ? RunDir::Earlier::kIsSetAside : RunDir::Earlier::kGoesOn);

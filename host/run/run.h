@@ -33,6 +33,9 @@ struct RunOptions {
   std::vector<std::string> command;  // argv, kept in command.txt
 };
 
+/// Errors   ConfigError if the config's name is that of the link to the newest run.
+void require_run_name(const Config& config);
+
 /// Opens the run's folder as options.resume asks and shows the config on standard output.
 ///
 /// Errors   those of RunDir::open.

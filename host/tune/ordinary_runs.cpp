@@ -1,0 +1,249 @@
+#include "host/tune/ordinary_runs.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <system_error>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "cuda/device.h"
+#include "envs/env.h"
+#include "host/algo/can_train.h"
+#include "host/algo/registry.h"
+#include "host/config/fields.h"
+#include "host/io/json_file.h"
+#include "host/run/choose_gemm.h"
+#include "host/run/open_device.h"
+#include "host/run/run_dir.h"
+#include "host/run/training.h"
+#include "host/tune/training_member.h"
+
+namespace mbrl {
+namespace fs = std::filesystem;
+namespace {
+
+// what a stop with checkpoints still needs
+constexpr std::uintmax_t kLeastFree = std::uintmax_t{1} << 20;
+
+bool disk_is_full(const fs::path& folder) {
+  std::error_code unknown;
+  const fs::space_info space = fs::space(folder, unknown);
+  return !unknown && space.available < kLeastFree;
+}
+
+// what an open device depends on
+std::string device_text(const Config& config) {
+  std::string text;
+  for (const Field& field : fields())
+    if (field.section == "device") text += field_text(config, field) + "\n";
+  return text;
+}
+
+class RunMember : public Member {
+ public:
+  RunMember(const OrdinaryRun& run, RunOutcome& outcome, std::mutex& one_at_a_time,
+            const OrdinaryRunsOptions& options, std::size_t place)
+      : run_(run),
+        outcome_(outcome),
+        one_at_a_time_(one_at_a_time),
+        options_(options),
+        place_(place) {}
+
+  const std::string& label() const override { return run_.label; }
+
+  void run(std::int64_t, OpenDevice& device, ProgressSink& progress) override {
+    const Config& config = run_.options.config;
+    try {
+      {
+        // measures at its own sizes what no run has measured before
+        const std::lock_guard<std::mutex> lock(one_at_a_time_);
+        choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
+      }
+      ExitCode code = ExitCode::kDone;
+      {
+        const RunDir dir =
+            RunDir::open(run_.options.runs, config, run_.options.command, device.description());
+        link_latest(run_.options.runs, dir.path());
+        Training training(
+            {.config = config,
+             .to_console = false,
+             .on_warning = [this](const std::string& text) { warn(text); }},
+            dir, device, progress,
+            run_.options.make_schedule ? run_.options.make_schedule(config, device) : nullptr);
+        code = training.run(run_.until);
+      }
+      const bool complete = run_.until >= config.loop.num_env_steps;
+      outcome_.status = code != ExitCode::kDone ? RunStatus::kStopped
+                        : complete              ? RunStatus::kDone
+                                                : RunStatus::kPaused;
+      if (outcome_.status == RunStatus::kDone && !run_.keep_checkpoints)
+        drop_checkpoints(outcome_.folder, [this](const std::string& text) { warn(text); });
+    } catch (const DivergedError& error) {
+      outcome_.status = RunStatus::kDiverged;
+      outcome_.error = error.what();
+    } catch (const DeviceError&) {
+      throw;  // the next would meet it too
+    } catch (const Error& error) {
+      if (disk_is_full(run_.options.runs)) throw;
+      outcome_.status = RunStatus::kFailed;
+      outcome_.error = error.what();
+    }
+    ended();
+  }
+
+  void copy_from(const Member&) override {}
+  void failed(const std::string&) override {}
+
+ private:
+  void warn(const std::string& text) {
+    const std::lock_guard<std::mutex> lock(one_at_a_time_);
+    if (options_.warn) options_.warn(run_.label + ": " + text);
+  }
+  void ended() {
+    const std::lock_guard<std::mutex> lock(one_at_a_time_);
+    if (options_.on_end) options_.on_end(place_, outcome_);
+  }
+
+  const OrdinaryRun& run_;
+  RunOutcome& outcome_;
+  std::mutex& one_at_a_time_;
+  const OrdinaryRunsOptions& options_;
+  std::size_t place_;
+};
+
+// keys that two configs of one folder differ in: those that the hash leaves out
+std::string difference_of(const Config& a, const Config& b) {
+  std::string text;
+  for (const Field& field : fields())
+    if (field_text(a, field) != field_text(b, field))
+      text += (text.empty() ? "" : " and ") + field.path();
+  return text;
+}
+
+}  // namespace
+
+void check_runs(const std::vector<OrdinaryRun>& runs,
+                const std::function<void(const std::string&)>& warn) {
+  std::set<std::string> warned;
+  const auto warn_once = [&](const std::string& text) {
+    if (warn && warned.insert(text).second) warn(text);
+  };
+  std::map<fs::path, const OrdinaryRun*> folders;
+  std::set<std::string> checked;
+  for (const OrdinaryRun& run : runs) {
+    const Config& config = run.options.config;
+    require_run_name(config);
+    const Algorithm& algorithm = find_algorithm(config.algorithm);
+    if (algorithm.make == nullptr)
+      throw ConfigError(fmt::format(
+          "algorithm {} trains many learners in each of its runs, and such runs do not share a "
+          "machine. Choose what it trains, such as algorithm=mbpo, or start each run by `mbrl_gpu "
+          "run`.",
+          algorithm.name));
+    const fs::path folder = RunDir::folder_of(run.options.runs, config);
+    const auto [other, is_new] = folders.emplace(folder, &run);
+    if (!is_new) {
+      const std::string keys = difference_of(other->second->options.config, config);
+      throw ConfigError(fmt::format(
+          "{} and {} are one run, in {}: {}. Leave all values but one out.",
+          printable(other->second->label), printable(run.label), printable(folder.string()),
+          keys.empty() ? "all their keys are equal" : keys + " changes nothing that is learned"));
+    }
+    // seeds of one setting differ in nothing that is checked
+    if (!checked.insert(folder.parent_path().string()).second) continue;
+    try {
+      const EnvSpec env = make_env(config.env)->spec();
+      if (const std::string note = env_note(config.env); !note.empty()) warn_once(note);
+      check_can_train(config, env, warn_once);
+    } catch (const ConfigError& error) {
+      throw ConfigError(fmt::format("{}: {}", printable(run.label), error.what()));
+    }
+  }
+  for (const OrdinaryRun& run : runs) {
+    const fs::path& root = run.options.runs;
+    if (!checked.insert("root " + root.string()).second) continue;
+    std::string reason = make_folders(root).message();
+    std::error_code absent;
+    const bool is_there = fs::is_directory(root, absent);
+    if (is_there && access(root.c_str(), W_OK) == 0) continue;
+    if (is_there) reason = std::strerror(errno);
+    throw DataError(fmt::format(
+        "the folder of runs {} cannot be written: {}. Choose another place with --runs DIR.",
+        printable(root.string()), reason));
+  }
+}
+
+int runs_at_a_time(const std::vector<OrdinaryRun>& runs, const OrdinaryRunsOptions& options) {
+  const Device device = select_device(options.device);
+  int fewest = std::numeric_limits<int>::max();
+  std::set<std::string> sized;
+  for (const OrdinaryRun& run : runs) {
+    const fs::path folder = RunDir::folder_of(run.options.runs, run.options.config);
+    if (!sized.insert(folder.parent_path().string()).second) continue;
+    Config config = run.options.config;
+    config.population.concurrent = options.concurrent;
+    fewest = std::min(fewest, concurrent_learners(config, make_env(config.env)->spec(), device,
+                                                  options.num_threads));
+  }
+  return std::max(1, std::min(fewest, static_cast<int>(runs.size())));
+}
+
+RunOutcome outcome_of(const OrdinaryRun& run) {
+  RunOutcome outcome{.folder = RunDir::folder_of(run.options.runs, run.options.config)};
+  outcome.status = run_status(outcome.folder);
+  if (outcome.status == RunStatus::kDiverged || outcome.status == RunStatus::kFailed) {
+    const fs::path file = outcome.folder / "summary.json";
+    const nlohmann::json summary = read_json(file);
+    using_file(file, [&] { outcome.error = summary.value("error", std::string()); });
+  }
+  return outcome;
+}
+
+std::vector<RunOutcome> train_runs(const std::vector<OrdinaryRun>& runs,
+                                   const OrdinaryRunsOptions& options) {
+  std::vector<RunOutcome> outcomes;
+  // one device setting after the other: those of a population share it
+  std::map<std::string, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    outcomes.push_back(outcome_of(runs[i]));
+    const RunStatus status = outcomes.back().status;
+    if (status == RunStatus::kDone || status == RunStatus::kDiverged) {
+      if (options.on_end) options.on_end(i, outcomes.back());
+    } else {
+      groups[device_text(runs[i].options.config)].push_back(i);
+    }
+  }
+  std::mutex one_at_a_time;
+  for (const auto& [text, places] : groups) {
+    std::vector<std::unique_ptr<Member>> members;
+    std::vector<OrdinaryRun> group;
+    for (const std::size_t i : places) {
+      outcomes[i].status = RunStatus::kOpen;
+      outcomes[i].error.clear();
+      group.push_back(runs[i]);
+      members.push_back(
+          std::make_unique<RunMember>(runs[i], outcomes[i], one_at_a_time, options, i));
+    }
+    const Config& first = group.front().options.config;
+    Population population(std::move(members),
+                          {.device = options.device,
+                           .precision = first.device,
+                           .concurrent = runs_at_a_time(group, options),
+                           .num_threads = options.num_threads,
+                           .config = first},
+                          options.title);
+    if (!population.run()) break;
+  }
+  return outcomes;
+}
+
+}  // namespace mbrl
