@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "envs/env.h"
+#include "envs/tasks/planner.h"
 #include "host/cli/cli.h"
 
 namespace mbrl {
@@ -24,6 +25,10 @@ void print_envs() {
                simulator_width, env.description);
   }
   fmt::print("\nS: size of the observation, A: size of the action, limit: steps of an episode.\n");
+  std::vector<std::string> planned;
+  for (const EnvSpec& env : envs)
+    if (has_planner_cost(env.task)) planned.push_back(env.name);
+  fmt::print("With a cost that planners ask for:\n  {}\n", fmt::join(planned, " "));
 }
 
 }  // namespace
