@@ -48,15 +48,22 @@ std::string mjcf(bool old_masses) {
                     arm_geoms(arm, {{{0.1, -0.1, 0}, {0.1, -0.1, 0}, 0.01},
                                     {{0.1, 0.1, 0}, {0.1, 0.1, 0}, 0.01}}) +
                     "</body>";
-  // the object's inertia is that of its joints: y before x, as the reference has them
+  // y before x, as the reference has them
   const auto slides = [](const std::string& name) {
-    return "<joint name=\"" + name +
-           "_y\" type=\"slide\" axis=\"0 1 0\" range=\"-10.3213 10.3\" damping=\"0.5\"/><joint name=\"" +
-           name + "_x\" type=\"slide\" axis=\"1 0 0\" range=\"-10.3213 10.3\" damping=\"0.5\"/>";
+    const std::string rest = " range=\"-10.3213 10.3\" damping=\"0.5\"/>";
+    return "<joint name=\"" + name + "_y\" type=\"slide\" axis=\"0 1 0\"" + rest +
+           "<joint name=\"" + name + "_x\" type=\"slide\" axis=\"1 0 0\"" + rest;
   };
+  // All inertia of the reference's object is the armature of its slides. From MuJoCo 3 on contacts
+  // take it for weightless, unless the axes of its mass are turned (Farama-Foundation/Gymnasium#950);
+  // from 3.3 on they are searched for in another way.
+  const std::string flags =
+      mj_version() >= 330 ? "<option><flag nativeccd=\"disable\"/></option>" : "";
   return R"(<mujoco model="pusher">
   <compiler angle="radian"/>
   <option timestep="0.01" gravity="0 0 0" iterations="20"/>
+  )" + flags +
+         R"(
   <size njmax="100"/>
   <default>
     <joint armature="0.04" damping="1" limited="true"/>
@@ -69,6 +76,7 @@ std::string mjcf(bool old_masses) {
       )" +
          slides("object") +
          R"(
+      <inertial pos="0 0 0" quat="0.8 0 0 0.6" mass="1.309e-8" diaginertia="1.7e-11 1.6e-11 1.5e-11"/>
       <geom type="sphere" size="0.05" density="0.00001"/>
       <geom type="cylinder" size="0.05 0.05" density="0.00001" contype="1"/>
     </body>

@@ -28,6 +28,8 @@ struct Allowed {
 };
 Allowed allowed(const std::string& robot) {
   if (robot == "humanoid") return {1e-4, 1e-4, 1e-4};
+  // where a fork's round tine touches the object's round side, version 3 finds another point
+  if (robot == "pusher" && mj_version() >= 300) return {2e-3, 2e-3, 2e-3};
   return {1e-8, 2e-7, 1e-6};  // observations and rewards are float32
 }
 

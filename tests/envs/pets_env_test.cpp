@@ -181,6 +181,10 @@ TEST(PetsModelTest, ArmsFollowTheReference) {
   for (int i = 7; i < 11; ++i) {
     EXPECT_DOUBLE_EQ(m.dof_damping[i], 0.5);
     EXPECT_DOUBLE_EQ(m.dof_armature[i], 0.04);
+    // what contacts take its inertia for: 0.04 kg in two directions of three, with every MuJoCo
+    if (i < 9) {
+      EXPECT_NEAR(m.body_invweight0[2 * m.jnt_bodyid[i]], 2.0 / 0.04 / 3.0, 1e-4);
+    }
   }
   const auto pole = make("cartpole_swingup");
   EXPECT_EQ(pole->model().opt.integrator, mjINT_RK4);

@@ -124,6 +124,8 @@ class CartpoleSwingup(Robot):
 
 
 class Pusher(Robot):
+    """With a MuJoCo before 3, whose contacts feel the object's armature."""
+
     def __init__(self):
         super().__init__("pusher", "pusher.xml", 4, 2.0)
         self.longest_episode = 25
