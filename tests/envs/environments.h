@@ -59,6 +59,7 @@ struct KnownEnvironment {
   Noise noise;
   std::optional<RandomPolicy> random_policy = {};  // none: there is no original with our physics
   std::optional<Progress> progress = {};           // none: the reward is not for progress
+  bool slow = false;  // a step takes milliseconds: tests that walk every environment walk less
 };
 
 inline const std::vector<KnownEnvironment>& known_environments() {
@@ -82,7 +83,8 @@ inline const std::vector<KnownEnvironment>& known_environments() {
       {.name = "daisy",
        .simulator = kMujoco,
        .recorded = "own",
-       .noise = {.position = 0.01, .velocity = 0.0, .num_still = 7}},
+       .noise = {.position = 0.01, .velocity = 0.0, .num_still = 7},
+       .slow = true},
       {.name = "halfcheetah",
        .simulator = kMujoco,
        .recorded = "gymnasium",
@@ -96,8 +98,8 @@ inline const std::vector<KnownEnvironment>& known_environments() {
                  .velocity = 0.001,
                  .velocity_law = Law::kNormal,
                  .position_law = Law::kNormal},
-       .random_policy = {{20, {1000.0, 0.0}, {-273.0, 11.9}, Mean{-0.24, 0.005}}},
-       .progress = {{10, 1.0, 0.0, 0.1}}},
+       .random_policy = {{8, {1000.0, 0.0}, {-273.0, 11.9}, Mean{-0.24, 0.01}}},
+       .progress = {{5, 1.0, 0.0, 0.1}}},
       {.name = "halfcheetah_bullet",
        .simulator = kBullet,
        .recorded = "pybullet",
@@ -114,7 +116,7 @@ inline const std::vector<KnownEnvironment>& known_environments() {
        .simulator = kMujoco,
        .recorded = "gymnasium",
        .noise = {0.005, 0.005},
-       .random_policy = {{20, {1000.0, 0.0}, {-67.0, 14.6}, Mean{126.0, 11.3}}}},
+       .random_policy = {{8, {1000.0, 0.0}, {-67.0, 14.6}, Mean{126.0, 11.3}}}},
       {.name = "hopper_bullet",
        .simulator = kBullet,
        .recorded = "pybullet",
@@ -194,6 +196,12 @@ inline const KnownEnvironment* find_known(std::string_view name) {
   for (const KnownEnvironment& known : known_environments())
     if (name == known.name) return &known;
   return nullptr;
+}
+
+/// Of `steps` of a test that walks every environment, how many it takes in this one.
+inline int steps_to_walk(std::string_view name, int steps) {
+  const KnownEnvironment* known = find_known(name);
+  return known != nullptr && known->slow ? steps / 5 : steps;
 }
 
 /// Every environment that list_envs() lists, by name, without making one.

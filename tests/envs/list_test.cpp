@@ -90,7 +90,8 @@ TEST_P(ListedTest, ImaginedStepsEndWhereRealOnesDo) {
   std::uint64_t episode = 0;
   env->reset(1, episode++, o);
   EXPECT_FALSE(task_terminated(spec.task, o.data()));
-  for (std::uint64_t t = 0; t < 400; ++t) {
+  const auto steps = static_cast<std::uint64_t>(steps_to_walk(GetParam(), 400));
+  for (std::uint64_t t = 0; t < steps; ++t) {
     for (std::size_t i = 0; i < action.size(); ++i)
       action[i] = 2.0f * uniform01(RandomKey{9}.bits(t, static_cast<std::uint32_t>(i)).x) - 1.0f;
     const StepResult result = env->step(action, o);

@@ -786,7 +786,7 @@ TEST(MujocoEnvTest, RestoredStateContinuesBitForBit) {
     for (int t = 0; t < 15; ++t, draw()) a->step(action, oa);
     a->get_state(state);
     b->set_state(state);
-    for (int t = 0; t < 200; ++t) {
+    for (int t = 0; t < steps_to_walk(name, 200); ++t) {
       draw();
       const StepResult ra = a->step(action, oa), rb = b->step(action, ob);
       ASSERT_EQ(oa, ob) << name << " step " << t;

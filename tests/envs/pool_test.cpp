@@ -54,7 +54,7 @@ TEST_P(PoolTest, BatchEqualsEnvironmentsSteppedOneByOneForAnyNumberOfThreads) {
       single.push_back(make_env(options(GetParam())));
       single[i]->reset(3, (static_cast<std::uint64_t>(i) << 32) + episode[i]++, observation[i]);
     }
-    for (int t = 0; t < 60; ++t) {
+    for (int t = 0; t < steps_to_walk(GetParam(), 60); ++t) {
       const std::vector<float> actions = random_actions(t, static_cast<std::size_t>(N * A));
       const PoolStep step = envs.step({actions.data(), N, A});
       for (int i = 0; i < N; ++i) {
@@ -80,10 +80,11 @@ TEST_P(PoolTest, SavedStateContinuesBitForBit) {
   EnvPool a(options(GetParam()), 3, 3, pool), b(options(GetParam()), 3, 3, pool);
   a.reset();
   const int A = a.spec().action_size;
-  for (int t = 0; t < 30; ++t)
+  const int saved = steps_to_walk(GetParam(), 30);
+  for (int t = 0; t < saved; ++t)
     a.step({random_actions(t, static_cast<std::size_t>(3 * A)).data(), 3, A});
   b.set_state(a.get_state());
-  for (int t = 30; t < 300; ++t) {
+  for (int t = saved; t < 10 * saved; ++t) {
     const std::vector<float> actions = random_actions(t, static_cast<std::size_t>(3 * A));
     a.step({actions.data(), 3, A});
     b.step({actions.data(), 3, A});
@@ -97,7 +98,7 @@ TEST_P(PoolTest, AnEpisodeNumberGivesTheSameStartsWhateverCameBefore) {
   const int A = a.spec().action_size;
   a.reset();
   const std::vector<float> zeroth = observations(a);
-  for (int t = 0; t < 40; ++t)
+  for (int t = 0; t < steps_to_walk(GetParam(), 40); ++t)
     a.step({random_actions(t, static_cast<std::size_t>(3 * A)).data(), 3, A});
   a.reset(7);
   b.reset(7);

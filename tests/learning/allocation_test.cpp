@@ -17,6 +17,7 @@
 #include "kernels/stages/ppo/ppo_update.h"
 #include "kernels/stages/rollout/rollout.h"
 #include "kernels/stages/sac/sac_update.h"
+#include "tests/envs/environments.h"
 #include "tests/support/temporary_directory.h"
 
 namespace {
@@ -137,7 +138,8 @@ TEST_P(EnvAllocationTest, EpisodesThatRunAgainAllocateNothing) {
   TemporaryDirectory folder;
   EnvOptions options;
   options.name = GetParam();
-  options.max_episode_steps = 50;
+  const int steps = steps_to_walk(options.name, 200);
+  options.max_episode_steps = steps / 4;
   if (options.name == "mjcf") options.mjcf.model = folder.write("slider.xml", kSlider);
   ThreadPool pool(2);
   EnvPool envs(options, 2, 1, pool);
@@ -147,7 +149,7 @@ TEST_P(EnvAllocationTest, EpisodesThatRunAgainAllocateNothing) {
   const auto run_episodes = [&] {
     int num_ends = 0;
     envs.reset();
-    for (std::uint32_t t = 0; t < 200; ++t) {
+    for (std::uint32_t t = 0; t < static_cast<std::uint32_t>(steps); ++t) {
       for (std::uint32_t i = 0; i < actions.size(); ++i)
         actions[i] = 2.0f * uniform01(RandomKey{9}.bits(t, i).x) - 1.0f;
       const PoolStep step = envs.step({actions.data(), 2, static_cast<int>(A)});
