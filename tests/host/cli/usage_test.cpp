@@ -205,7 +205,7 @@ TEST(CompletionTest, WhatMayStandAtTheEndOfALine) {
   EXPECT_THAT(completed({"run", "hopper", "sac.learning"}), ElementsAre("sac.learning_rate="));
   EXPECT_THAT(completed({"run", "hopper", "seed=1", "see"}), ElementsAre("seed="));
   EXPECT_THAT(completed({"run", "hopper", "env.name=ho"}),
-              ElementsAre("env.name=hopper", "env.name=hopper_bullet"));
+              ElementsAre("env.name=hopper", "env.name=hopper12", "env.name=hopper_bullet"));
   EXPECT_THAT(completed({"run", "hopper", "algorithm=autom"}), ElementsAre("algorithm=autombpo"));
   EXPECT_THAT(completed({"run", "hopper", "device.precision=b"}),
               ElementsAre("device.precision=bf16"));
