@@ -47,6 +47,25 @@ void check_on_policy(const Config& config) {
       config.loop.num_env_steps, ppo.num_envs, ppo.steps_per_update, collected));
 }
 
+void check_trials(const Config& config, const EnvSpec& env,
+                  const std::function<void(const std::string&)>& warn) {
+  const Steps length =
+      config.env.max_episode_steps > 0 ? config.env.max_episode_steps : env.max_episode_steps;
+  const Steps budget = config.loop.num_env_steps;
+  // random trials are finished, and so is the first one that is planned where there is time for it
+  const Steps random = (config.loop.num_exploration_steps + length - 1) / length * length;
+  if (random + length <= budget) return;
+  const std::string reason = fmt::format(
+      "random trials take {} steps (loop.num_exploration_steps is {}, and a trial has {}) of the {} "
+      "of loop.num_env_steps",
+      random, config.loop.num_exploration_steps, length, budget);
+  const std::string way_out =
+      fmt::format("Raise loop.num_env_steps to {} or more.", random + length);
+  if (random >= budget)
+    throw ConfigError(fmt::format("nothing would be learned: {}. {}", reason, way_out));
+  warn(fmt::format("no trial is planned to its end: {}. {}", reason, way_out));
+}
+
 /// The first step with a policy update if episodes take `length` steps each.
 Steps first_update(const LoopConfig& loop, Steps length) {
   // transitions are seen one by one or at the ends of episodes, and so exploration ends there
@@ -104,6 +123,7 @@ void check_can_train(const Config& config, const EnvSpec& env,
                      const std::function<void(const std::string&)>& warn) {
   const Algorithm& algorithm = find_algorithm(config.algorithm);
   if (reads_section(algorithm, "ppo")) return check_on_policy(config);
+  if (reads_section(algorithm, "planner")) return check_trials(config, env, warn);
   check_off_policy(config, env, warn);
   const bool decided = (!config.controller.file.empty() || reads_section(algorithm, "autombpo")) &&
                        std::find(config.controller.heads.begin(), config.controller.heads.end(),

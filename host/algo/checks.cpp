@@ -5,8 +5,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/error.h"
+#include "envs/tasks/planner.h"
+#include "host/algo/parts/planner.h"
 #include "host/config/fields.h"
 #include "host/schedule/rollout_schedule.h"
 
@@ -28,6 +33,16 @@ void check_sizes(const Config& config, const Require& require) {
   at_most("model.ensemble_size", config.model.ensemble_size, kMost);
   at_most("sac.batch_size", config.sac.batch_size, kMostRows);
   at_most("model.batch_size", config.model.batch_size, kMostRows);
+  for (const auto& [key, size] :
+       {std::pair("planner.population", config.planner.population),
+        std::pair("planner.max_population", config.planner.max_population)})
+    at_most(key, size, kWidest);
+  for (const auto& [key, size] : {std::pair("planner.horizon", config.planner.horizon),
+                                  std::pair("planner.max_horizon", config.planner.max_horizon),
+                                  std::pair("planner.particles", config.planner.particles),
+                                  std::pair("planner.max_particles", config.planner.max_particles),
+                                  std::pair("planner.iterations", config.planner.iterations)})
+    at_most(key, size, kMost);
   at_most("rollout.batch_size", config.rollout.batch_size, kMostRows);
   at_most("loop.epoch_length", config.loop.epoch_length, kMostRows / 10);
   at_most("ppo.num_envs", config.ppo.num_envs, kWidest);
@@ -54,14 +69,13 @@ void check_soft_actor_critic(const Config& config, const Require& require) {
                   config.sac.target_entropy));
 }
 
-void check_dynamics(const Config& config, const Require& require) {
-  const ModelConfig& model = config.model;
-  require(model.num_elites <= model.ensemble_size,
-          fmt::format("model.num_elites is {}, more than the {} members of model.ensemble_size; "
-                      "lower the one or raise the other.",
-                      model.num_elites, model.ensemble_size));
+namespace {
+
+// what any fit of the ensemble needs
+void check_networks(const ModelConfig& model, const Require& require) {
   require(
-      static_cast<int>(model.weight_decay.size()) == model.num_hidden_layers + 1,
+      model.weight_decay.size() == 1 ||
+          static_cast<int>(model.weight_decay.size()) == model.num_hidden_layers + 1,
       fmt::format("model.weight_decay has {} values; model.num_hidden_layers = {} needs {}, one "
                   "for each layer from first to last.",
                   model.weight_decay.size(), model.num_hidden_layers, model.num_hidden_layers + 1));
@@ -69,6 +83,17 @@ void check_dynamics(const Config& config, const Require& require) {
           fmt::format(
               "model.init_min_logvar is {}; expected less than model.init_max_logvar, which is {}.",
               model.init_min_logvar, model.init_max_logvar));
+}
+
+}  // namespace
+
+void check_dynamics(const Config& config, const Require& require) {
+  const ModelConfig& model = config.model;
+  require(model.num_elites <= model.ensemble_size,
+          fmt::format("model.num_elites is {}, more than the {} members of model.ensemble_size; "
+                      "lower the one or raise the other.",
+                      model.num_elites, model.ensemble_size));
+  check_networks(model, require);
   // exploration goes on to the end of an episode, where that is when transitions arrive
   const int needed = config.loop.pool_insertion == "step" ? 2 : 1;
   const bool fits = config.loop.real_ratio < 1.0 || !config.controller.file.empty();
@@ -76,6 +101,62 @@ void check_dynamics(const Config& config, const Require& require) {
           fmt::format("loop.num_exploration_steps is {}; {} needs at least {}, as it begins with a "
                       "fit of the ensemble to what exploration has found.",
                       config.loop.num_exploration_steps, config.algorithm, needed));
+}
+
+namespace {
+
+// environments with a cost of a step in what a model predicts
+std::vector<std::string> planned_environments() {
+#define MBRL_NAME(name, Task) #name,
+  return {MBRL_PLANNED_TASKS(MBRL_NAME)};
+#undef MBRL_NAME
+}
+
+void check_planner(const Config& config, const Require& require) {
+  const PlannerConfig& planner = config.planner;
+  const auto within = [&](const char* key, int value, int most) {
+    require(most == 0 || value <= most,
+            fmt::format("planner.{0} is {1}, more than planner.max_{0}, which is {2}; lower the "
+                        "one or raise the other (0: it stays at {1}).",
+                        key, value, most));
+  };
+  within("population", planner.population, planner.max_population);
+  within("horizon", planner.horizon, planner.max_horizon);
+  within("particles", planner.particles, planner.max_particles);
+
+  try {
+    PlanLimits limits = plan_limits(planner);
+    // what the memory is not taken for yet is a way out, too
+    if (planner.max_particles == 0) limits.particles += config.model.ensemble_size;
+    check_plan(plan_constants(planner), limits, config.model.ensemble_size);
+  } catch (const ConfigError& error) {
+    require(false, error.what());
+  }
+  // what a workspace takes for the candidates and the particles of one step
+  const double rows = 1.0 * std::max(planner.population, planner.max_population) *
+                      std::max(planner.particles, planner.max_particles);
+  constexpr double kMostRows = 1e8;
+  require(rows <= kMostRows,
+          fmt::format("planner.population times planner.particles is {:.0f} rows at the most of "
+                      "both; expected at most {:.0f}.",
+                      rows, kMostRows));
+}
+
+}  // namespace
+
+void check_pets(const Config& config, const Require& require) {
+  const std::vector<std::string> planned = planned_environments();
+  require(
+      std::find(planned.begin(), planned.end(), config.env.name) != planned.end(),
+      fmt::format("env.name is {}, whose steps have no cost in what a model predicts; algorithm "
+                  "{} plans for {}.",
+                  config.env.name, config.algorithm, fmt::join(planned, ", ")));
+  check_networks(config.model, require);
+  check_planner(config, require);
+  require(config.loop.num_exploration_steps >= 1,
+          fmt::format("loop.num_exploration_steps is {}; {} needs at least 1, as it begins with a "
+                      "fit of the ensemble to what random trials have found.",
+                      config.loop.num_exploration_steps, config.algorithm));
 }
 
 void check_imagination(const Config& config, const Require& require) {

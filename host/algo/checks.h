@@ -19,6 +19,9 @@ void check_soft_actor_critic(const Config& config, const Require& require);
 /// model, and the exploration that the first fit needs.
 void check_dynamics(const Config& config, const Require& require);
 
+/// planner, the networks that it plans in, and an environment whose steps have a cost to plan by.
+void check_pets(const Config& config, const Require& require);
+
 /// rollout.
 void check_imagination(const Config& config, const Require& require);
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "cuda/stream.h"
@@ -19,6 +20,21 @@ struct Evaluation {
   double mean_return() const;
   double std_return() const;  // population
   double mean_length() const;
+};
+
+/// Episodes of a training that stand for its evaluations, until they are taken.
+class Trials {
+ public:
+  void add(double episode_return, int length, bool broken) {
+    ended_.returns.push_back(episode_return);
+    ended_.lengths.push_back(length);
+    ended_.num_broken += broken;
+  }
+  bool empty() const { return ended_.returns.empty(); }
+  Evaluation take() { return std::exchange(ended_, {}); }
+
+ private:
+  Evaluation ended_;
 };
 
 /// A copy of a learner's deterministic policy, on a stream of its own.

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 #include <type_traits>
 #include <variant>
 
@@ -31,6 +33,18 @@ Hyperparameter bind(const Field& field, T* value) {
       [value](double to) {
         *value = static_cast<T>(std::is_floating_point_v<T> ? to : std::round(to));
       });
+}
+
+// a choice by its place among them
+Hyperparameter bind(const Field& field, std::string* value) {
+  const std::vector<std::string>& choices = field.choices;
+  return make_hyperparameter(
+      field.path(), {.low = 0.0, .high = static_cast<double>(choices.size()) - 1.0}, Change::kAdd,
+      [&choices, value] {
+        return static_cast<double>(std::find(choices.begin(), choices.end(), *value) -
+                                   choices.begin());
+      },
+      [&choices, value](double to) { *value = choices[static_cast<std::size_t>(std::round(to))]; });
 }
 
 }  // namespace
@@ -62,6 +76,7 @@ std::vector<Hyperparameter> live_keys(Config& config) {
     if (auto* const* value = std::get_if<double*>(&slot)) all.push_back(bind(field, *value));
     if (auto* const* value = std::get_if<int*>(&slot)) all.push_back(bind(field, *value));
     if (auto* const* value = std::get_if<bool*>(&slot)) all.push_back(bind(field, *value));
+    if (auto* const* value = std::get_if<std::string*>(&slot)) all.push_back(bind(field, *value));
   }
   return all;
 }

@@ -34,7 +34,8 @@ Hyperparameter make_hyperparameter(std::string name, Range range, Change change,
                                    std::function<double()> get, std::function<void(double)> store);
 
 /// The keys of `config` that may change between two steps and that its algorithm reads, bound to
-/// `config`, which must outlive them. Floats are multiplied, integers added to, booleans toggled.
+/// `config`, which must outlive them. Floats are multiplied, integers added to, booleans toggled; a
+/// choice among names is its place among them, from 0.
 std::vector<Hyperparameter> live_keys(Config& config);
 
 /// Replaces the one of this name, or adds it.

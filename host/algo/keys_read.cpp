@@ -72,6 +72,32 @@ std::optional<Unread> why_unread(const Config& config, const Field& field) {
   if (path == "env.contact_cost") return unless_env({"ant", "humanoid"});
   if (path == "env.body_position") return unless_env({"pusher"});
 
+  // what a search of another method, or another propagation, would read
+  if (field.section == "planner") {
+    const auto unless = [&](const std::string& key, const std::string& value,
+                            const std::vector<std::string>& values) -> std::optional<Unread> {
+      if (std::find(values.begin(), values.end(), value) != values.end()) return std::nullopt;
+      const std::string choice = fmt::format("{}={}", key, value);
+      return Unread{
+          .reason = fmt::format("is not read by {}; only {} {} it", choice,
+                                list_text(values, "and"), values.size() == 1 ? "reads" : "read"),
+          .way_out = fmt::format("set {}={}", key, list_text(values, "or")),
+          .chosen = choice};
+    };
+    const auto unless_method = [&](const std::vector<std::string>& methods) {
+      return unless("planner.method", config.planner.method, methods);
+    };
+    if (field.key == "iterations") return unless_method({"cem", "mppi", "icem"});
+    if (field.key == "elites_ratio" || field.key == "alpha" || field.key == "min_variance")
+      return unless_method({"cem", "icem"});
+    if (field.key == "temperature" || field.key == "noise") return unless_method({"mppi"});
+    if (field.key == "color" || field.key == "keep" || field.key == "shrink")
+      return unless_method({"icem"});
+    if (field.key == "particles" || field.key == "max_particles")
+      return unless("planner.propagation", config.planner.propagation,
+                    {"ts_inf", "ts1", "ds", "mm"});
+  }
+
   // what trains controllers has one without a file
   const bool has_controller =
       !config.controller.file.empty() || reads_section(algorithm, "autombpo");

@@ -43,12 +43,17 @@ class Learner {
   const EnvSpec& env_spec() const { return environments_.spec(); }
   std::int64_t env_steps() const { return context_.clock.env_steps; }
   virtual std::int64_t num_updates() const = 0;
+  /// What num_updates() are updates of.
+  virtual const char* updated() const { return "policy"; }
   const Environments& environments() const { return environments_; }
   /// What the algorithm learns, where it does; else null.
   virtual const SacState* soft_actor_critic() const { return nullptr; }
   virtual const EnsembleState* model() const { return nullptr; }
   /// What a controller asks of it, where one may steer it; else null.
   virtual Measurements* measurements() { return nullptr; }
+  /// Where episodes of the training itself are what is evaluated: those not taken yet; else null,
+  /// and a copy of the policy is.
+  virtual Trials* trials() { return nullptr; }
 
   /// Steps after exploration; epochs are counted in these.
   std::int64_t train_steps() const { return context_.clock.train_steps(); }
@@ -66,6 +71,12 @@ class Learner {
   /// one thread and beside steps of the learner, on the host threads of `pool`. To be run before
   /// the next evaluation begins, and before the learner ends.
   std::function<Evaluation()> begin_evaluation(int num_episodes, ThreadPool& pool);
+
+  /// What an evaluation acts with, apart from it: for `num_rows` observations at once, on `stream`.
+  /// Renew it before its first action.
+  std::unique_ptr<PolicyCopy> make_policy_copy(Stream& stream, int num_rows) {
+    return copy_policy(stream, num_rows);
+  }
 
   /// Means since the last call, in the order of metric_names(); then starts anew.
   const std::vector<std::string>& metric_names() const { return context_.metrics.names(); }

@@ -60,7 +60,8 @@ Algorithm algorithms::mbpo_algorithm() {
   return {.name = "mbpo",
           .text = "model-based policy optimization: SAC on short rollouts of a learned ensemble",
           .needs_model = true,
-          .reads = {"model", "rollout", "sac", "loop", "controller", "autombpo.length_decisions"},
+          .reads = {"model", "-model.epochs", "-model.max_target", "rollout", "sac", "loop",
+                    "controller", "autombpo.length_decisions"},
           .make = make_learner_of<Mbpo>,
           .check = check_mbpo,
           .memory = mbpo_bytes};

@@ -56,7 +56,8 @@ Algorithm algorithms::mbpo_newest_algorithm() {
   return {.name = "mbpo_newest",
           .text = "MBPO with rollouts from the newest real states alone",
           .needs_model = true,
-          .reads = {"model", "rollout", "sac", "loop", "controller", "autombpo.length_decisions"},
+          .reads = {"model", "-model.epochs", "-model.max_target", "rollout", "sac", "loop",
+                    "controller", "autombpo.length_decisions"},
           .make = make_learner_of<MbpoNewest>,
           .check = check_mbpo,
           .memory = mbpo_bytes};

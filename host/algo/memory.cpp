@@ -10,8 +10,10 @@
 #include "base/error.h"
 #include "base/free_memory.h"
 #include "cuda/gpu.h"
+#include "envs/tasks/planner.h"
 #include "host/algo/behaviour_log.h"
 #include "host/algo/keys_read.h"
+#include "host/algo/parts/planner.h"
 #include "host/algo/registry.h"
 #include "host/io/output_file.h"
 #include "host/schedule/rollout_schedule.h"
@@ -45,6 +47,12 @@ MlpLayout actor_layout(const Config& config, const EnvSpec& env) {
 MlpLayout layout_of_member(const Config& config, const EnvSpec& env) {
   return member_layout(layout_of(env), config.model.hidden_size, config.model.num_hidden_layers,
                        {find_ensemble_loss(config.model.loss)});
+}
+
+MlpLayout layout_of_trial_member(const Config& config, const EnvSpec& env) {
+  return member_layout(layout_of(env), config.model.hidden_size, config.model.num_hidden_layers,
+                       {find_ensemble_loss(config.model.loss),
+                        {.reward = false, .observation = observation_map(env.task)}});
 }
 
 }  // namespace
@@ -122,6 +130,37 @@ std::size_t mbpo_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
          imagination_bytes(config, env) + measurements_bytes(config, env);
 }
 
+std::size_t pets_bytes(const Config& config, const EnvSpec& env, bool on_gpu) {
+  const MlpLayout member = layout_of_trial_member(config, env);
+  const auto E = static_cast<std::size_t>(config.model.ensemble_size);
+  // again as much to undo a fit
+  const std::size_t of_member =
+      member.size * 2 * kTrained + pass_bytes(member, config.model.batch_size, true);
+  // of each real row: its number, and its place in every member's sample and the next order, which
+  // have a quarter over on average as they grow by half; two keys and a place of each member's sort
+  constexpr std::size_t kIndex = sizeof(std::uint32_t), kQuarter = kIndex / 4;
+  const std::size_t of_row =
+      (2 * E + 1) * (kIndex + kQuarter) + E * (2 * sizeof(std::uint64_t) + kIndex);
+  const std::size_t model = E * of_member + update_scratch_bytes(config.model.batch_size) +
+                            pass_bytes(member, kTileRows, false) +
+                            real_records(config, on_gpu) * of_row;
+
+  // candidates, kept ones too, with the costs of their particles and an order; plans that are kept;
+  // the particles of the four tiles that a thread works on, on a GPU of all candidates
+  const PlanLimits limits = plan_limits(config.planner);
+  constexpr int kRowsAtOnce = 4 * kTileRows;
+  const auto candidates = static_cast<std::size_t>(limits.population + kMaxKeptElites);
+  const auto particles = static_cast<std::size_t>(limits.particles);
+  const std::size_t sequence = static_cast<std::size_t>(limits.horizon) * env.action_size;
+  const std::size_t states = (on_gpu ? candidates : kRowsAtOnce) * particles *
+                             (2 * static_cast<std::size_t>(env.observation_size) + 2);
+  const std::size_t planner =
+      (candidates * (sequence + particles + 2) + (4 + kMaxKeptElites) * sequence + states) *
+          sizeof(float) +
+      pass_bytes(member, kRowsAtOnce, false);
+  return real_replay_bytes(config, env, on_gpu) + model + planner;
+}
+
 std::size_t learner_bytes(const Config& config, const EnvSpec& env, const Device& device) {
   const Algorithm& algorithm = find_algorithm(config.algorithm);
   if (algorithm.memory == nullptr) return 0;
@@ -134,8 +173,9 @@ std::size_t free_bytes(const Device& device) {
 
 std::string memory_keys(const Config& config) {
   std::vector<std::string> read;
-  for (const char* key : {"loop.replay_capacity", "rollout.batch_size", "rollout.retain_epochs",
-                          "ppo.num_envs", "ppo.steps_per_update"})
+  for (const char* key :
+       {"loop.replay_capacity", "rollout.batch_size", "rollout.retain_epochs", "planner.population",
+        "planner.particles", "ppo.num_envs", "ppo.steps_per_update"})
     if (is_read(config, *find_field(key))) read.push_back(key);
   std::string text;
   for (std::size_t i = 0; i < read.size(); ++i)

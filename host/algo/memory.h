@@ -39,6 +39,9 @@ std::size_t sac_bytes(const Config& config, const EnvSpec& env, bool on_gpu);
 /// A learner of MBPO: all of the parts.
 std::size_t mbpo_bytes(const Config& config, const EnvSpec& env, bool on_gpu);
 
+/// A learner of PETS: real replay, ensemble and planner.
+std::size_t pets_bytes(const Config& config, const EnvSpec& env, bool on_gpu);
+
 /// What a learner of the config's algorithm takes; 0 for one that trains many.
 std::size_t learner_bytes(const Config& config, const EnvSpec& env, const Device& device);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/rng.h"
+#include "host/model/fit_report.h"
 #include "kernels/networks/initialize.h"
 
 namespace mbrl {
@@ -77,7 +78,7 @@ Trial StageTrials::ensemble(const Gemm& gemm, double seconds) {
   const ModelConfig& m = config_.model;
   init_ensemble(ensemble_, 1, 0, m.init_max_logvar, m.init_min_logvar);
   EnsembleWorkspace workspace(stream_, ensemble_, m.batch_size, gemm);
-  const EnsembleConstants constants{{m.learning_rate}, m.weight_decay, m.logvar_penalty};
+  const EnsembleConstants constants = ensemble_constants(m);
   const int steps = stream_.on_gpu() ? 64 : 8;
   std::vector<std::uint32_t> indices(static_cast<std::size_t>(m.ensemble_size) * m.batch_size *
                                      steps);

@@ -11,6 +11,7 @@
   X(mbpo_newest)           \
   X(sac)                   \
   X(ppo)                   \
+  X(pets)                  \
   X(autombpo)
 // clang-format on
 

@@ -19,6 +19,7 @@
 #include "host/config/sections/log.h"
 #include "host/config/sections/loop.h"
 #include "host/config/sections/model.h"
+#include "host/config/sections/planner.h"
 #include "host/config/sections/population.h"
 #include "host/config/sections/ppo.h"
 #include "host/config/sections/rollout.h"
@@ -33,6 +34,7 @@ struct Config {
   MBRL_KEY(int, seed, "key of all random draws of the run", at_least(0)) = 0;
   MBRL_SECTION(EnvOptions, env);
   MBRL_SECTION(ModelConfig, model);
+  MBRL_SECTION(PlannerConfig, planner);
   MBRL_SECTION(RolloutConfig, rollout);
   MBRL_SECTION(SacConfig, sac);
   MBRL_SECTION(PpoConfig, ppo);

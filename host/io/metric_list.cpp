@@ -48,7 +48,7 @@ const std::vector<MetricEntry>& metric_list() {
        "wall time of the training up to the evaluation, all its starts together"},
       {"metrics.csv", "eval_return_mean", "eval/mean_reward", kEvaluation, kReward,
        "mean over the eval.num_episodes episodes of the sum of their rewards, undiscounted, under "
-       "the policy's mode"},
+       "the policy's mode; of pets the return of the trial that has just ended"},
       {"metrics.csv", "eval_return_std", "eval/std_reward", kEvaluation, kReward,
        "sqrt(mean((return - mean return)^2)) over the same episodes, of the population"},
       {"metrics.csv", "eval_broken", "eval/num_broken", kEvaluation, "episodes",
@@ -98,6 +98,19 @@ const std::vector<MetricEntry>& metric_list() {
        "mean over the targets of the learned upper bound of the log-variance (gaussian_nll alone)"},
       {"metrics.csv", "min_logvar", "model/min_logvar", kFit, "",
        "mean over the targets of the learned lower bound of the log-variance (gaussian_nll alone)"},
+      {"metrics.csv", "plan_best_cost", "plan/best_cost", kLog, "cost units",
+       "mean over the control steps of the lowest cost of all candidates of a search: summed over the "
+       "horizon, mean over the particles"},
+      {"metrics.csv", "plan_mean_cost", "plan/mean_cost", kLog, "cost units",
+       "mean over the control steps of the mean cost of the last iteration's candidates"},
+      {"metrics.csv", "plan_iterations", "plan/iterations", kLog, "",
+       "mean over the control steps of the iterations until no variance was large"},
+      {"metrics.csv", "rejected_rows", "replay/rejected", kLog, "rows",
+       "transitions so far that no fit sees, as a target of theirs was beyond model.max_target"},
+      {"metrics.csv", "num_trials", "train/n_trials", kLog, "trials",
+       "planned trials so far; those of exploration do not count"},
+      {"metrics.csv", "broken_trials", "train/n_broken", kLog, "trials",
+       "trials so far that ended early because the simulator became unstable, random ones included"},
       {"metrics.csv", "rollout_length", "model/rollout_length", kLog, "model steps",
        "length of the newest imagined rollouts"},
       {"metrics.csv", "model_replay_size", "replay/model_size", kLog, "rows",
@@ -105,7 +118,8 @@ const std::vector<MetricEntry>& metric_list() {
       {"metrics.csv", "rollout_terminated", "model/rollout_terminated", kLog, "",
        "share of the imagined rollouts that reached an end of the task"},
 
-      {"evaluations.csv", "env_steps", "", kOnce, kSteps, "when the evaluation began"},
+      {"evaluations.csv", "env_steps", "", kOnce, kSteps,
+       "when the evaluation began; of pets when the trial ended"},
       {"evaluations.csv", "episode", "", kOnce, "", "number in the evaluation, from 0"},
       {"evaluations.csv", "return", "", kOnce, kReward,
        "sum of the rewards of the episode, undiscounted, under the policy's mode"},
@@ -186,17 +200,18 @@ const std::vector<MetricEntry>& metric_list() {
       {"", "", "model/holdout_rows", kFit, "rows", "rows that its holdout errors are means over"},
       {"", "", "schedule/<key>", kLog, "that of the key",
        "value, now, of a key that may change during a run, whether by a schedule, a controller or a "
-       "population; rollout.length is that of the next rollouts"},
+       "population; rollout.length is that of the next rollouts, and a choice among names is its place "
+       "among them, from 0"},
       {"", "", "time/fps", kLog, "env steps per s",
        "env steps since the last such event over the wall time since then, evaluations and "
        "checkpoints included"},
       {"", "", "time/updates_per_s", kLog, "updates per s",
-       "policy updates since then over the same time"},
+       "policy updates since then over the same time; of pets gradient steps of the model"},
       {"", "", "time/time_elapsed", kLog, "s",
        "wall time of the training so far, all its starts together"},
       {"", "", "time/share/<stage>", kLog, "",
-       "share of the wall time since the last such event: explore, env_step, model_fit, rollout, sac, "
-       "ppo, eval, checkpoint"},
+       "share of the wall time since the last such event: explore, plan, env_step, model_fit, rollout, "
+       "sac, ppo, eval, checkpoint"},
       {"", "", "config", kOnce, "", "text: the keys that the run reads, those changed in bold"},
       {"", "", "_hparams_/session_start_info", kOnce, "",
        "for the HPARAMS tab: the keys that the run reads"},

@@ -16,12 +16,6 @@
 namespace mbrl {
 namespace {
 
-void copy_parameters(Stream& stream, TrainedParameters& to, const TrainedParameters& from) {
-  copy(stream, to.value.data(), from.value.data(), from.value.size());
-  copy(stream, to.m.data(), from.m.data(), from.m.size());
-  copy(stream, to.v.data(), from.v.data(), from.v.size());
-}
-
 // memory for at least `size` elements, half as many again, so that it seldom grows
 template <typename T>
 void reserve(Stream& stream, Buffer<T>& buffer, std::size_t size) {
@@ -29,22 +23,7 @@ void reserve(Stream& stream, Buffer<T>& buffer, std::size_t size) {
     buffer = Buffer<T>(size + size / 2, stream.memory(), "training rows of the model");
 }
 
-float mean(const float* values, int count) {
-  return std::accumulate(values, values + count, 0.0f) / static_cast<float>(count);
-}
-
 }  // namespace
-
-std::string FitReport::summary() const {
-  std::string learned;
-  for (const LossValue& value : loss_values)
-    learned += fmt::format("{} {:.3f}, ", value.name, value.value);
-  return fmt::format(
-      "model fit: {} epochs, {} steps, {} train and {} holdout rows, holdout mse [{:.5f}], "
-      "elites [{}], {}loss {:.4f}, {:.1f} s",
-      epochs, steps, num_train, num_holdout, fmt::join(holdout_mse, ", "), fmt::join(elites, ", "),
-      learned, train_loss, seconds);
-}
 
 bool EarlyStopping::update(const std::vector<double>& mse, const std::function<void(int)>& save) {
   bool any = false;
@@ -65,10 +44,7 @@ ModelTrainer::ModelTrainer(Stream& stream, const ModelConfig& config, const Ense
       seed_(seed),
       learner_(learner),
       workspace_(stream, state, config.batch_size, gemm),
-      before_{TrainedParameters(state.members.value.size(), stream.memory()),
-              TrainedParameters(state.logvar_bounds.value.size(), stream.memory()),
-              Buffer<float>(state.input_mean.size(), stream.memory()),
-              Buffer<float>(state.input_inv_std.size(), stream.memory())},
+      before_(stream, state),
       snapshot_(state.members.value.size(), stream.memory(), "model snapshot"),
       has_snapshot_(static_cast<std::size_t>(state.ensemble_size)) {}
 
@@ -88,22 +64,6 @@ void ModelTrainer::split(Stream& stream, const ModelConfig& config, std::size_t 
             fit_index);
 }
 
-void ModelTrainer::remember(Stream& stream, const EnsembleState& state) {
-  copy_parameters(stream, before_.members, state.members);
-  copy_parameters(stream, before_.bounds, state.logvar_bounds);
-  copy(stream, before_.mean.data(), state.input_mean.data(), state.input_mean.size());
-  copy(stream, before_.inv_std.data(), state.input_inv_std.data(), state.input_inv_std.size());
-  before_.steps = state.num_steps;
-}
-
-void ModelTrainer::put_back(Stream& stream, EnsembleState& state) const {
-  copy_parameters(stream, state.members, before_.members);
-  copy_parameters(stream, state.logvar_bounds, before_.bounds);
-  copy(stream, state.input_mean.data(), before_.mean.data(), before_.mean.size());
-  copy(stream, state.input_inv_std.data(), before_.inv_std.data(), before_.inv_std.size());
-  state.num_steps = before_.steps;
-}
-
 FitReport ModelTrainer::fit(Stream& stream, const ModelConfig& config, EnsembleState& state,
                             const TransitionsView& data, std::uint64_t fit_index,
                             const std::function<bool()>& should_stop, const OnEpoch& on_epoch) {
@@ -112,7 +72,7 @@ FitReport ModelTrainer::fit(Stream& stream, const ModelConfig& config, EnsembleS
                     " transitions; at least 2 are needed. Raise loop.num_exploration_steps.");
   const auto start = std::chrono::steady_clock::now();
   FitReport report;
-  remember(stream, state);
+  before_.save(stream, state);
   split(stream, config, data.size, fit_index);
   report.num_train = static_cast<int>(num_train_);
   report.num_holdout = static_cast<int>(num_holdout_);
@@ -120,18 +80,13 @@ FitReport ModelTrainer::fit(Stream& stream, const ModelConfig& config, EnsembleS
       stream, data, state.maps, training(), {state.input_mean.data(), state.num_inputs()},
       {state.input_inv_std.data(), state.num_inputs()}, config.min_input_std, normalizer_scratch_);
   if (!train(stream, config, state, data, fit_index, should_stop, on_epoch, report)) {
-    put_back(stream, state);
+    before_.put_back(stream, state);
     report.stopped = true;
     return report;
   }
   restore_snapshots(stream, config, state, data, fit_index, report);
 
-  const std::vector<float> learned = to_host(state.logvar_bounds.value);
-  const std::vector<std::string> names = loss_shape(state.loss).shared_names;
-  const int D = state.num_targets();
-  for (std::size_t i = 0; i < names.size(); ++i)
-    report.loss_values.push_back(
-        {names[i], mean(learned.data() + static_cast<int>(i) * padded(D), D)});
+  report.loss_values = loss_values(state);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
@@ -141,8 +96,7 @@ bool ModelTrainer::train(Stream& stream, const ModelConfig& config, EnsembleStat
                          const TransitionsView& data, std::uint64_t fit_index,
                          const std::function<bool()>& should_stop, const OnEpoch& on_epoch,
                          FitReport& report) {
-  const EnsembleConstants constants{
-      {config.learning_rate}, config.weight_decay, config.logvar_penalty};
+  const EnsembleConstants constants = ensemble_constants(config);
   has_snapshot_.assign(has_snapshot_.size(), false);
   const auto save_snapshot = [&](int e) {
     has_snapshot_[static_cast<std::size_t>(e)] = true;

@@ -10,6 +10,8 @@
 #include "cuda/buffer.h"
 #include "cuda/stream.h"
 #include "host/config/config.h"
+#include "host/model/fit_report.h"
+#include "host/model/saved_ensemble.h"
 #include "kernels/data/permutation.h"
 #include "kernels/stages/ensemble/ensemble_step.h"
 
@@ -18,29 +20,6 @@ namespace mbrl {
 namespace purpose {
 inline constexpr Purpose kHoldout{10};  // the split into training and holdout rows
 }  // namespace purpose
-
-/// The mean over targets of one of the parameters that a loss learns for all members.
-struct LossValue {
-  std::string name;
-  float value;
-};
-
-/// What one fit did.
-struct FitReport {
-  bool stopped = false;  // a stop was asked for: the ensemble is as before the fit
-  int epochs = 0;
-  std::int64_t steps = 0;
-  int num_train = 0, num_holdout = 0;
-  std::vector<double> holdout_mse;     // [E] at the snapshots, raw target units
-  std::vector<int> elites;             // best first
-  double validation_loss = 0.0;        // mean holdout error of the elites
-  float train_loss = 0.0f;             // of the last step
-  std::vector<LossValue> loss_values;  // of gaussian_nll max_logvar and min_logvar, of mse none
-  double seconds = 0.0;
-
-  /// One line for the log.
-  std::string summary() const;
-};
 
 /// Decides, member by member, which epoch to keep and when to stop.
 ///
@@ -92,15 +71,6 @@ class ModelTrainer {
                 const std::function<bool()>& should_stop, const OnEpoch& on_epoch = {});
 
  private:
-  /// Everything of the ensemble that a fit changes, as it was before: to undo one that was stopped.
-  struct Before {
-    TrainedParameters members, bounds;
-    Buffer<float> mean, inv_std;
-    std::int64_t steps = 0;
-  };
-
-  void remember(Stream& stream, const EnsembleState& state);
-  void put_back(Stream& stream, EnsembleState& state) const;
   void split(Stream& stream, const ModelConfig& config, std::size_t num_rows,
              std::uint64_t fit_index);
   bool train(Stream& stream, const ModelConfig& config, EnsembleState& state,
@@ -122,7 +92,7 @@ class ModelTrainer {
   int ensemble_size_, batch_size_;
   std::uint32_t seed_, learner_;
   EnsembleWorkspace workspace_;
-  Before before_;
+  SavedEnsemble before_;
   Buffer<float> snapshot_;                      // [E, layout.size]
   std::vector<bool> has_snapshot_;              // per member, of the running fit
   Buffer<std::uint32_t> permutation_;           // holdout rows, then training rows

@@ -95,7 +95,8 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
     return "";
   }
   const Algorithm& algorithm = find_algorithm(config.algorithm);
-  if (!reads_section(algorithm, "sac")) return "";  // has products of its own
+  const bool has_sac = reads_section(algorithm, "sac");
+  if (!has_sac && !algorithm.needs_model) return "";  // has products of its own
   if (name != "auto") {
     const GemmProvider provider = chosen_provider(name);
     if (const std::string why = gpu::provider_missing(provider); !why.empty())
@@ -104,7 +105,7 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
           name, why));
     const Gemm gemm(provider);  // one library for both
     device.gemm = {gemm, gemm};
-    return fmt::format("sac {0}, ensemble {0}", name);
+    return has_sac ? fmt::format("sac {0}, ensemble {0}", name) : "ensemble " + name;
   }
 
   GemmCache known(cache);
@@ -116,6 +117,11 @@ std::string choose_gemm(const Config& config, const EnvSpec& env, OpenDevice& de
     known.remember(key, answer);
     return provider;
   };
+  if (!has_sac) {
+    const GemmProvider ensemble = provider_of(Stage::kEnsemble, "ensemble");
+    device.gemm = {{}, Gemm(ensemble)};
+    return fmt::format("ensemble {}", gpu::provider_name(ensemble));
+  }
   const GemmProvider sac = provider_of(Stage::kSac, "sac");
   const GemmProvider ensemble =
       algorithm.needs_model ? provider_of(Stage::kEnsemble, "ensemble") : sac;

@@ -57,10 +57,12 @@ std::string closing_text(const std::filesystem::path& run) {
   };
   using_file(run / "summary.json", [&] {
     const double seconds = summary.at("wall_time_s");
+    const std::string updated = summary.contains("model_updates") ? "model" : "policy";
     line(summary.at("status").get<std::string>().c_str(),
-         fmt::format("{} env steps, {} policy updates in {}",
+         fmt::format("{} env steps, {} {} updates in {}",
                      summary.at("env_steps").get<std::int64_t>(),
-                     summary.at("policy_updates").get<std::int64_t>(), duration_text(seconds)));
+                     summary.at(updated + "_updates").get<std::int64_t>(), updated,
+                     duration_text(seconds)));
     try {
       line("return", returns_text(read_curve(run / "metrics.csv", "eval_return_mean")));
     } catch (const NoRows&) {

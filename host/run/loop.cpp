@@ -25,8 +25,11 @@ bool run_loop(Learner& learner, const Config& config, const LoopHooks& hooks, st
 
     const bool last = learner.env_steps() >= end, pause = learner.env_steps() >= until;
     if (is_due(config.log.interval, env_steps, learner.env_steps()) || last) hooks.log();
-    const bool evaluation_due = is_due(config.eval.interval, train_steps, learner.train_steps());
-    if (evaluation_due || last) hooks.evaluate();
+    const bool evaluation_due =
+        learner.trials() != nullptr
+            ? !learner.trials()->empty()
+            : last || is_due(config.eval.interval, train_steps, learner.train_steps());
+    if (evaluation_due) hooks.evaluate();
     const bool checkpoint_due = config.checkpoint.interval > 0 &&
                                 is_due(config.checkpoint.interval, env_steps, learner.env_steps());
     if (hooks.wants_checkpoint() || checkpoint_due || pause || last) hooks.checkpoint();

@@ -23,7 +23,7 @@ struct LoopHooks {
 
 /// Steps the learner until num_env_steps, a pause at env step `until`, or a stop; logs every
 /// log.interval steps and evaluates every eval.interval steps after exploration, and both once at the
-/// end. Writes a checkpoint every
+/// end; a learner with trials is evaluated when one has ended. Writes a checkpoint every
 /// checkpoint.interval steps, when one is wanted, at a pause, when stopped and at the end.
 ///
 /// Returns  false when stopped.

@@ -181,9 +181,14 @@ void Recorder::record_log(const LogRow& row) {
 
 void Recorder::record_fit(std::int64_t env_steps, const FitReport& fit) {
   std::vector<std::pair<std::string, double>> values{
-      {"model/loss", fit.train_loss},      {"model/validation_loss", fit.validation_loss},
-      {"model/epochs", fit.epochs},        {"model/steps", static_cast<double>(fit.steps)},
-      {"model/train_rows", fit.num_train}, {"model/holdout_rows", fit.num_holdout}};
+      {"model/loss", fit.train_loss},
+      {"model/epochs", fit.epochs},
+      {"model/steps", static_cast<double>(fit.steps)},
+      {"model/train_rows", fit.num_train}};
+  if (fit.num_holdout > 0) {
+    values.emplace_back("model/validation_loss", fit.validation_loss);
+    values.emplace_back("model/holdout_rows", fit.num_holdout);
+  }
   for (const LossValue& value : fit.loss_values)
     values.emplace_back("model/" + value.name, value.value);
   for (std::size_t e = 0; e < fit.holdout_mse.size(); ++e)

@@ -28,18 +28,29 @@ double interval(const Config& config, const char* key, double value) {
   return is_read(config, *find_field(key)) && value > 0.0 ? value : kNever;
 }
 
+// a fit before each trial, which is an epoch where the config is a shipped one
+bool fits_before_trials(const Config& config) {
+  return is_read(config, *find_field("model.epochs"));
+}
+
+double fit_interval(const Config& config) {
+  return fits_before_trials(config)
+             ? static_cast<double>(config.loop.epoch_length)
+             : interval(config, "loop.model_train_interval",
+                        static_cast<double>(config.loop.model_train_interval));
+}
+
 }  // namespace
 
 TimeLeft::TimeLeft(const Config& config)
     : end_(static_cast<double>(config.loop.num_env_steps)),
-      fit_interval_(interval(config, "loop.model_train_interval",
-                             static_cast<double>(config.loop.model_train_interval))),
+      fit_interval_(fit_interval(config)),
       eval_interval_(interval(config, "eval.interval", static_cast<double>(config.eval.interval))),
       checkpoint_interval_(
           interval(config, "checkpoint.interval", static_cast<double>(config.checkpoint.interval))),
       capacity_(static_cast<double>(config.loop.replay_capacity)),
       exploration_(static_cast<double>(config.loop.num_exploration_steps)),
-      max_epochs_(config.model.max_epochs) {}
+      max_epochs_(fits_before_trials(config) ? config.model.epochs : config.model.max_epochs) {}
 
 void TimeLeft::add(std::string_view stage, double seconds, std::int64_t env_steps) {
   const auto at = static_cast<double>(env_steps);

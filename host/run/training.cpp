@@ -187,11 +187,15 @@ auto Training::start(Job job) {
 
 void Training::evaluate() {
   finish_evaluation();
-  if (in_background_ && evaluation_pool_ == nullptr)
+  Trials* const trials = learner_->trials();
+  if (in_background_ && trials == nullptr && evaluation_pool_ == nullptr)
     evaluation_pool_ = std::make_unique<ThreadPool>(device_.stream.pool().num_threads());
-  evaluation_ = PendingEvaluation{.result = start(learner_->begin_evaluation(
-                                      options_.config.eval.num_episodes,
-                                      in_background_ ? *evaluation_pool_ : device_.stream.pool())),
+  const std::function<Evaluation()> run =
+      trials != nullptr
+          ? [ended = trials->take()] { return ended; }
+          : learner_->begin_evaluation(options_.config.eval.num_episodes,
+                                       in_background_ ? *evaluation_pool_ : device_.stream.pool());
+  evaluation_ = PendingEvaluation{.result = start(run),
                                   .env_steps = learner_->env_steps(),
                                   .epoch = learner_->epoch(),
                                   .wall_time_s = wall_time(),
@@ -325,7 +329,7 @@ void Training::write_summary(RunStatus status, const std::string& error) {
        {"final_return", final_return_},
        {"best_return", best_return_},
        {"wall_time_s", wall_time()},
-       {"policy_updates", learner_->num_updates()},
+       {fmt::format("{}_updates", learner_->updated()), learner_->num_updates()},
        {"updates_per_s", static_cast<double>(learner_->num_updates() - updates_before_) / seconds},
        {"stage_seconds", stage_seconds_},
        {"unstable_steps", unstable_steps(*learner_)},

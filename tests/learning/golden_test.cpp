@@ -25,7 +25,7 @@ struct Trained {
 };
 
 Trained train(const std::string& algorithm, const std::string& loss) {
-  Config config = small_mbpo("cartpole");
+  Config config = small_mbpo(env_for(algorithm, "cartpole"));
   config.algorithm = algorithm;
   config.model.loss = loss;
   config.ppo = small_ppo("").ppo;
@@ -49,6 +49,8 @@ const std::map<std::string, Trained> kGolden{
     {"mbpo mse", {564427129u, {28, 27, 30, 24, 30, 21, 25, 29, 29, 27, 23, 30}}},
     {"mbpo_newest gaussian_nll", {3190528134u, {30, 30, 29, 30, 30, 26, 30, 30, 30, 30, 30, 30}}},
     {"mbpo_newest mse", {3755922009u, {30, 30, 30, 28, 30, 24, 28, 30, 30, 30, 29, 30}}},
+    {"pets gaussian_nll", {2493633268u, {30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30}}},
+    {"pets mse", {344709430u, {30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30}}},
     {"ppo", {272214781u, {30, 30, 30, 30, 30, 29, 30, 30, 30, 30, 30, 30}}},
     {"sac", {3946512764u, {28, 27, 30, 23, 29, 20, 23, 28, 29, 27, 23, 30}}},
 };

@@ -26,9 +26,11 @@ namespace mbrl {
 namespace {
 
 Config small_config(const std::string& algorithm) {
-  Config c = small_mbpo("inverted_pendulum");
+  Config c = small_mbpo(env_for(algorithm, "inverted_pendulum"));
   c.algorithm = algorithm;
+  if (algorithm == "pets") c.env.max_episode_steps = 20;
   c.model.max_epochs = 8;
+  c.model.epochs = 8;
   c.rollout.batch_size = 200;
   c.rollout.schedule = {0, 4, 1, 3};
   c.sac.batch_size = 40;
@@ -215,13 +217,16 @@ TEST(CheckpointNamesTest, AreThoseOfEveryMemberThatGoesOn) {
     return all;
   };
   const Names ring{"capacity", "size", "head", "num_written"};
-  const Names any = joined(
-      {{"env_steps", "exploring", "exploration_end", "num_episodes", "num_evaluations",
-        "num_broken", "num_dead", "last_return", "env_state_size", "env_state", "num_updates"},
-       in("metrics", {"sum", "count", "is_latest", "recent_sum", "recent_count"})});
-  const Names sac = joined({any,
-                            {"episode_return", "episode_length", "pending_size", "pending", "real"},
-                            in("real_replay", ring),
+  const Names any =
+      joined({{"env_steps", "exploring", "exploration_end", "num_episodes", "num_evaluations",
+               "num_broken", "num_dead", "last_return", "env_state_size", "env_state"},
+              in("metrics", {"sum", "count", "is_latest", "recent_sum", "recent_count"})});
+  const Names collected =
+      joined({any,
+              {"episode_return", "episode_length", "pending_size", "pending", "real"},
+              in("real_replay", ring)});
+  const Names sac = joined({collected,
+                            {"num_updates"},
                             with_moments({"actor", "critic0", "critic1", "log_alpha"}),
                             {"critic0.target", "critic1.target"}});
   const Names mbpo = joined(
@@ -239,13 +244,19 @@ TEST(CheckpointNamesTest, AreThoseOfEveryMemberThatGoesOn) {
               in("schedule/values", {"fit_model", "real_ratio", "rollout_length"})});
   const Names ppo =
       joined({any,
-              {"num_collected", "observation_moments", "return_moments", "discounted_return",
-               "steps.broken", "episode_return", "episode_length", "steps.observation",
-               "steps.action", "steps.log_prob", "steps.reward", "steps.value", "steps.next_value",
-               "steps.terminated", "steps.truncated"},
+              {"num_updates", "num_collected", "observation_moments", "return_moments",
+               "discounted_return", "steps.broken", "episode_return", "episode_length",
+               "steps.observation", "steps.action", "steps.log_prob", "steps.reward", "steps.value",
+               "steps.next_value", "steps.terminated", "steps.truncated"},
               with_moments({"policy", "log_std", "value"})});
+  const Names pets = joined({collected,
+                             {"num_rejected", "model.input_mean", "model.input_inv_std",
+                              "plan.mean", "plan.elites", "plan/num_kept"},
+                             in("model", {"num_steps", "num_fits"}),
+                             with_moments({"model", "model.logvar_bounds"}),
+                             in("trials", {"begins", "count", "broken", "broken_in_a_row"})});
   const std::map<std::string, Names> wanted{
-      {"mbpo", mbpo}, {"mbpo_newest", mbpo}, {"ppo", ppo}, {"sac", sac}};
+      {"mbpo", mbpo}, {"mbpo_newest", mbpo}, {"pets", pets}, {"ppo", ppo}, {"sac", sac}};
   for (const std::string& name : learners()) {
     Session session(small_config(name));
     EXPECT_THAT(names_in(*session.learner), testing::UnorderedElementsAreArray(wanted.at(name)))

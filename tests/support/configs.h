@@ -17,6 +17,11 @@ inline Config tiny_mbpo(const std::string& env) {
   c.model.num_hidden_layers = 1;
   c.model.weight_decay = {0, 0};
   c.model.max_epochs = 1;
+  c.model.epochs = 1;
+  c.planner.iterations = 2;
+  c.planner.population = 10;
+  c.planner.horizon = 3;
+  c.planner.particles = 6;
   c.rollout.batch_size = 50;
   c.sac.hidden_sizes = {8};
   c.sac.batch_size = 32;
@@ -35,6 +40,7 @@ inline Config small_mbpo(const std::string& env) {
   c.model.weight_decay = {1e-5f, 1e-5f, 1e-5f};
   c.model.batch_size = 32;
   c.model.max_epochs = 2;
+  c.model.epochs = 2;
   c.rollout.batch_size = 100;
   c.rollout.schedule = {0, 2, 1, 3};
   c.sac.hidden_sizes = {16, 16};
@@ -85,6 +91,11 @@ inline Config small_ppo(const std::string& env) {
   c.ppo.hidden_sizes = {16, 16};
   c.seed = 3;
   return c;
+}
+
+/// The environment, or where the algorithm plans one that plans can be made for.
+inline std::string env_for(const std::string& algorithm, const std::string& env) {
+  return algorithm == "pets" ? "pendulum" : env;
 }
 
 }  // namespace mbrl

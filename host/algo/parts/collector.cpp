@@ -1,23 +1,27 @@
 #include "host/algo/parts/collector.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "host/algo/draws.h"
 
 namespace mbrl {
 
-Collector::Collector(Context& context, Environments& environments)
+Collector::Collector(Context& context, Environments& environments, Accept accept)
     : Part(context),
       environments_(environments),
       layout_(environments.layout()),
       replay_(context.stream, layout_,
               static_cast<std::size_t>(context.config.loop.replay_capacity), 0, "the real replay"),
       observation_(static_cast<std::size_t>(layout_.observation_size)),
-      action_(static_cast<std::size_t>(layout_.action_size)) {
+      action_(static_cast<std::size_t>(layout_.action_size)),
+      accept_(std::move(accept)) {
   context.clock.exploring = context.config.loop.num_exploration_steps > 0;
   environments.declare_return();
   context.metrics.declare("real_replay_size",
                           [this] { return static_cast<double>(replay_.size()); });
+  if (accept_)
+    context.metrics.declare("rejected_rows", [this] { return static_cast<double>(num_rejected_); });
 }
 
 ActionTaken Collector::step(const Act& policy) {
@@ -36,7 +40,9 @@ ActionTaken Collector::step(const Act& policy) {
                    pending_.size() / static_cast<std::size_t>(layout_.pitch()));
     pending_.clear();
   }
+  std::optional<ActionTaken::Ended> episode;
   if (ended) {
+    episode = {episode_return_, episode_length_, step.broken[0] != 0};
     environments_.end_episode(step, 0, episode_return_, episode_length_);
     episode_return_ = 0.0;
     episode_length_ = 0;
@@ -47,7 +53,7 @@ ActionTaken Collector::step(const Act& policy) {
     clock.exploring = false;
     clock.exploration_end = clock.env_steps;
   }
-  return {observation_.data(), action_.data(), exploring};
+  return {observation_.data(), action_.data(), exploring, episode};
 }
 
 // the action, and the observation it is chosen on
@@ -76,9 +82,14 @@ void Collector::record(const PoolStep& step) {
               record + layout_.next_observation());
   episode_return_ += step.reward[0];
   ++episode_length_;
+  if (accept_ && !accept_(record)) {
+    ++num_rejected_;
+    pending_.resize(at);
+  }
 }
 
 void Collector::visit(Archive& archive) {
+  if (accept_) archive.value("num_rejected", num_rejected_, 0, kMaxCount);
   archive.value("episode_return", episode_return_);
   const int chosen = context_.config.env.max_episode_steps;
   const int longest = chosen > 0 ? chosen : environments_.spec().max_episode_steps;

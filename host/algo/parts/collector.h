@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "host/algo/parts/environments.h"
@@ -10,12 +11,23 @@
 
 namespace mbrl {
 
-/// What an action was taken on.
+/// What an action was taken on, and what came of it.
 struct ActionTaken {
   const float* observation;  // [S]
   const float* action;       // [A]
   bool random;               // uniform, while exploring
+
+  /// The episode that ended with it, if one did.
+  struct Ended {
+    double episode_return;  // of the steps that count
+    int length;
+    bool broken;  // the simulator became unstable
+  };
+  std::optional<Ended> ended = {};
 };
+
+/// Whether a transition may go into the replay.
+using Accept = std::function<bool(const float* record)>;
 
 /// Fills actions [N, A] for observations [N, S]; both lie on the host.
 using Act = std::function<void(Matrix<const float> observation, Matrix<float> action)>;
@@ -23,8 +35,9 @@ using Act = std::function<void(Matrix<const float> observation, Matrix<float> ac
 class Collector : public Part {
  public:
   /// Declares train_return and real_replay_size. The run explores from its first step if
-  /// loop.num_exploration_steps says so.
-  Collector(Context& context, Environments& environments);
+  /// loop.num_exploration_steps says so. Where not every transition is accepted, those that are not
+  /// are counted (metric rejected_rows); they belong to their episodes all the same.
+  Collector(Context& context, Environments& environments, Accept accept = {});
 
   /// One step in the environment: a uniform random action while exploring, else the policy's. A
   /// broken transition is dropped; the others reach the replay at the end of their episode or at
@@ -48,6 +61,8 @@ class Collector : public Part {
   Replay replay_;
   std::vector<float> observation_, action_;  // of the step
   std::vector<float> pending_;               // records of the running episode, until it is inserted
+  Accept accept_;                            // all, where there is none
+  std::int64_t num_rejected_ = 0;
   double episode_return_ = 0.0;
   int episode_length_ = 0;
 };

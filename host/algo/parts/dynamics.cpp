@@ -81,10 +81,7 @@ void Dynamics::visit(Archive& archive) {
     const Archive::Section values(archive, "values");
     archive.optional("fit_model", decision_);
   }
-  archive.weights("model", state_.members);
-  if (state_.num_shared() > 0) archive.weights("model.logvar_bounds", state_.logvar_bounds);
-  archive.weights("model.input_mean", state_.input_mean);
-  archive.weights("model.input_inv_std", state_.input_inv_std);
+  visit_ensemble(archive, state_);
 }
 
 void Dynamics::hyperparameters(std::vector<Hyperparameter>& all) {

@@ -25,9 +25,12 @@ struct ModelConfig {
   MBRL_KEY(int, num_hidden_layers, "hidden layers of each member", at_least(1)) = 4;
   MBRL_KEY(float, learning_rate, "Adam's step size for the ensemble", above(0), kLive) = 1e-3f;
   MBRL_KEY(std::vector<float>, weight_decay,
-           "L2 decay of each layer's weights, first to last; num_hidden_layers + 1 values",
+           "L2 decay of each layer's weights, first to last; num_hidden_layers + 1 values, or one "
+           "for all layers",
            at_least(0)) = {2.5e-5f, 5e-5f, 7.5e-5f, 7.5e-5f, 1e-4f};
   MBRL_KEY(int, batch_size, "rows per member and training step", Unit{"rows"}, at_least(1)) = 256;
+  MBRL_KEY(int, epochs, "epochs of a fit that has no holdout", Unit{"model epochs"}, at_least(1),
+           kLive) = 5;
   MBRL_KEY(double, holdout_ratio, "share of the real data kept for early stopping",
            strictly_between(0, 1), kLive) = 0.2;
   MBRL_KEY(int, max_holdout, "upper limit of the holdout set", Unit{"rows"}, at_least(1),
@@ -40,6 +43,9 @@ struct ModelConfig {
            kLive) = 0;
   MBRL_KEY(float, logvar_penalty, "weight of sum(max_logvar) - sum(min_logvar) in the loss",
            at_least(0), kLive) = 0.01f;
+  MBRL_KEY(float, max_target,
+           "a real transition with a larger target, or one that is not finite, is left out of fits",
+           Unit{"target units"}, above(0)) = 1e4f;
   MBRL_KEY(float, init_max_logvar, "start of the learned upper bound of the log variance",
            Unit{"nats"}) = 0.5f;
   MBRL_KEY(float, init_min_logvar, "start of the learned lower bound of the log variance",

@@ -61,6 +61,20 @@ TEST(CanTrainTest, ARunThatCanLearnIsNotSpokenOf) {
   EXPECT_NE(verdict(of("sac", 599, 200, 600), "pendulum").error, "");
 }
 
+TEST(CanTrainTest, PlanningNeedsATrialAfterTheRandomOnes) {
+  // of 200 steps each
+  EXPECT_EQ(verdict(of("pets", 400, 200, 1), "pendulum").warning, "");
+  EXPECT_EQ(verdict(of("pets", 200, 200, 1), "pendulum").error,
+            "nothing would be learned: random trials take 200 steps (loop.num_exploration_steps is "
+            "200, and a trial has 200) of the 200 of loop.num_env_steps. Raise loop.num_env_steps "
+            "to 400 or more.");
+  const Verdict cut = verdict(of("pets", 399, 1, 1), "pendulum");
+  EXPECT_EQ(cut.error, "");
+  EXPECT_THAT(cut.warning, HasSubstr("no trial is planned to its end: random trials take 200"));
+  EXPECT_THAT(verdict(of("pets", 450, 201, 1), "pendulum").warning,
+              HasSubstr("Raise loop.num_env_steps to 600 or more."));
+}
+
 TEST(CanTrainTest, ExplorationThatTakesAllStepsIsRefused) {
   for (const char* algorithm : {"mbpo", "mbpo_newest", "sac"})
     for (const char* env : {"pendulum", "hopper"})

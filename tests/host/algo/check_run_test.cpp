@@ -1,4 +1,5 @@
 // Tests for host/algo/checks.cpp, host/config/check.cpp and the checks of the algorithms.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -33,6 +34,86 @@ TEST(CheckRunTest, WeightDecayHasOneValuePerLayer) {
       error_after([](Config& c) { c.model.num_hidden_layers = 3; }),
       "x.json: model.weight_decay has 5 values; model.num_hidden_layers = 3 needs 4, one for each "
       "layer from first to last.");
+}
+
+TEST(CheckRunTest, OneWeightDecayHoldsForEveryLayer) {
+  EXPECT_EQ(error_after([](Config& c) { c.model.weight_decay = {1e-4f}; }), "no error");
+}
+
+// a run of PETS that is right
+void plan(Config& c) {
+  c.algorithm = "pets";
+  c.env.name = "pendulum";
+  c.model.ensemble_size = 5;
+}
+
+TEST(CheckRunTest, ATaskIsPlannedForWhereItsStepsHaveACost) {
+  EXPECT_EQ(error_after(plan), "no error");
+  EXPECT_THAT(error_after([](Config& c) {
+                plan(c);
+                c.env.name = "mjcf";
+              }),
+              testing::MatchesRegex("x.json: env.name is mjcf, whose steps have no cost in what a "
+                                    "model predicts; algorithm pets plans for .*pendulum.*"));
+}
+
+TEST(CheckRunTest, ParticlesAreDealtToTheMembersEvenlyWhereTheyAreDealt) {
+  const auto with = [](int particles, const char* propagation) {
+    return error_after([=](Config& c) {
+      plan(c);
+      c.planner.particles = particles;
+      c.planner.propagation = propagation;
+    });
+  };
+  EXPECT_EQ(
+      with(18, "ts_inf"),
+      "x.json: planner.particles is 18 for 5 members: each must predict as many particles of a "
+      "candidate. Set planner.particles to 15 or 20, or planner.propagation to e, ds or mm.");
+  EXPECT_THAT(with(3, "ts1"), testing::HasSubstr("Set planner.particles to 5, or"));
+  EXPECT_EQ(with(18, "ds"), "no error");
+  EXPECT_EQ(with(25, "ts1"), "no error");
+}
+
+TEST(CheckRunTest, ASearchBeginsWithinTheMostThatItMayBecome) {
+  EXPECT_EQ(error_after([](Config& c) {
+              plan(c);
+              c.planner.max_horizon = 29;
+            }),
+            "x.json: planner.horizon is 30, more than planner.max_horizon, which is 29; lower the "
+            "one or raise the other (0: it stays at 30).");
+  EXPECT_THAT(error_after([](Config& c) {
+                plan(c);
+                c.planner.max_population = 499;
+              }),
+              testing::HasSubstr("planner.population is 500, more than planner.max_population"));
+  EXPECT_EQ(error_after([](Config& c) {
+              plan(c);
+              c.planner.max_horizon = 60;
+              c.planner.max_population = 700;
+              c.planner.max_particles = 20;
+            }),
+            "no error");
+}
+
+TEST(CheckRunTest, ElitesAreAShareOfTheCandidates) {
+  // of every kind, down to one of one
+  for (const double ratio : {1e-9, 0.5, 1.0})
+    for (const int population : {1, 2, 500})
+      EXPECT_EQ(error_after([=](Config& c) {
+                  plan(c);
+                  c.planner.elites_ratio = ratio;
+                  c.planner.population = population;
+                }),
+                "no error")
+          << ratio << " of " << population;
+}
+
+TEST(CheckRunTest, PlanningBeginsWithARandomTrial) {
+  EXPECT_THAT(error_after([](Config& c) {
+                plan(c);
+                c.loop.num_exploration_steps = 0;
+              }),
+              testing::HasSubstr("loop.num_exploration_steps is 0; pets needs at least 1"));
 }
 
 TEST(CheckRunTest, LogVarianceBoundsAreOrdered) {

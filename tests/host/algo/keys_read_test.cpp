@@ -80,10 +80,12 @@ TEST_F(KeysReadTest, EveryKeyOfEveryAlgorithmIsReadOrRefusedByName) {
     EXPECT_GT(num_refused, 0) << algorithm.name;
   }
   // these need a choice besides the algorithm
+  const std::set<std::string> others{
+      "env.contact_cost", "env.body_position", "planner.temperature", "planner.noise",
+      "planner.color",    "planner.keep",      "planner.shrink"};
   for (const Field& field : fields())
     EXPECT_TRUE(field.section.empty() || field.section == "mjcf" ||
-                field.path() == "env.contact_cost" || field.path() == "env.body_position" ||
-                read_by_some.count(field.path()) == 1)
+                others.count(field.path()) == 1 || read_by_some.count(field.path()) == 1)
         << field.path();
 }
 
@@ -92,8 +94,8 @@ TEST_F(KeysReadTest, ErrorsSayWhoReadsTheKeyAndTheWayOut) {
             "command line: ppo.clip is not read by algorithm mbpo; only ppo reads it. Leave it "
             "out, or set algorithm=ppo.");
   EXPECT_EQ(error("{\"algorithm\": \"sac\", \"model\": {\"hidden_size\": 8}}"),
-            "x.json: model.hidden_size is not read by algorithm sac; only mbpo, mbpo_newest and "
-            "autombpo read it. Leave it out, or set algorithm=mbpo, mbpo_newest or autombpo.");
+            "x.json: model.hidden_size is not read by algorithm sac; only mbpo, mbpo_newest, pets and "
+            "autombpo read it. Leave it out, or set algorithm=mbpo, mbpo_newest, pets or autombpo.");
   EXPECT_THAT(error("{\"algorithm\": \"sac\"}", {"loop.real_ratio=1"}),
               StartsWith("command line: loop.real_ratio is not read by algorithm sac; only "));
   EXPECT_THAT(error("{\"algorithm\": \"ppo\"}", {"loop.replay_capacity=9"}),

@@ -169,7 +169,7 @@ TEST(KeysTest, AnUnknownSectionNamesTheNearest) {
   EXPECT_EQ(
       config_error([] { keys_text("modle"); }),
       "config keys: there is no section modle. Did you mean model? Sections: env, mjcf, model, "
-      "rollout, sac, ppo, loop, eval, log, checkpoint, device, controller, autombpo, population.");
+      "planner, rollout, sac, ppo, loop, eval, log, checkpoint, device, controller, autombpo, population.");
 }
 
 TEST(KeysTest, TheTableInTheReadmeIsCurrent) {

@@ -108,6 +108,16 @@ TEST_F(TimeLeftTest, TheLongFirstFitsAreNoMeasureOfThoseToCome) {
   EXPECT_LT(worst_ratio({.step = 0.13, .fit_row = 0.001}, 60000), 1.1);
 }
 
+// a fit before each trial, in proportion to what the trials before it have shown
+TEST_F(TimeLeftTest, TrialsBeginWithFitsOfAllThatIsKnown) {
+  config_.algorithm = "pets";
+  config_.loop.num_env_steps = 60000;
+  config_.loop.epoch_length = config_.loop.model_train_interval = 1000;
+  config_.loop.num_exploration_steps = 1000;
+  EXPECT_LT(worst_ratio({.step = 0.05, .fit_row = 0.002, .evaluation = 0.0}), 1.1);
+  EXPECT_LT(worst_ratio({.step = 0.005, .fit_row = 0.002, .evaluation = 0.0}, 30000), 1.1);
+}
+
 TEST_F(TimeLeftTest, AFullReplayEndsTheGrowthOfFits) {
   config_.loop.replay_capacity = 20000;
   EXPECT_LT(worst_ratio({}), 1.1);
