@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <memory>
 
 #include "base/error.h"
 #include "envs/pool.h"
@@ -16,14 +18,34 @@ namespace {
 
 constexpr int kNumEnvs = 10;
 
+using ActFresh =
+    std::function<void(Matrix<const float> observation, Matrix<float> action, std::uint64_t step)>;
+
+// the stochastic policy, or the one of evaluations where there is no other
+ActFresh fresh_policy(Stream& stream, Learner& learner) {
+  if (const SacState* sac = learner.soft_actor_critic()) {
+    const auto workspace = std::make_shared<PolicyWorkspace>(stream, sac->actor, kNumEnvs);
+    const RandomKey noise{fresh_seed(learner), purpose::kActionNoise, 0};
+    return [=, &stream](Matrix<const float> observation, Matrix<float> action, std::uint64_t step) {
+      policy_act(stream, sac->actor,
+                 {.observation = observation, .action = action, .key = noise, .step = step},
+                 *workspace);
+    };
+  }
+  const std::shared_ptr<PolicyCopy> copy = learner.make_policy_copy(stream, kNumEnvs);
+  copy->renew();
+  return [copy](Matrix<const float> observation, Matrix<float> action, std::uint64_t) {
+    copy->act(observation, action);
+  };
+}
+
 }  // namespace
 
-std::vector<float> collect_fresh(Stream& stream, const Learner& learner, int count) {
+std::vector<float> collect_fresh(Stream& stream, Learner& learner, int count) {
   EnvPool envs(learner.config().env, kNumEnvs, fresh_seed(learner), stream.pool());
-  PolicyWorkspace workspace(stream, learner.soft_actor_critic()->actor, kNumEnvs);
+  const ActFresh policy = fresh_policy(stream, learner);
   const TransitionLayout layout{envs.spec().observation_size, envs.spec().action_size};
   const int S = layout.observation_size, A = layout.action_size;
-  const RandomKey noise{fresh_seed(learner), purpose::kActionNoise, 0};
   std::vector<float> actions(static_cast<std::size_t>(kNumEnvs) * A);
   const Matrix<float> action(actions.data(), kNumEnvs, A);
   const auto pitch = static_cast<std::size_t>(layout.pitch());
@@ -32,9 +54,7 @@ std::vector<float> collect_fresh(Stream& stream, const Learner& learner, int cou
   envs.reset(kFreshEpisode);
   std::size_t num_records = 0;
   for (std::uint64_t step = kFreshStep; num_records < static_cast<std::size_t>(count); ++step) {
-    policy_act(stream, learner.soft_actor_critic()->actor,
-               {.observation = envs.observation(), .action = action, .key = noise, .step = step},
-               workspace);
+    policy(envs.observation(), action, step);
     // the pool shows the next observation after a step: keep the one acted on
     const Matrix<const float> shown = envs.observation();
     const std::vector<float> observation(shown.data, shown.data + shown.count());
@@ -52,7 +72,7 @@ std::vector<float> collect_fresh(Stream& stream, const Learner& learner, int cou
   return records;
 }
 
-std::vector<double> model_errors(Stream& stream, const Learner& learner, int count) {
+std::vector<double> model_errors(Stream& stream, Learner& learner, int count) {
   const EnsembleState& model = *learner.model();
   if (model.num_steps == 0)
     throw DataError(

@@ -13,7 +13,9 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "host/algo/registry.h"
+#include "host/analysis/episodes.h"
 #include "host/analysis/model_error.h"
+#include "host/analysis/open_loop.h"
 #include "host/analysis/value_error.h"
 #include "host/cli/cli.h"
 #include "host/cli/run_groups.h"
@@ -21,7 +23,9 @@
 #include "host/io/console.h"
 #include "host/io/figure_file.h"
 #include "host/io/folders.h"
+#include "host/io/output_file.h"
 #include "host/io/svg_plot.h"
+#include "host/model/predict.h"
 #include "host/run/open_device.h"
 #include "host/run/resume.h"
 #include "host/stats/half_normal.h"
@@ -32,13 +36,16 @@ namespace mbrl {
 namespace {
 
 struct EvalOptions {
-  std::string run, svg;
+  std::string run, svg, csv, bank;
+  std::vector<std::string> trajectories;
   std::string device = "auto";
   int num_episodes = 10;
   int num_threads = 0;
   int num_transitions = 10000;
   int num_value_episodes = 10;
   int num_controllers = 40;
+  int horizon = 30;
+  bool model_nll = false;
   bool stochastic = false;
 };
 
@@ -112,14 +119,18 @@ void print_stochastic_returns(Stream& stream, const Learner& learner, const Eval
       returns.size());
 }
 
-void print_model_errors(Stream& stream, const Learner& learner, const EvalOptions& o) {
-  require_learned(learner.model() != nullptr, learner, o, "--model-error", "model",
+void require_fitted(const Learner& learner, const EvalOptions& o, const char* option) {
+  require_learned(learner.model() != nullptr, learner, o, option, "model",
                   [](const Algorithm& algorithm) { return algorithm.needs_model; });
   if (learner.model()->num_steps == 0)
     throw DataError(fmt::format(
-        "eval --model-error: the model of {} has never been fitted{}.", o.run,
+        "eval {}: the model of {} has never been fitted{}.", option, o.run,
         learner.exploring() ? ": this checkpoint is from the exploration before the first fit"
                             : ", as at loop.real_ratio=1 nothing reads it"));
+}
+
+void print_model_errors(Stream& stream, Learner& learner, const EvalOptions& o) {
+  require_fitted(learner, o, "--model-error");
   const std::vector<double> errors = model_errors(stream, learner, o.num_transitions);
   const HalfNormalFit fit = fit_half_normal(errors);
   // a few large errors would squeeze the bins: the largest twentieth is counted, not drawn
@@ -145,6 +156,111 @@ void print_model_errors(Stream& stream, const Learner& learner, const EvalOption
         fmt::format("{} after {} steps", learner.config().env.name, learner.env_steps());
     write_figure(o.svg, figure(title, h, fit, static_cast<int>(errors.size())));
   }
+}
+
+// fresh episodes as a bank
+void save_trajectories(Stream& stream, Learner& learner, const EvalOptions& o) {
+  const Episodes episodes = record_episodes(stream, learner, o.num_episodes);
+  write_bank(o.bank, episodes);
+  fmt::print("{} steps of {} episodes in {}\nmean return {:.2f}, least {:.2f}, largest {:.2f}\n",
+             episodes.num_steps(), episodes.lengths.size(), printable(o.bank),
+             mean_of(episodes.returns),
+             *std::min_element(episodes.returns.begin(), episodes.returns.end()),
+             *std::max_element(episodes.returns.begin(), episodes.returns.end()));
+}
+
+// predicted beside real trajectories
+void print_open_loop(Stream& stream, Learner& learner, const EvalOptions& o) {
+  require_fitted(learner, o, "--open-loop");
+  // from four places of an episode, so that a planner need not act to its end
+  constexpr int kPlaces = 4, kEpisodes = 2;
+  const Config& config = learner.config();
+  const Episodes episodes =
+      o.trajectories.empty()
+          ? record_episodes(stream, learner, kEpisodes, kPlaces * o.horizon)
+          : read_bank(o.trajectories.front(), config.env.name,
+                      {learner.env_spec().observation_size, learner.env_spec().action_size});
+  if (episodes.lengths.empty())
+    throw DataError(fmt::format(
+        "eval --open-loop: {} does not say where its episodes end; write one with eval RUN "
+        "--save-trajectories FILE.",
+        o.trajectories.front()));
+  const OpenLoop found = open_loop(stream, *learner.model(), episodes, o.horizon);
+  fmt::print("\n{:>5}  {:>10}  {:>10}\n", "step", "error", "spread");
+  for (int h = 0; h < found.horizon; ++h) {
+    // the first ones, then every tenth
+    if (h >= 5 && (h + 1) % 10 != 0 && h + 1 != found.horizon) continue;
+    fmt::print("{:>5}  {:>10.4g}  {:>10.4g}\n", h + 1, found.relative(found.error, h),
+               found.relative(found.spread, h));
+  }
+  fmt::print(
+      "\n{} members, each along its own mean for {} steps with the real actions, from {} states\n"
+      "error: of the members' mean; spread: the members' standard deviation; root mean squares, in\n"
+      "standard deviations of the real entries, mean over the entries that vary\n",
+      found.num_members, found.horizon, found.num_starts);
+  if (!o.svg.empty())
+    write_figure(o.svg, open_loop_figure(found, fmt::format("{} after {} steps", config.env.name,
+                                                            learner.env_steps())));
+  if (!o.csv.empty()) write_file_atomically(o.csv, open_loop_csv(found));
+}
+
+// all complete checkpoints of a run, oldest first, or the one that is named
+std::vector<std::filesystem::path> snapshots(const std::string& run) {
+  const std::filesystem::path newest = find_checkpoint(run);
+  std::error_code error;
+  if (std::filesystem::equivalent(newest, run, error)) return {newest};
+  std::vector<std::filesystem::path> all;
+  for (const auto& entry : std::filesystem::directory_iterator(newest.parent_path()))
+    if (std::filesystem::exists(entry.path() / "DONE", error)) all.push_back(entry.path());
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+// the loss of every snapshot of the model on every bank
+void print_model_nll(Stream& stream, const Config& config, const EvalOptions& o) {
+  const auto learner = make_learner(config, stream, {});
+  const TransitionLayout layout{learner->env_spec().observation_size,
+                                learner->env_spec().action_size};
+  std::vector<Episodes> banks;
+  for (const std::string& file : o.trajectories) {
+    banks.push_back(read_bank(file, config.env.name, layout));
+    fmt::print("{:>6}  {} ({} steps)\n", fmt::format("bank {}", banks.size()), printable(file),
+               banks.back().num_steps());
+  }
+  fmt::print("\n{:>9}  {:>6}  {:>11}  {:>11}  {:>11}  {:>11}\n", "env step", "bank", "loss",
+             "median", "95 %", "best member");
+  int num_fitted = 0;
+  for (const std::filesystem::path& checkpoint : snapshots(o.run)) {
+    load_checkpoint(checkpoint, *learner, config, CheckpointUse::kEvaluate);
+    require_learned(learner->model() != nullptr, *learner, o, "--model-nll", "model",
+                    [](const Algorithm& algorithm) { return algorithm.needs_model; });
+    if (learner->model()->num_steps == 0) continue;  // from before the first fit
+    ++num_fitted;
+    const auto E = static_cast<std::size_t>(learner->model()->ensemble_size);
+    for (std::size_t b = 0; b < banks.size(); ++b) {
+      const std::size_t rows = banks[b].num_steps();
+      const std::vector<double> losses =
+          losses_by_members(stream, *learner->model(), banks[b].view());
+      std::vector<double> of_row(rows, 0.0), of_member(E, 0.0);
+      for (std::size_t e = 0; e < E; ++e)
+        for (std::size_t row = 0; row < rows; ++row) {
+          of_row[row] += losses[e * rows + row] / static_cast<double>(E);
+          of_member[e] += losses[e * rows + row] / static_cast<double>(rows);
+        }
+      fmt::print("{:>9}  {:>6}  {:>11.4g}  {:>11.4g}  {:>11.4g}  {:>11.4g}\n", learner->env_steps(),
+                 b + 1, mean_of(of_row), quantile(of_row, 0.5), quantile(of_row, 0.95),
+                 *std::min_element(of_member.begin(), of_member.end()));
+    }
+  }
+  if (num_fitted == 0)
+    throw DataError(fmt::format(
+        "eval --model-nll: no checkpoint of {} has a model that has been fitted.", o.run));
+  fmt::print(
+      "\nloss: mean over steps and members of {}\nmedian and 95 %: over the steps, of the members' "
+      "mean; more snapshots: checkpoint.interval and checkpoint.keep\n",
+      learner->model()->loss == EnsembleLoss::kGaussianNll
+          ? "the mean over the targets of (mean - target)^2 exp(-logvar) + logvar"
+          : "the mean over the targets of (prediction - target)^2");
 }
 
 // values over the steps of one episode
@@ -384,6 +500,31 @@ void add_eval(CLI::App& program) {
           ->type_name("[N]")
           ->check(CLI::Range(1, 10000000))
           ->default_str("10000");
+  CLI::Option* open_loop =
+      eval->add_option("--open-loop", o->horizon,
+                       "what the model predicts for K steps from one state on, beside what came")
+          ->expected(0, 1)
+          ->type_name("[K]")
+          ->check(CLI::Range(1, 10000))
+          ->default_str("30")
+          ->excludes(model_error);
+  CLI::Option* model_nll =
+      eval->add_flag("--model-nll", o->model_nll,
+                     "the loss of each saved model of the run on the steps of --trajectories")
+          ->excludes(model_error)
+          ->excludes(open_loop);
+  eval->add_option(
+          "--trajectories", o->trajectories,
+          "steps to measure models on: files of --save-trajectories, or replay.safetensors "
+          "of a checkpoint")
+      ->type_name("FILE...");
+  eval->add_option("--save-trajectories", o->bank,
+                   "write the fresh episodes of --episodes to this file, in place of an evaluation")
+      ->type_name("FILE")
+      ->excludes(model_error)
+      ->excludes(open_loop)
+      ->excludes(model_nll);
+  eval->add_option("--csv", o->csv, "the numbers of --open-loop as a table")->type_name("FILE");
   CLI::Option* value_error =
       eval->add_option("--value-error", o->num_value_episodes,
                        "the critics' values beside what N fresh episodes earn, instead of episodes")
@@ -391,7 +532,9 @@ void add_eval(CLI::App& program) {
           ->type_name("[N]")
           ->check(CLI::Range(1, 100000))
           ->default_str("10")
-          ->excludes(model_error);
+          ->excludes(model_error)
+          ->excludes(open_loop)
+          ->excludes(model_nll);
   CLI::Option* controller_null =
       eval->add_option(
               "--controller-null", o->num_controllers,
@@ -402,16 +545,29 @@ void add_eval(CLI::App& program) {
           ->check(CLI::Range(2, 10000))
           ->default_str("40")
           ->excludes(model_error)
+          ->excludes(open_loop)
+          ->excludes(model_nll)
           ->excludes(value_error);
   eval->add_option(
       "--svg", o->svg,
-      "draw the histogram of the model's errors, or the values along one episode, into "
-      "this file, .svg or .png");
-  eval->callback([o, model_error, value_error, controller_null] {
+      "draw the histogram of the model's errors, predicted and real trajectories, or the values "
+      "along one episode, into this file, .svg or .png");
+  eval->callback([=] {
     o->run = named_run(o->run);
-    if (!o->svg.empty() && model_error->count() + value_error->count() == 0)
+    const bool draws = model_error->count() + value_error->count() + open_loop->count() > 0;
+    if (!o->svg.empty() && !draws)
       throw ConfigError(
-          "eval --svg: there is nothing to draw; add --model-error or --value-error.");
+          "eval --svg: there is nothing to draw; add --model-error, --open-loop or --value-error.");
+    if (!o->csv.empty() && open_loop->count() == 0)
+      throw ConfigError("eval --csv: there is no table to write; add --open-loop.");
+    if (o->model_nll && o->trajectories.empty())
+      throw ConfigError(
+          "eval --model-nll: there are no steps to measure the model on; add --trajectories FILE, "
+          "which `mbrl_gpu eval RUN --save-trajectories FILE` writes.");
+    if (!o->trajectories.empty() && !o->model_nll && open_loop->count() == 0)
+      throw ConfigError("eval --trajectories: nothing reads them; add --model-nll or --open-loop.");
+    if (o->trajectories.size() > 1 && open_loop->count() > 0)
+      throw ConfigError("eval --open-loop predicts along one file of --trajectories; name one.");
     if (!o->svg.empty()) check_figure_name(o->svg);
     if (controller_null->count() > 0) {
       ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
@@ -420,17 +576,22 @@ void add_eval(CLI::App& program) {
       print_controller_null(device.stream, config, *o);
       return;
     }
-    const bool pools = model_error->count() + value_error->count() == 0;
+    const bool pools = !draws && !o->model_nll && o->bank.empty();
     const std::vector<std::filesystem::path> checkpoints = find_checkpoints(o->run);
     if (checkpoints.size() > 1 && pools) return print_seeds(checkpoints, *o);
     const std::filesystem::path path = find_checkpoint(o->run);
     const Config config = checkpoint_config(path);
     ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
     OpenDevice device(o->device, device_of(config, *o), pool);
+    if (o->model_nll) return print_model_nll(device.stream, config, *o);
     const auto learner = make_learner(config, device.stream, {});
     load_checkpoint(path, *learner, config, CheckpointUse::kEvaluate);
     fmt::print("checkpoint {}\nenvironment {}\n", path.string(), config.env.name);
-    if (model_error->count() > 0) {
+    if (open_loop->count() > 0) {
+      print_open_loop(device.stream, *learner, *o);
+    } else if (!o->bank.empty()) {
+      save_trajectories(device.stream, *learner, *o);
+    } else if (model_error->count() > 0) {
       print_model_errors(device.stream, *learner, *o);
     } else if (value_error->count() > 0) {
       print_value_errors(device.stream, *learner, *o);

@@ -337,6 +337,53 @@ TEST_F(ProgramTest, AnEditedIncludeIsAnotherRunAndAResumeNamesIt) {
   EXPECT_EQ(run(resume).exit_code, 0) << "the robot is as it was";
 }
 
+TEST_F(ProgramTest, PlansInTrialsAndShowsWhatItsModelsKnow) {
+  const Outcome trained =
+      run({"run", "pets_smoke", "env.max_episode_steps=30", "loop.num_env_steps=100",
+           "loop.epoch_length=30", "loop.num_exploration_steps=30", "planner.population=20",
+           "planner.horizon=3", "checkpoint.interval=30", "checkpoint.keep=9"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.error;
+  EXPECT_THAT(output(), HasSubstr("done     100 env steps, "));
+  EXPECT_THAT(output(), HasSubstr(" model updates in "));
+  const fs::path folder = run_folder("runs");
+  // the random trial is none that is evaluated, and neither is one that is cut off
+  EXPECT_EQ(count(file_text(folder / "metrics.csv"), "\n"), 1 + 2);
+  EXPECT_EQ(count(file_text(folder / "episodes.csv"), "\n"), 1 + 3);
+  EXPECT_EQ(count(file_text(folder / "log.txt"), "model fit: 30 epochs"), 3);
+
+  ASSERT_EQ(
+      run({"eval", "latest", "--save-trajectories", "a bank, few.st", "--episodes", "2"}).exit_code,
+      0);
+  EXPECT_THAT(output(), HasSubstr("60 steps of 2 episodes in a bank, few.st"));
+  const std::string replay = (folder / "checkpoints/step-000000060/replay.safetensors").string();
+  ASSERT_EQ(
+      run({"eval", "latest", "--model-nll", "--trajectories", "a bank, few.st", replay}).exit_code,
+      0);
+  // at 30 steps nothing has been fitted yet
+  for (const char* row : {"\n       60       1  ", "\n       60       2  ", "\n       90       1  ",
+                          "\n      100       2  "})
+    EXPECT_THAT(output(), HasSubstr(row));
+  EXPECT_THAT(output(), testing::Not(HasSubstr("\n       30  ")));
+  ASSERT_EQ(
+      run({"eval", "latest", "--open-loop", "5", "--svg", "o.svg", "--csv", "o.csv"}).exit_code, 0);
+  EXPECT_THAT(output(), HasSubstr("3 members, each along its own mean for 5 steps with the real "
+                                  "actions, from 8 states"));
+  EXPECT_THAT(file_text(folder_.path() / "o.svg"), HasSubstr("mean of the members"));
+  EXPECT_EQ(count(file_text(folder_.path() / "o.csv"), "\n"), 1 + 5 * 3);
+
+  for (const auto& [words, text] : std::vector<std::pair<std::vector<std::string>, const char*>>{
+           {{"--model-nll"}, "add --trajectories FILE"},
+           {{"--trajectories", replay}, "nothing reads them; add --model-nll or --open-loop"},
+           {{"--csv", "x"}, "add --open-loop"},
+           {{"--value-error"}, "was trained by pets, which learns no value of actions"}}) {
+    std::vector<std::string> command{"eval", "latest"};
+    command.insert(command.end(), words.begin(), words.end());
+    const Outcome refused = run(command);
+    EXPECT_EQ(refused.exit_code, 2) << text;
+    EXPECT_THAT(refused.error, HasSubstr(text));
+  }
+}
+
 TEST_F(ProgramTest, ARunThatDoesNotFitIntoMemoryIsRefusedBeforeItStarts) {
   const Outcome outcome = run({"run", "smoke", "rollout.retain_epochs=1000000"});
   EXPECT_EQ(outcome.exit_code, 3);

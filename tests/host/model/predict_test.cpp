@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "kernels/networks/initialize.h"
@@ -94,6 +96,54 @@ TEST(PredictTest, AnyNumberOfThreadsGivesTheSame) {
   const TransitionsView view{records.data(), kLayout, kRows};
   EXPECT_EQ(predict_next_observations(stream_of_one, model, view, kKey, 9),
             predict_next_observations(stream_of_three, model, view, kKey, 9));
+}
+
+TEST(PredictTest, ByMembersIsWhatEachWouldAnswer) {
+  ThreadPool pool(2);
+  Stream stream(pool);
+  EnsembleState model = random_model();
+  const std::vector<float> records = random_records();
+  const TransitionsView view{records.data(), kLayout, kRows};
+  const std::vector<float> all = predict_by_members(stream, model, view);
+  ASSERT_EQ(all.size(), static_cast<std::size_t>(3 * kRows * kS));
+  for (int e = 0; e < 3; ++e) {
+    model.elites = {e};
+    const std::vector<float> of_member = predict_next_observations(stream, model, view, kKey, 9);
+    EXPECT_TRUE(std::equal(of_member.begin(), of_member.end(), all.begin() + e * kRows * kS)) << e;
+  }
+}
+
+TEST(PredictTest, LossesAreThoseOfTheDefinitionForEachMemberAndRecord) {
+  ThreadPool pool(2);
+  Stream stream(pool);
+  const EnsembleState model = random_model();
+  const std::vector<float> records = random_records();
+  const TransitionsView view{records.data(), kLayout, kRows};
+  const std::vector<double> losses = losses_by_members(stream, model, view);
+  ASSERT_EQ(losses.size(), static_cast<std::size_t>(3 * kRows));
+  const reference::Doubles weights = reference::to_double(model.members.value);
+  constexpr int kD = 1 + kS;
+  for (int e = 0; e < 3; ++e)
+    for (std::size_t row = 0; row < kRows; ++row) {
+      const float* r = view.record(row);
+      reference::Doubles input;
+      for (int i = 0; i < kS + kA; ++i)
+        input.push_back((r[i] - static_cast<double>(model.input_mean[i])) * model.input_inv_std[i]);
+      const reference::Doubles out = reference::mlp(
+          model.layout, weights.data() + static_cast<std::size_t>(e) * model.layout.size,
+          Activation::kSwish, input);
+      double wanted = 0.0;
+      for (int i = 0; i < kD; ++i) {
+        const double target =
+            i == 0 ? static_cast<double>(r[kLayout.reward()])
+                   : static_cast<double>(r[kLayout.next_observation() + i - 1]) - r[i - 1];
+        const double lv = reference::bound_logvar(out[kD + i], 0.5, -10.0);
+        wanted += (std::pow(out[i] - target, 2) * std::exp(-lv) + lv) / kD;
+      }
+      EXPECT_NEAR(losses[static_cast<std::size_t>(e) * kRows + row], wanted,
+                  1e-4 * (1.0 + std::abs(wanted)))
+          << e << " " << row;
+    }
 }
 
 }  // namespace
