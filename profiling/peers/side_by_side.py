@@ -84,13 +84,15 @@ class Peer:
 
 
 def our_rows(options):
-    """A round of the program's own rows; PPO also at a batch that fills a device."""
+    """A round of the program's own rows; PPO also at a batch that fills a device, the ensemble as PETS trains it."""
     common = [f"device.precision={options.precision}", "--json", "--device", options.device, "--threads",
               str(options.threads), "--seconds", str(options.seconds)]
-    for work in (["hopper"], ["ppo_hopper", "ppo.batch_size=4096", "ppo.steps_per_update=4096"]):
+    pets = ["hopper", "model.ensemble_size=5", "model.batch_size=32"]
+    for work, kept in ((["hopper"], ""), (["ppo_hopper", "ppo.batch_size=4096", "ppo.steps_per_update=4096"], '"ppo"'),
+                       (pets, '"ensemble step"')):
         done = subprocess.run([options.mbrl, "bench", *work, *common], stdout=subprocess.PIPE, text=True, check=True)
         for line in done.stdout.splitlines():
-            if work[0] == "hopper" or '"ppo"' in line:
+            if kept in line:
                 yield line
 
 

@@ -166,8 +166,9 @@ def model_loss(p, x, target):
     return nll + MODEL["logvar_penalty"] * (high.sum() - low.sum())
 
 
-def model_state(case):
-    p = network(case["model"]) + [tensor(np.full(D, MODEL["max_logvar"])), tensor(np.full(D, MODEL["min_logvar"]))]
+def model_state(case, members=MEMBERS):
+    p = [t[:members].clone() for t in network(case["model"])]
+    p += [tensor(np.full(D, MODEL["max_logvar"])), tensor(np.full(D, MODEL["min_logvar"]))]
     return dict(p=p, m=[torch.zeros_like(t) for t in p], v=[torch.zeros_like(t) for t in p],
                 t=[torch.zeros((), dtype=kind, device=device)])
 
@@ -461,13 +462,13 @@ def sac_work(label, learners=1, updates=SAC["updates"]):
                 learners * updates * c.sac_flop())
 
 
-def ensemble_work(label):
+def ensemble_work(label, members=MEMBERS, batch=B):
     case = c.check_case()
     records = tensor(c.transitions(np.random.default_rng(1)))
     mean, inv_std = records[:, : S + A].mean(0), 1.0 / records[:, : S + A].std(0)
     steps = 16 if cuda else 1
-    rows = torch.randint(0, c.RECORDS, (steps, MEMBERS, B), device=device)
-    st = model_state(case)
+    rows = torch.randint(0, c.RECORDS, (steps, members, batch), device=device)
+    st = model_state(case, members)
     if label.startswith("eager"):
         p = [t.requires_grad_() for t in st["p"]]
         groups = [dict(params=[t], weight_decay=d) for t, d in zip(p, DECAY)]
@@ -490,8 +491,8 @@ def ensemble_work(label):
 
     if label.endswith("+graph"):
         call = in_graph(call)
-    shape = f"{MEMBERS} members, {c.MEMBER_LAYERS} x {c.MEMBER_HIDDEN}, batch {B}"
-    return Work("ensemble step", shape, "steps/s", steps, f"{VERSION} {label}", call, steps * c.ensemble_flop())
+    shape = f"{members} members, {c.MEMBER_LAYERS} x {c.MEMBER_HIDDEN}, batch {batch}"
+    return Work("ensemble step", shape, "steps/s", steps, f"{VERSION} {label}", call, steps * c.ensemble_flop(members, batch))
 
 
 def rollout_work(label, length, rows=100000):
@@ -600,6 +601,8 @@ def works():
     for label in ["eager", "eager fused", "compile" + g] + (["eager fused+graph"] if cuda else []):
         if label != "eager" or full:
             add("ensemble", label, lambda label=label: ensemble_work(label))
+            # PETS: many small steps, whose latency counts
+            add("ensemble", label, lambda label=label: ensemble_work(label, *c.PETS))
     for label in ["all members", "all members compile" + g, "chosen member", "chosen member compile" + g]:
         if full or "compile" in label:
             add("rollout", label, lambda label=label: rollout_work(label, 1))
