@@ -750,8 +750,10 @@ void PlanBuffers::run(const PlanCall& call) {
   for (std::size_t p = 0; p < call.problems.size(); ++p) {
     const PlanProblem& problem = call.problems[p];
     if (p < call.reports.size()) {
-      const SearchPlan& s = on_host_[search];
-      call.reports[p] = {s.best_cost, s.mean_cost, s.iterations};
+      call.reports[p] = {};
+      if (problem.observation.size(0) > 0)
+        call.reports[p] = {on_host_[search].best_cost, on_host_[search].mean_cost,
+                           on_host_[search].iterations};
     }
     for (int n = 0; n < problem.observation.size(0); ++n)
       std::copy_n(on_host_[search++].action, arrays_.A, problem.action.row(n));

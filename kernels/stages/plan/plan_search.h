@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 
 #include "base/hd.h"
 #include "envs/tasks/planner.h"
@@ -135,5 +136,9 @@ inline PlanRule make_plan_rule(const PlanProblem& problem) {
   rule.learner = c.learner;
   return rule;
 }
+
+/// The stage on the CPU.
+std::unique_ptr<PlanStage> make_plan_tiles(Stream& stream, const EnsembleState& model,
+                                           const PlanLimits& limits, int num_problems);
 
 }  // namespace mbrl
