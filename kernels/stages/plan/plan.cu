@@ -28,10 +28,12 @@
 namespace mbrl::gpu {
 namespace {
 
-/// Rows of a block: as many as shared memory holds. 80 of a HalfCheetah's make one wave of blocks
-/// on 132 multiprocessors.
+/// Rows of a block: as many as shared memory and registers hold. Of a HalfCheetah's 10,000, 80 make
+/// one wave of blocks on 132 multiprocessors, and 48 two; in tf32 more would spill.
 template <Precision kPrecision>
-constexpr int kManyRows = kPrecision == Precision::kFp32 ? 32 : 80;
+constexpr int kManyRows = kPrecision == Precision::kFp32   ? 32
+                          : kPrecision == Precision::kTf32 ? 48
+                                                           : 80;
 constexpr int kSomeRows = 32, kFewRows = 16;
 
 constexpr std::size_t tile_bytes(int rows, int pitch) {
@@ -252,7 +254,7 @@ class PlanBlock {
           member_ = e;
           row0_ = row0;
           rows_ = count_ * k_ - row0 < kRows ? count_ * k_ - row0 : kRows;
-          deals ? predict_own() : predict_all();
+          predict(deals);
         }
       if (s_.rule.propagation == Propagation::kMm) draw_anew();
     }
@@ -312,9 +314,8 @@ class PlanBlock {
     float& entry = a_.state[at * a_.S + i];
     entry = s_.maps.state(i, entry, target);
   }
-  // what the next observations of the tile cost
+  // what the next observations of the tile, complete (barrier), cost
   __device__ void add_costs() {
-    sync_block();
     for_each_of_thread(rows_, [&](int row) {
       const std::size_t at = particle_of_row(row);
       a_.particle_cost[at] += planner_cost(s_.rule.task, s_.observation, a_.state + at * a_.S,
@@ -323,38 +324,39 @@ class PlanBlock {
     sync_block();
   }
 
-  // draws of what the rows' own member predicts
-  __device__ void predict_own() {
-    forward(member_);
-    for_each_of_thread(rows_ * a_.S, [&](int n) {
-      const int row = n / a_.S, i = n % a_.S, c = candidate_of(row), p = particle_of(row);
-      const float* output = mlp_.tile() + row * mlp_.pitch();
-      float target = output[i];
-      if (s_.loss == EnsembleLoss::kGaussianNll)
-        target = fma_f(deviation_of(output, i), noise(c, p, 0, i), target);
-      set_state(particle(c, p), i, target);
-    });
-    add_costs();
-  }
-
-  // draws of what all members predict together; of kMm targets that are yet to be drawn anew
-  __device__ void predict_all() {
-    const int M = s_.rule.members, S = a_.S;
-    for (int e = 0; e < M; ++e) {
+  // The rows of the tile through their own member, or through all; then draws of what is predicted,
+  // of kMm of targets that are yet to be drawn anew. There is one place that calls forward(), which
+  // is most of the kernel's code.
+  __device__ void predict(bool own) {
+    const int S = a_.S, first = own ? member_ : 0, end = own ? member_ + 1 : s_.rule.members;
+    for (int e = first; e < end; ++e) {
       forward(e);
       for_each_of_thread(rows_ * S, [&](int n) {
-        const int row = n / S, i = n % S;
+        const int row = n / S, i = n % S, c = candidate_of(row), p = particle_of(row);
         const float* output = mlp_.tile() + row * mlp_.pitch();
-        float* known = a_.mixture + particle_of_row(row) * 3 * S + i;
+        const float mean = output[i], deviation = deviation_of(output, i);
+        if (own) {
+          // without noise the deviation is 0
+          const float drawn = deviation == 0.0f ? 0.0f : noise(c, p, 0, i);
+          set_state(particle(c, p), i, fma_f(deviation, drawn, mean));
+          return;
+        }
+        float* known = a_.mixture + particle(c, p) * 3 * S + i;
         Mixture mixture;
         if (e > 0) mixture = {known[0], known[S], known[2 * S]};
-        mixture.add(output[i], deviation_of(output, i), e + 1);
+        mixture.add(mean, deviation, e + 1);
         known[0] = mixture.mean;
         known[S] = mixture.spread;
         known[2 * S] = mixture.variance;
       });
       sync_block();
     }
+    if (!own) draw_mixtures();
+    if (own || s_.rule.propagation != Propagation::kMm) add_costs();
+  }
+
+  __device__ void draw_mixtures() {
+    const int M = s_.rule.members, S = a_.S;
     const bool noisy =
         s_.loss == EnsembleLoss::kGaussianNll && s_.rule.propagation != Propagation::kE;
     const bool anew = s_.rule.propagation == Propagation::kMm;
@@ -372,14 +374,13 @@ class PlanBlock {
       else
         set_state(at, i, target);
     });
-    if (!anew) add_costs();
+    sync_block();
   }
 
   // targets of each candidate's particles from the normal distribution that has their mean and
   // variance
   __device__ void draw_anew() {
     const int S = a_.S;
-    sync_block();
     for_each_of_thread(count_ * S, [&](int n) {
       const int c = n / S, i = n % S;
       const float* target = a_.target + particle(c, 0) * S + i;
@@ -402,6 +403,7 @@ class PlanBlock {
         const float* moment = a_.mixture + particle(c, 0) * 3 * S + i;
         set_state(particle(c, p), i, fma_f(moment[S], noise(c, p, kMomentBlock, i), moment[0]));
       });
+      sync_block();
       add_costs();
     }
   }
