@@ -5,6 +5,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "kernels/stages/check/twin_check.h"
 #include "kernels/stages/plan/plan.h"
 #include "tests/support/gpu.h"
 #include "tests/support/planning.h"
@@ -143,6 +144,28 @@ TEST_F(PlanCallGpuTest, AnotherCallHasOtherMembersAndArrays) {
   move_each({&on_gpu.members.value, &on_gpu.logvar_bounds.value, &on_gpu.input_mean,
              &on_gpu.input_inv_std, &gpu.state().mean},
             call);
+}
+
+TEST_F(PlanCallGpuTest, ACheckComparesTheFirstStepAndChangesNothing) {
+  PlanLearner a = random_learner(2), b = random_learner(2);
+  a.constants.method = PlanMethod::kIcem;
+  b.constants.propagation = Propagation::kMm;
+  b.constants.seed = 8;
+  const PlanLimits limits{2, 24, 4, 4};
+  ThreadPool pool(1);
+  TwinCheck check(pool);
+  PlanBench checked(On::kGpu, {&a, &b}, limits, 1, Precision::kFp32, &check);
+  PlanBench plain(On::kGpu, {&a, &b}, limits);
+  for (int call = 0; call < 2; ++call) {
+    const std::vector<Planned> got = checked.run(), wanted = plain.run();
+    for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(values(got[i]), values(wanted[i]));
+    for (PlanLearner* l : {&a, &b})
+      for (std::uint64_t& step : l->step) ++step;
+  }
+  ASSERT_EQ(check.rows().size(), 1u);
+  EXPECT_EQ(check.rows()[0].stage, "plan");
+  EXPECT_EQ(check.rows()[0].calls, 4);
+  EXPECT_TRUE(check.all_within()) << check.table();
 }
 
 }  // namespace

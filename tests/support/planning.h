@@ -87,9 +87,10 @@ struct Planned {
 class PlanBench {
  public:
   PlanBench(On on, const std::vector<const PlanLearner*>& learners, const PlanLimits& limits,
-            int threads = 2, Precision precision = Precision::kFp32)
+            int threads = 2, Precision precision = Precision::kFp32, TwinCheck* check = nullptr)
       : stream_(on, threads), learners_(learners) {
     stream_.stream.set_precision(precision);
+    stream_.stream.set_check(check);
     for (const PlanLearner* learner : learners) {
       models_.push_back(std::make_unique<EnsembleState>(copy_to(stream_.memory(), learner->model)));
       states_.push_back(std::make_unique<PlanState>(stream_, limits, PlanLearner::kA));
