@@ -92,6 +92,9 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
 }
 
 std::string env_note(const EnvOptions& options) {
+  if (options.name == "daisy")
+    return "daisy is a stand-in for a robot whose simulator was never released: its returns compare "
+           "with one another only.";
   return options.name == kOwnRobot ? mjcf_note(options) : "";
 }
 

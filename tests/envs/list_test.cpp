@@ -155,6 +155,15 @@ TEST(RegistryTest, UnknownMassesNameTheTwoThatExist) {
               testing::HasSubstr("it may be old (MuJoCo 1.50, the papers' physics) or exact"));
 }
 
+TEST(RegistryTest, AStandInIsSaidToBeOne) {
+  EXPECT_THAT(env_note(options("daisy")), testing::StartsWith("daisy is a stand-in"));
+  for (const EnvSpec& spec : list_envs()) {
+    const bool stands_in = spec.description.find("stand-in") != std::string::npos;
+    EXPECT_EQ(env_note(options(spec.name)).empty(), !stands_in) << spec.name;
+    EXPECT_EQ(stands_in, spec.name == "daisy");
+  }
+}
+
 TEST(RegistryTest, UnknownBodyPositionsNameTheTwoThatExist) {
   EnvOptions o = options("pusher");
   o.body_position = "center";
