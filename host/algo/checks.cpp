@@ -14,6 +14,7 @@
 #include "host/algo/parts/planner.h"
 #include "host/config/fields.h"
 #include "host/schedule/rollout_schedule.h"
+#include "kernels/formulas/plan_rows.h"
 
 namespace mbrl {
 
@@ -38,11 +39,12 @@ void check_sizes(const Config& config, const Require& require) {
         std::pair("planner.max_population", config.planner.max_population)})
     at_most(key, size, kWidest);
   for (const auto& [key, size] : {std::pair("planner.horizon", config.planner.horizon),
-                                  std::pair("planner.max_horizon", config.planner.max_horizon),
-                                  std::pair("planner.particles", config.planner.particles),
-                                  std::pair("planner.max_particles", config.planner.max_particles),
-                                  std::pair("planner.iterations", config.planner.iterations)})
+                                  std::pair("planner.max_horizon", config.planner.max_horizon)})
+    at_most(key, size, kMaxPlanHorizon);
+  for (const auto& [key, size] : {std::pair("planner.particles", config.planner.particles),
+                                  std::pair("planner.max_particles", config.planner.max_particles)})
     at_most(key, size, kMost);
+  at_most("planner.iterations", config.planner.iterations, kMaxPlanIterations);
   at_most("rollout.batch_size", config.rollout.batch_size, kMostRows);
   at_most("loop.epoch_length", config.loop.epoch_length, kMostRows / 10);
   at_most("ppo.num_envs", config.ppo.num_envs, kWidest);
@@ -124,6 +126,9 @@ void check_planner(const Config& config, const Require& require) {
   within("horizon", planner.horizon, planner.max_horizon);
   within("particles", planner.particles, planner.max_particles);
 
+  require(config.model.ensemble_size <= kMaxPlanMembers,
+          fmt::format("model.ensemble_size is {}; plans are made with at most {} members.",
+                      config.model.ensemble_size, kMaxPlanMembers));
   try {
     PlanLimits limits = plan_limits(planner);
     // what the memory is not taken for yet is a way out, too

@@ -108,6 +108,24 @@ TEST(CheckRunTest, ElitesAreAShareOfTheCandidates) {
           << ratio << " of " << population;
 }
 
+TEST(CheckRunTest, ASearchHasNoMoreOfAnythingThanItsDrawsTellApart) {
+  EXPECT_EQ(error_after([](Config& c) {
+              plan(c);
+              c.planner.iterations = 256;
+            }),
+            "x.json: planner.iterations is 256; expected at most 255.");
+  EXPECT_EQ(error_after([](Config& c) {
+              plan(c);
+              c.planner.max_horizon = 4096;
+            }),
+            "x.json: planner.max_horizon is 4096; expected at most 4095.");
+  EXPECT_EQ(error_after([](Config& c) {
+              plan(c);
+              c.model.ensemble_size = c.planner.particles = 33;
+            }),
+            "x.json: model.ensemble_size is 33; plans are made with at most 32 members.");
+}
+
 TEST(CheckRunTest, PlanningBeginsWithARandomTrial) {
   EXPECT_THAT(error_after([](Config& c) {
                 plan(c);
