@@ -335,7 +335,8 @@ TEST_F(CompareTest, PrintsATableOfBothArms) {
   const Outcome outcome = run("compare a b --column r");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_THAT(outcome.output, HasSubstr("r of each run: its mean over steps 0 to 200"));
-  EXPECT_THAT(outcome.output, testing::ContainsRegex("\na +2 +8.50 +8.50 +1.41 +8.50 +7.50 to 9.50\n"));
+  EXPECT_THAT(outcome.output,
+              testing::ContainsRegex("\na +2 +8.50 +8.50 +1.41 +8.50 +7.50 to 9.50\n"));
   EXPECT_THAT(outcome.output, HasSubstr("a - b: -2.75, 95 % interval "));
   EXPECT_THAT(outcome.output, HasSubstr("Welch's two-sided t-test: p = "));
 }
@@ -432,7 +433,8 @@ TEST_F(CliTest, EvalPrintsAndDrawsTheErrorsOfTheModel) {
   EXPECT_THAT(run("eval runs/tiny --device cpu --model-error").output,
               HasSubstr("\n10000 fresh transitions, "));
   EXPECT_EQ(run("eval runs/tiny --svg error.svg").error,
-            "eval --svg: there is nothing to draw; add --model-error or --value-error.\n");
+            "eval --svg: there is nothing to draw; add --model-error, --open-loop or "
+            "--value-error.\n");
 }
 
 TEST_F(CliTest, EvalPrintsAndDrawsTheValuesOfTheCritics) {
@@ -500,7 +502,7 @@ TEST_F(CliTest, EvalOfARunWithoutAModelHasNoModelErrors) {
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_EQ(outcome.error,
             "eval --model-error: runs/tiny was trained by sac, which learns no model; expected a "
-            "run of mbpo or mbpo_newest.\n");
+            "run of mbpo, mbpo_newest or pets.\n");
 }
 
 }  // namespace
