@@ -34,7 +34,8 @@ int fail(const std::string& text, mbrl::ExitCode code) {
 }
 
 bool trains(const CLI::App& program) {
-  return program.got_subcommand("run") || program.got_subcommand("sweep");
+  return program.got_subcommand("run") || program.got_subcommand("sweep") ||
+         program.got_subcommand("tune");
 }
 
 // What was printed has to have arrived. A training's results are in its folder: it goes on, and

@@ -47,6 +47,10 @@ std::vector<std::string> by_section(const std::vector<std::string>& paths) {
 
 std::optional<Unread> why_unread(const Config& config, const Field& field) {
   const std::string path = field.path();
+  if (field.section == "tune")
+    return Unread{.reason = "is not read by a run; only a search reads it",
+                  .way_out = "give it to `mbrl_gpu tune`",
+                  .chosen = ""};
   const Algorithm& algorithm = find_algorithm(config.algorithm);
   if (!reads_key(algorithm, path)) {
     std::vector<std::string> readers;

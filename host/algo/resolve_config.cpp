@@ -12,6 +12,20 @@
 
 namespace mbrl {
 
+namespace {
+
+// No run reads how a search goes. What a file says of it is for `mbrl_gpu tune`; on the command line
+// it is refused like any other key that is not read, but for a search.
+void set_tune_aside(LayeredConfig& layered, bool also_from_command_line) {
+  std::erase_if(layered.set_by, [&](const auto& entry) {
+    const bool by_file = layered.layers[entry.second].origin != kCommandLine;
+    return entry.first.starts_with("tune.") && (by_file || also_from_command_line);
+  });
+  layered.config.tune = {};
+}
+
+}  // namespace
+
 Config resolve_config(const std::string& name, const std::vector<std::string>& overrides,
                       UnreadKeys unread,
                       const std::function<void(const std::string&)>& warn) {
@@ -22,11 +36,14 @@ Config resolve_config(const std::string& name, const std::vector<std::string>& o
     layered.set_by[field.path()] = layered.layers.size();
   }
   layered.layers.push_back({kCommandLine, layered.config});
-  if (unread == UnreadKeys::kRefuse)
+  const TuneConfig tune = layered.config.tune;
+  set_tune_aside(layered, unread == UnreadKeys::kRefuseButTune);
+  if (unread != UnreadKeys::kKeep)
     drop_unread_keys(layered, warn ? warn : [](const std::string& text) {
       print_to(stderr, text + "\n");
     });
   check_run(layered.config, path.string() + (overrides.empty() ? "" : " with its overrides"));
+  if (unread != UnreadKeys::kRefuse) layered.config.tune = tune;
   return layered.config;
 }
 

@@ -17,6 +17,7 @@ namespace mbrl {
 enum class UnreadKeys {
   kRefuse,  // errors, but for those that a change of algorithm leaves behind (keys_read.h)
   kKeep,    // for bench and the like, which do not run the algorithm
+  kRefuseButTune  // for a search: its section tune stays
 };
 
 /// The whole way from the command line: finds and loads `name`, applies the overrides in order and

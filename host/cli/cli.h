@@ -3,11 +3,13 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
 
 namespace mbrl {
 
 void add_run(CLI::App& program);
 void add_sweep(CLI::App& program);
+void add_tune(CLI::App& program);
 void add_eval(CLI::App& program);
 void add_bench(CLI::App& program);
 /// The table of `bench envs`; seconds for each environment.
@@ -24,6 +26,9 @@ void add_report(CLI::App& program);
 void add_bound(CLI::App& program);
 void add_completion(CLI::App& program);
 void add_man(CLI::App& program);
+
+/// The check of --concurrent: "" if the text is a number of runs or auto, else what is wrong.
+std::string num_runs_or_auto(const std::string& text);
 
 /// All of them.
 void add_subcommands(CLI::App& program);

@@ -47,12 +47,17 @@ void add_config(CLI::App& program) {
   show->add_option("overrides", options->overrides, "key=value ...");
   show->add_flag("--json", options->json, "as a complete config file");
   show->callback([options] {
-    const Config resolved = resolve_config(options->name, options->overrides);
+    const Config resolved =
+        resolve_config(options->name, options->overrides, UnreadKeys::kRefuseButTune);
+    // what a search reads is shown where there is one
+    const KeyFilter shown = [&](const Field& field) {
+      return is_read(resolved, field) ||
+             (field.section == "tune" && !resolved.tune.space.dimensions.empty());
+    };
     if (options->json) {
-      fmt::print("{}", config_json_text(resolved, keys_read(resolved)));
+      fmt::print("{}", config_json_text(resolved, shown));
     } else {
-      fmt::print("{}\nhash {}\n", config_table(resolved, keys_read(resolved)),
-                 config_hash(resolved));
+      fmt::print("{}\nhash {}\n", config_table(resolved, shown), config_hash(resolved));
     }
   });
 

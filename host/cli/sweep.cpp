@@ -262,6 +262,13 @@ ExitCode sweep(const SweepOptions& o) {
 
 }  // namespace
 
+std::string num_runs_or_auto(const std::string& text) {
+  const bool number = !text.empty() && text.size() <= 4 && text[0] != '0' &&
+                      text.find_first_not_of("0123456789") == std::string::npos;
+  if (number || text == "auto") return "";
+  return text + " is no number of runs; expected auto, or a number from 1 to 9999";
+}
+
 void add_sweep(CLI::App& program) {
   const auto o = std::make_shared<SweepOptions>();
   CLI::App* command = program.add_subcommand(
@@ -274,13 +281,7 @@ void add_sweep(CLI::App& program) {
       ->add_option("--concurrent", o->concurrent,
                    "runs at the same time: auto (as many as there are cores, or fit on a GPU) or a "
                    "number")
-      ->check([](const std::string& text) -> std::string {
-        const bool number = !text.empty() && text.size() <= 4 && text[0] != '0' &&
-                            text.find_first_not_of("0123456789") == std::string::npos;
-        return number || text == "auto"
-                   ? ""
-                   : text + " is no number of runs; expected auto, or a number from 1 to 9999";
-      })
+      ->check(num_runs_or_auto)
       ->capture_default_str();
   command->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
   command

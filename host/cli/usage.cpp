@@ -47,6 +47,13 @@ const std::map<std::string, std::vector<Example>>& examples() {
         {"mbrl_gpu sweep hopper seed=0..9 --concurrent 2", "ten seeds, two at a time"},
         {"mbrl_gpu sweep hopper sac.hidden_sizes=[64,64],[256,256] seed=0..8..2",
          "networks over every other seed"}}},
+      {"mbrl_gpu tune",
+       {{"mbrl_gpu tune tune_smoke", "a search within two minutes, no simulator needed"},
+        {"mbrl_gpu tune tune_smoke tune.method=hyperband seed=1",
+         "another method, other draws: a study of its own"},
+        {"mbrl_gpu tune tune_smoke tune.trials=20", "go on with the study, to twenty trials"},
+        {"mbrl_gpu tune tune_smoke --study s --ask", "the next values, for a program of yours"},
+        {"mbrl_gpu tune tune_smoke --study s --tell 0 -312.5", "what they have earned"}}},
       {"mbrl_gpu eval",
        {{"mbrl_gpu eval latest", "ten episodes of the newest run"},
         {"mbrl_gpu eval runs/hopper --episodes 20", "each seed, and all of them together"},
@@ -116,12 +123,13 @@ const std::map<std::string, std::vector<Example>>& examples() {
 const std::map<std::string, std::string>& synonyms() {
   static const std::map<std::string, std::string> all{
       {"train", "run"},         {"learn", "run"},       {"fit", "run"},
-      {"resume", "run"},        {"continue", "run"},    {"tune", "run"},
+      {"resume", "run"},        {"continue", "run"},    {"hpo", "tune"},
       {"enjoy", "eval"},        {"play", "eval"},       {"test", "eval"},
       {"evaluate", "eval"},     {"rollout", "eval"},    {"ls", "list"},
       {"runs", "list"},         {"benchmark", "bench"}, {"configs", "config"},
       {"environments", "envs"}, {"env", "envs"},        {"info", "doctor"},
-      {"grid", "sweep"},        {"multirun", "sweep"},
+      {"grid", "sweep"},        {"multirun", "sweep"},  {"optimize", "tune"},
+      {"search", "tune"},
       {"graph", "plot"},        {"draw", "plot"},       {"figure", "plot"},
       {"diff", "compare"},      {"manual", "man"},      {"completions", "completion"}};
   return all;
@@ -273,6 +281,7 @@ std::string help_text(const CommandUsage& usage, std::size_t width) {
 void add_subcommands(CLI::App& program) {
   add_run(program);
   add_sweep(program);
+  add_tune(program);
   add_eval(program);
   add_list(program);
   add_plot(program);
@@ -411,12 +420,6 @@ std::string meant(const CLI::App& program, int argc, char** argv) {
     const std::string says = "a run goes on by the command that began it";
     const std::string command = argc > 2 ? command_of(argv[2]) : "";
     return line(says, command.empty() ? "mbrl_gpu run CONFIG" : command);
-  }
-  if (word == "tune") {
-    const std::string config = argc > 2 ? fmt::format("autombpo_{}", argv[2]) : "autombpo_smoke";
-    const bool is_there = !find_shipped_config(config).empty();
-    return line("AutoMBPO, which learns hyperparameters over many runs, is a config",
-                is_there ? "mbrl_gpu run " + config + rest(3) : "mbrl_gpu run autombpo_smoke");
   }
   return line("it is called " + found->second + " here", "mbrl_gpu " + found->second + rest(2));
 }

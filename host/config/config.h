@@ -24,6 +24,7 @@
 #include "host/config/sections/ppo.h"
 #include "host/config/sections/rollout.h"
 #include "host/config/sections/sac.h"
+#include "host/config/sections/tune.h"
 
 namespace mbrl {
 
@@ -46,6 +47,7 @@ struct Config {
   MBRL_SECTION(ControllerConfig, controller);
   MBRL_SECTION(AutoMbpoConfig, autombpo);
   MBRL_SECTION(PopulationConfig, population);
+  MBRL_SECTION(TuneConfig, tune);
 };
 
 }  // namespace mbrl

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "base/printable.h"
+#include "host/config/search_space.h"
 
 namespace mbrl {
 namespace {
@@ -118,6 +119,7 @@ std::string to_text(int value) { return fmt::format("{}", value); }
 std::string to_text(float value) { return fmt::format("{}", value); }
 std::string to_text(double value) { return fmt::format("{}", value); }
 std::string to_text(const std::string& value) { return printable(value); }
+std::string to_text(const SearchSpace& value) { return search_space_text(value); }
 template <typename T>
 std::string to_text(const std::vector<T>& values) {
   return fmt::format("[{}]", fmt::join(values, ", "));
@@ -326,6 +328,8 @@ std::string expectation(const Field& field) {
       return fmt::format("a list of {}numbers{}", count, in_limits);
     }
     if constexpr (std::is_same_v<T, std::vector<std::string>>) return "a list of strings";
+    if constexpr (std::is_same_v<T, SearchSpace>)
+      return "an object with a range or choices for each key";
   });
 }
 
@@ -334,7 +338,11 @@ void set_field(Config& config, const Field& field, const Json& value, std::strin
   const bool accepted = std::visit(
       [&](auto* target) {
         auto candidate = *target;
-        if (!read(value, field, candidate)) return false;
+        if constexpr (std::is_same_v<decltype(candidate), SearchSpace>) {
+          candidate = search_space_from_json(value, origin);
+        } else {
+          if (!read(value, field, candidate)) return false;
+        }
         *target = std::move(candidate);
         return true;
       },

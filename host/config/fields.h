@@ -15,7 +15,7 @@ namespace mbrl {
 
 /// Where the value of a field lives in one Config.
 using Slot = std::variant<bool*, int*, float*, double*, std::string*, std::vector<int>*,
-                          std::vector<float>*, std::vector<std::string>*>;
+                          std::vector<float>*, std::vector<std::string>*, SearchSpace*>;
 
 /// One key: where it is, what it means, what it may hold. Its type is the member's, its default the
 /// one of Config{}.

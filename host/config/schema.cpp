@@ -47,6 +47,15 @@ Json field_schema(const Field& field) {
     void operator()(std::vector<int>*) { describe_list(schema, "integer", field); }
     void operator()(std::vector<float>*) { describe_list(schema, "number", field); }
     void operator()(std::vector<std::string>*) { describe_list(schema, "string", field); }
+    void operator()(SearchSpace*) {
+      schema["type"] = "object";
+      Json& entry = schema["additionalProperties"];
+      entry["type"] = "object";
+      for (const char* end : {"low", "high"}) entry["properties"][end]["type"] = "number";
+      for (const char* flag : {"log", "int"}) entry["properties"][flag]["type"] = "boolean";
+      entry["properties"]["choices"] = {{"type", "array"}, {"minItems", 2}};
+      entry["additionalProperties"] = false;
+    }
   };
   Config config;
   Json schema;

@@ -66,6 +66,7 @@ class RunMember : public Member {
       {
         // measures at its own sizes what no run has measured before
         const std::lock_guard<std::mutex> lock(one_at_a_time_);
+        if (options_.on_begin) options_.on_begin(place_);
         choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
       }
       ExitCode code = ExitCode::kDone;

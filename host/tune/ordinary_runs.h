@@ -35,7 +35,8 @@ struct OrdinaryRunsOptions {
   int num_threads = 1;              // host threads in all
   std::string concurrent = "auto";  // runs at a time, or auto: as concurrent_learners says
   std::function<void(const std::string&)> warn = {};
-  /// Hears of each run as it ends, one at a time; `i` is its place in the list.
+  /// Hear of each run as it begins and as it ends, one at a time; `i` is its place in the list.
+  std::function<void(std::size_t i)> on_begin = {};
   std::function<void(std::size_t i, const RunOutcome&)> on_end = {};
 };
 

@@ -29,6 +29,10 @@ struct OtherValue {
     if (value->empty()) return value->push_back(0.3f);
     value->back() += 0.3f;
   }
+  void operator()(SearchSpace* value) const {
+    value->dimensions.push_back(
+        {.key = "sac.learning_rate", .low = 1e-5, .high = 1e-2, .log = true});
+  }
   // lists of names hold all of them by default
   void operator()(std::vector<std::string>* value) const { value->pop_back(); }
 };

@@ -173,9 +173,9 @@ TEST(UsageTest, WordsOfOtherProgramsAreAnsweredByTheWholeLine) {
   EXPECT_THAT(told({"test", "x"}), HasSubstr("Type: mbrl_gpu eval x"));
   EXPECT_THAT(told({"evaluate"}), testing::EndsWith("Type: mbrl_gpu eval"));
   EXPECT_THAT(told({"ls"}), testing::EndsWith("Type: mbrl_gpu list"));
-  EXPECT_THAT(told({"tune", "hopper", "seed=2"}),
-              testing::EndsWith("Type: mbrl_gpu run autombpo_hopper seed=2"));
-  EXPECT_THAT(told({"tune", "reacher"}), testing::EndsWith("Type: mbrl_gpu run autombpo_smoke"));
+  EXPECT_THAT(told({"hpo", "tune_smoke"}), testing::EndsWith("Type: mbrl_gpu tune tune_smoke"));
+  EXPECT_THAT(told({"grid", "smoke", "seed=0..2"}),
+              testing::EndsWith("Type: mbrl_gpu sweep smoke seed=0..2"));
   EXPECT_THAT(told({"hopper", "seed=1"}), testing::EndsWith("Type: mbrl_gpu run hopper seed=1"));
   EXPECT_THAT(told({"help", "run"}), testing::EndsWith("Type: mbrl_gpu run --help"));
   EXPECT_THAT(told({"trian", "hopper"}), HasSubstr("Did you mean run?"));

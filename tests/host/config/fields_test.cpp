@@ -53,6 +53,7 @@ TEST(FieldsTest, EveryMemberOfConfigIsInTheTable) {
   EXPECT_EQ(count_fields("controller"), count_members<ControllerConfig>());
   EXPECT_EQ(count_fields("autombpo"), count_members<AutoMbpoConfig>());
   EXPECT_EQ(count_fields("population"), count_members<PopulationConfig>());
+  EXPECT_EQ(count_fields("tune"), count_members<TuneConfig>());
 }
 
 TEST(FieldsTest, NoTwoFieldsShareAMemberOrAPath) {

@@ -100,7 +100,8 @@ TEST(ConfigHashTest, IgnoresWhatDoesNotChangeARunAndNothingElse) {
   for (const Field& field : fields()) {
     const bool ignored = field.path() == "name" || field.path() == "seed" ||
                          field.section == "checkpoint" || field.section == "log" ||
-                         field.path() == "device.graphs" || field.path() == "population.concurrent";
+                         field.section == "tune" || field.path() == "device.graphs" ||
+                         field.path() == "population.concurrent";
     EXPECT_EQ(config_hash(changed_in(field)) == usual, ignored) << field.path();
   }
 }
@@ -169,7 +170,8 @@ TEST(KeysTest, AnUnknownSectionNamesTheNearest) {
   EXPECT_EQ(
       config_error([] { keys_text("modle"); }),
       "config keys: there is no section modle. Did you mean model? Sections: env, mjcf, model, "
-      "planner, rollout, sac, ppo, loop, eval, log, checkpoint, device, controller, autombpo, population.");
+      "planner, rollout, sac, ppo, loop, eval, log, checkpoint, device, controller, autombpo, "
+      "population, tune.");
 }
 
 TEST(KeysTest, TheTableInTheReadmeIsCurrent) {

@@ -1,0 +1,338 @@
+#include "host/tune/study/journal.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <ctime>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "host/io/json_file.h"
+
+namespace mbrl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Optuna's operations
+enum Operation {
+  kCreateStudy = 0,
+  kDeleteStudy = 1,
+  kStudyUserAttribute = 2,
+  kStudySystemAttribute = 3,
+  kCreateTrial = 4,
+  kParameter = 5,
+  kState = 6,
+  kIntermediate = 7,
+  kTrialUserAttribute = 8,
+  kTrialSystemAttribute = 9
+};
+constexpr int kMaximize = 2;
+constexpr const char* kDefinition = "mbrl_gpu";
+constexpr const char* kError = "error";
+constexpr const char* kPlan = "plan";
+
+// ISO 8601, UTC
+std::string now_text() {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  const auto micros =
+      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() %
+      1'000'000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+  return fmt::format("{}.{:06}+00:00", text, micros);
+}
+
+// a choice as Optuna may hold one: no lists
+Json choice_json(const std::string& choice) {
+  Json value = Json::parse(choice);
+  if (value.is_array() || value.is_object()) return choice;
+  return value;
+}
+
+// the distribution as the text of JSON that Optuna expects
+std::string distribution_text(const SearchDimension& d) {
+  Json json;
+  if (!d.choices.empty()) {
+    Json choices = Json::array();
+    for (const std::string& choice : d.choices) choices.push_back(choice_json(choice));
+    json = {{"name", "CategoricalDistribution"}, {"attributes", {{"choices", choices}}}};
+  } else if (d.integer) {
+    // Optuna takes a step of one alone beside a logarithm
+    json = {{"name", "IntDistribution"},
+            {"attributes",
+             {{"log", d.log},
+              {"step", 1},
+              {"low", static_cast<std::int64_t>(d.low)},
+              {"high", static_cast<std::int64_t>(d.high)}}}};
+  } else {
+    json = {{"name", "FloatDistribution"},
+            {"attributes", {{"step", nullptr}, {"low", d.low}, {"high", d.high}, {"log", d.log}}}};
+  }
+  return json.dump();
+}
+
+// a choice by its place, any other value as it is
+Json internal_value(const SearchDimension& d, const Json& value) {
+  for (std::size_t i = 0; i < d.choices.size(); ++i)
+    if (Json::parse(d.choices[i]) == value) return i;
+  return value;
+}
+
+Json external_value(const Json& value, const Json& distribution) {
+  const Json& attributes = distribution.at("attributes");
+  const auto name = distribution.at("name").get<std::string>();
+  if (name == "CategoricalDistribution") {
+    const Json& choices = attributes.at("choices");
+    const Json& choice = choices.at(json_number<std::size_t>(value, "the place of a choice"));
+    // a list is the text of one
+    if (choice.is_string() && choice.get<std::string>().starts_with('['))
+      return Json::parse(choice.get<std::string>());
+    return choice;
+  }
+  const double number = json_number<double>(value, "a parameter");
+  if (name == "IntDistribution") return static_cast<std::int64_t>(number);
+  return number;
+}
+
+}  // namespace
+
+const char* state_text(TrialState state) {
+  switch (state) {
+    case TrialState::kRunning:
+      return "running";
+    case TrialState::kComplete:
+      return "complete";
+    case TrialState::kPruned:
+      return "pruned";
+    case TrialState::kFailed:
+      return "failed";
+    case TrialState::kWaiting:
+      return "waiting";
+  }
+  return "";
+}
+
+Journal::Journal(std::filesystem::path file, const std::string& name, const Json& definition,
+                 const SearchSpace& space, const std::function<void(const std::string&)>& warn)
+    : path_(std::move(file)), space_(space) {
+  std::error_code absent;
+  if (std::filesystem::exists(path_, absent)) read(warn);
+  file_ = std::make_unique<OutputFile>(path_, OutputFile::Mode::kAppend);
+  if (!has_study_)
+    append({Json{{"op_code", kCreateStudy},
+                 {"study_name", name},
+                 {"directions", Json::array({kMaximize})}}});
+  if (definition_.is_null()) {
+    append({Json{{"op_code", kStudyUserAttribute},
+                 {"study_id", 0},
+                 {"user_attr", {{kDefinition, definition}}}}});
+    append({Json{{"op_code", kStudySystemAttribute},
+                 {"study_id", 0},
+                 {"system_attr", {{"study:metric_names", Json::array({"return"})}}}}});
+  }
+}
+
+void Journal::read(const std::function<void(const std::string&)>& warn) {
+  const std::string text = read_file(path_);
+  std::size_t number = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    ++number;
+    const std::size_t end = text.find('\n', begin);
+    const bool is_whole = end != std::string::npos;
+    const bool is_last = !is_whole || end + 1 == text.size();
+    const std::string_view line =
+        std::string_view(text).substr(begin, (is_whole ? end : text.size()) - begin);
+    std::string problem = is_whole ? "" : "it has no end";
+    Json json;
+    if (problem.empty()) {
+      try {
+        json = parse_json<Json>(line, "it");
+        if (!json.is_object()) problem = "it is no JSON object";
+      } catch (const DataError& error) {
+        problem = error.what();
+        if (problem.ends_with('.')) problem.pop_back();
+      }
+    }
+    if (!problem.empty()) {
+      if (!is_last)
+        throw DataError(fmt::format(
+            "{}, line {}, is damaged: {}. Lines after it are whole, so that nothing was cut off "
+            "while it was written. Put the file back from a copy, or begin another study with "
+            "--study DIR.",
+            path_.string(), number, printable(problem)));
+      warn(
+          fmt::format("{}, line {}, the last one, is damaged and dropped: {}. What it said is "
+                      "done again.",
+                      path_.string(), number, printable(problem)));
+      if (truncate(path_.c_str(), static_cast<off_t>(begin)) != 0)
+        throw DataError(fmt::format("{} cannot be shortened to its whole lines: {}.",
+                                    path_.string(), std::strerror(errno)));
+      return;
+    }
+    try {
+      apply(json);
+    } catch (const ValueError& error) {
+      throw DataError(fmt::format("{}, line {}: {} Is it another program's?", path_.string(),
+                                  number, error.what()));
+    } catch (const nlohmann::json::exception& error) {
+      throw DataError(fmt::format(
+          "{}, line {}, is no line of a journal of Optuna: {}. Choose another folder with --study "
+          "DIR.",
+          path_.string(), number, json_error_text(error)));
+    }
+    begin = end + 1;
+  }
+}
+
+Trial& Journal::at(const Json& line) {
+  const auto number = json_number<std::size_t>(line.at("trial_id"), "trial_id");
+  if (number >= trials_.size())
+    throw ValueError(
+        fmt::format("trial_id is {}, and there are {} trials.", number, trials_.size()));
+  return trials_[number];
+}
+
+void Journal::apply(const Json& line) {
+  const int operation = json_number<int>(line.at("op_code"), "op_code");
+  const auto is_over = [](const Trial& trial) {
+    return trial.state == TrialState::kComplete || trial.state == TrialState::kPruned ||
+           trial.state == TrialState::kFailed;
+  };
+  const auto set_parameter = [](Trial& trial, const std::string& key, const Json& value,
+                                const Json& distribution) {
+    trial.values[key] =
+        external_value(value, parse_json<Json>(distribution.get<std::string>(), "distribution"));
+  };
+  switch (operation) {
+    case kCreateStudy:
+      if (has_study_) throw ValueError("this begins a second study; one file has one.");
+      has_study_ = true;
+      return;
+    case kDeleteStudy:
+      throw ValueError("this deletes the study.");
+    case kStudyUserAttribute:
+      if (const Json& attribute = line.at("user_attr"); attribute.contains(kDefinition))
+        definition_ = attribute.at(kDefinition);
+      return;
+    case kCreateTrial: {
+      Trial trial{.state = static_cast<TrialState>(
+                      json_number<int>(line.value("state", Json(0)), "state", 0, 4))};
+      const Json none = Json::object();
+      const Json params = line.value("params", none), kinds = line.value("distributions", none);
+      for (const auto& [key, value] : params.items())
+        set_parameter(trial, key, value, kinds.at(key));
+      if (const Json attributes = line.value("user_attrs", none); attributes.contains(kPlan))
+        trial.plan = json_number<std::size_t>(attributes.at(kPlan), kPlan);
+      trials_.push_back(std::move(trial));
+      return;
+    }
+    case kParameter: {
+      Trial& trial = at(line);
+      if (!is_over(trial))
+        set_parameter(trial, line.at("param_name").get<std::string>(),
+                      line.at("param_value_internal"), line.at("distribution"));
+      return;
+    }
+    case kState: {
+      Trial& trial = at(line);
+      if (is_over(trial)) return;
+      trial.state = static_cast<TrialState>(json_number<int>(line.at("state"), "state", 0, 4));
+      if (const Json& values = line.at("values"); !values.is_null())
+        trial.score = json_number<double>(values.at(0), "a value");
+      return;
+    }
+    case kIntermediate: {
+      Trial& trial = at(line);
+      if (!is_over(trial))
+        trial.scores[json_number<std::int64_t>(line.at("step"), "step")] =
+            json_number<double>(line.at("intermediate_value"), "intermediate_value");
+      return;
+    }
+    case kTrialUserAttribute: {
+      const Json& attribute = line.at("user_attr");
+      if (attribute.contains(kError)) at(line).error = attribute.at(kError).get<std::string>();
+      return;
+    }
+    default:
+      return;  // what others note
+  }
+}
+
+// what is known is what the file says, so that a study that goes on is in the state of one that does
+void Journal::append(std::vector<Json> lines) {
+  std::string text;
+  for (Json& line : lines) {
+    line["worker_id"] = fmt::format("mbrl_gpu-{}", getpid());
+    text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  file_->write(text);
+  file_->sync();
+  for (const Json& line : lines) apply(line);
+}
+
+void Journal::add(const std::vector<TrialValues>& trials, std::size_t plan) {
+  std::vector<Json> lines;
+  for (const TrialValues& values : trials) {
+    Json params = Json::object(), kinds = Json::object();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const SearchDimension& d = space_.dimensions[i];
+      params[d.key] = internal_value(d, values[i]);
+      kinds[d.key] = distribution_text(d);
+    }
+    lines.push_back({{"op_code", kCreateTrial},
+                     {"study_id", 0},
+                     {"datetime_start", nullptr},
+                     {"state", static_cast<int>(TrialState::kWaiting)},
+                     {"value", nullptr},
+                     {"values", nullptr},
+                     {"distributions", kinds},
+                     {"params", params},
+                     {"user_attrs", {{kPlan, plan++}}},
+                     {"system_attrs", Json::object()},
+                     {"intermediate_values", Json::object()}});
+  }
+  if (!lines.empty()) append(std::move(lines));
+}
+
+void Journal::begin(std::size_t trial) {
+  if (trials_.at(trial).state != TrialState::kWaiting) return;
+  append({Json{{"op_code", kState},
+               {"trial_id", trial},
+               {"state", static_cast<int>(TrialState::kRunning)},
+               {"values", nullptr},
+               {"datetime_start", now_text()}}});
+}
+
+void Journal::score(std::size_t trial, std::int64_t steps, double value) {
+  append({Json{{"op_code", kIntermediate},
+               {"trial_id", trial},
+               {"step", steps},
+               {"intermediate_value", value}}});
+}
+
+void Journal::end(std::size_t trial, TrialState state, const std::string& error) {
+  const Trial& known = trials_.at(trial);
+  if (!error.empty())
+    append({Json{{"op_code", kTrialUserAttribute},
+                 {"trial_id", trial},
+                 {"user_attr", {{kError, printable(error)}}}}});
+  Json values = nullptr;
+  if (state != TrialState::kFailed) values = Json::array({known.scores.rbegin()->second});
+  append({Json{{"op_code", kState},
+               {"trial_id", trial},
+               {"state", static_cast<int>(state)},
+               {"values", values},
+               {"datetime_complete", now_text()}}});
+}
+
+}  // namespace mbrl

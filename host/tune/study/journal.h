@@ -1,0 +1,78 @@
+// A study's journal: what is known of its trials, one JSON object a line, in the format of Optuna's
+// journal files, so that its dashboard and its samplers read it.
+//
+// Lines are only ever added, each in one write, and wait for the disk: a process that is killed at
+// any moment leaves whole lines and at most the beginning of one more.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/config/search_space.h"
+#include "host/io/output_file.h"
+#include "host/tune/study/sampling.h"
+
+namespace mbrl {
+
+/// Optuna's numbers.
+enum class TrialState { kRunning = 0, kComplete = 1, kPruned = 2, kFailed = 3, kWaiting = 4 };
+
+/// "complete", "failed".
+const char* state_text(TrialState state);
+
+/// One trial as the journal tells it. Its number is its place.
+struct Trial {
+  TrialState state = TrialState::kWaiting;
+  std::map<std::string, nlohmann::ordered_json> values = {};  // by key
+  std::map<std::int64_t, double> scores = {};  // what it has earned, by the steps it trained
+  std::optional<double> score = {};            // the last of them, once it has ended
+  std::string error = {};                      // of a failed one
+  std::optional<std::size_t> plan = {};        // which of the method's own it is; none of others'
+};
+
+class Journal {
+ public:
+  /// Opens the journal of a study, or begins one with `definition`: what the study is, as JSON, which
+  /// is kept in it. A last line that is no whole JSON object is cut off, and `warn` hears of it.
+  ///
+  /// Errors   DataError with the number of the line if one before the last is damaged, or is another
+  ///          program's; those of OutputFile.
+  Journal(std::filesystem::path file, const std::string& name,
+          const nlohmann::ordered_json& definition, const SearchSpace& space,
+          const std::function<void(const std::string&)>& warn);
+
+  /// What the study was when its journal began.
+  const nlohmann::ordered_json& definition() const { return definition_; }
+  const std::vector<Trial>& trials() const { return trials_; }
+
+  /// Adds trials that wait: those of the method from its `plan`-th on.
+  void add(const std::vector<TrialValues>& trials, std::size_t plan);
+  /// It runs from now on.
+  void begin(std::size_t trial);
+  /// What it has earned with so many steps.
+  void score(std::size_t trial, std::int64_t steps, double value);
+  /// It ends: complete or pruned with its last score, or failed.
+  void end(std::size_t trial, TrialState state, const std::string& error = "");
+
+ private:
+  void read(const std::function<void(const std::string&)>& warn);
+  void apply(const nlohmann::ordered_json& line);
+  void append(std::vector<nlohmann::ordered_json> lines);
+  Trial& at(const nlohmann::ordered_json& line);
+
+  std::filesystem::path path_;
+  const SearchSpace& space_;
+  nlohmann::ordered_json definition_;
+  std::vector<Trial> trials_;
+  bool has_study_ = false;
+  std::unique_ptr<OutputFile> file_;
+};
+
+}  // namespace mbrl

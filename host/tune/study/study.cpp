@@ -1,0 +1,469 @@
+#include "host/tune/study/study.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <span>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "host/algo/keys_read.h"
+#include "host/algo/resolve_config.h"
+#include "host/config/load.h"
+#include "host/config/print.h"
+#include "host/io/curves.h"
+#include "host/io/json_file.h"
+#include "host/io/output_file.h"
+#include "host/run/run_dir.h"
+#include "host/run/signals.h"
+#include "host/stats/summary.h"
+#include "host/tune/autombpo/steered_run.h"
+#include "host/tune/grid.h"
+#include "host/tune/study/hyperband.h"
+
+namespace mbrl {
+namespace fs = std::filesystem;
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kLastEvaluations = 3;
+
+bool is_over(const Trial& trial) {
+  return trial.state == TrialState::kComplete || trial.state == TrialState::kPruned ||
+         trial.state == TrialState::kFailed;
+}
+
+// what a study may be given more of while it goes on
+bool may_grow(const Field& field) {
+  const std::string path = field.path();
+  return path == "tune.trials" || path == "tune.budget" || path == "tune.iterations" ||
+         path == "tune.test_seeds";
+}
+
+// what the journal keeps of the study: all keys, and what the files behind them hold
+Json definition_of(const Config& config) {
+  return {{"config", config_to_json(config)}, {"files", to_json(input_files(config))}};
+}
+
+std::vector<std::string> definition_differences(const Json& before, const Config& now,
+                                                const fs::path& file) {
+  Config saved;
+  std::vector<InputFile> files;
+  try {
+    saved = config_from_json(before.at("config"), file.string());
+    files = input_files_from_json(before.at("files"));
+  } catch (const ConfigError& error) {
+    throw DataError(fmt::format(
+        "{} was begun by another version of this program: {} Go on with that version, or begin "
+        "another study with --study DIR.",
+        file.string(), error.what()));
+  } catch (const nlohmann::json::exception& error) {
+    throw DataError(fmt::format(
+        "{} does not say what it searches ({}). Choose another folder with --study DIR.",
+        file.string(), json_error_text(error)));
+  }
+  std::vector<std::string> texts = space_differences(saved.tune.space, now.tune.space);
+  const std::vector<InputFile> files_now = input_files(now);
+  for (const Field& field : fields()) {
+    const std::string path = field.path();
+    const bool has_file =
+        std::any_of(files.begin(), files.end(), [&](const InputFile& f) { return f.key == path; });
+    const bool counts = is_hashed(field) || field.section == "tune" || path == "seed";
+    if (!counts || has_file || path == "tune.space" || may_grow(field)) continue;
+    const std::string a = field_text(saved, field), b = field_text(now, field);
+    if (a != b) texts.push_back(fmt::format("{} differs ({} -> {})", path, a, b));
+  }
+  for (std::string& text : file_differences(files, files_now)) texts.push_back(std::move(text));
+  return texts;
+}
+
+}  // namespace
+
+double trial_score(const std::vector<fs::path>& runs, std::int64_t steps) {
+  double sum = 0.0;
+  for (const fs::path& run : runs) {
+    const Curve curve = read_curve(run / "metrics.csv", "eval_return_mean");
+    std::size_t count = 0;
+    while (count < curve.x.size() && curve.x[count] <= static_cast<double>(steps)) ++count;
+    if (count == 0)
+      throw DataError(fmt::format("{} has no evaluation up to env step {}.", run.string(), steps));
+    const std::size_t last = std::min(count, kLastEvaluations);
+    sum += mean_of(std::span(curve.y).subspan(count - last, last));
+  }
+  return sum / static_cast<double>(runs.size());
+}
+
+Study::Study(StudyOptions options) : options_(std::move(options)), base_(options_.config) {
+  base_.tune = {};
+  check_space();
+  const fs::path& folder = options_.folder;
+  if (const std::error_code error = make_folders(folder); error)
+    throw DataError(fmt::format(
+        "the study's folder {} cannot be made: {}. Choose another place with --study DIR.",
+        printable(folder.string()), error.message()));
+  lock();
+  try {
+    journal_ = std::make_unique<Journal>(folder / "journal.log", options_.config.name,
+                                         definition_of(options_.config), space(), options_.warn);
+    require_same();
+  } catch (...) {
+    ::close(lock_fd_);
+    throw;
+  }
+}
+
+Study::~Study() { ::close(lock_fd_); }
+
+// two processes would both run what waits
+void Study::lock() {
+  const fs::path file = options_.folder / "lock";
+  lock_fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_fd_ < 0)
+    throw DataError(fmt::format(
+        "the study's folder {} cannot be written: {}. Choose another place with --study DIR.",
+        printable(options_.folder.string()), std::strerror(errno)));
+  // any other error: a file system without locks, where the study goes on unguarded
+  if (flock(lock_fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  ::close(lock_fd_);
+  throw DataError(fmt::format(
+      "another process works on the study in {}. Wait for it, stop it, or begin another study with "
+      "--study DIR.",
+      printable(options_.folder.string())));
+}
+
+void Study::require_same() const {
+  const fs::path file = options_.folder / "journal.log";
+  const std::vector<std::string> texts =
+      definition_differences(journal_->definition(), options_.config, file);
+  if (texts.empty()) return;
+  throw DataError(fmt::format(
+      "{} is another study: {}. Go on with what it was begun with, or begin another one with "
+      "--study DIR.",
+      printable(file.string()), printable(fmt::format("{}", fmt::join(texts, "; ")))));
+}
+
+bool Study::continues() const { return options_.config.tune.rungs == "continued"; }
+
+std::int64_t Study::min_steps() const {
+  const int given = options_.config.tune.min_steps;
+  return given > 0 ? given : std::max(1, base_.loop.num_env_steps / 9);
+}
+
+void Study::check_space() const {
+  const TuneConfig& tune = options_.config.tune;
+  if (space().dimensions.empty())
+    throw ConfigError(fmt::format(
+        "{}: tune.space is empty, so that there is nothing to search. Give the config a section "
+        "such as \"tune\": {{\"space\": {{\"sac.learning_rate\": {{\"low\": 1e-5, \"high\": 1e-2, "
+        "\"log\": true}}}}}}; `mbrl_gpu config show tune_smoke` is an example.",
+        printable(options_.name)));
+  for (const SearchDimension& d : space().dimensions)
+    if (!is_read(base_, *find_field(d.key)))
+      throw ConfigError(fmt::format(
+          "{}: tune.space has {}, which no trial reads: algorithm {} on {} makes no use of it. "
+          "Leave it out.",
+          printable(options_.name), d.key, base_.algorithm, base_.env.name));
+  if (tune.method == "grid") grid_trials(space(), tune.points, kMostGridRuns);
+  // what a trial can learn in the steps that it has at the least
+  OrdinaryRun shortest{.options = {.config = base_, .runs = options_.folder, .command = {}},
+                       .label = "a trial"};
+  if (tune.method == "hyperband" && !continues() && min_steps() <= base_.loop.num_env_steps) {
+    int& steps = shortest.options.config.loop.num_env_steps;
+    steps = static_cast<int>(hyperband_bracket(min_steps(), steps, tune.eta, 0).front().steps);
+    shortest.label = fmt::format("a trial of {} steps (tune.min_steps)", steps);
+  }
+  check_runs({shortest}, options_.warn);
+  if (tune.method != "hyperband") return;
+  if (min_steps() > base_.loop.num_env_steps)
+    throw ConfigError(fmt::format(
+        "{}: tune.min_steps is {}, and a whole run has {} (loop.num_env_steps). Lower it.",
+        printable(options_.name), min_steps(), base_.loop.num_env_steps));
+  // evaluations are counted from where exploration ends
+  const bool explores = is_read(base_, *find_field("loop.num_exploration_steps"));
+  const int first = base_.eval.interval + (explores ? base_.loop.num_exploration_steps : 0);
+  if (continues() && first > min_steps())
+    throw ConfigError(fmt::format(
+        "{}: with tune.rungs=continued the first rung ends at step {}, before the first evaluation "
+        "at step {}. Lower eval.interval, or raise tune.min_steps.",
+        printable(options_.name), min_steps(), first));
+}
+
+TrialValues Study::values_of(const Trial& trial) const {
+  TrialValues values;
+  for (const SearchDimension& d : space().dimensions) {
+    const auto found = trial.values.find(d.key);
+    if (found == trial.values.end())
+      throw DataError(fmt::format("{}: a trial has no value of {}. Is it another program's?",
+                                  (options_.folder / "journal.log").string(), d.key));
+    values.push_back(found->second);
+  }
+  return values;
+}
+
+// ---- what the method tries
+
+std::vector<TrialValues> Study::planned(std::size_t first, std::size_t count) const {
+  const TuneConfig& tune = options_.config.tune;
+  std::vector<TrialValues> trials;
+  if (tune.method == "grid") trials = grid_trials(space(), tune.points, kMostGridRuns);
+  std::vector<TrialValues> part;
+  for (std::size_t i = first; i < first + count; ++i)
+    part.push_back(tune.method == "grid"
+                       ? trials.at(i)
+                       : draw_trial(space(), static_cast<std::uint32_t>(base_.seed), i));
+  return part;
+}
+
+// the numbers of planned trials in the journal, which gets those that it has not
+std::vector<std::size_t> Study::place(std::size_t first, std::size_t count) {
+  std::map<std::size_t, std::size_t> known;  // by plan
+  for (std::size_t i = 0; i < trials().size(); ++i)
+    if (trials()[i].plan) known.emplace(*trials()[i].plan, i);
+  std::size_t missing = first;
+  while (missing < first + count && known.contains(missing)) ++missing;
+  const std::size_t before = trials().size();
+  journal_->add(planned(missing, first + count - missing), missing);
+  for (std::size_t i = missing; i < first + count; ++i) known[i] = before + (i - missing);
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = first; i < first + count; ++i) numbers.push_back(known.at(i));
+  return numbers;
+}
+
+std::vector<int> Study::affordable_brackets() const {
+  const TuneConfig& tune = options_.config.tune;
+  std::vector<int> brackets;
+  double spent = 0.0;
+  for (int j = 0; j < tune.iterations; ++j) {
+    std::int64_t before = 0;
+    for (const Rung& rung : hyperband_bracket(min_steps(), base_.loop.num_env_steps, tune.eta, j)) {
+      spent += static_cast<double>(tune.seeds) * rung.num_trials *
+               static_cast<double>(rung.steps - before);
+      if (continues()) before = rung.steps;
+    }
+    if (tune.budget > 0.0 && spent > tune.budget) break;
+    brackets.push_back(j);
+  }
+  return brackets;
+}
+
+std::size_t Study::num_planned() const {
+  const TuneConfig& tune = options_.config.tune;
+  if (tune.method == "hyperband") {
+    std::size_t count = 0;
+    for (const int j : affordable_brackets())
+      count += static_cast<std::size_t>(
+          hyperband_bracket(min_steps(), base_.loop.num_env_steps, tune.eta, j).front().num_trials);
+    return count;
+  }
+  std::size_t count = tune.method == "grid"
+                          ? grid_trials(space(), tune.points, kMostGridRuns).size()
+                          : static_cast<std::size_t>(tune.trials);
+  const double each = static_cast<double>(tune.seeds) * base_.loop.num_env_steps;
+  if (tune.budget > 0.0)
+    count = std::min(count, static_cast<std::size_t>(std::min(tune.budget / each, 1e9)));
+  return count;
+}
+
+// ---- trials as runs
+
+OrdinaryRun Study::run_of(const Request& request, int seed) const {
+  const TrialValues values = values_of(trials()[request.trial]);
+  OrdinaryRun run{
+      .options = {.config = with_values(base_, space(), values),
+                  .device = options_.device,
+                  .runs = options_.folder / "trials" / fmt::format("{:04}", request.trial),
+                  .command = {}},
+      .label = fmt::format("trial {}", request.trial),
+      .until = request.steps,
+      .keep_checkpoints = false};
+  if (options_.config.tune.seeds > 1) run.label += fmt::format(" seed={}", seed);
+  Config& config = run.options.config;
+  config.seed = seed;
+  if (!continues()) config.loop.num_env_steps = static_cast<int>(request.steps);
+  run.options.command = {"mbrl_gpu", "run", options_.name};
+  const auto add = [&](const std::vector<std::string>& words) {
+    run.options.command.insert(run.options.command.end(), words.begin(), words.end());
+  };
+  for (const std::string& word : options_.overrides)
+    if (!word.starts_with("tune.") && !word.starts_with("seed=")) add({word});
+  add(override_words(space(), values));
+  add({fmt::format("seed={}", seed),
+       fmt::format("loop.num_env_steps={}", config.loop.num_env_steps),
+       "--runs=" + run.options.runs.string()});
+  check_run(config, run.label);
+  follow_controller(run.options);
+  return run;
+}
+
+// trains each trial to its steps and notes what it has earned; `ends`: it is complete with that
+bool Study::evaluate(const std::vector<Request>& requests, bool ends) {
+  struct Pending {
+    Request request;
+    std::size_t num_open;
+    std::vector<fs::path> folders = {};
+    std::string diverged = {};
+    bool stays_open = false;
+  };
+  std::vector<Pending> parts;
+  std::vector<std::size_t> part_of;  // of each run
+  std::vector<OrdinaryRun> runs;
+  const auto num_seeds = static_cast<std::size_t>(options_.config.tune.seeds);
+  for (const Request& request : requests) {
+    const Trial& trial = trials()[request.trial];
+    if (is_over(trial)) continue;
+    if (trial.scores.contains(request.steps)) {
+      // killed between the two lines
+      if (ends) journal_->end(request.trial, TrialState::kComplete);
+      continue;
+    }
+    try {
+      std::vector<OrdinaryRun> own;
+      for (std::size_t s = 0; s < num_seeds; ++s)
+        own.push_back(run_of(request, static_cast<int>(s)));
+      check_runs(own, options_.warn);
+      part_of.insert(part_of.end(), num_seeds, parts.size());
+      parts.push_back({.request = request, .num_open = num_seeds});
+      runs.insert(runs.end(), own.begin(), own.end());
+    } catch (const ConfigError& error) {
+      // values that do not go together
+      journal_->begin(request.trial);
+      journal_->end(request.trial, TrialState::kFailed, error.what());
+    }
+  }
+  if (runs.empty()) return true;
+
+  std::vector<std::string> failures;
+  const auto finish = [&](Pending& part) {
+    const auto [trial, steps] = part.request;
+    if (part.stays_open) return;
+    if (!part.diverged.empty()) return journal_->end(trial, TrialState::kFailed, part.diverged);
+    const double score = trial_score(part.folders, steps);
+    if (!std::isfinite(score))
+      return journal_->end(trial, TrialState::kFailed, "its return is not finite");
+    journal_->score(trial, steps, score);
+    if (ends) journal_->end(trial, TrialState::kComplete);
+  };
+  OrdinaryRunsOptions how{.title = "tune",
+                          .device = options_.device,
+                          .num_threads = options_.num_threads,
+                          .concurrent = options_.concurrent,
+                          .warn = options_.warn};
+  how.on_begin = [&](std::size_t i) { journal_->begin(parts[part_of[i]].request.trial); };
+  how.on_end = [&](std::size_t i, const RunOutcome& outcome) {
+    Pending& part = parts[part_of[i]];
+    journal_->begin(part.request.trial);
+    if (outcome.status == RunStatus::kDiverged) {
+      part.diverged = outcome.error;
+    } else if (outcome.status == RunStatus::kDone || outcome.status == RunStatus::kPaused) {
+      part.folders.push_back(outcome.folder);
+    } else {
+      part.stays_open = true;
+      if (outcome.status == RunStatus::kFailed)
+        failures.push_back(fmt::format("{}: {}", runs[i].label, outcome.error));
+    }
+    if (--part.num_open == 0) finish(part);
+  };
+  train_runs(runs, how);
+  if (stop_requested()) return false;
+  if (!failures.empty())
+    throw DataError(fmt::format(
+        "{} of {} runs failed for reasons outside of them, and the study ends here; the same "
+        "command tries them again:\n  {}",
+        failures.size(), runs.size(), fmt::join(failures, "\n  ")));
+  return true;
+}
+
+// ---- methods
+
+bool Study::run() {
+  return options_.config.tune.method == "hyperband" ? run_hyperband() : run_plain();
+}
+
+bool Study::run_plain() {
+  std::vector<Request> requests;
+  for (const std::size_t trial : place(0, num_planned()))
+    requests.push_back({trial, base_.loop.num_env_steps});
+  return evaluate(requests, true);
+}
+
+bool Study::run_hyperband() {
+  std::size_t first = 0;
+  for (const int j : affordable_brackets()) {
+    const std::vector<Rung> rungs =
+        hyperband_bracket(min_steps(), base_.loop.num_env_steps, options_.config.tune.eta, j);
+    const auto count = static_cast<std::size_t>(rungs.front().num_trials);
+    std::vector<std::size_t> racing = place(first, count);
+    first += count;
+    for (std::size_t r = 0; r < rungs.size(); ++r) {
+      const bool last = r + 1 == rungs.size();
+      std::vector<Request> requests;
+      for (const std::size_t trial : racing) requests.push_back({trial, rungs[r].steps});
+      if (!evaluate(requests, last)) return false;
+      if (last) break;
+      std::erase_if(racing, [&](std::size_t trial) {
+        return !trials()[trial].scores.contains(rungs[r].steps);
+      });
+      std::stable_sort(racing.begin(), racing.end(), [&](std::size_t a, std::size_t b) {
+        return trials()[a].scores.at(rungs[r].steps) > trials()[b].scores.at(rungs[r].steps);
+      });
+      const auto keep = std::min(racing.size(), static_cast<std::size_t>(rungs[r + 1].num_trials));
+      for (std::size_t i = keep; i < racing.size(); ++i)
+        if (!is_over(trials()[racing[i]])) journal_->end(racing[i], TrialState::kPruned);
+      racing.resize(keep);
+    }
+  }
+  return true;
+}
+
+std::optional<std::size_t> Study::ask() {
+  if (options_.config.tune.method == "hyperband")
+    throw ConfigError(
+        "tune --ask: hyperband needs the scores of its own runs after each rung. Choose "
+        "tune.method=random or grid, or let the program train the trials: leave --ask out.");
+  for (const std::size_t trial : place(0, num_planned()))
+    if (trials()[trial].state == TrialState::kWaiting) {
+      journal_->begin(trial);
+      return trial;
+    }
+  return std::nullopt;
+}
+
+void Study::tell(std::size_t trial, std::optional<double> score) {
+  const std::string name = fmt::format("tune --tell {}", trial);
+  if (trial >= trials().size())
+    throw ConfigError(fmt::format(
+        "{}: there is no such trial; the study has {}{}.", name, trials().size(),
+        trials().empty() ? ". `mbrl_gpu tune CONFIG --ask` begins one" : ", from 0 on"));
+  const TrialState state = trials()[trial].state;
+  if (state != TrialState::kRunning)
+    throw ConfigError(fmt::format(
+        "{}: the trial is {}; {}.", name, state_text(state),
+        state == TrialState::kWaiting ? "--ask gives it out first" : "what it earned stays"));
+  if (!score || !std::isfinite(*score))
+    return journal_->end(trial, TrialState::kFailed, "told as failed");
+  journal_->score(trial, base_.loop.num_env_steps, *score);
+  journal_->end(trial, TrialState::kComplete);
+}
+
+std::vector<std::size_t> Study::ranking() const {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < trials().size(); ++i)
+    if (trials()[i].state == TrialState::kComplete && trials()[i].score) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return *trials()[a].score > *trials()[b].score;
+  });
+  return order;
+}
+
+}  // namespace mbrl

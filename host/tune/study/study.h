@@ -1,0 +1,106 @@
+// A study: a search for values of keys, trial after trial, in a folder whose journal is all that it
+// remembers.
+//
+//   tune.space --> planned trials --> runs (ordinary_runs.h) --> score --> journal
+//                       ^                                          |
+//                       +----------- the method's next ------------+
+//
+// What the method does next is a function of the config and the journal: a study that was killed goes
+// on as one that was not.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/config/config.h"
+#include "host/tune/ordinary_runs.h"
+#include "host/tune/study/journal.h"
+
+namespace mbrl {
+
+/// The first of the seeds that no trial uses: trials have seeds 0 to 9.
+inline constexpr int kFirstTestSeed = 100;
+
+struct StudyOptions {
+  std::string name;                    // of the config, as it was given
+  std::vector<std::string> overrides;  // as they were given
+  Config config;                       // with its section tune
+  std::filesystem::path folder;
+  std::string device = "auto", concurrent = "auto";
+  int num_threads = 1;
+  std::function<void(const std::string&)> warn;
+};
+
+/// What a trial earns: the mean of the last three evaluations of a run, as far as there are three, up
+/// to a step, its mean over the trial's runs.
+///
+/// Errors   DataError if a run has no evaluation by then; those of read_curve.
+double trial_score(const std::vector<std::filesystem::path>& runs, std::int64_t steps);
+
+class Study {
+ public:
+  /// Opens the study of a folder, or begins it there.
+  ///
+  /// Errors   ConfigError if tune.space is empty, holds a key that the runs do not read, or the steps
+  ///          are too few to learn from; DataError if the folder holds another study, naming what
+  ///          differs, if another process works in it, and those of Journal.
+  explicit Study(StudyOptions options);
+  ~Study();
+  Study(const Study&) = delete;
+  Study& operator=(const Study&) = delete;
+
+  /// Goes on to the end of the method.
+  ///
+  /// Returns  false after a stop signal.
+  /// Errors   those of train_runs; DataError if the machine fails a run, after all others.
+  bool run();
+
+  /// The next trial that waits, which runs from now on; nothing if there is none.
+  ///
+  /// Errors   ConfigError for a method that needs the scores of its own runs.
+  std::optional<std::size_t> ask();
+  /// Ends a trial that runs, with what it has earned; failed without it.
+  ///
+  /// Errors   ConfigError if it does not run.
+  void tell(std::size_t trial, std::optional<double> score);
+
+  const std::vector<Trial>& trials() const { return journal_->trials(); }
+  const SearchSpace& space() const { return options_.config.tune.space; }
+  /// The values of a trial, in the order of the space.
+  TrialValues values_of(const Trial& trial) const;
+  /// Complete trials, the best first; of equals the earlier.
+  std::vector<std::size_t> ranking() const;
+  /// How many trials the method has in all.
+  std::size_t num_planned() const;
+
+ private:
+  struct Request {
+    std::size_t trial;
+    std::int64_t steps;
+  };
+
+  void lock();
+  void require_same() const;
+  void check_space() const;
+  std::vector<TrialValues> planned(std::size_t first, std::size_t count) const;
+  std::vector<std::size_t> place(std::size_t first, std::size_t count);
+  OrdinaryRun run_of(const Request& request, int seed) const;
+  bool evaluate(const std::vector<Request>& requests, bool ends);
+  bool run_plain();
+  bool run_hyperband();
+  std::vector<int> affordable_brackets() const;
+  std::int64_t min_steps() const;
+  bool continues() const;
+
+  StudyOptions options_;
+  Config base_;  // of a trial, but for its values
+  std::unique_ptr<Journal> journal_;
+  int lock_fd_ = -1;
+};
+
+}  // namespace mbrl

@@ -1,0 +1,161 @@
+// Tests for host/tune/study/journal.{h,cpp}: what a study remembers, and what becomes of damage.
+#include "host/tune/study/journal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/error_text.h"
+#include "tests/support/temporary_directory.h"
+
+namespace mbrl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class JournalTest : public testing::Test {
+ protected:
+  JournalTest() {
+    space_ = search_space_from_json(
+        Json::parse(R"({"sac.learning_rate": {"low": 1e-5, "high": 1e-2, "log": true},
+                        "model.max_epochs": {"low": 3, "high": 20},
+                        "sac.hidden_sizes": {"choices": [[64, 64], [256]]}})"),
+        "test");
+  }
+  Journal open() {
+    warnings_.clear();
+    return Journal(file(), "study", {{"what", 1}}, space_,
+                   [this](const std::string& text) { warnings_.push_back(text); });
+  }
+  std::string file() const { return (folder_.path() / "journal.log").string(); }
+  std::string error() {
+    return error_text<DataError>([this] { open(); });
+  }
+  // three trials: complete, failed, one that runs
+  void fill() {
+    Journal journal = open();
+    journal.add({{1e-3, 5, Json::parse("[64,64]")}, {1e-4, 6, Json::parse("[256]")}}, 0);
+    journal.add({{1e-5, 7, Json::parse("[256]")}}, 2);
+    for (std::size_t i = 0; i < 3; ++i) journal.begin(i);
+    journal.score(0, 100, -3.5);
+    journal.score(0, 300, -1.25);
+    journal.end(0, TrialState::kComplete);
+    journal.end(1, TrialState::kFailed, "a loss is nan");
+  }
+  static void expect_filled(const Journal& journal) {
+    EXPECT_EQ(journal.definition(), Json({{"what", 1}}));
+    const std::vector<Trial>& trials = journal.trials();
+    ASSERT_EQ(trials.size(), 3u);
+    EXPECT_EQ(trials[0].state, TrialState::kComplete);
+    EXPECT_EQ(trials[0].score, -1.25);
+    EXPECT_EQ(trials[0].scores.at(100), -3.5);
+    EXPECT_EQ(trials[0].values.at("sac.learning_rate"), 1e-3);
+    EXPECT_EQ(trials[0].values.at("model.max_epochs"), 5);
+    EXPECT_EQ(trials[0].values.at("sac.hidden_sizes"), Json::parse("[64,64]"));
+    EXPECT_EQ(trials[1].state, TrialState::kFailed);
+    EXPECT_EQ(trials[1].error, "a loss is nan");
+    EXPECT_EQ(trials[2].state, TrialState::kRunning);
+    EXPECT_EQ(trials[2].plan, 2u);
+  }
+
+  TemporaryDirectory folder_;
+  SearchSpace space_;
+  std::vector<std::string> warnings_;
+};
+
+TEST_F(JournalTest, WhatWasWrittenIsReadBack) {
+  fill();
+  const Journal journal = open();
+  EXPECT_THAT(warnings_, IsEmpty());
+  expect_filled(journal);
+}
+
+TEST_F(JournalTest, LinesAreThoseOfOptuna) {
+  fill();
+  std::istringstream lines(file_text(file()));
+  std::vector<Json> all;
+  for (std::string line; std::getline(lines, line);) all.push_back(Json::parse(line));
+  for (const Json& line : all) {
+    EXPECT_TRUE(line.at("op_code").is_number_integer());
+    EXPECT_TRUE(line.at("worker_id").is_string());
+    if (line.at("op_code") == 6) EXPECT_TRUE(line.contains("values")) << line;
+    for (const char* attribute : {"user_attr", "system_attr"})
+      if (line.contains(attribute)) EXPECT_EQ(line.at(attribute).size(), 1u) << line;
+  }
+  EXPECT_EQ(all[0].at("op_code"), 0);
+  EXPECT_EQ(all[0].at("directions"), Json::parse("[2]"));
+  EXPECT_EQ(all[2].at("system_attr"), Json::parse(R"({"study:metric_names": ["return"]})"));
+  const Json& trial = all[3];
+  EXPECT_EQ(trial.at("op_code"), 4);
+  // distributions are texts of JSON, a choice is its place
+  const auto rate =
+      Json::parse(trial.at("distributions").at("sac.learning_rate").get<std::string>());
+  EXPECT_EQ(rate.at("name"), "FloatDistribution");
+  EXPECT_EQ(rate.at("attributes").at("log"), true);
+  const auto sizes =
+      Json::parse(trial.at("distributions").at("sac.hidden_sizes").get<std::string>());
+  EXPECT_EQ(sizes.at("attributes").at("choices"), Json::parse(R"(["[64,64]", "[256]"])"));
+  EXPECT_EQ(trial.at("params").at("sac.hidden_sizes"), 0);
+}
+
+TEST_F(JournalTest, CutOffAnywhereItHoldsTheWholeLinesBefore) {
+  fill();
+  const std::string whole = file_text(file());
+  for (std::size_t size = 0; size <= whole.size(); size += 7) {
+    write_text(file(), whole.substr(0, size));
+    const std::string before = whole.substr(0, whole.rfind('\n', size == 0 ? 0 : size - 1) + 1);
+    const bool torn = size > 0 && whole[size - 1] != '\n';
+    open();
+    EXPECT_EQ(warnings_.size(), torn ? 1u : 0u) << size;
+    if (torn) EXPECT_THAT(warnings_[0], HasSubstr("the last one, is damaged and dropped"));
+    // what is there stays, and what is missing of the study's own lines is written again
+    const std::string after = file_text(file());
+    EXPECT_TRUE(after.starts_with(before)) << size;
+    open();
+    EXPECT_THAT(warnings_, IsEmpty()) << size;
+  }
+}
+
+TEST_F(JournalTest, ADamagedLastLineIsDroppedAndOneBeforeIsRefusedWithItsNumber) {
+  fill();
+  const std::string whole = file_text(file());
+  write_text(file(), whole + "{\"op_code\": 6, \"tri\n");
+  expect_filled(open());
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("the last one, is damaged and dropped")));
+  EXPECT_EQ(file_text(file()), whole);
+
+  write_text(file(), whole + std::string(40, '\0'));
+  expect_filled(open());
+
+  std::string damaged = whole;
+  damaged[damaged.find('\n') + 3] = '\x01';
+  write_text(file(), damaged);
+  EXPECT_THAT(error(), HasSubstr("journal.log, line 2, is damaged"));
+  EXPECT_THAT(error(), HasSubstr("Put the file back from a copy, or begin another study"));
+  EXPECT_EQ(file_text(file()), damaged) << "left as it is";
+}
+
+TEST_F(JournalTest, OthersLinesAreReadAsFarAsTheyCountAndWhatIsNoJournalIsRefused) {
+  fill();
+  const std::string whole = file_text(file());
+  // a note of the dashboard; a state after the end
+  write_text(file(),
+             whole + R"({"op_code": 2, "worker_id": "w", "study_id": 0, "user_attr": {"note": "x"}}
+{"op_code": 6, "worker_id": "w", "trial_id": 0, "state": 3, "values": null}
+)");
+  expect_filled(open());
+  write_text(file(), whole + whole);
+  EXPECT_THAT(error(), HasSubstr("this begins a second study"));
+  write_text(
+      file(),
+      whole + R"({"op_code": 7, "worker_id": "w", "trial_id": 9, "step": 1, "intermediate_value": 2}
+)" + "{}\n");
+  EXPECT_THAT(error(), HasSubstr("trial_id is 9, and there are 3 trials"));
+  write_text(file(), "{}\n{}\n");
+  EXPECT_THAT(error(), HasSubstr("line 1, is no line of a journal of Optuna"));
+}
+
+}  // namespace
+}  // namespace mbrl
