@@ -27,8 +27,13 @@ void add_bound(CLI::App& program);
 void add_completion(CLI::App& program);
 void add_man(CLI::App& program);
 
-/// The check of --concurrent: "" if the text is a number of runs or auto, else what is wrong.
-std::string num_runs_or_auto(const std::string& text);
+/// How a command that trains many runs uses the machine.
+struct ManyRunsOptions {
+  std::string device = "auto", concurrent = "auto";
+  int num_threads = 0;
+};
+/// Adds --concurrent, --device and --threads.
+void add_many_runs_options(CLI::App& command, ManyRunsOptions& options);
 
 /// All of them.
 void add_subcommands(CLI::App& program);

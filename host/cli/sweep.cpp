@@ -31,11 +31,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct SweepOptions {
+struct SweepOptions : ManyRunsOptions {
   std::string name;
   std::vector<std::string> overrides;
-  std::string device = "auto", concurrent = "auto", runs = "runs";
-  int num_threads = 0;
+  std::string runs = "runs";
 };
 
 // one setting of the keys, over seeds
@@ -262,11 +261,25 @@ ExitCode sweep(const SweepOptions& o) {
 
 }  // namespace
 
-std::string num_runs_or_auto(const std::string& text) {
-  const bool number = !text.empty() && text.size() <= 4 && text[0] != '0' &&
-                      text.find_first_not_of("0123456789") == std::string::npos;
-  if (number || text == "auto") return "";
-  return text + " is no number of runs; expected auto, or a number from 1 to 9999";
+void add_many_runs_options(CLI::App& command, ManyRunsOptions& options) {
+  const auto num_runs_or_auto = [](const std::string& text) -> std::string {
+    const bool number = !text.empty() && text.size() <= 4 && text[0] != '0' &&
+                        text.find_first_not_of("0123456789") == std::string::npos;
+    if (number || text == "auto") return "";
+    return text + " is no number of runs; expected auto, or a number from 1 to 9999";
+  };
+  command
+      .add_option("--concurrent", options.concurrent,
+                  "runs at the same time: auto (as many as there are cores, or fit on a GPU) or a "
+                  "number")
+      ->check(num_runs_or_auto)
+      ->capture_default_str();
+  command.add_option("--device", options.device, "auto, cpu or cuda:N")->capture_default_str();
+  command
+      .add_option("--threads", options.num_threads,
+                  "host threads of all runs together; 0: all cores this process may use")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
 }
 
 void add_sweep(CLI::App& program) {
@@ -277,18 +290,7 @@ void add_sweep(CLI::App& program) {
       ->required();
   command->add_option("overrides", o->overrides,
                       "key=A,B or seed=0..4 ...: every combination of the values is a run");
-  command
-      ->add_option("--concurrent", o->concurrent,
-                   "runs at the same time: auto (as many as there are cores, or fit on a GPU) or a "
-                   "number")
-      ->check(num_runs_or_auto)
-      ->capture_default_str();
-  command->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
-  command
-      ->add_option("--threads", o->num_threads,
-                   "host threads of all runs together; 0: all cores this process may use")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
+  add_many_runs_options(*command, *o);
   command->add_option("--runs", o->runs, "folder that receives runs/<name>/<config hash>/seed-<n>")
       ->capture_default_str();
   command->callback([o] {

@@ -28,11 +28,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct TuneOptions {
+struct TuneOptions : ManyRunsOptions {
   std::string name;
   std::vector<std::string> overrides, tell;
-  std::string study, device = "auto", concurrent = "auto";
-  int num_threads = 0;
+  std::string study;
   bool ask = false;
 };
 
@@ -189,18 +188,7 @@ void add_tune(CLI::App& program) {
                     "print the next trial, {\"trial\": N, \"values\": {...}}, instead of training");
   command->add_option("--tell", o->tell, "TRIAL VALUE: what a trial has earned, or failed")
       ->expected(2);
-  command
-      ->add_option("--concurrent", o->concurrent,
-                   "runs at the same time: auto (as many as there are cores, or fit on a GPU) or a "
-                   "number")
-      ->check(num_runs_or_auto)
-      ->capture_default_str();
-  command->add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
-  command
-      ->add_option("--threads", o->num_threads,
-                   "host threads of all runs together; 0: all cores this process may use")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
+  add_many_runs_options(*command, *o);
   command->callback([o] {
     const ExitCode code = tune(*o);
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
