@@ -33,6 +33,7 @@
 #include "host/stats/summary.h"
 #include "host/tune/autombpo/decider.h"
 #include "host/tune/autombpo/ror.h"
+#include "host/tune/study/sampling.h"
 #include "kernels/networks/initialize.h"
 #include "tests/support/configs.h"
 
@@ -541,6 +542,22 @@ TEST(DrawsTest, HyperExplorationAndHyperBatchOfRor) {
   // in float, which hides the last bits of the C library's functions
   expect_draws("kHyperBatch: what RoR learns from",
                decider.state().at("parameters").get<std::vector<float>>(), 1804579747u);
+}
+
+TEST(DrawsTest, TrialsOfASearch) {
+  const SearchSpace space{
+      {{.key = "sac.learning_rate", .low = 1e-5, .high = 1e-2, .log = true},
+       {.key = "sac.discount", .low = 0.9, .high = 1.0},
+       {.key = "sac.batch_size", .low = 32, .high = 256, .integer = true},
+       {.key = "sac.update_order", .choices = {"\"sequential\"", "\"simultaneous\""}}}};
+  std::vector<float> numbers;
+  for (std::uint64_t trial = 0; trial < 50; ++trial)
+    for (const auto& value : draw_trial(space, 3, trial))
+      numbers.push_back(value.is_number()       ? value.get<float>()
+                        : value == "sequential" ? 0.0f
+                                                : 1.0f);
+  ASSERT_EQ(numbers.size(), 200u);
+  expect_draws("kTrial: values of a search's trials", numbers, 2514161314u);
 }
 
 // every purpose that the sources define is named by a check of what it draws: above, or where its
