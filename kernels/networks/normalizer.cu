@@ -9,7 +9,8 @@ constexpr int kRowsPerChunk = 4096;
 constexpr int kColumns = 32, kLanes = 8;  // threads of a block: columns of a row, rows at a time
 
 // sums over a chunk of rows of an input x, or of (x - mean)^2 once the means are known
-__global__ void column_sums_kernel(const __grid_constant__ TransitionsView data, ModelMaps maps,
+__global__ void column_sums_kernel(const __grid_constant__ TransitionsView data,
+                                   const __grid_constant__ ModelMaps maps,
                                    Vector<const std::uint32_t> indices, int columns,
                                    const double* means, double* partial) {
   auto* lane_sums = reinterpret_cast<double*>(shared_floats());  // [kLanes][kColumns]
