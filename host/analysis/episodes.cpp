@@ -43,12 +43,10 @@ Episodes record_episodes(Stream& stream, Learner& learner, int count, int max_st
       if (step.broken[i]) continue;
       records[i].resize(records[i].size() + pitch, 0.0f);
       float* record = records[i].data() + records[i].size() - pitch;
-      std::copy_n(observation.data() + i * static_cast<std::size_t>(S), S, record);
-      std::copy_n(action.row(static_cast<int>(i)), A, record + all.layout.action());
-      record[all.layout.reward()] = step.reward[i];
-      record[all.layout.terminated()] = step.terminated[i] ? 1.0f : 0.0f;
-      std::copy_n(step.next_observation.row(static_cast<int>(i)), S,
-                  record + all.layout.next_observation());
+      const int row = static_cast<int>(i);
+      write_record(record, all.layout, observation.data() + i * static_cast<std::size_t>(S),
+                   action.row(row), step.reward[i], step.terminated[i] != 0,
+                   step.next_observation.row(row));
       all.returns[i] += step.reward[i];
       ++all.lengths[i];
     }
