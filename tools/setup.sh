@@ -116,7 +116,8 @@ install_packages() {
 # the CUDA compiler, in the PATH or where the toolkit installs it; empty if there is none
 find_nvcc() { command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true; }
 
-# build_target PRESET NAME...: tests, which need more packages, are part of `all` alone
+# build_target PRESET NAME...: tests, which need more packages, are part of `all` alone; a folder that is
+# configured anew gets $configure_options, one word
 build_target() {
   local preset=$1 tests=OFF
   shift
@@ -124,7 +125,7 @@ build_target() {
   # configured, and with the tests if they are asked for
   if [ ! -f "build/$preset/build.ninja" ] ||
     { [ "$tests" = ON ] && ! grep -qi '^MBRL_TESTS:.*=ON$' "build/$preset/CMakeCache.txt"; }; then
-    if ! cmake --preset "$preset" -DMBRL_TESTS="$tests" >build-configure.log 2>&1; then
+    if ! cmake --preset "$preset" -DMBRL_TESTS="$tests" ${configure_options:+"$configure_options"} >build-configure.log 2>&1; then
       cat build-configure.log >&2
       rm -f build-configure.log
       has_apt || tell_what_is_needed >&2
