@@ -52,8 +52,9 @@ constexpr Calls kRollout{.graph_launches = 1, .waits = 1};
 constexpr Calls kEpisodeEnd{.copies = 1, .waits = 1};
 constexpr Calls kRingWraps{.copies = 1};
 // launches: split 4, scaler 4, shuffle 3, two holdout sweeps. Copies: the state before the fit 8, the
-// plan, a snapshot of each member, back, what the loss learned. Waits: epoch, two sweeps, last copy.
-constexpr Calls kFit{.launches = 13, .copies = 14, .graph_launches = 1, .waits = 4};
+// plan, the losses, a snapshot of each member, back, what the loss learned. Waits: epoch, two sweeps,
+// last copy.
+constexpr Calls kFit{.launches = 13, .copies = 15, .graph_launches = 1, .waits = 4};
 // the policy's change on the newest actions, and the controller
 constexpr Calls kDecision{.launches = 2, .waits = 2};
 
@@ -118,7 +119,7 @@ TEST_F(SteadyStateTest, AnEnvStepOfMbpoIsOneGraphAndOneWait) {
   EXPECT_EQ(num_fits_, 4);
   EXPECT_GE(num_ends_, 1);
 
-  // twelve launches for three updates, the plan's copy, the batches, the next action
+  // twelve launches for three updates, the batches, the next action, the losses' copy
   long nodes = 0;
   do {
     fitted_ = false;

@@ -146,7 +146,7 @@ class EnsembleBuffers final : public EnsembleStage {
   EnsembleArrays arrays_{};
   UpdateTable table_;
   Plan<EpochPlan> plan_{"ensemble plan"};
-  Buffer<float> losses_;         // pinned, per step
+  StepResults<float> losses_{"ensemble losses"};
   Buffer<double> holdout_sums_;  // pinned
   Graph graph_;
   std::unique_ptr<EnsembleLayers> layers_;  // where a library multiplies
@@ -221,7 +221,7 @@ void EnsembleBuffers::reserve(std::size_t num_steps) {
   if (num_steps <= losses_.size()) return;
   const std::size_t steps = num_steps + num_steps / 2;
   plan_.reserve(steps);
-  losses_ = Buffer<float>(steps, Memory::kPinned, "ensemble losses");
+  losses_.resize(steps);
   arrays_.plan = plan_.on_device();
   arrays_.adam = plan_.steps_on_device();
   graph_ = Graph();
@@ -239,7 +239,7 @@ void EnsembleBuffers::issue(Stream& stream) {
   const auto E = static_cast<unsigned>(arrays_.E);
   for (int i = 0; i < kStepsPerGraph; ++i) {
     if (layers_ != nullptr) {
-      layers_->issue<Loss>(stream, arrays_, table_.decay, i, losses_.data());
+      layers_->issue<Loss>(stream, arrays_, table_.decay, i, losses_.on_device());
       continue;
     }
     launch(stream, "ensemble_rows", ensemble_rows_kernel<kPrecision, Loss>,
@@ -253,7 +253,7 @@ void EnsembleBuffers::issue(Stream& stream) {
             kBlockThreads,
             kUpdateSharedBytes,
             /*early=*/true},
-           arrays_, table_, i, losses_.data());
+           arrays_, table_, i, losses_.on_device());
   }
   launch(stream, "ensemble_advance", ensemble_advance_kernel, {{1, 1, 1}, 1, 0, /*early=*/true},
          arrays_.plan);
@@ -284,6 +284,7 @@ EnsembleEpoch EnsembleBuffers::epoch(const EpochCall& call) {
       result.steps = std::min(first + kStepsPerGraph, num_steps);
     }
   });
+  losses_.copy(stream, static_cast<std::size_t>(result.steps));
   stream.synchronize();
   for (std::int64_t i = 0; i < result.steps; ++i)
     check_ensemble_loss(losses_[static_cast<std::size_t>(i)], state.num_steps + i);

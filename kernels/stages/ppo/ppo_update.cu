@@ -265,7 +265,7 @@ class PpoBuffers {
   Buffer<float> observation_, action_, log_prob_, value_;  // pinned
   Buffer<std::uint64_t> act_step_;                         // pinned
   Plan<PpoPlan> plan_{"PPO plan"};
-  Buffer<PpoLosses> losses_;  // pinned
+  StepResults<PpoLosses> losses_{"PPO losses"};
   Recorded<Key, decltype(std::declval<PpoArrays>().borrowed())> recorded_;
 };
 
@@ -311,7 +311,7 @@ PpoBuffers::PpoBuffers(const PpoState& state, int max_rows)
 void PpoBuffers::reserve(std::size_t num_updates) {
   if (!plan_.reserve(num_updates)) return;
   recorded_.clear();
-  losses_ = Buffer<PpoLosses>(num_updates, Memory::kPinned, "PPO losses");
+  losses_.resize(num_updates);
   arrays_.plan = plan_.on_device();
   arrays_.adam = plan_.steps_on_device();
 }
@@ -362,11 +362,12 @@ void PpoBuffers::issue(Stream& stream, const Key& key) {
             kBlockThreads,
             std::max(kUpdateSharedBytes, sums),
             /*early=*/true},
-           arrays_, policy_table_, value_table_, update, B, losses_.data());
+           arrays_, policy_table_, value_table_, update, B, losses_.on_device());
     launch(stream, "ppo_adam", ppo_adam_kernel,
            {{adam_blocks, 1, 1}, kBlockThreads, sizeof(float), /*early=*/true}, arrays_, update,
            blocks);
   }
+  losses_.copy(stream, key.num_updates);
 }
 
 void PpoBuffers::update(Stream& stream, const PpoCall& call) {

@@ -17,7 +17,7 @@
 // (sac_update_all). Where a library multiplies, sac_layers.cu takes the place of these kernels.
 //
 // What changes from call to call (counters, Adam's rates, sizes of the replays) travels in a plan
-// that the first node copies to the device, so that a recorded graph never changes.
+// that the first kernel brings to the device, so that a recorded graph never changes.
 #include <algorithm>
 #include <cstddef>
 #include <utility>
@@ -35,17 +35,29 @@ namespace {
 
 constexpr int kSacRows = 16;  // rows of a tile
 
-// one thread per four floats of a record
+// One thread per four floats of a record. The plan comes over the bus: to shared memory for each
+// block, and by one of them to device memory for the kernels that follow.
 __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
-                                  const __grid_constant__ SacRule rule) {
+                                  const __grid_constant__ SacRule rule, const SacPlan* mapped,
+                                  SacPlan* on_device, int num_words) {
+  const auto bring = [&](SacPlan* to, int words) {
+#pragma unroll 1
+    for (int i = static_cast<int>(threadIdx.x); i < words; i += kBlockThreads)
+      reinterpret_cast<std::uint32_t*>(to)[i] = reinterpret_cast<const std::uint32_t*>(mapped)[i];
+  };
+  auto* plan = reinterpret_cast<SacPlan*>(shared_floats());
+  bring(plan, sizeof(SacPlan) / sizeof(std::uint32_t));
+  if (blockIdx.x == 0 && blockIdx.y == 0) bring(on_device, num_words);
+  sync_block();
+
   const int per_record = a.layout.pitch() / 4;
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   const int update = static_cast<int>(blockIdx.y);
   if (i >= a.batch_size * per_record) return;
   const int row = i / per_record, part = i % per_record;
-  const TransitionsView& pool = a.plan->source.of_row(row);
+  const TransitionsView& pool = plan->source.of_row(row);
   const std::uint32_t bits = rule.key(purpose::kReplayIndex)
-                                 .bits(a.plan->first_update + static_cast<std::uint64_t>(update),
+                                 .bits(plan->first_update + static_cast<std::uint64_t>(update),
                                        static_cast<std::uint32_t>(row))
                                  .x;
   const float* record = pool.record(uniform_index(bits, static_cast<std::uint32_t>(pool.size)));
@@ -397,7 +409,7 @@ class SacBuffers {
   SacArrays arrays_{};
   UpdateTable actor_table_, critic_table_;
   Plan<SacPlan> plan_{"SAC plan"};
-  Buffer<SacLosses> losses_;                       // pinned
+  StepResults<SacLosses> losses_{"SAC losses"};
   Buffer<float> observation_, action_, log_prob_;  // pinned
   Recorded<Key, decltype(std::declval<SacArrays>().borrowed())> recorded_;
   std::unique_ptr<SacLayers> layers_;  // where a library multiplies
@@ -461,7 +473,7 @@ void SacBuffers::reserve(std::size_t num_updates, int act_rows, const SacState& 
   const std::size_t act_size = static_cast<std::size_t>(act_rows) * state.observation_size();
   if (plan_.reserve(num_updates)) {
     recorded_.clear();
-    losses_ = Buffer<SacLosses>(num_updates, Memory::kPinned, "SAC losses");
+    losses_.resize(num_updates);
     batch_ = Buffer<float>(num_updates * batch_size_ * arrays_.layout.pitch(), Memory::kDevice,
                            "SAC batches");
     arrays_.batch = batch_.data();
@@ -501,12 +513,13 @@ void SacBuffers::bind(SacState& state) {
 
 template <Precision kPrecision>
 void SacBuffers::issue(Stream& stream, const Key& key) {
-  plan_.copy(stream, key.num_updates);
   const unsigned gather_blocks =
       (batch_size_ * (arrays_.layout.pitch() / 4) + kBlockThreads - 1) / kBlockThreads;
   launch(stream, "sac_gather", sac_gather_kernel,
-         {{gather_blocks, static_cast<unsigned>(key.num_updates), 1}, kBlockThreads}, arrays_,
-         key.rule);
+         {{gather_blocks, static_cast<unsigned>(key.num_updates), 1},
+          kBlockThreads,
+          sizeof(SacPlan)},
+         arrays_, key.rule, plan_.mapped(), plan_.on_device(), plan_.num_words(key.num_updates));
 
   if (layers_ == nullptr) {
     const std::size_t actor_size = actor_size_, critic_size = critic_size_;
@@ -529,13 +542,13 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
   const int critic_blocks = critic_table_.num_blocks(), actor_blocks = actor_table_.num_blocks();
   for (int update = 0; update < static_cast<int>(key.num_updates); ++update) {
     if (layers_ != nullptr) {
-      layers_->issue(stream, arrays_, key.rule, update, key.simultaneous, losses_.data());
+      layers_->issue(stream, arrays_, key.rule, update, key.simultaneous, losses_.on_device());
     } else if (key.simultaneous) {
       launch(stream, "sac_gradients", sac_gradients_kernel<kPrecision>,
              {grid(tiles, 6), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_all", sac_update_all_kernel<kPrecision>,
              {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads, update_shared, kEarly},
-             arrays_, critic_table_, actor_table_, key.rule, update, losses_.data());
+             arrays_, critic_table_, actor_table_, key.rule, update, losses_.on_device());
     } else {
       launch(stream, "sac_critics", sac_critics_kernel<kPrecision>,
              {grid(tiles, 4), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
@@ -547,7 +560,7 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
              {grid(tiles, 2), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_actor", sac_update_actor_kernel<kPrecision>,
              {grid(actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes, kEarly}, arrays_,
-             actor_table_, key.rule, update, losses_.data());
+             actor_table_, key.rule, update, losses_.on_device());
     }
   }
   if (key.act_rows > 0)
@@ -555,6 +568,7 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
                               arrays_.A, key.act_rows, observation_.data(), action_.data(),
                               key.act_density ? log_prob_.data() : nullptr, key.stochastic,
                               key.act_key, &arrays_.plan->act_step, kEarly);
+  losses_.copy(stream, key.num_updates);
 }
 
 void SacBuffers::run(Stream& stream, const SacCall& call) {

@@ -157,6 +157,14 @@ TEST(MemoryTest, CountsNetworksByHand) {
   EXPECT_EQ(bytes() - usual, networks + passes);
 }
 
+TEST(MemoryTest, ThreeHundredTrialsOfThePublishedHalfCheetahTakeLessThanTwoGiB) {
+  const Config config = load_config(find_config("pets_halfcheetah"));
+  const EnvSpec spec = make_env(config.env)->spec();
+  ASSERT_EQ(config.loop.num_env_steps, 301 * spec.max_episode_steps);
+  for (const bool on_gpu : {false, true})
+    EXPECT_LT(pets_bytes(config, spec, on_gpu), std::size_t{2} << 30) << on_gpu;
+}
+
 TEST(RequireMemoryTest, WhatDoesNotFitIsRefusedWithTheKeysThatTheRunReads) {
   Config config = small_mbpo("pendulum");
   const EnvSpec env = make_env(config.env)->spec();
