@@ -330,12 +330,44 @@ fs::path copy_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints
   if (const Finding finding = examine(checkpoint, Depth::kAll); finding.kind != Finding::kWhole)
     throw DataError(
         fmt::format("checkpoint {} cannot be copied: {}.", checkpoint.string(), finding.text));
+  return link_checkpoint(checkpoint, checkpoints_dir);
+}
+
+fs::path link_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints_dir) {
+  if (const Finding finding = examine(checkpoint, Depth::kSizes); finding.kind != Finding::kWhole)
+    throw DataError(
+        fmt::format("checkpoint {} cannot be copied: {}.", checkpoint.string(), finding.text));
   return place_checkpoint(checkpoints_dir, step_of(checkpoint, "step-"), /*keep=*/1, {},
                           [&](const fs::path& folder) {
                             for (const char* file : kFiles)
                               link_or_copy(checkpoint / file, folder / file);
                             link_or_copy(checkpoint / "DONE", folder / "DONE");
                           });
+}
+
+fs::path graft_checkpoint(const fs::path& own, const fs::path& learned,
+                          const std::vector<std::string>& values, const fs::path& checkpoints_dir) {
+  const CheckpointReader mine(own), others(learned);
+  const nlohmann::json mine_done = read_json(own / "DONE"),
+                       others_done = read_json(learned / "DONE");
+  nlohmann::json state = mine.state(), done = mine_done;
+  return using_file(learned / "state.json", [&] {
+    for (const std::string& name : values)
+      if (const auto& from = others.state().at("learner"); from.contains(name))
+        state.at("learner")[name] = from.at(name);
+    const std::string text = state.dump(1);
+    for (const char* promise : {"bytes", "crc32c"})
+      done.at(promise)[kTensorFiles[0]] = others_done.at(promise).at(kTensorFiles[0]);
+    done.at("bytes")["state.json"] = text.size();
+    done.at("crc32c")["state.json"] = crc32c(text);
+    return place_checkpoint(checkpoints_dir, step_of(own, "step-"), /*keep=*/1, {},
+                            [&](const fs::path& folder) {
+                              link_or_copy(learned / kTensorFiles[0], folder / kTensorFiles[0]);
+                              link_or_copy(own / kTensorFiles[1], folder / kTensorFiles[1]);
+                              write_new_file(folder / "state.json", text);
+                              write_new_file(folder / "DONE", done.dump(1));
+                            });
+  });
 }
 
 std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints_dir, const Warn& warn) {

@@ -58,6 +58,20 @@ void tidy_checkpoints(const std::filesystem::path& checkpoints_dir, int keep,
 std::filesystem::path copy_checkpoint(const std::filesystem::path& checkpoint,
                                       const std::filesystem::path& checkpoints_dir);
 
+/// The same without a look at what the files hold: for one that was just written. Who loads the copy
+/// compares the checksums. Cost: a few names, whatever the size.
+std::filesystem::path link_checkpoint(const std::filesystem::path& checkpoint,
+                                      const std::filesystem::path& checkpoints_dir);
+
+/// Puts a checkpoint into checkpoints_dir as copy_checkpoint() does that has weights.safetensors, and of
+/// the learner's values those named in `values`, of `learned`, and all else of `own`.
+///
+/// Errors   DataError if one of the two is damaged; those of write_checkpoint.
+std::filesystem::path graft_checkpoint(const std::filesystem::path& own,
+                                       const std::filesystem::path& learned,
+                                       const std::vector<std::string>& values,
+                                       const std::filesystem::path& checkpoints_dir);
+
 /// The newest complete checkpoint of a folder, whose files are read for it. Folders without DONE, or
 /// that are not what DONE says, are passed over; `warn` is told which and why.
 ///
