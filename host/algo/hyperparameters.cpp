@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <type_traits>
 #include <variant>
@@ -33,6 +34,17 @@ Hyperparameter bind(const Field& field, T* value) {
       [value](double to) {
         *value = static_cast<T>(std::is_floating_point_v<T> ? to : std::round(to));
       });
+}
+
+// all numbers of a list at once
+Hyperparameter bind(const Field& field, std::vector<float>* values) {
+  return make_hyperparameter(
+      field.path(), field.range, Change::kMultiply,
+      [values] {
+        return std::accumulate(values->begin(), values->end(), 0.0) /
+               static_cast<double>(values->size());
+      },
+      [values](double to) { std::fill(values->begin(), values->end(), static_cast<float>(to)); });
 }
 
 // a choice by its place among them
@@ -77,6 +89,8 @@ std::vector<Hyperparameter> live_keys(Config& config) {
     if (auto* const* value = std::get_if<int*>(&slot)) all.push_back(bind(field, *value));
     if (auto* const* value = std::get_if<bool*>(&slot)) all.push_back(bind(field, *value));
     if (auto* const* value = std::get_if<std::string*>(&slot)) all.push_back(bind(field, *value));
+    if (auto* const* value = std::get_if<std::vector<float>*>(&slot))
+      all.push_back(bind(field, *value));
   }
   return all;
 }

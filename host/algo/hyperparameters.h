@@ -35,7 +35,8 @@ Hyperparameter make_hyperparameter(std::string name, Range range, Change change,
 
 /// The keys of `config` that may change between two steps and that its algorithm reads, bound to
 /// `config`, which must outlive them. Floats are multiplied, integers added to, booleans toggled; a
-/// choice among names is its place among them, from 0.
+/// list of floats is its mean and takes one value in all places; a choice among names is its place
+/// among them, from 0.
 std::vector<Hyperparameter> live_keys(Config& config);
 
 /// Replaces the one of this name, or adds it.

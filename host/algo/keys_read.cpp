@@ -47,7 +47,7 @@ std::vector<std::string> by_section(const std::vector<std::string>& paths) {
 
 std::optional<Unread> why_unread(const Config& config, const Field& field) {
   const std::string path = field.path();
-  if (field.section == "tune")
+  if (is_of_search(field))
     return Unread{.reason = "is not read by a run; only a search reads it",
                   .way_out = "give it to `mbrl_gpu tune`",
                   .chosen = ""};
@@ -61,6 +61,19 @@ std::optional<Unread> why_unread(const Config& config, const Field& field) {
                               list_text(readers, "and"), readers.size() == 1 ? "reads" : "read"),
         .way_out = fmt::format("set algorithm={}", list_text(readers, "or")),
         .chosen = "algorithm " + algorithm.name};
+  }
+
+  if (path == "schedule") {
+    if (algorithm.make == nullptr)
+      return Unread{.reason = fmt::format("is not read by algorithm {}, whose controllers change "
+                                          "the values",
+                                          algorithm.name),
+                    .way_out = "set an algorithm that trains one learner, such as algorithm=mbpo",
+                    .chosen = "algorithm " + algorithm.name};
+    if (!config.controller.file.empty())
+      return Unread{.reason = "is not read by a run that a controller steers",
+                    .way_out = "leave controller.file out",
+                    .chosen = "controller.file"};
   }
 
   const std::string& env = config.env.name;

@@ -39,12 +39,14 @@ void Learner::visit(Archive& archive) {
   {
     // keys of the config that changed since the learner was made
     Config original = made_with_;
+    if (archive.loading()) context_.config = made_with_;
     const std::vector<Hyperparameter> now = live_keys(context_.config), then = live_keys(original);
     const Archive::Section section(archive, "hyperparameters");
     for (std::size_t i = 0; i < now.size(); ++i) {
-      double value = archive.loading() ? then[i].get() : now[i].get();
+      double value = now[i].get();
       const bool kept = archive.loading() ? archive.has(now[i].name) : value != then[i].get();
-      if (kept) archive.value(now[i].name, value);
+      if (!kept) continue;
+      archive.value(now[i].name, value);
       if (archive.loading()) now[i].set(value);
     }
   }

@@ -19,9 +19,10 @@ namespace {
 void set_tune_aside(LayeredConfig& layered, bool also_from_command_line) {
   std::erase_if(layered.set_by, [&](const auto& entry) {
     const bool by_file = layered.layers[entry.second].origin != kCommandLine;
-    return entry.first.starts_with("tune.") && (by_file || also_from_command_line);
+    return is_of_search(*find_field(entry.first)) && (by_file || also_from_command_line);
   });
   layered.config.tune = {};
+  layered.config.pbt = {};
 }
 
 }  // namespace
@@ -37,13 +38,17 @@ Config resolve_config(const std::string& name, const std::vector<std::string>& o
   }
   layered.layers.push_back({kCommandLine, layered.config});
   const TuneConfig tune = layered.config.tune;
+  const PbtConfig pbt = layered.config.pbt;
   set_tune_aside(layered, unread == UnreadKeys::kRefuseButTune);
   if (unread != UnreadKeys::kKeep)
     drop_unread_keys(layered, warn ? warn : [](const std::string& text) {
       print_to(stderr, text + "\n");
     });
   check_run(layered.config, path.string() + (overrides.empty() ? "" : " with its overrides"));
-  if (unread != UnreadKeys::kRefuse) layered.config.tune = tune;
+  if (unread != UnreadKeys::kRefuse) {
+    layered.config.tune = tune;
+    layered.config.pbt = pbt;
+  }
   return layered.config;
 }
 

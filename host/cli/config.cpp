@@ -52,7 +52,7 @@ void add_config(CLI::App& program) {
     // what a search reads is shown where there is one
     const KeyFilter shown = [&](const Field& field) {
       return is_read(resolved, field) ||
-             (field.section == "tune" && !resolved.tune.space.dimensions.empty());
+             (is_of_search(field) && !resolved.tune.space.dimensions.empty());
     };
     if (options->json) {
       fmt::print("{}", config_json_text(resolved, shown));

@@ -5,7 +5,7 @@
 
 #include "host/algo/resolve_config.h"
 #include "host/cli/cli.h"
-#include "host/tune/autombpo/steered_run.h"
+#include "host/tune/scheduled_run.h"
 
 namespace mbrl {
 
@@ -45,7 +45,7 @@ void add_run(CLI::App& program) {
       if (option->count() > 0 && !option->get_lnames().empty() && option->get_lnames()[0] != "help")
         for (const std::string& value : option->results())
           o->run.command.push_back("--" + option->get_lnames()[0] + "=" + value);
-    follow_controller(o->run);
+    follow_files(o->run);
     const ExitCode code = run_training(o->run);
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
   });

@@ -22,7 +22,7 @@
 #include "host/io/output_file.h"
 #include "host/run/signals.h"
 #include "host/stats/scores.h"
-#include "host/tune/autombpo/steered_run.h"
+#include "host/tune/scheduled_run.h"
 #include "host/tune/grid.h"
 #include "host/tune/ordinary_runs.h"
 
@@ -95,7 +95,7 @@ Sweep sweep_of(const SweepOptions& o) {
       std::vector<std::string> words = label;
       words.push_back(fmt::format("seed={}", run.options.config.seed));
       run.label = fmt::format("{}", fmt::join(words, " "));
-      follow_controller(run.options);
+      follow_files(run.options);
       cell.runs.push_back(sweep.runs.size());
       sweep.runs.push_back(std::move(run));
     }

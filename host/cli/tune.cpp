@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 struct TuneOptions : ManyRunsOptions {
   std::string name;
   std::vector<std::string> overrides, tell;
-  std::string study;
+  std::string study, schedule;
   bool ask = false;
 };
 
@@ -89,6 +89,17 @@ void print_plan(const Study& study, const StudyOptions& o) {
   print_to(stdout, text);
 }
 
+// the values that a trial ended with: those of a member of a population have changed meanwhile
+TrialValues last_values(const Study& study, std::size_t number) {
+  const Trial& trial = study.trials()[number];
+  const auto schedule = trial.attributes.find("schedule");
+  if (schedule == trial.attributes.end()) return study.values_of(trial);
+  TrialValues values;
+  for (const SearchDimension& d : study.space().dimensions)
+    values.push_back(schedule->second.back().at("values").at(d.key));
+  return values;
+}
+
 // Returns the words that set a trial's values.
 std::string values_text(const Study& study, std::size_t trial) {
   std::string text;
@@ -111,7 +122,7 @@ void print_result(const Study& study, const StudyOptions& o) {
     for (std::size_t i = 0; i < std::min(kShown, order.size()); ++i) {
       const Trial& trial = study.trials()[order[i]];
       rows.push_back({fmt::format("trial {}", order[i]), numbers.text(*trial.score)});
-      for (const auto& value : study.values_of(trial))
+      for (const auto& value : last_values(study, order[i]))
         rows.back().push_back(printable(value.dump()));
     }
     print_to(stdout, fmt::format("\nreturn: mean of a run's last three evaluations{}\n\n{}",
@@ -129,15 +140,26 @@ void print_result(const Study& study, const StudyOptions& o) {
     print_to(stderr, text);
   }
   if (order.empty()) return;
-  std::string words = printable(shell_word(o.name));
-  for (const std::string& word : o.overrides)
-    if (!word.starts_with("tune.") && !word.starts_with("seed="))
-      words += " " + printable(shell_word(word));
+  std::string words = printable(shell_word(o.name)), all = words;
+  for (const std::string& word : o.overrides) {
+    const std::string shown = " " + printable(shell_word(word));
+    all += shown;
+    if (!word.starts_with("tune.") && !word.starts_with("pbt.") && !word.starts_with("seed="))
+      words += shown;
+  }
+  // what a population has found is values over time
+  std::string first, values = values_text(study, order.front());
+  if (study.trials()[order.front()].attributes.contains("schedule")) {
+    first =
+        fmt::format("mbrl_gpu tune {} --study {} --schedule incumbent > incumbent.json\n         ",
+                    all, printable(shell_word(o.folder.string())));
+    values = " schedule=incumbent.json";
+  }
   print_to(stdout,
-           fmt::format("\nnext     mbrl_gpu sweep {}{} seed={}..{}\n"
+           fmt::format("\nnext     {}mbrl_gpu sweep {}{} seed={}..{}\n"
                        "         on seeds that no trial has seen: the best of many trials looks "
                        "better than it is\n         optuna-dashboard {}\n",
-                       words, values_text(study, order.front()), kFirstTestSeed,
+                       first, words, values, kFirstTestSeed,
                        kFirstTestSeed + o.config.tune.test_seeds - 1,
                        printable(shell_word((o.folder / "journal.log").string()))));
 }
@@ -146,7 +168,17 @@ ExitCode tune(const TuneOptions& o) {
   const StudyOptions options = study_options(o);
   advise_options_of_a_run();
   install_signal_handlers();
+  std::error_code absent;
+  if (!o.schedule.empty() && !fs::exists(options.folder / "journal.log", absent))
+    throw DataError(fmt::format(
+        "tune --schedule {}: there is no study in {}. Run it first, or name its folder with --study "
+        "DIR.",
+        o.schedule, printable(options.folder.string())));
   Study study(options);
+  if (!o.schedule.empty()) {
+    fmt::print("{}", schedule_text(study.schedule(o.schedule)));
+    return ExitCode::kDone;
+  }
   if (!o.tell.empty()) tell(study, o.tell);
   if (o.ask) {
     const std::optional<std::size_t> trial = study.ask();
@@ -188,6 +220,12 @@ void add_tune(CLI::App& program) {
                     "print the next trial, {\"trial\": N, \"values\": {...}}, instead of training");
   command->add_option("--tell", o->tell, "TRIAL VALUE: what a trial has earned, or failed")
       ->expected(2);
+  command
+      ->add_option("--schedule", o->schedule,
+                   "print what a run is to follow to train as the best member of a population did "
+                   "(incumbent), or as the mean of the five best did (top_avg); run it with "
+                   "schedule=FILE")
+      ->check(CLI::IsMember({"incumbent", "top_avg"}));
   add_many_runs_options(*command, *o);
   command->callback([o] {
     const ExitCode code = tune(*o);

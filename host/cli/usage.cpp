@@ -51,6 +51,7 @@ const std::map<std::string, std::vector<Example>>& examples() {
        {{"mbrl_gpu tune tune_smoke", "a search within two minutes, no simulator needed"},
         {"mbrl_gpu tune tune_smoke tune.method=hyperband seed=1",
          "another method, other draws: a study of its own"},
+        {"mbrl_gpu tune tune_smoke tune.method=pbt", "a population: values that change over time"},
         {"mbrl_gpu tune tune_smoke tune.trials=20", "go on with the study, to twenty trials"},
         {"mbrl_gpu tune tune_smoke --study s --ask", "the next values, for a program of yours"},
         {"mbrl_gpu tune tune_smoke --study s --tell 0 -312.5", "what they have earned"}}},

@@ -19,6 +19,7 @@
 #include "host/config/sections/log.h"
 #include "host/config/sections/loop.h"
 #include "host/config/sections/model.h"
+#include "host/config/sections/pbt.h"
 #include "host/config/sections/planner.h"
 #include "host/config/sections/population.h"
 #include "host/config/sections/ppo.h"
@@ -33,6 +34,9 @@ struct Config {
   MBRL_KEY(std::string, name, "folder of the run under the runs directory") = "run";
   MBRL_KEY(std::string, algorithm, "what learns", Choices{algorithm_names()}) = "mbpo";
   MBRL_KEY(int, seed, "key of all random draws of the run", at_least(0)) = 0;
+  MBRL_KEY(std::string, schedule,
+           "file of values that keys take over time, as `mbrl_gpu tune --schedule` prints; empty: "
+           "none") = "";
   MBRL_SECTION(EnvOptions, env);
   MBRL_SECTION(ModelConfig, model);
   MBRL_SECTION(PlannerConfig, planner);
@@ -48,6 +52,7 @@ struct Config {
   MBRL_SECTION(AutoMbpoConfig, autombpo);
   MBRL_SECTION(PopulationConfig, population);
   MBRL_SECTION(TuneConfig, tune);
+  MBRL_SECTION(PbtConfig, pbt);
 };
 
 }  // namespace mbrl

@@ -275,9 +275,21 @@ const std::vector<std::string>& sections() {
   return names;
 }
 
+bool is_of_search(const Field& field) { return field.section == "tune" || field.section == "pbt"; }
+
 bool is_text(const Field& field) {
   Config config;
   return std::holds_alternative<std::string*>(field.slot(config));
+}
+
+bool takes_one_number(const Field& field) {
+  Config config;
+  return field.live && field.num_items == 0 &&
+         std::holds_alternative<std::vector<float>*>(field.slot(config));
+}
+
+Json as_key_value(const Field& field, const Json& value) {
+  return takes_one_number(field) && value.is_number() ? Json::array({value}) : value;
 }
 
 bool is_text_list(const Field& field) {

@@ -55,6 +55,9 @@ nlohmann::ordered_json field_value(const Config& config, const Field& field);
 /// The same as text for people: 0.001, [256, 256], hopper.
 std::string field_text(const Config& config, const Field& field);
 
+/// True for keys that `mbrl_gpu tune` reads and no run does.
+bool is_of_search(const Field& field);
+
 /// True for keys that hold text.
 bool is_text(const Field& field);
 
@@ -66,6 +69,10 @@ std::string expectation(const Field& field);
 
 /// Limits as text: "[0, 1]", ">= 1", "" where there are none.
 std::string range_text(const Range& range);
+
+/// Whether one number may stand for all items of the key, a list: as_key_value() makes the list.
+bool takes_one_number(const Field& field);
+nlohmann::ordered_json as_key_value(const Field& field, const nlohmann::ordered_json& value);
 
 /// Sets a field. An integer may be written 1e5. What has to lie in the range is the number as it
 /// is kept: 0.99999999999 is 1 as a float.

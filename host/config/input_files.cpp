@@ -212,6 +212,8 @@ std::vector<InputFile> input_files(const Config& config) {
     add_files(all, "mjcf.model", model.parent_path(), files_of_model(model));
   if (const fs::path controller = config.controller.file; is_regular(controller))
     add_files(all, "controller.file", controller.parent_path(), {controller});
+  if (const fs::path schedule = config.schedule; is_regular(schedule))
+    add_files(all, "schedule", schedule.parent_path(), {schedule});
   if (const fs::path baseline = config.autombpo.baseline; !baseline.empty())
     add_files(all, "autombpo.baseline", baseline, tables_below(baseline));
   return all;

@@ -19,7 +19,8 @@ struct InputFile {
 
 /// The files of all keys that name some, those of one key in a row: the file itself first, the
 /// others by name. mjcf.model brings what its MJCF includes and the meshes, height fields, textures
-/// and skins that those name; controller.file itself alone; autombpo.baseline the tables of its
+/// and skins that those name; controller.file and schedule
+/// themselves alone; autombpo.baseline the tables of its
 /// runs. A key whose file is not there has none: who opens it says so.
 ///
 /// Cost   reads all of them.

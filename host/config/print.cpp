@@ -32,11 +32,11 @@ std::string accepted_text(const Field& field) {
 
 // name and seed are levels of the run's folder beside the hash; checkpoint.* says only how often
 // the state is saved, log.* only how often viewers hear of it, device.graphs only how kernels are
-// launched, population.concurrent only how many learners share the machine, tune.* is no run's: none
-// changes what a run computes. eval.* stays in, as it decides which rows metrics.csv has
+// launched, population.concurrent only how many learners share the machine, tune.* and pbt.* are no run's:
+// none changes what a run computes. eval.* stays in, as it decides which rows metrics.csv has
 bool is_hashed(const Field& field) {
   return field.path() != "name" && field.path() != "seed" && field.section != "checkpoint" &&
-         field.section != "log" && field.section != "tune" && field.path() != "device.graphs" &&
+         field.section != "log" && !is_of_search(field) && field.path() != "device.graphs" &&
          field.path() != "population.concurrent";
 }
 

@@ -65,7 +65,8 @@ class Entry {
     field_ = find_field(dimension_.key);
     if (field_ == nullptr) throw_unknown_key(dimension_.key, fmt::format("{}: tune.space", origin));
     dimension_.key = field_->path();
-    if (field_->path() == "algorithm" || field_->path() == "env.name" || field_->section == "tune")
+    if (field_->path() == "algorithm" || field_->path() == "env.name" ||
+        field_->path() == "schedule" || is_of_search(*field_))
       refuse(
           "is no key of a trial: what is learned, and where, is the same in all of them. Make "
           "a study for each.");
@@ -97,7 +98,7 @@ class Entry {
 
   void read_range() {
     const Json usual = field_value(Config{}, *field_);
-    if (!usual.is_number())
+    if (!usual.is_number() && !takes_one_number(*field_))
       refuse(
           fmt::format("is a range, and the key is {}; expected choices, such as {{\"choices\": "
                       "[{}]}}.",
@@ -139,7 +140,7 @@ class Entry {
   void take(const Json& value, const std::string& what) const {
     Config scratch;
     try {
-      set_field(scratch, *field_, value, place_);
+      set_field(scratch, *field_, as_key_value(*field_, value), place_);
     } catch (const ConfigError&) {
       refuse(fmt::format("{}, which the key does not take; expected {} ({}).", what,
                          expectation(*field_), field_->doc));

@@ -33,6 +33,7 @@
 #include "host/stats/summary.h"
 #include "host/tune/autombpo/decider.h"
 #include "host/tune/autombpo/ror.h"
+#include "host/tune/study/exchange.h"
 #include "host/tune/study/sampling.h"
 #include "kernels/networks/initialize.h"
 #include "tests/support/configs.h"
@@ -558,6 +559,32 @@ TEST(DrawsTest, TrialsOfASearch) {
                                                 : 1.0f);
   ASSERT_EQ(numbers.size(), 200u);
   expect_draws("kTrial: values of a search's trials", numbers, 2514161314u);
+}
+
+TEST(DrawsTest, ExchangesOfAPopulation) {
+  const SearchSpace space{{{.key = "sac.learning_rate", .low = 1e-5, .high = 1e-2, .log = true},
+                           {.key = "model.max_epochs", .low = 3, .high = 20, .integer = true}}};
+  std::vector<float> numbers;
+  for (std::uint64_t slice = 0; slice < 50; ++slice)
+    for (const auto& value :
+         changed_values(space, {1e-3, 12}, {}, {{3, purpose::kExchange, 5}, slice},
+                        [](const TrialValues&) { return true; }))
+      numbers.push_back(value.get<float>());
+  // whom the last of twenty copies
+  Config config;
+  config.seed = 3;
+  config.tune.space = space;
+  config.tune.method = "pbt";
+  PopulationRecord record(space, std::vector<TrialValues>(20, TrialValues{1e-3, 12}), 10000, true);
+  for (std::int64_t round = 1; round < 30; ++round) {
+    std::vector<SliceResult> results;
+    for (int m = 0; m < 20; ++m)
+      results.push_back({.member = m, .end = round, .returns = {{round, m}}});
+    for (const Exchange& exchange : exchanges(
+             {config, record, 10000, [](const TrialValues&) { return true; }}, record.end(results)))
+      numbers.push_back(static_cast<float>(record.slice(exchange.from).member));
+  }
+  expect_draws("kExchange: sources and changed values in a population", numbers, 2565164140u);
 }
 
 // every purpose that the sources define is named by a check of what it draws: above, or where its

@@ -136,6 +136,139 @@ TEST_F(TuneTest, KilledAtAnyMomentItGoesOnAsOneThatWasNot) {
   }
 }
 
+// four members in slices of 160, 80, 80 and 40 steps; eight where there are sub-populations
+std::vector<std::string> population(const std::string& method, const std::string& study) {
+  return {"tune",
+          "brief.json",
+          "tune.method=" + method,
+          "tune.space={\"sac.learning_rate\":{\"low\":1e-4,\"high\":1e-2,\"log\":true},"
+          "\"model.max_epochs\":{\"low\":1,\"high\":4}}",
+          method == "mf_pbt" ? "tune.trials=8" : "tune.trials=4",
+          "pbt.frequencies=[1,2]",
+          "pbt.first=160",
+          "pbt.interval=80",
+          "pbt.truncation=0.5",
+          "pbt.backtrack_interval=2",
+          "pbt.tolerance=0",
+          "--concurrent",
+          "2",
+          "--study",
+          study};
+}
+
+TEST_F(TuneTest, APopulationFindsAScheduleThatARunFollows) {
+  for (const std::string method : {"pbt", "pbt_bt", "mf_pbt"}) {
+    ASSERT_EQ(run(population(method, method)).exit_code, 0) << file_text(folder_.path() / "err");
+    EXPECT_THAT(output(), HasSubstr("--schedule incumbent > incumbent.json"));
+    EXPECT_THAT(output(), HasSubstr("brief.json schedule=incumbent.json seed=100..109"));
+    for (const char* kind : {"incumbent", "top_avg"}) {
+      std::vector<std::string> words = population(method, method);
+      words.insert(words.end(), {"--schedule", kind});
+      ASSERT_EQ(run(words).exit_code, 0) << file_text(folder_.path() / "err");
+      const std::string text = output();
+      const Json schedule = Json::parse(text);
+      // what went back may not have come to its end
+      const int end = schedule.at("end");
+      EXPECT_TRUE(end == 360 || method == "pbt_bt") << end;
+      folder_.write("found.json", text);
+      // on another seed, with the values that the file has, at the steps that it has
+      const std::string runs = method + kind;
+      ASSERT_EQ(run({"run", "brief.json", "schedule=found.json", "seed=100",
+                     fmt::format("loop.num_env_steps={}", end), "--runs=" + runs})
+                    .exit_code,
+                0)
+          << file_text(folder_.path() / "err");
+      std::stringstream table(file_text(run_folder(runs) / "schedule.csv"));
+      std::string line;
+      std::getline(table, line);
+      EXPECT_EQ(line, "env_steps,sac.learning_rate,model.max_epochs");
+      for (const Json& point : schedule.at("points")) {
+        ASSERT_TRUE(std::getline(table, line));
+        std::stringstream row(line);
+        double step = 0, rate = 0, epochs = 0;
+        char comma = 0;
+        row >> step >> comma >> rate >> comma >> epochs;
+        EXPECT_EQ(step, point.at("at"));
+        EXPECT_FLOAT_EQ(static_cast<float>(rate),
+                        point.at("values").at("sac.learning_rate").get<float>());
+        EXPECT_EQ(epochs, point.at("values").at("model.max_epochs"));
+      }
+      EXPECT_FALSE(std::getline(table, line));
+    }
+  }
+  // what a run follows is part of what it is
+  const auto hash_with = [&](const std::string& text) {
+    folder_.write("found.json", text);
+    EXPECT_EQ(run({"config", "show", "brief.json", "schedule=found.json"}).exit_code, 0);
+    const std::string shown = output();
+    return shown.substr(shown.rfind("hash "));
+  };
+  const std::string one = file_text(folder_.path() / "found.json");
+  EXPECT_NE(hash_with(one), hash_with(one + " "));
+}
+
+// 20 times at moments that the whole study's duration gives
+TEST_F(TuneTest, APopulationKilledTwentyTimesEndsAsOneThatWasNot) {
+  using Clock = std::chrono::steady_clock;
+  const auto start_time = Clock::now();
+  ASSERT_EQ(run(population("pbt", "whole")).exit_code, 0) << file_text(folder_.path() / "err");
+  const auto duration = Clock::now() - start_time;
+  int num_kills = 0;
+  for (; num_kills < 20; ++num_kills) {
+    const pid_t child = start(population("pbt", "parts"));
+    std::this_thread::sleep_for(duration * (3 + num_kills * 7 % 10) / 40);
+    kill(child, SIGKILL);
+    finish(child);
+  }
+  const Outcome outcome = run(population("pbt", "parts"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(trials("parts"), trials("whole"));
+  const auto exchanges = [&](const std::string& study) {
+    std::vector<std::string> lines;
+    for (const Json& line : journal(study))
+      if (line.at("op_code") == 3 || line.at("op_code") == 8)
+        lines.push_back(line.contains("system_attr") ? line.at("system_attr").dump()
+                                                     : line.at("user_attr").dump());
+    return lines;
+  };
+  EXPECT_EQ(exchanges("parts"), exchanges("whole"));
+  // tables to the last digit but for the wall time, and the best member's weights and history
+  for (const auto& entry : fs::recursive_directory_iterator(folder_.path() / "whole/members")) {
+    const std::string name = entry.path().filename();
+    const fs::path other = folder_.path() / "parts/members" /
+                           fs::relative(entry.path(), folder_.path() / "whole/members");
+    if (name == "episodes.csv" || name == "schedule.csv" || name.ends_with(".safetensors")) {
+      EXPECT_TRUE(file_text(entry.path()) == file_text(other)) << other;
+    }
+  }
+}
+
+TEST_F(TuneTest, WhatAScheduleCannotDoIsRefusedWithTheWayOut) {
+  const auto refused = [&](const std::string& text, const std::vector<std::string>& words,
+                           const std::string& error) {
+    folder_.write("s.json", text);
+    std::vector<std::string> all{"run", "brief.json", "schedule=s.json"};
+    all.insert(all.end(), words.begin(), words.end());
+    const Outcome outcome = run(all);
+    EXPECT_EQ(outcome.exit_code, 2) << error;
+    EXPECT_THAT(outcome.error, HasSubstr(error));
+    EXPECT_FALSE(fs::exists(folder_.path() / "runs"));
+  };
+  const std::string start = "{\"mbrl_gpu_schedule\": 1, ";
+  const std::string points =
+      "\"points\": [{\"at\": 0, \"values\": {\"sac.learning_rate\": 1e-3}}]}";
+  refused(
+      start + "\"end\": 200, " + points, {},
+      "s.json: the schedule is shorter than the run: it ends after 200 steps, and the run has 360 "
+      "env steps. Set loop.num_env_steps=200, or raise \"end\"");
+  refused(start + "\"unit\": \"trials\", " + points, {}, "algorithm mbpo has none");
+  refused(start + points, {"algorithm=ppo", "loop.num_env_steps=2048"},
+          "sac.learning_rate is not read by this run");
+  EXPECT_EQ(run({"run", "brief.json", "schedule=none.json"}).exit_code, 4);
+  EXPECT_EQ(tune({"--study", "s", "--schedule", "incumbent"}).exit_code, 4);
+  EXPECT_THAT(file_text(folder_.path() / "err"), HasSubstr("there is no study in s"));
+}
+
 TEST_F(TuneTest, OthersTrainWhatTheyAskFor) {
   ASSERT_EQ(tune({"--study", "s", "--ask"}).exit_code, 0) << file_text(folder_.path() / "err");
   const Json first = Json::parse(output());
@@ -171,7 +304,8 @@ TEST_F(TuneTest, WhatCannotBeIsRefusedWithTheWayOut) {
   };
   refused(2, {"tune.space={}"}, "tune.space is empty");
   refused(2, {"tune.space={\"ppo.clip\":{\"low\":0.1,\"high\":0.3}}"}, "which no trial reads");
-  refused(2, {"tune.method=pbt"}, "tune.method");
+  refused(2, {"tune.method=pbt"}, "sac.batch_size cannot change between two steps of a run");
+  refused(2, {"tune.method=pb"}, "tune.method");
   refused(2, {"tune.method=hyperband", "tune.min_steps=500"}, "tune.min_steps is 500");
   refused(2, {"tune.method=hyperband", "tune.min_steps=40"}, "a trial of 40 steps");
   refused(2, {"tune.method=hyperband", "tune.rungs=continued", "eval.interval=200"},

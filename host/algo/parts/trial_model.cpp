@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <limits>
-#include <numeric>
 #include <string>
 
 namespace mbrl {
@@ -25,16 +23,10 @@ TrialModel::TrialModel(Context& context, TransitionLayout layout, const Observat
                 context.config.model.init_min_logvar);
 }
 
-ModelConfig TrialModel::config_now() const {
-  ModelConfig config = context_.config.model;
-  if (decay_) config.weight_decay = {static_cast<float>(*decay_)};
-  return config;
-}
-
 bool TrialModel::fit(const TransitionsView& real) {
   const StageScope stage(context_, "model_fit");
   const FitReport report = trainer_.fit(
-      context_.stream, config_now(), state_, real, static_cast<std::uint64_t>(num_fits_),
+      context_.stream, context_.config.model, state_, real, static_cast<std::uint64_t>(num_fits_),
       context_.hooks.stop_requested,
       [this](int epochs) { context_.hooks.on_detail(fmt::format("epoch {}", epochs)); });
   if (report.stopped) return false;
@@ -55,21 +47,8 @@ void TrialModel::visit(Archive& archive) {
     const Archive::Section section(archive, "model");
     archive.value("num_steps", state_.num_steps, 0, kMaxCount);
     archive.value("num_fits", num_fits_, 0, kMaxCount);
-    archive.optional("weight_decay", decay_, 0.0, std::numeric_limits<double>::max());
   }
   visit_ensemble(archive, state_);
-}
-
-void TrialModel::hyperparameters(std::vector<Hyperparameter>& all) {
-  put_hyperparameter(
-      all, make_hyperparameter(
-               "model.weight_decay", find_field("model.weight_decay")->range, Change::kMultiply,
-               [this] {
-                 const std::vector<float>& decay = config_now().weight_decay;
-                 return std::accumulate(decay.begin(), decay.end(), 0.0) /
-                        static_cast<double>(decay.size());
-               },
-               [this](double value) { decay_ = value; }));
 }
 
 }  // namespace mbrl

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "envs/tasks/observation_map.h"
@@ -26,18 +25,13 @@ class TrialModel : public Part {
   const EnsembleState& state() const { return state_; }
 
   void visit(Archive& archive) override;
-  /// model.weight_decay, of all layers at once.
-  void hyperparameters(std::vector<Hyperparameter>& all) override;
 
  private:
-  ModelConfig config_now() const;
-
   EnsembleState state_;
   BootstrapTrainer trainer_;
   Metric loss_, epochs_, steps_;
   std::vector<Metric> loss_values_;
   std::int64_t num_fits_ = 0;
-  std::optional<double> decay_;  // of every layer, instead of the config's
 };
 
 }  // namespace mbrl

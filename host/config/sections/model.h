@@ -27,7 +27,7 @@ struct ModelConfig {
   MBRL_KEY(std::vector<float>, weight_decay,
            "L2 decay of each layer's weights, first to last; num_hidden_layers + 1 values, or one "
            "for all layers",
-           at_least(0)) = {2.5e-5f, 5e-5f, 7.5e-5f, 7.5e-5f, 1e-4f};
+           at_least(0), kLive) = {2.5e-5f, 5e-5f, 7.5e-5f, 7.5e-5f, 1e-4f};
   MBRL_KEY(int, batch_size, "rows per member and training step", Unit{"rows"}, at_least(1)) = 256;
   MBRL_KEY(int, epochs, "epochs of a fit that has no holdout", Unit{"model epochs"}, at_least(1),
            kLive) = 5;

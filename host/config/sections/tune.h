@@ -13,9 +13,11 @@ struct TuneConfig {
   MBRL_KEY(
       std::string, method,
       "random: settings drawn from the space; grid: all combinations; hyperband: many settings "
-      "for few steps, the best of them for more",
-      Choices{{"random", "grid", "hyperband"}}) = "random";
-  MBRL_KEY(int, trials, "settings that random draws", Unit{"trials"}, at_least(1)) = 40;
+      "for few steps, the best of them for more; pbt, pbt_bt, mf_pbt: a population whose members "
+      "copy each other and change their values while they train",
+      Choices{{"random", "grid", "hyperband", "pbt", "pbt_bt", "mf_pbt"}}) = "random";
+  MBRL_KEY(int, trials, "settings that random draws; members of a population", Unit{"trials"},
+           at_least(1)) = 40;
   // of a range; of whole numbers no more than there are
   MBRL_KEY(int, points, "values of each range in a grid", at_least(2)) = 3;
   MBRL_KEY(double, budget, "steps of all trials together, after which none begins; 0: no limit",

@@ -37,6 +37,7 @@ constexpr int kMaximize = 2;
 constexpr const char* kDefinition = "mbrl_gpu";
 constexpr const char* kError = "error";
 constexpr const char* kPlan = "plan";
+constexpr const char* kExchange = "exchange:";
 
 // ISO 8601, UTC
 std::string now_text() {
@@ -102,6 +103,13 @@ Json external_value(const Json& value, const Json& distribution) {
   const double number = json_number<double>(value, "a parameter");
   if (name == "IntDistribution") return static_cast<std::int64_t>(number);
   return number;
+}
+
+Json score_line(const Journal::Score& score) {
+  return {{"op_code", kIntermediate},
+          {"trial_id", score.trial},
+          {"step", score.steps},
+          {"intermediate_value", score.value}};
 }
 
 }  // namespace
@@ -224,6 +232,10 @@ void Journal::apply(const Json& line) {
       if (const Json& attribute = line.at("user_attr"); attribute.contains(kDefinition))
         definition_ = attribute.at(kDefinition);
       return;
+    case kStudySystemAttribute:
+      for (const auto& [name, value] : line.at("system_attr").items())
+        if (name.starts_with(kExchange)) exchanges_.push_back(value);
+      return;
     case kCreateTrial: {
       Trial trial{.state = static_cast<TrialState>(
                       json_number<int>(line.value("state", Json(0)), "state", 0, 4))};
@@ -259,8 +271,12 @@ void Journal::apply(const Json& line) {
       return;
     }
     case kTrialUserAttribute: {
-      const Json& attribute = line.at("user_attr");
-      if (attribute.contains(kError)) at(line).error = attribute.at(kError).get<std::string>();
+      Trial& trial = at(line);
+      if (is_over(trial)) return;
+      for (const auto& [name, value] : line.at("user_attr").items()) {
+        trial.attributes[name] = value;
+        if (name == kError) trial.error = value.get<std::string>();
+      }
       return;
     }
     default:
@@ -314,20 +330,37 @@ void Journal::begin(std::size_t trial) {
 }
 
 void Journal::score(std::size_t trial, std::int64_t steps, double value) {
-  append({Json{{"op_code", kIntermediate},
-               {"trial_id", trial},
-               {"step", steps},
-               {"intermediate_value", value}}});
+  append({score_line({trial, steps, value})});
 }
 
-void Journal::end(std::size_t trial, TrialState state, const std::string& error) {
+void Journal::note(std::size_t trial, const Json& attributes) {
+  std::vector<Json> lines;
+  for (const auto& [name, value] : attributes.items())
+    lines.push_back(
+        {{"op_code", kTrialUserAttribute}, {"trial_id", trial}, {"user_attr", {{name, value}}}});
+  append(std::move(lines));
+}
+
+void Journal::add_exchange(const Json& line, const std::vector<Score>& scores) {
+  std::vector<Json> lines;
+  for (const Score& score : scores) lines.push_back(score_line(score));
+  lines.push_back({{"op_code", kStudySystemAttribute},
+                   {"study_id", 0},
+                   {"system_attr", {{fmt::format("{}{}", kExchange, exchanges_.size()), line}}}});
+  append(std::move(lines));
+}
+
+void Journal::end(std::size_t trial, TrialState state, const std::string& error,
+                  std::optional<double> score) {
   const Trial& known = trials_.at(trial);
-  if (!error.empty())
-    append({Json{{"op_code", kTrialUserAttribute},
-                 {"trial_id", trial},
-                 {"user_attr", {{kError, printable(error)}}}}});
+  if (!error.empty()) {
+    Json attributes;
+    attributes[kError] = printable(error);
+    note(trial, attributes);
+  }
   Json values = nullptr;
-  if (state != TrialState::kFailed) values = Json::array({known.scores.rbegin()->second});
+  if (state != TrialState::kFailed)
+    values = Json::array({score ? *score : known.scores.rbegin()->second});
   append({Json{{"op_code", kState},
                {"trial_id", trial},
                {"state", static_cast<int>(state)},

@@ -35,6 +35,7 @@ struct Trial {
   std::optional<double> score = {};            // the last of them, once it has ended
   std::string error = {};                      // of a failed one
   std::optional<std::size_t> plan = {};        // which of the method's own it is; none of others'
+  std::map<std::string, nlohmann::ordered_json> attributes = {};  // what else was noted of it
 };
 
 class Journal {
@@ -58,8 +59,22 @@ class Journal {
   void begin(std::size_t trial);
   /// What it has earned with so many steps.
   void score(std::size_t trial, std::int64_t steps, double value);
-  /// It ends: complete or pruned with its last score, or failed.
-  void end(std::size_t trial, TrialState state, const std::string& error = "");
+  /// What else there is to know of it, an entry for each name: `returns`, of a member of a population
+  /// `schedule` and `lineage`.
+  void note(std::size_t trial, const nlohmann::ordered_json& attributes);
+  /// It ends: complete or pruned with its score, the one of the most steps unless given, or failed.
+  void end(std::size_t trial, TrialState state, const std::string& error = "",
+           std::optional<double> score = {});
+
+  /// What a population has done, line by line (population_record.h).
+  const std::vector<nlohmann::ordered_json>& exchanges() const { return exchanges_; }
+  /// One line more, and what members have earned by then, in one write.
+  struct Score {
+    std::size_t trial;
+    std::int64_t steps;
+    double value;
+  };
+  void add_exchange(const nlohmann::ordered_json& line, const std::vector<Score>& scores);
 
  private:
   void read(const std::function<void(const std::string&)>& warn);
@@ -71,6 +86,7 @@ class Journal {
   const SearchSpace& space_;
   nlohmann::ordered_json definition_;
   std::vector<Trial> trials_;
+  std::vector<nlohmann::ordered_json> exchanges_;
   bool has_study_ = false;
   std::unique_ptr<OutputFile> file_;
 };

@@ -19,6 +19,20 @@ inline constexpr Purpose kTrial{30};  // the values of a trial of a search
 /// The values of one trial, one for each dimension of its space, in their order.
 using TrialValues = std::vector<nlohmann::ordered_json>;
 
+/// A number to four digits: what a person can type again.
+double rounded_value(double value);
+
+/// A number as a range's value: rounded, within its ends.
+nlohmann::ordered_json number_json(const SearchDimension& dimension, double value);
+
+/// Where a range's value lies between its ends, in [0, 1], in their logarithms where the range has
+/// that; and the value at a place. Each whole number has [n - 0.5, n + 0.5] to itself.
+double place_of(const SearchDimension& dimension, const nlohmann::ordered_json& value);
+nlohmann::ordered_json value_at(const SearchDimension& dimension, double place);
+
+/// A value that 32 random bits choose.
+nlohmann::ordered_json drawn_value(const SearchDimension& dimension, std::uint32_t bits);
+
 /// Trial `number` of a random search: of a range evenly, or evenly in the logarithm, rounded to four
 /// digits, both ends in it; of whole numbers each as likely as its share of [low - 0.5, high + 0.5];
 /// of choices each as likely as any. A function of seed and number alone.

@@ -27,9 +27,10 @@
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
 #include "host/stats/summary.h"
-#include "host/tune/autombpo/steered_run.h"
 #include "host/tune/grid.h"
+#include "host/tune/scheduled_run.h"
 #include "host/tune/study/hyperband.h"
+#include "host/tune/study/population_search.h"
 
 namespace mbrl {
 namespace fs = std::filesystem;
@@ -37,16 +38,20 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kLastEvaluations = 3;
+// whether a method's trials are the members of one population
+bool is_population(const std::string& method) {
+  return method == "pbt" || method == "pbt_bt" || method == "mf_pbt";
+}
 
 bool is_over(const Trial& trial) {
   return trial.state == TrialState::kComplete || trial.state == TrialState::kPruned ||
          trial.state == TrialState::kFailed;
 }
 
-// what a study may be given more of while it goes on
-bool may_grow(const Field& field) {
+// what a study may be given more of while it goes on; a population keeps its members
+bool may_grow(const Field& field, const Config& config) {
   const std::string path = field.path();
+  if (is_population(config.tune.method)) return path == "tune.test_seeds";
   return path == "tune.trials" || path == "tune.budget" || path == "tune.iterations" ||
          path == "tune.test_seeds";
 }
@@ -79,13 +84,30 @@ std::vector<std::string> definition_differences(const Json& before, const Config
     const std::string path = field.path();
     const bool has_file =
         std::any_of(files.begin(), files.end(), [&](const InputFile& f) { return f.key == path; });
-    const bool counts = is_hashed(field) || field.section == "tune" || path == "seed";
-    if (!counts || has_file || path == "tune.space" || may_grow(field)) continue;
+    const bool counts = is_hashed(field) || is_of_search(field) || path == "seed";
+    if (!counts || has_file || path == "tune.space" || may_grow(field, now)) continue;
     const std::string a = field_text(saved, field), b = field_text(now, field);
     if (a != b) texts.push_back(fmt::format("{} differs ({} -> {})", path, a, b));
   }
   for (std::string& text : file_differences(files, files_now)) texts.push_back(std::move(text));
   return texts;
+}
+
+// mean returns of a trial's runs at each of their evaluations, as far as all runs have come
+Json returns_of(const std::vector<fs::path>& runs) {
+  std::vector<Curve> curves;
+  for (const fs::path& run : runs)
+    curves.push_back(read_curve(run / "metrics.csv", "eval_return_mean"));
+  Json list = Json::array();
+  for (std::size_t i = 0;; ++i) {
+    double sum = 0.0;
+    for (const Curve& curve : curves) {
+      if (i == curve.x.size()) return list;
+      sum += curve.y[i];
+    }
+    list.push_back({{"step", static_cast<std::int64_t>(curves.front().x[i])},
+                    {"value", sum / static_cast<double>(curves.size())}});
+  }
 }
 
 }  // namespace
@@ -98,7 +120,7 @@ double trial_score(const std::vector<fs::path>& runs, std::int64_t steps) {
     while (count < curve.x.size() && curve.x[count] <= static_cast<double>(steps)) ++count;
     if (count == 0)
       throw DataError(fmt::format("{} has no evaluation up to env step {}.", run.string(), steps));
-    const std::size_t last = std::min(count, kLastEvaluations);
+    const std::size_t last = std::min(count, kScoredEvaluations);
     sum += mean_of(std::span(curve.y).subspan(count - last, last));
   }
   return sum / static_cast<double>(runs.size());
@@ -106,6 +128,7 @@ double trial_score(const std::vector<fs::path>& runs, std::int64_t steps) {
 
 Study::Study(StudyOptions options) : options_(std::move(options)), base_(options_.config) {
   base_.tune = {};
+  base_.pbt = {};
   check_space();
   const fs::path& folder = options_.folder;
   if (const std::error_code error = make_folders(folder); error)
@@ -184,6 +207,7 @@ void Study::check_space() const {
     shortest.label = fmt::format("a trial of {} steps (tune.min_steps)", steps);
   }
   check_runs({shortest}, options_.warn);
+  if (is_population(tune.method)) check_population(options_.config, base_, options_.name);
   if (tune.method != "hyperband") return;
   if (min_steps() > base_.loop.num_env_steps)
     throw ConfigError(fmt::format(
@@ -272,6 +296,8 @@ std::size_t Study::num_planned() const {
   const double each = static_cast<double>(tune.seeds) * base_.loop.num_env_steps;
   if (tune.budget > 0.0)
     count = std::min(count, static_cast<std::size_t>(std::min(tune.budget / each, 1e9)));
+  // whole quarters of each sub-population
+  if (tune.method == "mf_pbt") count -= count % (4 * options_.config.pbt.frequencies.size());
   return count;
 }
 
@@ -302,7 +328,7 @@ OrdinaryRun Study::run_of(const Request& request, int seed) const {
        fmt::format("loop.num_env_steps={}", config.loop.num_env_steps),
        "--runs=" + run.options.runs.string()});
   check_run(config, run.label);
-  follow_controller(run.options);
+  follow_files(run.options);
   return run;
 }
 
@@ -352,6 +378,7 @@ bool Study::evaluate(const std::vector<Request>& requests, bool ends) {
     if (!std::isfinite(score))
       return journal_->end(trial, TrialState::kFailed, "its return is not finite");
     journal_->score(trial, steps, score);
+    journal_->note(trial, Json{{"returns", returns_of(part.folders)}});
     if (ends) journal_->end(trial, TrialState::kComplete);
   };
   OrdinaryRunsOptions how{.title = "tune",
@@ -387,7 +414,69 @@ bool Study::evaluate(const std::vector<Request>& requests, bool ends) {
 // ---- methods
 
 bool Study::run() {
-  return options_.config.tune.method == "hyperband" ? run_hyperband() : run_plain();
+  const std::string& method = options_.config.tune.method;
+  return method == "hyperband"   ? run_hyperband()
+         : is_population(method) ? run_population()
+                                 : run_plain();
+}
+
+bool Study::run_population() {
+  const std::vector<std::size_t> members = place(0, num_planned());
+  if (members.size() < 2)
+    throw ConfigError(
+        fmt::format("{}: tune.budget leaves {} members; a population has two at least. Raise it.",
+                    printable(options_.name), members.size()));
+  std::vector<std::string> command{"mbrl_gpu", "tune", options_.name};
+  command.insert(command.end(), options_.overrides.begin(), options_.overrides.end());
+  return PopulationSearch({.config = options_.config,
+                           .base = base_,
+                           .folder = options_.folder,
+                           .command = command,
+                           .device = options_.device,
+                           .concurrent = options_.concurrent,
+                           .num_threads = options_.num_threads,
+                           .warn = options_.warn},
+                          *journal_, members)
+      .run();
+}
+
+std::vector<std::size_t> Study::members() const {
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = 0; i < trials().size(); ++i)
+    if (trials()[i].plan) numbers.push_back(i);
+  std::sort(numbers.begin(), numbers.end(),
+            [&](std::size_t a, std::size_t b) { return *trials()[a].plan < *trials()[b].plan; });
+  return numbers;
+}
+
+ScheduleFile Study::schedule(const std::string& kind) const {
+  const std::string& method = options_.config.tune.method;
+  ScheduleFile schedule{.algorithm = base_.algorithm, .end = base_.loop.num_env_steps};
+  const auto nothing = [&] {
+    return DataError(fmt::format(
+        "tune --schedule {}: no trial of {} has earned anything yet. Run the study first.", kind,
+        printable(options_.folder.string())));
+  };
+  if (!is_population(method)) {
+    if (kind != "incumbent")
+      throw ConfigError(fmt::format(
+          "tune --schedule {}: the trials of {} keep their values. --schedule incumbent gives those "
+          "of the best one; pbt, pbt_bt and mf_pbt find schedules.",
+          kind, method));
+    const std::vector<std::size_t> order = ranking();
+    if (order.empty()) throw nothing();
+    for (const SearchDimension& d : space().dimensions)
+      require_changeable(base_, d.key, "tune --schedule incumbent");
+    schedule.points.push_back({0, values_json(space(), values_of(trials()[order.front()]))});
+    return schedule;
+  }
+  const PopulationRecord record = read_population(options_.config, *journal_, members());
+  const int best = best_slice(record, base_.loop.num_env_steps);
+  if (best < 0) throw nothing();
+  schedule.end = record.slice(best).end;
+  schedule.points =
+      kind == "incumbent" ? record.schedule(best) : top_average(record, space(), kTopAverage);
+  return schedule;
 }
 
 bool Study::run_plain() {
@@ -427,10 +516,12 @@ bool Study::run_hyperband() {
 }
 
 std::optional<std::size_t> Study::ask() {
-  if (options_.config.tune.method == "hyperband")
-    throw ConfigError(
-        "tune --ask: hyperband needs the scores of its own runs after each rung. Choose "
-        "tune.method=random or grid, or let the program train the trials: leave --ask out.");
+  const std::string& method = options_.config.tune.method;
+  if (method == "hyperband" || is_population(method))
+    throw ConfigError(fmt::format(
+        "tune --ask: {} needs the scores of its own runs after each {}. Choose "
+        "tune.method=random or grid, or let the program train the trials: leave --ask out.",
+        method, method == "hyperband" ? "rung" : "slice"));
   for (const std::size_t trial : place(0, num_planned()))
     if (trials()[trial].state == TrialState::kWaiting) {
       journal_->begin(trial);

@@ -19,6 +19,7 @@
 
 #include "host/config/config.h"
 #include "host/tune/ordinary_runs.h"
+#include "host/tune/schedule_file.h"
 #include "host/tune/study/journal.h"
 
 namespace mbrl {
@@ -71,6 +72,13 @@ class Study {
 
   const std::vector<Trial>& trials() const { return journal_->trials(); }
   const SearchSpace& space() const { return options_.config.tune.space; }
+  /// What a run is to follow to train as the study's best: `incumbent`, the values of the best member
+  /// and of those that it became a copy of, or of the best trial; `top_avg`, at every moment the mean
+  /// over the five members that were the best then.
+  ///
+  /// Errors   ConfigError for top_avg of a method whose trials keep their values; DataError if no trial
+  ///          has earned anything.
+  ScheduleFile schedule(const std::string& kind) const;
   /// The values of a trial, in the order of the space.
   TrialValues values_of(const Trial& trial) const;
   /// Complete trials, the best first; of equals the earlier.
@@ -93,6 +101,8 @@ class Study {
   bool evaluate(const std::vector<Request>& requests, bool ends);
   bool run_plain();
   bool run_hyperband();
+  bool run_population();
+  std::vector<std::size_t> members() const;
   std::vector<int> affordable_brackets() const;
   std::int64_t min_steps() const;
   bool continues() const;

@@ -100,7 +100,7 @@ TEST(ConfigHashTest, IgnoresWhatDoesNotChangeARunAndNothingElse) {
   for (const Field& field : fields()) {
     const bool ignored = field.path() == "name" || field.path() == "seed" ||
                          field.section == "checkpoint" || field.section == "log" ||
-                         field.section == "tune" || field.path() == "device.graphs" ||
+                         is_of_search(field) || field.path() == "device.graphs" ||
                          field.path() == "population.concurrent";
     EXPECT_EQ(config_hash(changed_in(field)) == usual, ignored) << field.path();
   }
@@ -171,7 +171,7 @@ TEST(KeysTest, AnUnknownSectionNamesTheNearest) {
       config_error([] { keys_text("modle"); }),
       "config keys: there is no section modle. Did you mean model? Sections: env, mjcf, model, "
       "planner, rollout, sac, ppo, loop, eval, log, checkpoint, device, controller, autombpo, "
-      "population, tune.");
+      "population, tune, pbt.");
 }
 
 TEST(KeysTest, TheTableInTheReadmeIsCurrent) {
