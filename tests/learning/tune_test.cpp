@@ -223,13 +223,20 @@ TEST_F(TuneTest, APopulationKilledTwentyTimesEndsAsOneThatWasNot) {
   const Outcome outcome = run(population("pbt", "parts"));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_EQ(trials("parts"), trials("whole"));
+  // what is noted again after a kill says the same
   const auto exchanges = [&](const std::string& study) {
-    std::vector<std::string> lines;
-    for (const Json& line : journal(study))
-      if (line.at("op_code") == 3 || line.at("op_code") == 8)
-        lines.push_back(line.contains("system_attr") ? line.at("system_attr").dump()
-                                                     : line.at("user_attr").dump());
-    return lines;
+    std::map<std::string, std::string> notes;
+    for (const Json& line : journal(study)) {
+      const int operation = line.at("op_code");
+      if (operation != 3 && operation != 8) continue;
+      const Json& note = line.at(operation == 3 ? "system_attr" : "user_attr");
+      const auto [known, is_new] =
+          notes.emplace(fmt::format("{} {}", operation == 3 ? -1 : line.at("trial_id").get<int>(),
+                                    note.items().begin().key()),
+                        note.dump());
+      EXPECT_TRUE(is_new || (known->second == note.dump() && operation == 8)) << known->first;
+    }
+    return notes;
   };
   EXPECT_EQ(exchanges("parts"), exchanges("whole"));
   // tables to the last digit but for the wall time, and the best member's weights and history

@@ -27,14 +27,17 @@ namespace {
 // of the ensemble, a search's last plan
 const std::vector<std::string> kLearnedValues{"model", "plan", "num_updates"};
 
-std::filesystem::path only_checkpoint(const std::filesystem::path& folder) {
-  const auto latest = latest_checkpoint(folder);
-  if (!latest)
-    throw DataError(fmt::format(
-        "{} holds no state of a member, which others are to copy. Put the folder back from a copy, "
-        "or begin another study with --study DIR.",
-        folder.string()));
-  return *latest;
+// The newest checkpoint of a folder by its name; nothing if there is none. What its files hold is looked
+// at by who loads it.
+std::optional<std::filesystem::path> newest_in(const std::filesystem::path& folder) {
+  std::optional<std::filesystem::path> newest;
+  std::error_code absent;
+  for (std::filesystem::directory_iterator entry(folder, absent), last; !absent && entry != last;
+       entry.increment(absent))
+    if (entry->path().filename().string().starts_with("step-") &&
+        (!newest || entry->path() > *newest))
+      newest = entry->path();
+  return newest;
 }
 
 std::int64_t longest_episode(const Config& base) {
@@ -73,31 +76,31 @@ std::filesystem::path FolderExchange::state(int member, int number) const {
 }
 
 bool FolderExchange::keep(int member, int number, std::int64_t end) {
-  const auto newest = latest_checkpoint(this->member(member) / "checkpoints", warn_);
+  const auto newest = newest_in(this->member(member) / "checkpoints");
   if (!newest || newest->filename().string() < fmt::format("step-{:09}", end)) return false;
   link_checkpoint(*newest, state(member, number));
   return true;
 }
 
 bool FolderExchange::has(int member, int number) const {
-  std::error_code absent;
-  for (std::filesystem::directory_iterator entry(state(member, number), absent), last;
-       !absent && entry != last; entry.increment(absent))
-    if (entry->path().filename().string().starts_with("step-")) return true;
-  return false;
+  return newest_in(state(member, number)).has_value();
 }
 
 void FolderExchange::take(int member, const Slice& from, const std::string& mark) {
-  const std::filesystem::path folder = this->member(member), file = folder / "copied";
+  const std::filesystem::path checkpoints = this->member(member) / "checkpoints",
+                              file = this->member(member) / "copied";
   std::error_code absent;
   if (std::filesystem::exists(file, absent) && read_file(file) == mark) return;
-  const std::filesystem::path source = only_checkpoint(state(from.member, from.number));
-  if (weights_only_) {
-    graft_checkpoint(only_checkpoint(folder / "checkpoints"), source, kLearnedValues,
-                     folder / "checkpoints");
-  } else {
-    link_checkpoint(source, folder / "checkpoints");
-  }
+  const auto source = newest_in(state(from.member, from.number)), own = newest_in(checkpoints);
+  if (!source || (weights_only_ && !own))
+    throw DataError(fmt::format(
+        "{} holds no state of a member, which member {} is to take over. Put the folder back from a "
+        "copy, or begin another study with --study DIR.",
+        (source ? checkpoints : state(from.member, from.number)).string(), member));
+  if (weights_only_)
+    graft_checkpoint(*own, *source, kLearnedValues, checkpoints);
+  else
+    link_checkpoint(*source, checkpoints);
   write_file_atomically(file, mark);
 }
 
