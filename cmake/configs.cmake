@@ -2,6 +2,8 @@
 # Included after the library `mbrl` exists.
 set_source_files_properties(host/config/version.cpp PROPERTIES COMPILE_DEFINITIONS
   "MBRL_CONFIG_DIR=\"${PROJECT_SOURCE_DIR}/configs\"")
+set_source_files_properties(envs/process/child.cpp PROPERTIES COMPILE_DEFINITIONS
+  "MBRL_PYTHON_DIR=\"${PROJECT_SOURCE_DIR}/python\"")
 
 add_custom_target(mbrl_version
   COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${PROJECT_SOURCE_DIR} -DVERSION=${PROJECT_VERSION}

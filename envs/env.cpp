@@ -26,6 +26,14 @@ const char* fault_text(Fault fault) {
       return "a value is not finite";
     case kTooFast:
       return "a speed is beyond the limit";
+    case kDied:
+      return "the environment's process ended";
+    case kHung:
+      return "the environment's process did not answer in time";
+    case kNonsense:
+      return "the environment's process answered nonsense";
+    case kRefused:
+      return "the environment's process answered with an error";
     case kNumFaults:
       break;
   }

@@ -25,6 +25,11 @@ enum Fault : std::uint8_t {
   kClockFault,   // its time did not advance by dt
   kNotFinite,    // a value of the state, the observation or the reward
   kTooFast,      // a speed beyond what any robot reaches
+  kNumSimulatorFaults,
+  kDied = kNumSimulatorFaults,  // the environment's process ended
+  kHung,                        // it did not answer in time
+  kNonsense,                    // its answer is not one, or of other sizes
+  kRefused,                     // it answered with an error of its own
   kNumFaults
 };
 /// "an action is not finite"
@@ -34,6 +39,7 @@ const char* fault_text(Fault fault);
 struct StepResult {
   float reward = 0.0f;
   bool terminated = false;  // the task ended; the value of the next state is 0
+  bool truncated = false;   // a clock of the environment's own ran out
   Fault broken = kNoFault;  // else drop this transition and end the episode
 };
 
@@ -74,7 +80,8 @@ std::unique_ptr<Env> make_env(const EnvOptions& options);
 /// What the user of an environment should know of it and no error says; "" if there is nothing.
 std::string env_note(const EnvOptions& options);
 
-/// All environments of envs/list.h, sorted by name; mjcf, which needs a model, is not among them.
+/// All environments of envs/list.h, sorted by name; mjcf, which needs a model, and process, which
+/// needs a command, are not among them.
 std::vector<EnvSpec> list_envs();
 
 }  // namespace mbrl

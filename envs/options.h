@@ -8,7 +8,7 @@
 
 namespace mbrl {
 
-/// What env.name may be: all registered environments and mjcf.
+/// What env.name may be: all registered environments, mjcf and process.
 std::vector<std::string> env_names();
 
 /// A robot of the user's own, of env.name = "mjcf"; envs/mujoco/mjcf_env.cpp has the formulas.
@@ -42,6 +42,19 @@ struct MjcfOptions {
   bool operator==(const MjcfOptions&) const = default;
 };
 
+/// An environment that runs in processes of its own, of env.name = "process";
+/// docs/process_environments.md says how they are spoken to.
+struct ProcessOptions {
+  MBRL_KEY(int, count, "processes that the environments of a batch are dealt to; 0: one a thread",
+           Unit{"processes"}, at_least(0)) = 0;
+  MBRL_KEY(float, timeout, "a process that has not answered by then is stopped and started again",
+           Unit{"s"}, above(0)) = 60.0f;
+  MBRL_KEY(std::vector<float>, end_bounds,
+           "index, low, high of each observation entry that ends an imagined episode outside") = {};
+
+  bool operator==(const ProcessOptions&) const = default;
+};
+
 /// Switches that change what an environment computes; part of the run's config.
 struct EnvOptions {
   MBRL_KEY(std::string, name, "environment", Choices{env_names()}) = "hopper";
@@ -58,7 +71,16 @@ struct EnvOptions {
            Choices{{"origin", "center_of_mass"}}) = "origin";
   MBRL_KEY(int, max_episode_steps, "time limit of an episode; 0: the environment's own",
            Unit{"env steps"}, at_least(0)) = 0;
+  MBRL_KEY(
+      std::string, command,
+      "what starts a process that serves the environment, in words as a shell splits them, such "
+      "as python3 -m mbrl_gpu.serve Pendulum-v1") = "";
+  MBRL_KEY(std::string, end,
+           "where imagined episodes of env.name=process end: never, outside of process.end_bounds, "
+           "or served: where the process says so",
+           Choices{{"never", "bounds", "served"}}) = "never";
   MBRL_SECTION(MjcfOptions, mjcf);
+  MBRL_SECTION(ProcessOptions, process);
 };
 
 }  // namespace mbrl

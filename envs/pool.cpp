@@ -5,17 +5,31 @@
 #include <string>
 
 #include "base/error.h"
+#include "envs/process/process_env.h"
 
 namespace mbrl {
 
 EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, ThreadPool& threads)
-    : seed_(seed), threads_(&threads) {
+    : num_envs_(num_envs), seed_(seed), threads_(&threads) {
   if (num_envs < 1)
     throw ShapeError("EnvPool: " + std::to_string(num_envs) +
                      " environments; expected at least 1.");
-  for (int i = 0; i < num_envs; ++i) envs_.push_back(make_env(options));
+  const auto count = static_cast<std::size_t>(num_envs);
+  if (options.name == "process") {
+    make_env(options);  // refuses what does not fit together
+    const int processes = options.process.count > 0 ? options.process.count : threads.num_threads();
+    processes_ = std::make_unique<ProcessBatch>(options, num_envs, processes);
+    spec_ = &processes_->spec();
+    which_.assign(count, 0);
+    flags_.assign(count, 0);
+    faults_.assign(count, 0);
+    seeds_.assign(count, 0);
+  } else {
+    for (int i = 0; i < num_envs; ++i) envs_.push_back(make_env(options));
+    spec_ = &envs_.front()->spec();
+  }
   shares_ = std::vector<Share>(static_cast<std::size_t>(std::min(num_envs, threads.num_threads())));
-  const auto n = static_cast<std::size_t>(num_envs);
+  const std::size_t n = count;
   const std::size_t floats = n * static_cast<std::size_t>(spec().observation_size);
   episode_.assign(n, 0);
   episode_steps_.assign(n, 0);
@@ -28,6 +42,8 @@ EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, Th
   max_episode_steps_ =
       options.max_episode_steps > 0 ? options.max_episode_steps : spec().max_episode_steps;
 }
+
+EnvPool::~EnvPool() = default;
 
 template <typename Task>
 void EnvPool::for_each(Task&& task) {
@@ -54,15 +70,17 @@ void EnvPool::start_episode(int env) {
 
 void EnvPool::reset(std::uint64_t episode) {
   std::fill(episode_.begin(), episode_.end(), episode);
+  if (processes_) {
+    std::fill(which_.begin(), which_.end(), 1);
+    return start_process_episodes();
+  }
   for_each([&](int env) { start_episode(env); });
 }
 
-void EnvPool::step_one(int env, const float* action) {
+bool EnvPool::finish_step(int env, const StepResult& result) {
   const auto S = static_cast<std::size_t>(spec().observation_size);
   float* observation = observation_.data() + env * S;
   float* next = next_observation_.data() + env * S;
-  const StepResult result =
-      envs_[env]->step({action, static_cast<std::size_t>(spec().action_size)}, {next, S});
   ++episode_steps_[env];
 
   // the next state of an unstable simulator is unknown: the last finite one stands in its place
@@ -71,13 +89,60 @@ void EnvPool::step_one(int env, const float* action) {
   terminated_[env] = result.terminated && !result.broken;
   broken_[env] = result.broken;
   truncated_[env] =
-      result.broken || (!result.terminated && episode_steps_[env] >= max_episode_steps_);
-  if (terminated_[env] || truncated_[env]) {
-    start_episode(env);
-  } else {
-    std::copy_n(next, S, observation);
-  }
+      result.broken ||
+      (!result.terminated && (result.truncated || episode_steps_[env] >= max_episode_steps_));
+  const bool ended = terminated_[env] || truncated_[env];
+  if (!ended) std::copy_n(next, S, observation);
+  return ended;
 }
+
+void EnvPool::step_one(int env, const float* action) {
+  const auto S = static_cast<std::size_t>(spec().observation_size);
+  const StepResult result = envs_[env]->step({action, static_cast<std::size_t>(spec().action_size)},
+                                             {next_observation_.data() + env * S, S});
+  if (finish_step(env, result)) start_episode(env);
+}
+
+// of the environments that which_ names
+void EnvPool::start_process_episodes() {
+  for (int env = 0; env < size(); ++env) {
+    if (!which_[env]) continue;
+    seeds_[env] = process_seed(seed_, (static_cast<std::uint64_t>(env) << 32) + episode_[env]++);
+    episode_steps_[env] = 0;
+  }
+  processes_->reset(which_, seeds_, observation_.data());
+}
+
+void EnvPool::step_processes(Matrix<const float> actions, std::span<const std::uint8_t> active) {
+  const auto A = static_cast<std::size_t>(spec().action_size);
+  for (int env = 0; env < size(); ++env) {
+    const bool steps = active.empty() || active[env];
+    const bool finite = std::all_of(actions.row(env), actions.row(env) + A,
+                                    [](float x) { return std::isfinite(x); });
+    which_[env] = steps && finite;
+    faults_[env] = finite ? kNoFault : kBadAction;
+    reward_[env] = 0.0f;
+    flags_[env] = 0;
+  }
+  processes_->step(which_, actions.data, next_observation_.data(), reward_.data(), flags_.data(),
+                   faults_.data());
+  bool any = false;
+  for (int env = 0; env < size(); ++env) {
+    which_[env] = 0;
+    if (!active.empty() && !active[env]) {
+      terminated_[env] = truncated_[env] = broken_[env] = 0;
+      continue;
+    }
+    which_[env] = finish_step(env, {.reward = reward_[env],
+                                    .terminated = (flags_[env] & protocol::kTerminated) != 0,
+                                    .truncated = (flags_[env] & protocol::kTruncated) != 0,
+                                    .broken = static_cast<Fault>(faults_[env])});
+    any = any || which_[env];
+  }
+  if (any) start_process_episodes();
+}
+
+std::string EnvPool::last_failure() const { return processes_ ? processes_->last_failure() : ""; }
 
 PoolStep EnvPool::step(Matrix<const float> actions, std::span<const std::uint8_t> active) {
   const int n = size();
@@ -85,17 +150,20 @@ PoolStep EnvPool::step(Matrix<const float> actions, std::span<const std::uint8_t
     throw ShapeError("EnvPool::step: actions are [" + std::to_string(actions.shape[0]) + ", " +
                      std::to_string(actions.shape[1]) + "]; expected [" + std::to_string(n) + ", " +
                      std::to_string(spec().action_size) + "].");
-  if (!active.empty() && active.size() != envs_.size())
+  if (!active.empty() && static_cast<int>(active.size()) != n)
     throw ShapeError("EnvPool::step: active has " + std::to_string(active.size()) +
                      " entries; expected " + std::to_string(n) + ".");
-  for_each([&](int env) {
-    if (!active.empty() && !active[env]) {
-      reward_[env] = 0.0f;
-      terminated_[env] = truncated_[env] = broken_[env] = 0;
-      return;
-    }
-    step_one(env, actions.row(env));
-  });
+  if (processes_)
+    step_processes(actions, active);
+  else
+    for_each([&](int env) {
+      if (!active.empty() && !active[env]) {
+        reward_[env] = 0.0f;
+        terminated_[env] = truncated_[env] = broken_[env] = 0;
+        return;
+      }
+      step_one(env, actions.row(env));
+    });
   return {{next_observation_.data(), n, spec().observation_size},
           {reward_.data(), n},
           {terminated_.data(), n},
@@ -110,10 +178,11 @@ Matrix<const float> EnvPool::observation() const {
 std::vector<double> EnvPool::get_state() const {
   const auto S = static_cast<std::size_t>(spec().observation_size);
   std::vector<double> state;
-  for (std::size_t i = 0; i < envs_.size(); ++i) {
+  for (std::size_t i = 0; i < episode_.size(); ++i) {
     state.push_back(static_cast<double>(episode_[i]));
     state.push_back(episode_steps_[i]);
     for (std::size_t j = 0; j < S; ++j) state.push_back(observation_[i * S + j]);
+    if (processes_) continue;
     std::vector<double> simulator(static_cast<std::size_t>(envs_[i]->state_size()));
     envs_[i]->get_state(simulator);
     state.insert(state.end(), simulator.begin(), simulator.end());
@@ -123,18 +192,19 @@ std::vector<double> EnvPool::get_state() const {
 
 void EnvPool::set_state(std::span<const double> state) {
   const auto S = static_cast<std::size_t>(spec().observation_size);
-  const std::size_t each = 2 + S + static_cast<std::size_t>(envs_.front()->state_size());
-  if (state.size() != each * envs_.size())
+  const std::size_t each =
+      2 + S + static_cast<std::size_t>(processes_ ? 0 : envs_.front()->state_size());
+  if (state.size() != each * episode_.size())
     throw DataError("the saved state of " + spec().name + " has " + std::to_string(state.size()) +
-                    " numbers; " + std::to_string(envs_.size()) + " environments need " +
-                    std::to_string(each * envs_.size()) + ".");
+                    " numbers; " + std::to_string(episode_.size()) + " environments need " +
+                    std::to_string(each * episode_.size()) + ".");
   if (!std::all_of(state.begin(), state.end(), [](double x) { return std::isfinite(x); }))
     throw DataError("the saved state of " + spec().name + " holds numbers that are not finite.");
   constexpr double kMostEpisodes = 1e12;
   const auto is_count = [](double x, double most) {
     return x >= 0.0 && x <= most && x == std::floor(x);
   };
-  for (std::size_t i = 0; i < envs_.size(); ++i) {
+  for (std::size_t i = 0; i < episode_.size(); ++i) {
     const double* from = state.data() + i * each;
     if (!is_count(from[0], kMostEpisodes) || !is_count(from[1], max_episode_steps_))
       throw DataError("the saved state of " + spec().name + " is in step " +
@@ -144,7 +214,11 @@ void EnvPool::set_state(std::span<const double> state) {
     episode_[i] = static_cast<std::uint64_t>(from[0]);
     episode_steps_[i] = static_cast<int>(from[1]);
     for (std::size_t j = 0; j < S; ++j) observation_[i * S + j] = static_cast<float>(from[2 + j]);
-    envs_[i]->set_state({from + 2 + S, each - 2 - S});
+    if (!processes_) envs_[i]->set_state({from + 2 + S, each - 2 - S});
+  }
+  if (processes_) {
+    std::fill(which_.begin(), which_.end(), 1);
+    start_process_episodes();
   }
 }
 

@@ -3,12 +3,15 @@
 //   actions [N, A] --> threads step env i --> next_observation, reward, terminated, truncated [N]
 //                                         --> observation [N, S] (already reset where an episode
 //                                         ended)
+//
+// Environments of env.name=process are stepped by processes in place of threads.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -16,6 +19,8 @@
 #include "envs/env.h"
 
 namespace mbrl {
+
+class ProcessBatch;
 
 /// Results of one pool step, rows in environment order whatever thread computed them.
 struct PoolStep {
@@ -32,9 +37,10 @@ struct PoolStep {
 class EnvPool {
  public:
   EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, ThreadPool& threads);
+  ~EnvPool();
 
-  const EnvSpec& spec() const { return envs_.front()->spec(); }
-  int size() const { return static_cast<int>(envs_.size()); }
+  const EnvSpec& spec() const { return *spec_; }
+  int size() const { return num_envs_; }
 
   /// Starts episode number `episode` everywhere; later ones count on from there.
   void reset(std::uint64_t episode = 0);
@@ -45,6 +51,13 @@ class EnvPool {
 
   /// Observations to act on next: [N, S].
   Matrix<const float> observation() const;
+
+  /// Whether get_state() holds the environments' own state: not of processes, whose running
+  /// episodes set_state() drops, to start the next ones.
+  bool saves_state() const { return processes_ == nullptr; }
+
+  /// What the last failure of a process was, with its last words; "" if there was none.
+  std::string last_failure() const;
 
   /// Everything needed to continue bit for bit, as doubles and counters.
   std::vector<double> get_state() const;
@@ -58,8 +71,17 @@ class EnvPool {
   void for_each(Task&& task);
   void start_episode(int env);
   void step_one(int env, const float* action);
+  void start_process_episodes();
+  void step_processes(Matrix<const float> actions, std::span<const std::uint8_t> active);
+  /// Row and flags of a step; whether its episode has ended.
+  bool finish_step(int env, const StepResult& result);
 
-  std::vector<std::unique_ptr<Env>> envs_;
+  int num_envs_;
+  const EnvSpec* spec_ = nullptr;
+  std::vector<std::unique_ptr<Env>> envs_;  // none where processes serve them
+  std::unique_ptr<ProcessBatch> processes_;
+  std::vector<std::uint8_t> which_, flags_, faults_;  // of processes
+  std::vector<std::uint64_t> seeds_;
   std::uint32_t seed_;
   ThreadPool* threads_;
   std::vector<std::uint64_t> episode_;  // next episode number of each environment

@@ -6,6 +6,7 @@
 #include "envs/env.h"
 #include "envs/list.h"
 #include "envs/mujoco/mujoco_env.h"
+#include "envs/process/process_env.h"
 
 namespace mbrl {
 // each is defined in the robot's file
@@ -26,6 +27,7 @@ constexpr Entry kEntries[] = {
 };
 
 constexpr const char* kOwnRobot = "mjcf";
+constexpr const char* kProcess = "process";
 
 bool reads(const EnvSpec& spec, const std::string& key) {
   return std::find(spec.reads.begin(), spec.reads.end(), key) != spec.reads.end();
@@ -52,6 +54,10 @@ void refuse_keys_without_effect(const EnvOptions& options, const EnvSpec& spec) 
   };
   refuse(options.name != kOwnRobot && options.mjcf != MjcfOptions{}, "section mjcf",
          "env.name=mjcf");
+  const bool is_process = options.name == kProcess;
+  refuse(!is_process && options.process != ProcessOptions{}, "section process", "env.name=process");
+  refuse(!is_process && !options.command.empty(), "env.command", "env.name=process");
+  refuse(!is_process && options.end != usual.end, "env.end", "env.name=process");
   const auto refuse_unread = [&](bool differs, const std::string& key) {
     if (differs && !reads(spec, key)) refuse(true, key.c_str(), readers(key).c_str());
   };
@@ -85,6 +91,11 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
     refuse_keys_without_effect(options, env->spec());
     return env;
   }
+  if (options.name == kProcess) {
+    auto env = make_process(options);
+    refuse_keys_without_effect(options, env->spec());
+    return env;
+  }
   const std::string nearest = nearest_name(options.name, env_names());
   throw ConfigError("env.name: there is no environment \"" + options.name + "\"." +
                     (nearest.empty() ? "" : " Did you mean " + nearest + "?") +
@@ -95,6 +106,7 @@ std::string env_note(const EnvOptions& options) {
   if (options.name == "daisy")
     return "daisy is a stand-in for a robot whose simulator was never released: its returns compare "
            "with one another only.";
+  if (options.name == kProcess) return process_note(options);
   return options.name == kOwnRobot ? mjcf_note(options) : "";
 }
 
@@ -102,6 +114,7 @@ std::vector<std::string> env_names() {
   std::vector<std::string> names;
   for (const Entry& entry : kEntries) names.emplace_back(entry.name);
   names.emplace_back(kOwnRobot);
+  names.emplace_back(kProcess);
   return names;
 }
 

@@ -86,6 +86,8 @@ std::optional<Unread> why_unread(const Config& config, const Field& field) {
         .chosen = "env.name=" + env};
   };
   if (field.section == "mjcf") return unless_env({"mjcf"});
+  if (field.section == "process" || path == "env.command" || path == "env.end")
+    return unless_env({"process"});
   if (path == "env.contact_cost") return unless_env({"ant", "humanoid"});
   if (path == "env.body_position") return unless_env({"pusher"});
 

@@ -355,6 +355,13 @@ void Ppo::visit(Archive& archive) {
     if (length < 0 || length > kMostSteps)
       throw DataError(fmt::format("the replay's episode_length holds {}; expected 0 to {}.", length,
                                   kMostSteps));
+  if (environments_.pool().saves_state()) return;
+  // other episodes have begun: the running ones, and the steps of an unfinished collection, are left
+  // out, as nothing says what they would have come to
+  num_collected_ = 0;
+  for (auto* values : {&episode_return_, &discounted_return_})
+    std::fill(values->begin(), values->end(), 0.0);
+  std::fill(episode_length_.begin(), episode_length_.end(), 0);
 }
 
 Algorithm algorithms::ppo_algorithm() {

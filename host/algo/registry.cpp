@@ -12,7 +12,7 @@ namespace mbrl {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kCommonSections = {"env", "mjcf",       "eval",
+constexpr std::array<std::string_view, 7> kCommonSections = {"env", "mjcf",       "process", "eval",
                                                              "log", "checkpoint", "device"};
 
 std::string_view section_of(std::string_view path) { return path.substr(0, path.find('.')); }

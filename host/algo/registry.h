@@ -29,8 +29,8 @@ struct Algorithm {
   std::string name;
   std::string text;  // what it is, in one line
   bool needs_model;  // learns the ensemble
-  /// Keys it reads beside those that every run reads (name, algorithm, seed, env, mjcf, eval,
-  /// checkpoint, device): sections, single keys ("loop.epoch_length") and exceptions
+  /// Keys it reads beside those that every run reads (name, algorithm, seed, env, mjcf,
+  /// process, eval, checkpoint, device): sections, single keys ("loop.epoch_length") and exceptions
   /// ("-loop.real_ratio").
   std::vector<std::string> reads;
 

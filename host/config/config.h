@@ -1,6 +1,6 @@
 // Every choice a user can make.
 //
-// A section is a struct of keys in host/config/sections (env and mjcf: envs/options.h). Each key
+// A section is a struct of keys in host/config/sections (env, mjcf and process: envs/options.h). Each key
 // stands there once, with type, meaning, unit, limits and default; loading, overrides, help,
 // schema, the saved config and its hash follow from that. The defaults are the reference MBPO
 // (Janner et al. 2019, arXiv:1906.08253); a config file holds only what differs.
@@ -29,7 +29,7 @@
 
 namespace mbrl {
 
-/// One run. Sections appear under these names in JSON; mjcf, a part of env, stands beside it.
+/// One run. Sections appear under these names in JSON; mjcf and process, parts of env, stand beside it.
 struct Config {
   MBRL_KEY(std::string, name, "folder of the run under the runs directory") = "run";
   MBRL_KEY(std::string, algorithm, "what learns", Choices{algorithm_names()}) = "mbpo";

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "envs/process/process_env.h"
 #include "host/io/folders.h"
 #include "host/io/output_file.h"
 
@@ -216,6 +217,10 @@ std::vector<InputFile> input_files(const Config& config) {
     add_files(all, "schedule", schedule.parent_path(), {schedule});
   if (const fs::path baseline = config.autombpo.baseline; !baseline.empty())
     add_files(all, "autombpo.baseline", baseline, tables_below(baseline));
+  // no file, but what a command stands for is not in its words alone either
+  if (config.env.name == "process" && !config.env.command.empty())
+    all.push_back({"env.command", "the greeting",
+                   hash_text(config.env.command + '\n' + process_greeting(config.env).text())});
   return all;
 }
 

@@ -19,11 +19,12 @@ struct InputFile {
 
 /// The files of all keys that name some, those of one key in a row: the file itself first, the
 /// others by name. mjcf.model brings what its MJCF includes and the meshes, height fields, textures
-/// and skins that those name; controller.file and schedule
-/// themselves alone; autombpo.baseline the tables of its
-/// runs. A key whose file is not there has none: who opens it says so.
+/// and skins that those name; controller.file and schedule themselves alone; autombpo.baseline the
+/// tables of its runs. A key whose file is not there has none: who opens it says so. env.command has
+/// the greeting of its process as one.
 ///
-/// Cost   reads all of them.
+/// Errors   ConfigError as process_greeting.
+/// Cost     reads all of them; starts env.command where it has not greeted yet.
 std::vector<InputFile> input_files(const Config& config);
 
 /// Those of one key as one text: what stands for the key's value in the hash of a config.

@@ -95,6 +95,10 @@ Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& devic
     require_tables(*path, dir, options_, schedule_.get(), resumed_at);
     pending_log_.push_back(
         fmt::format("resumed from {} at env step {}", path->string(), resumed_at));
+    if (!learner_->environments().pool().saves_state())
+      pending_log_.push_back(
+          "the environment's process cannot save its state: the episode that was running is left "
+          "out, and the run goes on at the start of another");
   }
   updates_before_ = learner_->num_updates();
   logged_ = {.env_steps = learner_->env_steps(),

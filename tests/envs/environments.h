@@ -208,6 +208,7 @@ inline int steps_to_walk(std::string_view name, int steps) {
 inline std::vector<std::string> every_environment() {
   std::vector<std::string> names = env_names();
   std::erase(names, "mjcf");
+  std::erase(names, "process");
   return names;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "base/shell_word.h"
 #include "envs/pool.h"
 #include "kernels/stages/ensemble/ensemble_step.h"
 #include "kernels/stages/policy/policy.h"
@@ -141,6 +142,7 @@ TEST_P(EnvAllocationTest, EpisodesThatRunAgainAllocateNothing) {
   const int steps = steps_to_walk(options.name, 200);
   options.max_episode_steps = steps / 4;
   if (options.name == "mjcf") options.mjcf.model = folder.write("slider.xml", kSlider);
+  if (options.name == "process") options.command = shell_word(MBRL_FAULTY_SERVER) + " fine";
   ThreadPool pool(2);
   EnvPool envs(options, 2, 1, pool);
   const auto A = static_cast<std::size_t>(envs.spec().action_size);

@@ -88,6 +88,15 @@ void Collector::record(const PoolStep& step) {
   }
 }
 
+// the environment is at the start of another episode: what was seen of the one before counts
+void Collector::leave_episode() {
+  replay_.append(context_.stream, pending_.data(),
+                 pending_.size() / static_cast<std::size_t>(layout_.pitch()));
+  pending_.clear();
+  episode_return_ = 0.0;
+  episode_length_ = 0;
+}
+
 void Collector::visit(Archive& archive) {
   if (accept_) archive.value("num_rejected", num_rejected_, 0, kMaxCount);
   archive.value("episode_return", episode_return_);
@@ -103,6 +112,7 @@ void Collector::visit(Archive& archive) {
   archive.replay("pending", pending_);
   const Archive::Section section(archive, "real_replay");
   replay_.visit(archive, "real", static_cast<std::size_t>(context_.config.loop.replay_capacity));
+  if (archive.loading() && !environments_.pool().saves_state()) leave_episode();
 }
 
 }  // namespace mbrl

@@ -55,6 +55,7 @@ class Collector : public Part {
  private:
   void choose(const Act& policy);
   void record(const PoolStep& step);
+  void leave_episode();
 
   Environments& environments_;
   TransitionLayout layout_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -43,6 +44,12 @@ void Environments::count_broken(Fault fault) {
   std::int64_t power = 1;
   while (power < count) power *= 10;
   if (count != power) return;
+  if (fault >= kNumSimulatorFaults)
+    return context_.hooks.warn(fmt::format(
+        "{}: {} at env step {}: {}. The transition was dropped, the episode ended, and the process "
+        "is started again ({} so far; the next notice comes at {}).",
+        spec().name, fault_text(fault), context_.clock.env_steps, pool_.last_failure(), count,
+        10 * power));
   context_.hooks.warn(fmt::format(
       "{}: the simulator became unstable at env step {}: {}. The transition was dropped and the "
       "episode ended ({} so far; the next notice comes at {}).",
@@ -72,7 +79,15 @@ void Environments::visit(Archive& archive) {
   archive.value("exploration_end", context_.clock.exploration_end, 0, context_.clock.env_steps);
   archive.value("num_episodes", num_episodes_, 0, kMaxCount);
   archive.value("num_evaluations", num_evaluations_, 0, kMaxCount);
-  archive.values("num_broken", num_broken_, 0, kMaxCount);
+  // those of processes, which earlier versions had none of, by themselves
+  std::array<std::int64_t, kNumSimulatorFaults> of_simulator{};
+  std::array<std::int64_t, kNumFaults - kNumSimulatorFaults> of_process{};
+  std::copy_n(num_broken_.begin(), of_simulator.size(), of_simulator.begin());
+  std::copy_n(num_broken_.begin() + kNumSimulatorFaults, of_process.size(), of_process.begin());
+  archive.values("num_broken", of_simulator, 0, kMaxCount);
+  if (!pool_.saves_state()) archive.values("num_failed", of_process, 0, kMaxCount);
+  std::copy(of_simulator.begin(), of_simulator.end(), num_broken_.begin());
+  std::copy(of_process.begin(), of_process.end(), num_broken_.begin() + kNumSimulatorFaults);
   archive.value("num_dead", num_dead_, 0, kDead);
   archive.value("last_return", last_return_);
   pool_state_ = pool_.get_state();

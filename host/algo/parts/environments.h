@@ -54,7 +54,7 @@ class Environments : public Part {
  private:
   EnvPool pool_;
   Metric train_return_{};
-  std::array<std::int64_t, kNumFaults> num_broken_{};
+  std::array<std::int64_t, kNumFaults> num_broken_{};  // by Fault
   int num_dead_ = 0;  // episodes in a row that ended in their first step
   std::int64_t num_episodes_ = 0, num_evaluations_ = 0;
   double last_return_ = 0.0;

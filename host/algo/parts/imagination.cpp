@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "host/algo/parts/served_rollouts.h"
 #include "host/schedule/rollout_schedule.h"
 
 namespace mbrl {
@@ -25,7 +26,11 @@ Imagination::Imagination(Context& context, const EnvSpec& env, const GaussianAct
   context.metrics.declare("model_replay_size",
                           [this] { return static_cast<double>(replay_.size()); });
   terminated_ = context.metrics.declare("rollout_terminated");
+  if (context.config.env.end == "served")
+    served_ = std::make_unique<ServedRollouts>(context.config.env);
 }
+
+Imagination::~Imagination() = default;
 
 // reference (jannerm/mbpo:mbpo/algorithms/mbpo.py) fits and imagines below a real ratio of 1 alone
 bool Imagination::is_read() const {
@@ -51,17 +56,21 @@ void Imagination::run(const GaussianActor& policy, const Dynamics& dynamics,
   rollout_length_ = next_length();
   ++num_rollouts_;
   replay_.set_capacity(model_replay_capacity(context_.config, rollout_length_));
-  const RolloutResult result =
-      rollout(context_.stream, policy, dynamics.state(), starts, replay_.ring(),
-              {.num_rows = num_rows,
-               .length = rollout_length_,
-               .task = env_.task,
-               .end_bounds = env_.end_bounds,
-               .seed = context_.seed(),
-               .learner = context_.learner,
-               .rollout_index = static_cast<std::uint64_t>(num_rollouts_)},
-              workspace_);
-  replay_.commit(result.num_written);
+  if (served_ != nullptr)
+    served_->keep(context_.stream, replay_, static_cast<std::size_t>(num_rows) * rollout_length_);
+  RolloutResult result = rollout(context_.stream, policy, dynamics.state(), starts, replay_.ring(),
+                                 {.num_rows = num_rows,
+                                  .length = rollout_length_,
+                                  .task = env_.task,
+                                  .end_bounds = env_.end_bounds,
+                                  .seed = context_.seed(),
+                                  .learner = context_.learner,
+                                  .rollout_index = static_cast<std::uint64_t>(num_rollouts_)},
+                                 workspace_);
+  if (served_ != nullptr)
+    result = served_->finish(context_.stream, replay_, result, num_rows);
+  else
+    replay_.commit(result.num_written);
   if (!result.finite)
     throw DivergedError(
         fmt::format("rollout: the model predicted a value that is not finite, after fit {}. Lower "

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "envs/spec.h"
@@ -15,12 +16,15 @@
 
 namespace mbrl {
 
+class ServedRollouts;
+
 class Imagination : public Part {
  public:
   /// Declares rollout_length, model_replay_size and rollout_terminated. Policy and dynamics give
   /// the sizes alone.
   Imagination(Context& context, const EnvSpec& env, const GaussianActor& policy,
               const Dynamics& dynamics);
+  ~Imagination() override;
 
   /// Whether anything reads imagined rows, and the model they come from: not where all rows of a
   /// policy batch are real, unless a controller, which sees the model's error, steers.
@@ -32,7 +36,8 @@ class Imagination : public Part {
 
   /// rollout.batch_size rollouts of the policy from random ones of `starts`.
   ///
-  /// Errors   DivergedError if the model predicted a value that is not finite.
+  /// Errors   DivergedError if the model predicted a value that is not finite; DataError if ends are
+  ///          served (env.end) and their process fails.
   void run(const GaussianActor& policy, const Dynamics& dynamics, const TransitionsView& starts);
 
   /// Batches of real and imagined rows, by loop.real_ratio (rounded down). Warns once where no row
@@ -59,8 +64,9 @@ class Imagination : public Part {
   int rollout_length_ = 0;
   std::int64_t num_rollouts_ = 0;
   bool warned_ = false;
-  std::optional<double> real_ratio_;  // instead of the config's, and finer than a float
-  std::optional<int> length_;         // instead of the schedule's
+  std::unique_ptr<ServedRollouts> served_;  // of env.end=served
+  std::optional<double> real_ratio_;        // instead of the config's, and finer than a float
+  std::optional<int> length_;               // instead of the schedule's
 };
 
 }  // namespace mbrl

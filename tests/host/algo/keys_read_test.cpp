@@ -80,12 +80,13 @@ TEST_F(KeysReadTest, EveryKeyOfEveryAlgorithmIsReadOrRefusedByName) {
     EXPECT_GT(num_refused, 0) << algorithm.name;
   }
   // these need a choice besides the algorithm
-  const std::set<std::string> others{
-      "env.contact_cost", "env.body_position", "planner.temperature", "planner.noise",
-      "planner.color",    "planner.keep",      "planner.shrink"};
+  const std::set<std::string> others{"env.contact_cost", "env.body_position",   "env.command",
+                                     "env.end",          "planner.temperature", "planner.noise",
+                                     "planner.color",    "planner.keep",        "planner.shrink"};
   for (const Field& field : fields())
-    EXPECT_TRUE(field.section.empty() || field.section == "mjcf" || is_of_search(field) ||
-                others.count(field.path()) == 1 || read_by_some.count(field.path()) == 1)
+    EXPECT_TRUE(field.section.empty() || field.section == "mjcf" || field.section == "process" ||
+                is_of_search(field) || others.count(field.path()) == 1 ||
+                read_by_some.count(field.path()) == 1)
         << field.path();
 }
 
@@ -93,9 +94,10 @@ TEST_F(KeysReadTest, ErrorsSayWhoReadsTheKeyAndTheWayOut) {
   EXPECT_EQ(error("{}", {"ppo.clip=0.3"}),
             "command line: ppo.clip is not read by algorithm mbpo; only ppo reads it. Leave it "
             "out, or set algorithm=ppo.");
-  EXPECT_EQ(error("{\"algorithm\": \"sac\", \"model\": {\"hidden_size\": 8}}"),
-            "x.json: model.hidden_size is not read by algorithm sac; only mbpo, mbpo_newest, pets and "
-            "autombpo read it. Leave it out, or set algorithm=mbpo, mbpo_newest, pets or autombpo.");
+  EXPECT_EQ(
+      error("{\"algorithm\": \"sac\", \"model\": {\"hidden_size\": 8}}"),
+      "x.json: model.hidden_size is not read by algorithm sac; only mbpo, mbpo_newest, pets and "
+      "autombpo read it. Leave it out, or set algorithm=mbpo, mbpo_newest, pets or autombpo.");
   EXPECT_THAT(error("{\"algorithm\": \"sac\"}", {"loop.real_ratio=1"}),
               StartsWith("command line: loop.real_ratio is not read by algorithm sac; only "));
   EXPECT_THAT(error("{\"algorithm\": \"ppo\"}", {"loop.replay_capacity=9"}),
@@ -120,6 +122,9 @@ TEST_F(KeysReadTest, TheEnvironmentAndTheControllerDecideAsWell) {
             "command line: env.body_position is not read by env.name=hopper; only pusher reads it. "
             "Leave it out, or set env.name=pusher.");
   EXPECT_EQ(error("{}", {"env.name=pusher", "env.body_position=center_of_mass"}), "no error");
+  EXPECT_EQ(error("{}", {"env.end=served"}),
+            "command line: env.end is not read by env.name=hopper; only process reads it. Leave it "
+            "out, or set env.name=process.");
   EXPECT_EQ(error("{}", {"controller.interval=50"}),
             "command line: controller.interval is not read by algorithm mbpo without a "
             "controller. Leave it out, or give controller.file.");

@@ -1,0 +1,87 @@
+// One process that serves environments: its start, its pipes, its end.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "envs/env.h"
+#include "envs/process/protocol.h"
+
+namespace mbrl {
+
+/// Why a process is of no use any more.
+struct ProcessFailure {
+  Fault fault = kNoFault;
+  std::string text;        // "it ended with exit code 1"
+  std::string last_words;  // what it printed last, on one line; "" if nothing
+};
+
+/// "it ended with exit code 1. Its last words: ..."
+std::string failure_text(const ProcessFailure& failure);
+
+/// A process in a group of its own that reads requests at descriptor 3 and writes replies at 4. Its
+/// standard input is empty; what it prints on standard output or standard error is read while it
+/// is waited for, and the last of it is kept. The destructor closes the pipes, gives it a moment to
+/// end by itself, if it has not failed, and then stops it and what it has started.
+class ChildProcess {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// Starts it. Errors: ConfigError naming env.command if there is no such program or it cannot be
+  /// started; DeviceError if the system has no room for another process or its pipes.
+  explicit ChildProcess(const std::vector<std::string>& words);
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  /// Writes one request, whose payload is the parts in a row.
+  std::optional<ProcessFailure> send(protocol::Op op,
+                                     std::initializer_list<std::span<const std::byte>> parts,
+                                     double timeout_s);
+
+  /// Reads the reply to the last request: `reply()` is its payload, of any size up to a limit if
+  /// `bytes` is kAnySize.
+  std::optional<ProcessFailure> receive(std::size_t bytes, double timeout_s);
+  static constexpr std::size_t kAnySize = ~std::size_t{0};
+  std::span<const std::byte> reply() const { return reply_; }
+
+  /// A failure with what the process has printed last, for what its callers find wrong.
+  ProcessFailure failure(Fault fault, std::string text);
+
+  /// Whether the process runs on the core of the thread that asks it: with one process that is
+  /// waited for, no sleeping core has to be woken.
+  void stay_beside_parent(bool beside) { beside_parent_ = beside; }
+
+  /// Tells the process to end, by closing what it reads.
+  void close_requests();
+
+ private:
+  enum class Wait { kReady, kEnded, kLate };
+  Wait wait(int descriptor, short events, Clock::time_point deadline);
+  std::optional<ProcessFailure> read_fully(std::span<std::byte> into, Clock::time_point deadline,
+                                           double timeout_s, bool first);
+  ProcessFailure ended();
+  ProcessFailure late(double timeout_s);
+  void read_output();
+  bool reap(double patience_s);
+  void move_beside_parent();
+
+  pid_t pid_ = -1;
+  int pid_descriptor_ = -1;  // readable once the process has ended; -1 where the kernel has none
+  int requests_ = -1, replies_ = -1, output_ = -1;
+  std::optional<int> status_;  // of waitpid
+  std::uint64_t sequence_ = 0;
+  std::vector<std::byte> request_, reply_;
+  std::string printed_;
+  bool beside_parent_ = false;
+  bool failed_ = false;  // and is not waited for
+  int core_ = -1;
+};
+
+}  // namespace mbrl

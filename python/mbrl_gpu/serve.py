@@ -1,0 +1,364 @@
+"""Serves Gymnasium environments, or a class of your own, to mbrl_gpu (env.name=process).
+
+    mbrl_gpu run sac_hopper env.name=process env.command="python3 -m mbrl_gpu.serve Pendulum-v1"
+
+What it serves is a Gymnasium id, or `module:name`: a class or a function that makes one environment with
+Gymnasium's interface (observation_space, action_space, reset(seed=...), step(action)). The same from Python:
+
+    from mbrl_gpu.serve import serve
+    serve(MyEnvironment)
+
+Observations are flattened to float32: a Box row by row, a Dict by the sorted names of its entries, a Tuple in
+its order, a Discrete as 1 at its value and 0 elsewhere. Actions are a Box of finite bounds, or a Dict or Tuple
+of such. docs/process_environments.md describes the protocol.
+"""
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import struct
+import sys
+import traceback
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+try:
+    import numpy as np
+except ModuleNotFoundError:  # said in a reply, where the program reads it
+    np = None  # type: ignore[assignment]
+
+MAGIC, VERSION = 0x6C72626D, 1
+OPEN, RESET, STEP, ENDS = 1, 2, 3, 4
+TERMINATED, TRUNCATED, SERVES_ENDS = 1, 2, 1
+REQUESTS, REPLIES = 3, 4  # descriptors
+HEADER = struct.Struct("<IIQ")
+
+Flatten = Callable[[Any, Any], None]
+
+
+class Refused(Exception):
+    """What cannot be served, and the way out."""
+
+
+def _kind(space: Any) -> str:
+    return type(space).__name__
+
+
+def _entries(space: Any) -> List[Tuple[str, Any, Any]]:
+    """(name, key, space) of what a Dict or Tuple holds, in the order in which it is flattened."""
+    if _kind(space) == "Dict":
+        return [(str(key), key, space.spaces[key]) for key in sorted(space.spaces)]
+    return [(str(i), i, inner) for i, inner in enumerate(space.spaces)]
+
+
+def observation_names(space: Any, path: str = "") -> List[str]:
+    """A name for each entry of a flattened observation."""
+    kind = _kind(space)
+    if kind in ("Dict", "Tuple"):
+        return [name for part, _, inner in _entries(space)
+                for name in observation_names(inner, f"{path}.{part}" if path else part)]
+    if kind in ("Box", "MultiBinary"):
+        shape = tuple(space.shape)
+        if shape == ():
+            return [path or "value"]
+        return [f"{path}[{','.join(map(str, at))}]" for at in np.ndindex(*shape)]
+    if kind == "Discrete":
+        return [f"{path}={int(space.start) + i}" for i in range(int(space.n))]
+    if kind == "MultiDiscrete":
+        return [f"{path}[{i}]={j}" for i, n in enumerate(np.ravel(space.nvec)) for j in range(int(n))]
+    raise Refused(f"observations{' ' + path if path else ''} are {space}, which has no fixed number of "
+                  "entries. Wrap the environment in one whose observations are a Box or a Dict of such.")
+
+
+def observation_writer(space: Any) -> Flatten:
+    """A function that writes an observation of `space` into a row of float32."""
+    kind = _kind(space)
+    if kind in ("Dict", "Tuple"):
+        parts, first = [], 0
+        for _, key, inner in _entries(space):
+            size = len(observation_names(inner))
+            parts.append((key, slice(first, first + size), observation_writer(inner)))
+            first += size
+
+        def write_parts(value: Any, row: Any) -> None:
+            for key, place, write in parts:
+                write(value[key], row[place])
+        return write_parts
+    if kind in ("Discrete", "MultiDiscrete"):
+        sizes = [int(space.n)] if kind == "Discrete" else [int(n) for n in np.ravel(space.nvec)]
+        starts = [int(space.start)] if kind == "Discrete" else [0] * len(sizes)
+
+        def write_choices(value: Any, row: Any) -> None:
+            row[:] = 0
+            first = 0
+            for choice, size, start in zip(np.ravel(value), sizes, starts):
+                row[first + int(choice) - start] = 1
+                first += size
+        return write_choices
+    shape = tuple(space.shape)
+    if len(shape) == 1:
+        def write_row(value: Any, row: Any) -> None:
+            if len(value) != len(row):  # one entry would be spread over all
+                raise ValueError(f"an observation has {len(value)} entries; its space has {len(row)}")
+            row[:] = value
+        return write_row
+
+    def write_array(value: Any, row: Any) -> None:
+        row[:] = np.reshape(value, -1)
+    return write_array
+
+
+def action_bounds(space: Any, name: str) -> Tuple[Any, Any]:
+    """Lower and upper bounds of a flattened action, float32."""
+    kind = _kind(space)
+    if kind in ("Dict", "Tuple"):
+        parts = [action_bounds(inner, name) for _, _, inner in _entries(space)]
+        return tuple(np.concatenate([part[i] for part in parts]) for i in range(2))  # type: ignore
+    if kind != "Box" or not np.issubdtype(space.dtype, np.floating):
+        raise Refused(f"the actions of {name} are {space}. The algorithms here act with real numbers: take an "
+                      "environment whose actions are a Box of floats, or wrap this one in such a Box.")
+    with np.errstate(over="ignore"):
+        return (np.ravel(space.low).astype(np.float32), np.ravel(space.high).astype(np.float32))
+
+
+def action_reader(space: Any) -> Callable[[Any], Any]:
+    """A function that makes an action of `space` from a row of float32; the action is its own copy."""
+    if _kind(space) in ("Dict", "Tuple"):
+        parts, first = [], 0
+        for _, key, inner in _entries(space):
+            size = len(action_bounds(inner, "")[0])
+            parts.append((key, slice(first, first + size), action_reader(inner)))
+            first += size
+        if _kind(space) == "Dict":
+            return lambda row: {key: read(row[place]) for key, place, read in parts}
+        return lambda row: tuple(read(row[place]) for _, place, read in parts)
+    shape, dtype = tuple(space.shape), space.dtype
+    if dtype == np.float32 and len(shape) == 1:
+        return lambda row: row.copy()
+    low, high = space.low, space.high
+    # a bound rounded to float32 may lie beyond the one it stands for
+    return lambda row: np.clip(row.astype(dtype).reshape(shape), low, high)
+
+
+def maker(target: str, kwargs: Optional[dict] = None) -> Callable[[], Any]:
+    """A function that makes the environment that a Gymnasium id or `module:name` stands for."""
+    arguments = kwargs or {}
+    module, colon, name = target.partition(":")
+    if colon:
+        found = getattr(importlib.import_module(module), name, None)
+        if callable(found):
+            return lambda: found(**arguments)
+    try:
+        import gymnasium
+    except ModuleNotFoundError as error:
+        if error.name != "gymnasium":
+            raise
+        raise Refused(f"{sys.executable} has no gymnasium, which {target} is an environment of. Install it "
+                      f"with `{sys.executable} -m pip install gymnasium`, or start a Python that has it.") from None
+    return lambda: gymnasium.make(target, **arguments)
+
+
+def _function(target: str) -> Callable[[Any], Any]:
+    module, _, name = target.partition(":")
+    found = getattr(importlib.import_module(module), name, None) if name else None
+    if not callable(found):
+        raise Refused(f"--ends {target} names no function; expected module:function.")
+    return found
+
+
+def _ends_of(env: Any) -> Optional[Callable[[Any], Any]]:
+    found = getattr(getattr(env, "unwrapped", env), "ends", None)
+    return found if callable(found) else None
+
+
+class Server:
+    """Environments side by side and the messages that step them."""
+
+    def __init__(self, make: Callable[[], Any], name: str, ends: Optional[Callable[[Any], Any]] = None) -> None:
+        self.make, self.name, self.ends = make, name, ends
+        self.envs: List[Any] = []
+
+    def open(self, num_envs: int) -> bytes:
+        """Makes the environments anew; returns the greeting."""
+        for env in self.envs:
+            if hasattr(env, "close"):
+                env.close()
+        self.envs = [self.make() for _ in range(num_envs)]
+        first = self.envs[0]
+        low, high = action_bounds(first.action_space, self.name)
+        space = first.observation_space
+        names = observation_names(space)
+        if len(names) == 0 or len(low) == 0:
+            raise Refused(f"{self.name} has {len(names)} entries in its observations and {len(low)} in its "
+                          "actions; expected one at least of both.")
+        self.read_action = action_reader(first.action_space)
+        self.write_observation = observation_writer(space)
+        self.ends = self.ends or _ends_of(first)
+        spec = getattr(first, "spec", None)
+        limit = getattr(spec, "max_episode_steps", None) or 0
+        N, S, A = num_envs, len(names), len(low)
+        self.which = slice(HEADER.size, HEADER.size + N)
+        self.after_which = HEADER.size + (N + 7) // 8 * 8
+        self.num_actions = A
+        # replies that go out again and again, with arrays over their parts
+        self.reset_reply = bytearray(HEADER.size + 4 * N * S)
+        self.step_reply = bytearray(HEADER.size + N * (4 * S + 4 + 1))
+        self.start = np.frombuffer(self.reset_reply, np.float32, N * S, HEADER.size).reshape(N, S)
+        self.observation = np.frombuffer(self.step_reply, np.float32, N * S, HEADER.size).reshape(N, S)
+        self.reward = np.frombuffer(self.step_reply, np.float32, N, HEADER.size + 4 * N * S)
+        self.flags = np.frombuffer(self.step_reply, np.uint8, N, HEADER.size + 4 * N * (S + 1))
+        text = self.name if _kind(space) == "Box" else "\n".join([self.name] + names)
+        encoded = text.encode()
+        return (struct.pack("<8I", MAGIC, VERSION, S, A, N, SERVES_ENDS if self.ends else 0, limit, len(encoded))
+                + low.tobytes() + high.tobytes() + encoded)
+
+    def reset(self, request: memoryview) -> bytearray:
+        seeds = np.frombuffer(request, np.uint64, len(self.envs), self.after_which)
+        for i, asked in enumerate(request[self.which]):
+            if asked:
+                observation, _ = self.envs[i].reset(seed=int(seeds[i]))
+                self.write_observation(observation, self.start[i])
+        return self.reset_reply
+
+    def step(self, request: memoryview) -> bytearray:
+        N, A = len(self.envs), self.num_actions
+        actions = np.frombuffer(request, np.float32, N * A, self.after_which).reshape(N, A)
+        write, read, observations = self.write_observation, self.read_action, self.observation
+        rewards, flags = self.reward, self.flags
+        for i, asked in enumerate(request[self.which]):
+            if asked:
+                observation, reward, terminated, truncated, _ = self.envs[i].step(read(actions[i]))
+                write(observation, observations[i])
+                rewards[i] = reward
+                flags[i] = (TERMINATED if terminated else 0) | (TRUNCATED if truncated else 0)
+        return self.step_reply
+
+    def where_ends(self, request: memoryview) -> bytes:
+        if self.ends is None:
+            raise Refused(f"{self.name} has no function ends(observations); --ends module:function gives one.")
+        rows = struct.unpack_from("<I", request, HEADER.size)[0]
+        observations = np.frombuffer(request, np.float32, offset=HEADER.size + 8).reshape(rows, -1)
+        ends = np.asarray(self.ends(observations.copy()), bool).reshape(-1)
+        if len(ends) != rows:
+            raise ValueError(f"ends() answered with {len(ends)} values for {rows} observations")
+        return bytes(HEADER.size) + ends.astype(np.uint8).tobytes()
+
+    def answer(self, op: int, request: memoryview) -> Any:
+        """The reply to a whole request, with room for its header."""
+        if op == STEP:
+            return self.step(request)
+        if op == RESET:
+            return self.reset(request)
+        if op == ENDS:
+            return self.where_ends(request)
+        if op != OPEN:
+            raise Refused(f"{op} is no message of version {VERSION} of the protocol.")
+        magic, version, num_envs, _ = struct.unpack_from("<4I", request, HEADER.size)
+        if magic != MAGIC or version != VERSION:
+            raise Refused(f"the program speaks version {version} of the protocol, mbrl_gpu.serve in "
+                          f"{os.path.dirname(os.path.abspath(__file__))} version {VERSION}; take both of one "
+                          "release.")
+        return bytes(HEADER.size) + self.open(num_envs)
+
+
+def _write(data: Any) -> None:
+    view = memoryview(data)
+    sent = os.write(REPLIES, view)
+    while sent < len(view):
+        sent += os.write(REPLIES, view[sent:])
+
+
+def _refuse(sequence: int, text: str) -> None:
+    encoded = text.encode("utf-8", "replace")[:65536]
+    _write(HEADER.pack(1, len(encoded), sequence) + encoded)
+
+
+def _requests() -> Any:
+    """(op, sequence, whole message) of each request until the program closes the pipe."""
+    buffer = bytearray(1 << 16)
+    view, got = memoryview(buffer), 0
+    while True:
+        need = HEADER.size
+        if got >= HEADER.size:
+            op, size, sequence = HEADER.unpack_from(buffer)
+            need = HEADER.size + size
+            if got >= need:
+                yield op, sequence, view[:need]
+                got = 0
+                continue
+            if need > len(buffer):
+                larger = bytearray(need)
+                larger[:got] = view[:got]
+                buffer, view = larger, memoryview(larger)
+        count = os.readv(REQUESTS, [view[got:]])
+        if count == 0:
+            return
+        got += count
+
+
+def serve(make: Callable[[], Any], name: Optional[str] = None, ends: Optional[Callable[[Any], Any]] = None) -> None:
+    """Serves environments that `make()` makes until the program closes its pipe.
+
+    `name` is what the program calls the environment; `ends(observations [rows, S]) -> bool [rows]` says where
+    imagined episodes end (env.end=served), in place of a method `ends` of the environment.
+    """
+    _serve(lambda: Server(make, name or getattr(make, "__name__", "process"), ends))
+
+
+def _serve(make_server: Callable[[], Server]) -> None:
+    try:
+        os.fstat(REQUESTS)
+        os.fstat(REPLIES)
+    except OSError:
+        sys.exit("mbrl_gpu.serve is started by the program, which speaks to it through the descriptors 3 and 4:\n"
+                 "  mbrl_gpu run sac_hopper env.name=process env.command=\"python3 -m mbrl_gpu.serve Pendulum-v1\"")
+    server: Optional[Server] = None
+    for op, sequence, request in _requests():
+        try:
+            if np is None:
+                raise Refused(f"{sys.executable} has no numpy. Install it with `{sys.executable} -m pip install "
+                              "numpy`, or start a Python that has it.")
+            if server is None:
+                server = make_server()
+            reply = server.answer(op, request)
+            if type(reply) is bytes:
+                reply = bytearray(reply)
+            HEADER.pack_into(reply, 0, 0, len(reply) - HEADER.size, sequence)
+        except Refused as refused:
+            _refuse(sequence, str(refused))
+            return
+        except Exception as error:  # the user's: the program says it, and starts another process
+            traceback.print_exc()
+            _refuse(sequence, f"{type(error).__name__}: {error}")
+            sys.exit(1)
+        try:
+            _write(reply)
+        except BrokenPipeError:
+            return
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python3 -m mbrl_gpu.serve", description="Serve environments to mbrl_gpu (env.name=process).")
+    parser.add_argument("environment", help="a Gymnasium id, or module:name of a class or function that makes one")
+    parser.add_argument("--kwargs", default="{}", metavar="JSON", help="arguments of the environment")
+    parser.add_argument("--ends", metavar="MODULE:FUNCTION",
+                        help="where imagined episodes end: observations [rows, S] to bool [rows]")
+    options = parser.parse_args(arguments)
+    try:
+        kwargs = json.loads(options.kwargs)
+    except ValueError as error:
+        parser.error(f"--kwargs is no JSON: {error}")
+    if not isinstance(kwargs, dict):
+        parser.error("--kwargs is no JSON object")
+    sys.path.insert(0, os.getcwd())
+
+    def make_server() -> Server:
+        ends = _function(options.ends) if options.ends else None
+        return Server(maker(options.environment, kwargs), options.environment, ends)
+    _serve(make_server)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+// A server of the protocol (docs/process_environments.md) that fails as it is told to.
+//
+//   faulty_server MODE [AT [MARKER]]
+//
+// The fault happens at message AT of its kind, counted from 1, in every process; with a MARKER only in
+// the first one, which makes that file. An observation is (seed % 1000, steps of the episode), the
+// reward of a step is the action as it arrived, and an episode is over after 1000 steps.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "envs/process/protocol.h"
+
+namespace {
+
+using namespace mbrl::protocol;
+
+struct Environment {
+  float seed = 0, steps = 0;
+};
+
+std::string mode;
+int fault_at = 1;
+std::string marker;
+std::vector<Environment> environments;
+
+void read_fully(void* data, std::size_t bytes) {
+  for (std::size_t done = 0; done < bytes;) {
+    const ssize_t count = read(3, static_cast<char*>(data) + done, bytes - done);
+    if (count <= 0) std::exit(0);
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+void write_fully(const void* data, std::size_t bytes) {
+  for (std::size_t done = 0; done < bytes;) {
+    const ssize_t count = write(4, static_cast<const char*>(data) + done, bytes - done);
+    if (count <= 0) std::exit(0);
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+/// Whether the fault of this mode is due at a message of its kind.
+bool is_due(const char* what) {
+  static int count = 0;
+  if (mode != what || ++count != fault_at) return false;
+  if (marker.empty()) return true;
+  const int file = open(marker.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600);
+  if (file >= 0) close(file);
+  return file >= 0;
+}
+
+template <typename T>
+void put(std::string& out, const T& value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+std::string greeting() {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::string text = "faulty\nseed\nsteps";
+  Greeting head{.magic = kMagic,
+                .version = kVersion,
+                .observation_size = 2,
+                .action_size = 1,
+                .num_envs = static_cast<std::uint32_t>(environments.size()),
+                .flags = kServesEnds,
+                .max_episode_steps = 1000,
+                .text_bytes = 0};
+  float low = -3, high = 1;
+  if (is_due("magic")) head.magic = 1;
+  if (is_due("version")) head.version = 2;
+  if (is_due("no_observation")) head.observation_size = 0;
+  if (is_due("number_of_environments")) ++head.num_envs;
+  if (is_due("names")) text = "faulty\nseed";
+  if (is_due("infinite")) high = kInfinity;
+  if (is_due("swapped")) std::swap(low, high);
+  if (is_due("no_limit")) head.max_episode_steps = 0;
+  // another greeting from the second process on
+  if (mode == "grows" && !is_due("grows")) {
+    head.observation_size = 3;
+    text += "\nanother";
+  }
+  head.text_bytes = static_cast<std::uint32_t>(text.size());
+  std::string out;
+  put(out, head);
+  put(out, low);
+  put(out, high);
+  out += text;
+  return out;
+}
+
+std::string step(const std::vector<char>& in) {
+  const std::size_t N = environments.size();
+  std::vector<float> rewards(N);
+  std::vector<std::uint8_t> flags(N);
+  for (std::size_t i = 0; i < N; ++i) {
+    if (!in[i]) continue;
+    environments[i].steps += 1;
+    std::memcpy(&rewards[i], in.data() + padded(static_cast<std::uint32_t>(N)) + 4 * i, 4);
+    flags[i] = environments[i].steps >= 1000 ? kTruncated : 0;
+  }
+  if (is_due("not_a_number")) rewards[0] = NAN;
+  if (is_due("flags")) flags[0] = 7;
+  std::string out;
+  for (const Environment& environment : environments) put(out, environment);
+  for (const float reward : rewards) put(out, reward);
+  for (const std::uint8_t flag : flags) put(out, flag);
+  return out;
+}
+
+// what happens in place of the answer to a step
+void fail_before_answer() {
+  if (is_due("dies")) {
+    std::fprintf(stderr, "the first line\nout of luck\n");
+    std::exit(3);
+  }
+  if (is_due("killed")) raise(SIGKILL);
+  if (is_due("hangs"))
+    while (true) pause();
+  if (is_due("leaves_a_child")) {
+    // one that holds the pipes open
+    if (fork() == 0)
+      while (true) pause();
+    std::exit(4);
+  }
+  if (is_due("closes")) {
+    close(4);
+    while (true) pause();
+  }
+  if (is_due("prints")) {
+    const std::string line(1000, 'x');
+    for (int i = 0; i < 300; ++i) std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count > 1) mode = arguments[1];
+  if (count > 2) fault_at = std::atoi(arguments[2]);
+  if (count > 3) marker = arguments[3];
+  if (mode == "quits") {
+    std::fprintf(stderr, "it is not my day\n");
+    return 5;
+  }
+  if (mode == "silent")
+    while (true) pause();
+  while (true) {
+    Request request{};
+    read_fully(&request, sizeof(request));
+    std::vector<char> in(request.bytes);
+    std::string out;
+    read_fully(in.data(), in.size());
+    Reply reply{0, 0, request.sequence};
+    if (request.op == kOpen) {
+      Open open{};
+      std::memcpy(&open, in.data(), sizeof(open));
+      environments.assign(open.num_envs, {});
+      out = greeting();
+    } else if (request.op == kReset) {
+      for (std::size_t i = 0; i < environments.size(); ++i) {
+        std::uint64_t seed = 0;
+        std::memcpy(&seed,
+                    in.data() + padded(static_cast<std::uint32_t>(environments.size())) + 8 * i, 8);
+        if (in[i]) environments[i] = {static_cast<float>(seed % 1000), 0};
+      }
+      for (const Environment& environment : environments) put(out, environment);
+      if (is_due("bad_start")) out.replace(0, 4, 4, '\xff');
+    } else if (request.op == kStep) {
+      fail_before_answer();
+      out = step(in);
+    } else if (request.op == kEnds) {
+      // where the second entry is above 5
+      std::uint32_t rows = 0;
+      std::memcpy(&rows, in.data(), sizeof(rows));
+      for (std::uint32_t row = 0; row < rows; ++row) {
+        float steps = 0;
+        std::memcpy(&steps, in.data() + 8 + 8 * row + 4, 4);
+        out += static_cast<char>(steps > 5);
+      }
+    }
+    if (request.op == kStep && is_due("number")) reply.sequence += 1;
+    if (request.op == kStep && is_due("short")) out.pop_back();
+    if (request.op == kStep && is_due("refuses")) {
+      reply.status = 1;
+      out = "the arm broke";
+    }
+    reply.bytes = static_cast<std::uint32_t>(out.size());
+    write_fully(&reply, sizeof(reply));
+    write_fully(out.data(), out.size());
+  }
+}

@@ -1,0 +1,123 @@
+// Tests of whole runs on env.name=process, as a user starts them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/shell_word.h"
+#include "tests/support/program.h"
+
+namespace mbrl {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class ProcessRunTest : public ProgramTest {
+ protected:
+  // a short SAC on a server, whose episodes have 50 steps
+  std::vector<std::string> arguments(const std::string& mode, std::vector<std::string> more = {}) {
+    std::vector<std::string> all{"run",
+                                 "sac_hopper",
+                                 "name=own",
+                                 "env.name=process",
+                                 "env.command=" + shell_word(MBRL_FAULTY_SERVER) + " " + mode,
+                                 "env.max_episode_steps=50",
+                                 "sac.hidden_sizes=[8]",
+                                 "sac.batch_size=8",
+                                 "loop.num_env_steps=300",
+                                 "loop.num_exploration_steps=100",
+                                 "loop.min_replay_size=50",
+                                 "loop.epoch_length=100",
+                                 "eval.num_episodes=2",
+                                 "--device",
+                                 "cpu",
+                                 "--threads",
+                                 "1"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  // mbpo with a small model
+  std::vector<std::string> imagining(const std::string& mode, const std::string& end) {
+    return arguments(
+        mode, {"algorithm=mbpo", "model.hidden_size=8", "model.num_hidden_layers=1",
+               "model.weight_decay=[0]", "model.ensemble_size=2", "model.num_elites=1",
+               "model.max_epochs=2", "rollout.batch_size=200", "rollout.schedule=[0, 1, 3, 3]",
+               "rollout.interval=50", "sac.updates_per_step=1", "env.end=" + end});
+  }
+};
+
+TEST_F(ProcessRunTest, TrainsAndSaysWhatItCannotDo) {
+  const Outcome done = run(arguments("fine"));
+  EXPECT_EQ(done.exit_code, 0) << done.error;
+  EXPECT_THAT(done.error, HasSubstr("cannot save its state"));
+  EXPECT_EQ(summary("runs")["unstable_steps"]["total"], 0);
+  EXPECT_EQ(run(arguments("fine", {"--runs", "again"})).exit_code, 0);
+  EXPECT_EQ(tables("runs"), tables("again"));
+}
+
+TEST_F(ProcessRunTest, ResumesAtAnEpisodesStart) {
+  ASSERT_EQ(run(arguments("fine", {"loop.num_env_steps=170", "--runs", "first"})).exit_code, 0);
+  const Outcome done = run(arguments("fine", {"--resume", run_folder("first").string()}));
+  EXPECT_EQ(done.exit_code, 0) << done.error;
+  EXPECT_THAT(file_text(run_folder("runs") / "log.txt"),
+              HasSubstr("the environment's process cannot save its state: the episode that was "
+                        "running is left out, and the run goes on at the start of another"));
+  EXPECT_EQ(summary("runs")["env_steps"], 300);
+}
+
+TEST_F(ProcessRunTest, CountsFailuresByReason) {
+  const Outcome done = run(arguments("dies 77 marker"));
+  EXPECT_EQ(done.exit_code, 0) << done.error;
+  const auto steps = summary("runs")["unstable_steps"];
+  EXPECT_EQ(steps["total"], 1);
+  EXPECT_EQ(steps["the environment's process ended"], 1);
+  EXPECT_THAT(
+      file_text(run_folder("runs") / "log.txt"),
+      HasSubstr("the environment's process ended at env step 77: it ended with exit code 3. "
+                "Its last words: the first line | out of luck. The transition was dropped, "
+                "the episode ended, and the process is started again"));
+}
+
+TEST_F(ProcessRunTest, TheThirdFailureInARowEndsTheRun) {
+  const Outcome done = run(arguments("refuses 20"));
+  EXPECT_EQ(done.exit_code, 4);
+  EXPECT_THAT(done.error, HasSubstr("its process failed 3 times in a row, with no whole episode in "
+                                    "between. The last time the arm broke."));
+}
+
+TEST_F(ProcessRunTest, ACommandThatDoesNotExist) {
+  const Outcome done =
+      run({"run", "sac_hopper", "env.name=process", "env.command=no_such_program"});
+  EXPECT_EQ(done.exit_code, 2);
+  EXPECT_THAT(done.error, HasSubstr("there is no program no_such_program in PATH."));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "runs"));
+}
+
+TEST_F(ProcessRunTest, ImaginedEpisodesEndWhereItIsSaid) {
+  const auto ended = [&](const std::string& runs, std::vector<std::string> words) {
+    words.insert(words.end(), {"--runs", runs});
+    const Outcome done = run(words);
+    EXPECT_EQ(done.exit_code, 0) << done.error;
+    std::ifstream table(run_folder(runs) / "metrics.csv");
+    std::string header, line, last;
+    std::getline(table, header);
+    while (std::getline(table, line)) last = line;
+    std::stringstream names(header), values(last);
+    for (std::string name, value;
+         std::getline(names, name, ',') && std::getline(values, value, ',');)
+      if (name == "rollout_terminated") return std::stod(value);
+    return -1.0;
+  };
+  EXPECT_EQ(ended("never", imagining("fine", "never")), 0.0);
+  // both say that the second entry, the number of steps, is above 5, as it nearly always is
+  std::vector<std::string> bounds = imagining("fine", "bounds");
+  bounds.emplace_back("process.end_bounds=[1, -1000, 5]");
+  const double by_bounds = ended("bounds", bounds);
+  EXPECT_GT(by_bounds, 0.5);
+  EXPECT_EQ(ended("served", imagining("fine", "served")), by_bounds);
+  EXPECT_EQ(tables("bounds"), tables("served"));
+}
+
+}  // namespace
+}  // namespace mbrl
