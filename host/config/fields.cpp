@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "base/printable.h"
+#include "host/config/name_list.h"
 #include "host/config/search_space.h"
 
 namespace mbrl {
@@ -162,7 +163,30 @@ bool read(const Json& value, const Field&, bool& result) {
   result = value.get<bool>();
   return true;
 }
+// names in a list or between commas; each once
+bool read_several(const Json& value, const Field& field, std::string& result) {
+  std::vector<std::string> names;
+  if (value.is_string())
+    names = names_of(value.get<std::string>());
+  else if (!value.is_array() || value.empty())
+    return false;
+  else
+    for (const Json& item : value) {
+      if (!item.is_string()) return false;
+      names.push_back(item.get<std::string>());
+    }
+  std::vector<std::string> seen;
+  for (const std::string& name : names) {
+    if (std::find(field.choices.begin(), field.choices.end(), name) == field.choices.end() ||
+        std::find(seen.begin(), seen.end(), name) != seen.end())
+      return false;
+    seen.push_back(name);
+  }
+  result = fmt::format("{}", fmt::join(names, ","));
+  return true;
+}
 bool read(const Json& value, const Field& field, std::string& result) {
+  if (takes_several(field)) return read_several(value, field, result);
   if (!value.is_string()) return false;
   result = bytes_of_text(value.get_ref<const std::string&>());
   return field.choices.empty() ||
@@ -318,7 +342,10 @@ std::string range_text(const Range& range) {
 
 std::string expectation(const Field& field) {
   if (!field.choices.empty())
-    return fmt::format("{} {}", is_text_list(field) ? "a list of some of" : "one of",
+    return fmt::format("{} {}",
+                       is_text_list(field)    ? "a list of some of"
+                       : takes_several(field) ? "one or several of"
+                                              : "one of",
                        fmt::join(field.choices, ", "));
 
   const std::string limits = range_text(field.range);
@@ -367,11 +394,16 @@ void set_field(Config& config, const Field& field, const Json& value, std::strin
     return name.is_string() && std::find(field.choices.begin(), field.choices.end(),
                                          name.get<std::string>()) == field.choices.end();
   };
+  const Json list =
+      takes_several(field) && value.is_string() ? Json(names_of(value.get<std::string>())) : value;
   const auto in_list =
-      value.is_array() ? std::find_if(value.begin(), value.end(), is_wrong) : value.end();
-  const Json& name = in_list != value.end() ? *in_list : value;
+      list.is_array() ? std::find_if(list.begin(), list.end(), is_wrong) : list.end();
+  const Json& name = in_list != list.end() ? *in_list : value;
+  if (takes_several(field) && list.is_array() && in_list == list.end() && !list.empty())
+    hint = " Each may stand there once.";
   if (name.is_string() && !field.choices.empty()) {
-    if (value.is_array()) hint = fmt::format(" There is no {}.", shown(name.get<std::string>()));
+    if (list.is_array() && list.size() > 1)
+      hint = fmt::format(" There is no {}.", shown(name.get<std::string>()));
     const std::string near = nearest_name(name.get<std::string>(), field.choices);
     if (!near.empty()) hint += fmt::format(" Did you mean {}?", near);
   }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "host/config/fields.h"
+#include "host/config/name_list.h"
 #include "host/io/json_file.h"
 
 namespace mbrl {
@@ -55,14 +56,12 @@ const Field& apply_override(Config& config, std::string_view assignment) {
       throw ConfigError(error.what());
     }
   }
+  // a list of names, and names between commas
+  if (is_text(*field) && takes_several(*field) && text.starts_with("["))
+    value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   // a list of texts may be written without quotes and brackets: controller.apply=real_ratio,model
   if (value.is_discarded() && is_text_list(*field)) {
-    value = Json::array();
-    for (std::size_t begin = 0; begin <= text.size();) {
-      const std::size_t end = std::min(text.find(',', begin), text.size());
-      value.push_back(std::string(text.substr(begin, end - begin)));
-      begin = end + 1;
-    }
+    value = Json(names_of(text));
   }
   if (value.is_discarded()) value = std::string(text);
   set_field(config, *field, value, "command line");

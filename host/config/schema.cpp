@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "host/config/fields.h"
+#include "host/config/name_list.h"
 
 namespace mbrl {
 namespace {
@@ -43,7 +44,14 @@ Json field_schema(const Field& field) {
     void operator()(int*) { describe(schema, "integer", field); }
     void operator()(float*) { describe(schema, "number", field); }
     void operator()(double*) { describe(schema, "number", field); }
-    void operator()(std::string*) { describe(schema, "string", field); }
+    void operator()(std::string*) {
+      if (!takes_several(field)) return describe(schema, "string", field);
+      // names between commas are for command lines, and what a run saves
+      Json one, list;
+      describe(one, "string", field);
+      describe_list(list, "string", field);
+      schema["anyOf"] = {one, list, {{"type", "string"}, {"pattern", ","}}};
+    }
     void operator()(std::vector<int>*) { describe_list(schema, "integer", field); }
     void operator()(std::vector<float>*) { describe_list(schema, "number", field); }
     void operator()(std::vector<std::string>*) { describe_list(schema, "string", field); }

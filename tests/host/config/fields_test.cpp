@@ -8,6 +8,7 @@
 #include <set>
 #include <variant>
 
+#include "host/config/name_list.h"
 #include "tests/host/config/config_errors.h"
 
 namespace mbrl {
@@ -131,6 +132,30 @@ TEST(FieldsTest, IntegersMayBeWrittenWithAnExponent) {
   Config config;
   set_field(config, *find_field("loop.num_env_steps"), Json::parse("1e5"), "test");
   EXPECT_EQ(config.loop.num_env_steps, 100000);
+}
+
+TEST(FieldsTest, AKeyThatMayNameSeveralTakesOneAListOrNamesBetweenCommas) {
+  const Field& method = *find_field("tune.method");
+  Config config;
+  const auto set = [&](const char* json) {
+    set_field(config, method, Json::parse(json), "x.json");
+    return config.tune.method;
+  };
+  EXPECT_EQ(set("\"grid\""), "grid");
+  EXPECT_EQ(set("[\"random\", \"hyperband\"]"), "random,hyperband");
+  EXPECT_EQ(set("\"grid,random\""), "grid,random");
+  EXPECT_EQ(set("[\"grid\"]"), "grid");
+  EXPECT_EQ(names_of("grid,random"), (std::vector<std::string>{"grid", "random"}));
+  EXPECT_EQ(names_of("grid"), std::vector<std::string>{"grid"});
+
+  const auto error = [&](const char* json) { return config_error([&] { set(json); }); };
+  EXPECT_THAT(error("[\"random\", \"hyperbnd\"]"),
+              HasSubstr("There is no hyperbnd. Did you mean hyperband?"));
+  EXPECT_THAT(error("\"random,hyperbnd\""), HasSubstr("Did you mean hyperband?"));
+  EXPECT_THAT(error("[\"grid\", \"grid\"]"), HasSubstr("Each may stand there once."));
+  EXPECT_THAT(error("[]"), HasSubstr("expected one or several of random, grid, hyperband"));
+  EXPECT_THAT(error("3"), HasSubstr("expected one or several of"));
+  EXPECT_EQ(config.tune.method, "grid") << "a refused value changes nothing";
 }
 
 TEST(FieldsTest, WrongTypesNameKeyExpectedTypeAndFoundValue) {

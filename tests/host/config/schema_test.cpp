@@ -48,6 +48,12 @@ TEST(SchemaTest, CarriesRangesChoicesAndLengths) {
   EXPECT_EQ(sections["sac"]["properties"]["update_order"]["enum"],
             Json({"sequential", "simultaneous"}));
 
+  // one name, a list of them, or names between commas
+  const Json method = sections["tune"]["properties"]["method"]["anyOf"];
+  EXPECT_EQ(method[0]["enum"][0], "random");
+  EXPECT_EQ(method[1]["items"]["enum"][0], "random");
+  EXPECT_EQ(method[2]["type"], "string");
+
   const Json schedule = sections["rollout"]["properties"]["schedule"];
   EXPECT_EQ(schedule["type"], "array");
   EXPECT_EQ(schedule["items"]["type"], "number");
