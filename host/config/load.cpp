@@ -256,9 +256,10 @@ std::vector<std::string> shipped_configs() {
 fs::path find_config(const std::string& name) {
   if (is_file(name)) return name;
 
-  // a bare name may be a shipped config, even where a folder has the same name
+  // the name of a shipped config, even where a folder has the same name; those of searches lie in
+  // folders: tuned/pets_hopper_random_cem
   const bool bare = name.find('/') == std::string::npos;
-  if (bare)
+  if (fs::path(name).is_relative())
     if (const fs::path shipped = find_shipped(name); !shipped.empty()) return shipped;
   std::error_code unknown;
   if (fs::exists(name, unknown)) return name;  // a folder, which config_text refuses by name
