@@ -1,0 +1,391 @@
+#include "host/tune/study/study_record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "host/io/folders.h"
+#include "host/io/json_file.h"
+#include "host/io/output_file.h"
+
+namespace mbrl {
+// of its own, as the files of this folder are compiled together
+namespace study_record {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kJournal = "journal.log";
+
+// Python writes NaN, Infinity and -Infinity, which are no JSON: null, outside of texts
+std::string without_nan(std::string_view line) {
+  std::string result;
+  bool in_text = false;
+  for (std::size_t i = 0; i < line.size();) {
+    if (in_text && line[i] == '\\' && i + 1 < line.size()) {
+      result += line.substr(i, 2);
+      i += 2;
+      continue;
+    }
+    if (line[i] == '"') in_text = !in_text;
+    std::size_t count = 0;
+    if (!in_text)
+      for (const std::string_view word : {"NaN", "-Infinity", "Infinity"})
+        if (count == 0 && line.substr(i).starts_with(word)) count = word.size();
+    if (count == 0) {
+      result += line[i++];
+    } else {
+      result += "null";
+      i += count;
+    }
+  }
+  return result;
+}
+
+bool is_over(TrialState state) {
+  return state != TrialState::kRunning && state != TrialState::kWaiting;
+}
+
+std::optional<double> number_of(const Json& value) {
+  if (!value.is_number() || !std::isfinite(value.get<double>())) return std::nullopt;
+  return value.get<double>();
+}
+
+std::string choice_text(const Json& choice) {
+  return printable(choice.is_string()
+                       ? choice.get<std::string>()
+                       : choice.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+RecordedAxis axis_of(const std::string& key, const Json& distribution) {
+  RecordedAxis axis{.key = key};
+  const Json& attributes = distribution.at("attributes");
+  const auto kind = distribution.at("name").get<std::string>();
+  if (kind == "CategoricalDistribution") {
+    for (const Json& choice : attributes.at("choices")) axis.choices.push_back(choice_text(choice));
+    return axis;
+  }
+  axis.low = json_number<double>(attributes.at("low"), "low");
+  axis.high = json_number<double>(attributes.at("high"), "high");
+  axis.log = attributes.value("log", false) && axis.low > 0.0;
+  axis.integer = kind == "IntDistribution";
+  return axis;
+}
+
+class Reader {
+ public:
+  explicit Reader(const fs::path& journal) {
+    study_.journal = journal;
+    study_.folder = journal.parent_path().empty() ? fs::path(".") : journal.parent_path();
+  }
+
+  StudyRecord read() {
+    const std::string text = read_file(study_.journal);
+    std::size_t number = 0;
+    for (std::size_t begin = 0; begin < text.size();) {
+      ++number;
+      const std::size_t end = std::min(text.find('\n', begin), text.size());
+      const bool is_last = end + 1 >= text.size();
+      read_line(std::string_view(text).substr(begin, end - begin), number, is_last,
+                end < text.size());
+      begin = end + 1;
+    }
+    if (!has_study_)
+      throw DataError(
+          fmt::format("{} holds no study{}", printable(study_.journal.string()),
+                      text.empty() ? ": it is empty. `mbrl_gpu tune` writes it." : "."));
+    order_axes();
+    add_returns();
+    return std::move(study_);
+  }
+
+ private:
+  void read_line(std::string_view line, std::size_t number, bool is_last, bool has_end) {
+    const std::string place =
+        fmt::format("{}, line {}", printable(study_.journal.string()), number);
+    Json json;
+    std::string problem = has_end ? "" : "it has no end";
+    if (problem.empty()) {
+      try {
+        json = parse_json<Json>(without_nan(line), "it");
+        if (!json.is_object()) problem = "it is no JSON object";
+      } catch (const DataError& error) {
+        problem = error.what();
+        if (problem.ends_with('.')) problem.pop_back();
+      }
+    }
+    if (!problem.empty()) {
+      if (!is_last)
+        throw DataError(
+            fmt::format("{}, is damaged: {}. Lines after it are whole, so that nothing was cut off "
+                        "while it was written. Put the file back from a copy.",
+                        place, printable(problem)));
+      study_.warnings.push_back(
+          fmt::format("{}, the last one, is damaged and left out: {}.", place, printable(problem)));
+      return;
+    }
+    try {
+      apply(json);
+    } catch (const ValueError& error) {
+      throw DataError(fmt::format("{}: {}", place, error.what()));
+    } catch (const nlohmann::json::exception& error) {
+      throw DataError(
+          fmt::format("{}, is no line of a journal of Optuna: {}.", place, json_error_text(error)));
+    }
+  }
+
+  RecordedTrial& at(const Json& line) {
+    const auto number = json_number<std::size_t>(line.at("trial_id"), "trial_id");
+    if (number >= study_.trials.size())
+      throw ValueError(
+          fmt::format("trial_id is {}, and there are {} trials.", number, study_.trials.size()));
+    return study_.trials[number];
+  }
+
+  void set_parameter(RecordedTrial& trial, const std::string& key, const Json& value,
+                     const Json& distribution) {
+    const RecordedAxis axis =
+        axis_of(key, parse_json<Json>(distribution.get<std::string>(), "distribution"));
+    auto known = std::find_if(study_.axes.begin(), study_.axes.end(),
+                              [&](const RecordedAxis& a) { return a.key == key; });
+    if (known == study_.axes.end()) {
+      study_.axes.push_back(axis);
+    } else if (known->choices.empty() && axis.choices.empty()) {
+      known->low = std::min(known->low, axis.low);
+      known->high = std::max(known->high, axis.high);
+    }
+    trial.places[key] = axis.choices.empty()
+                            ? json_number<double>(value, key)
+                            : static_cast<double>(json_number<std::size_t>(
+                                  value, "the place of a choice", 0, axis.choices.size() - 1));
+  }
+
+  void set_score(std::size_t number, std::int64_t steps, double value) {
+    RecordedTrial& trial = study_.trials[number];
+    const bool scratch = study_.method == "hyperband" && !study_.continues;
+    std::int64_t before = 0;
+    if (!scratch)
+      for (const auto& [earlier, score] : trial.scores)
+        if (earlier < steps) before = earlier;
+    trial.scores[steps] = value;
+    study_.scored.push_back(
+        {number, steps, static_cast<double>(steps - before) * study_.num_seeds, value, num_ended_});
+  }
+
+  void define(const Json& definition) {
+    const Json config = definition.value("config", Json::object());
+    const auto section = [&](const char* name) { return config.value(name, Json::object()); };
+    const Json tune = section("tune");
+    study_.name = config.value("name", "");
+    study_.algorithm = config.value("algorithm", "");
+    study_.env = section("env").value("name", "");
+    study_.method = tune.value("method", "");
+    study_.seed = config.value("seed", 0);
+    study_.num_seeds = std::max(1, tune.value("seeds", 1));
+    study_.continues = tune.value("rungs", "") == "continued";
+    study_.num_env_steps = section("loop").value("num_env_steps", std::int64_t{0});
+    const Json space = tune.value("space", Json::object());
+    for (const auto& [key, entry] : space.items()) order_.push_back(key);
+  }
+
+  void apply(const Json& line) {
+    switch (json_number<int>(line.at("op_code"), "op_code")) {
+      case 0:
+        if (has_study_) throw ValueError("this begins a second study; one file has one.");
+        has_study_ = true;
+        study_.name = printable(line.value("study_name", ""));
+        return;
+      case 1:
+        throw ValueError("this deletes the study.");
+      case 2:
+        if (const Json& attribute = line.at("user_attr"); attribute.contains("mbrl_gpu"))
+          define(attribute.at("mbrl_gpu"));
+        return;
+      case 4: {
+        const Json none = Json::object();
+        RecordedTrial trial{.state = static_cast<TrialState>(
+                                json_number<int>(line.value("state", Json(0)), "state", 0, 4))};
+        trial.attributes = line.value("user_attrs", none);
+        const Json params = line.value("params", none), kinds = line.value("distributions", none);
+        for (const auto& [key, value] : params.items())
+          set_parameter(trial, key, value, kinds.at(key));
+        if (const Json value = line.value("values", Json()); value.is_array() && !value.empty())
+          trial.score = number_of(value.at(0));
+        study_.trials.push_back(std::move(trial));
+        return;
+      }
+      case 5:
+        set_parameter(at(line), line.at("param_name").get<std::string>(),
+                      line.at("param_value_internal"), line.at("distribution"));
+        return;
+      case 6: {
+        RecordedTrial& trial = at(line);
+        if (is_over(trial.state)) return;
+        trial.state = static_cast<TrialState>(json_number<int>(line.at("state"), "state", 0, 4));
+        num_ended_ += is_over(trial.state) ? 1 : 0;
+        if (const Json& values = line.at("values"); values.is_array() && !values.empty())
+          trial.score = number_of(values.at(0));
+        // other programs tell the end alone
+        if (trial.state == TrialState::kComplete && trial.score && trial.scores.empty())
+          set_score(static_cast<std::size_t>(&trial - study_.trials.data()), study_.num_env_steps,
+                    *trial.score);
+        for (auto scored = study_.scored.rbegin(); scored != study_.scored.rend(); ++scored)
+          if (&study_.trials[scored->trial] == &trial && is_over(trial.state)) {
+            scored->num_ended = std::max(scored->num_ended, num_ended_);
+            break;
+          }
+        return;
+      }
+      case 7: {
+        at(line);
+        const std::optional<double> value = number_of(line.at("intermediate_value"));
+        if (value)
+          set_score(line.at("trial_id").get<std::size_t>(),
+                    json_number<std::int64_t>(line.at("step"), "step", 0), *value);
+        return;
+      }
+      case 8: {
+        RecordedTrial& trial = at(line);
+        for (const auto& [key, value] : line.at("user_attr").items()) {
+          trial.attributes[key] = value;
+          if (key == "error" && value.is_string())
+            trial.error = printable(value.get<std::string>());
+        }
+        return;
+      }
+      default:
+        return;  // what others note
+    }
+  }
+
+  // the space's order; keys that it does not have come after it
+  void order_axes() {
+    std::stable_sort(study_.axes.begin(), study_.axes.end(),
+                     [&](const RecordedAxis& a, const RecordedAxis& b) {
+                       return std::find(order_.begin(), order_.end(), a.key) <
+                              std::find(order_.begin(), order_.end(), b.key);
+                     });
+  }
+
+  // of members whose returns stand in an attribute alone, all of one step before those of the next
+  void add_returns() {
+    std::vector<Scored> added;
+    for (std::size_t i = 0; i < study_.trials.size(); ++i) {
+      RecordedTrial& trial = study_.trials[i];
+      const auto returns = trial.attributes.find("returns");
+      if (trial.scores.size() > 1 || returns == trial.attributes.end() || !returns->is_array() ||
+          !study_.is_population())
+        continue;
+      std::int64_t before = 0;
+      for (const Json& entry : *returns) {
+        if (!entry.is_object() || !entry.contains("step") || !entry.contains("value")) continue;
+        const std::optional<double> step = number_of(entry.at("step")),
+                                    value = number_of(entry.at("value"));
+        if (!step || !value || *step < 0.0 || *step > 1e15) continue;
+        const auto steps = static_cast<std::int64_t>(*step);
+        std::erase_if(study_.scored, [&](const Scored& s) { return s.trial == i; });
+        trial.scores[steps] = *value;
+        added.push_back(
+            {i, steps,
+             static_cast<double>(std::max<std::int64_t>(0, steps - before)) * study_.num_seeds,
+             *value, 0});
+        before = steps;
+      }
+    }
+    std::stable_sort(added.begin(), added.end(),
+                     [](const Scored& a, const Scored& b) { return a.steps < b.steps; });
+    study_.scored.insert(study_.scored.end(), added.begin(), added.end());
+  }
+
+  StudyRecord study_;
+  std::vector<std::string> order_;
+  std::size_t num_ended_ = 0;
+  bool has_study_ = false;
+};
+
+}  // namespace
+}  // namespace study_record
+
+double RecordedAxis::share(double place) const {
+  if (!choices.empty())
+    return choices.size() < 2 ? 0.5 : place / static_cast<double>(choices.size() - 1);
+  const auto scaled = [&](double value) { return log ? std::log(std::max(value, low)) : value; };
+  const double width = scaled(high) - scaled(low);
+  return width > 0.0 ? std::clamp((scaled(place) - scaled(low)) / width, 0.0, 1.0) : 0.5;
+}
+
+std::string RecordedAxis::text(double place) const {
+  if (choices.empty()) return fmt::format("{}", place);
+  const auto i = static_cast<std::size_t>(place);
+  return i < choices.size() ? choices[i] : "?";
+}
+
+bool StudyRecord::is_population() const {
+  return method == "pbt" || method == "pbt_bt" || method == "mf_pbt";
+}
+
+std::vector<std::size_t> StudyRecord::ranking() const {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < trials.size(); ++i)
+    if (trials[i].state == TrialState::kComplete && trials[i].score) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return *trials[a].score > *trials[b].score;
+  });
+  return order;
+}
+
+std::size_t StudyRecord::count(TrialState state) const {
+  return static_cast<std::size_t>(
+      std::count_if(trials.begin(), trials.end(),
+                    [&](const RecordedTrial& trial) { return trial.state == state; }));
+}
+
+double StudyRecord::cost() const {
+  double sum = 0.0;
+  for (const Scored& one : scored) sum += one.cost;
+  return sum;
+}
+
+StudyRecord read_study(const std::filesystem::path& journal) {
+  return study_record::Reader(journal).read();
+}
+
+std::vector<Copied> copies_of(const RecordedTrial& trial) {
+  std::vector<Copied> copies;
+  const auto lineage = trial.attributes.find("lineage");
+  if (lineage == trial.attributes.end() || !lineage->is_array()) return copies;
+  for (const auto& entry : *lineage) {
+    if (!entry.is_object() || !entry.contains("step") || !entry.contains("from") ||
+        !entry.at("step").is_number_integer() || !entry.at("from").is_number_unsigned())
+      return {};
+    copies.push_back({entry.at("step").get<std::int64_t>(), entry.at("from").get<std::size_t>()});
+  }
+  return copies;
+}
+
+std::vector<std::filesystem::path> find_journals(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  std::error_code unknown;
+  if (fs::is_regular_file(path, unknown)) return {path};
+  std::vector<fs::path> journals;
+  const auto has_journal = [](const fs::path& folder) {
+    std::error_code absent;
+    return fs::is_regular_file(folder / study_record::kJournal, absent);
+  };
+  for (const fs::path& folder : folders_below(path, {}, has_journal))
+    if (has_journal(folder)) journals.push_back(folder / study_record::kJournal);
+  if (!journals.empty()) return journals;
+  throw DataError(fmt::format(
+      "{} {}. Give a study's folder, or one that holds several: `mbrl_gpu tune CONFIG` makes "
+      "studies/<name>/<method>-<seed>.",
+      printable(path.string()),
+      fs::exists(path, unknown) ? "holds no study: there is no journal.log in it or below it"
+                                : "is not there"));
+}
+
+}  // namespace mbrl

@@ -1,0 +1,140 @@
+// Tests for host/tune/study/study_record.{h,cpp}: what can be told of a journal beside its study.
+#include "host/tune/study/study_record.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "tests/support/error_text.h"
+#include "tests/support/study_journal.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class StudyRecordTest : public testing::Test {
+ protected:
+  StudyRecord read(const StudyJournal& journal) {
+    return read_study(journal.write(folder_.path() / "s") / "journal.log");
+  }
+  std::string error(const StudyJournal& journal) {
+    return error_text<DataError>([&] { read(journal); });
+  }
+  TemporaryDirectory folder_;
+};
+
+TEST_F(StudyRecordTest, ATrialIsWhatItsLinesSay) {
+  StudyJournal journal("hyperband", 3);
+  journal.begin(1e-3, 5, 1);
+  journal.score(0, 100, -3.5);
+  journal.begin(1e-4, 20, 0);
+  journal.score(1, 100, -5.0);
+  journal.end(1, 2, -5.0);
+  journal.score(0, 900, -1.25);
+  journal.end(0, 1, -1.25);
+  journal.begin(1e-2, 3, 0);
+  journal.add({{"op_code", 8}, {"trial_id", 2}, {"user_attr", {{"error", "a loss is nan"}}}});
+  journal.end(2, 3);
+  journal.begin(1e-2, 4, 0);
+  const StudyRecord study = read(journal);
+  EXPECT_EQ(study.method, "hyperband");
+  EXPECT_EQ(study.seed, 3);
+  EXPECT_EQ(study.env, "pendulum");
+  EXPECT_EQ(study.num_env_steps, 900);
+  ASSERT_EQ(study.axes.size(), 3u);
+  EXPECT_EQ(study.axes[0].key, "sac.learning_rate");
+  EXPECT_NEAR(study.axes[0].share(1e-3), 0.5, 1e-12);
+  EXPECT_EQ(study.axes[2].text(1),
+            "w\xc3\xbc"
+            "de, \"b\"");
+  EXPECT_EQ(study.axes[2].text(0), "64");
+  ASSERT_EQ(study.trials.size(), 4u);
+  EXPECT_THAT(study.ranking(), ElementsAre(0u));
+  EXPECT_EQ(study.count(TrialState::kPruned), 1u);
+  EXPECT_EQ(study.count(TrialState::kRunning), 1u);
+  EXPECT_EQ(study.trials[2].error, "a loss is nan");
+  // rungs from scratch: 100 + 100 + 900
+  EXPECT_EQ(study.cost(), 1100.0);
+  EXPECT_EQ(study.scored.back().num_ended, 2u);
+  EXPECT_THAT(study.warnings, IsEmpty());
+}
+
+TEST_F(StudyRecordTest, ALastLineThatIsCutOffIsLeftOutAndOneBeforeIsRefused) {
+  StudyJournal journal("random");
+  journal.begin(1e-3, 5, 1);
+  journal.complete(0, 2.0);
+  journal.add_text("{\"op_code\": 6, \"trial");
+  const StudyRecord study = read(journal);
+  EXPECT_EQ(study.trials.size(), 1u);
+  ASSERT_EQ(study.warnings.size(), 1u);
+  EXPECT_THAT(study.warnings[0], HasSubstr("line 6, the last one, is damaged"));
+  // nothing was repaired
+  EXPECT_EQ(file_text(folder_.path() / "s" / "journal.log"), journal.text());
+  journal.add_text("\n");
+  journal.begin(1e-3, 5, 1);
+  EXPECT_THAT(error(journal), HasSubstr("line 6, is damaged"));
+}
+
+TEST_F(StudyRecordTest, OthersNanIsNoValueAndForeignLinesAreRefused) {
+  StudyJournal journal("random");
+  journal.begin(1e-3, 5, 1);
+  journal.add_text(
+      "{\"op_code\": 7, \"trial_id\": 0, \"step\": 900, \"intermediate_value\": NaN, "
+      "\"worker_id\": \"NaN\"}\n"
+      "{\"op_code\": 6, \"trial_id\": 0, \"state\": 1, \"values\": [-Infinity], \"worker_id\": "
+      "\"x\"}\n");
+  const StudyRecord study = read(journal);
+  EXPECT_FALSE(study.trials[0].score);
+  EXPECT_THAT(study.scored, IsEmpty());
+  EXPECT_THAT(study.ranking(), IsEmpty());
+  journal.score(7, 900, 1.0);
+  EXPECT_THAT(error(journal), HasSubstr("line 6: trial_id is 7, and there are 1 trials"));
+  StudyJournal empty("random");
+  write_text(folder_.path() / "nothing.log", "");
+  EXPECT_THAT(error_text<DataError>([&] { read_study(folder_.path() / "nothing.log"); }),
+              HasSubstr("holds no study: it is empty"));
+  write_text(folder_.path() / "other.log", "{\"a\": 1}\n");
+  EXPECT_THAT(error_text<DataError>([&] { read_study(folder_.path() / "other.log"); }),
+              HasSubstr("is no line of a journal of Optuna"));
+}
+
+TEST_F(StudyRecordTest, AMembersReturnsAndCopiesAreReadFromItsAttributes) {
+  StudyJournal journal("pbt");
+  const StudyJournal::Json returns = StudyJournal::Json::parse(
+      R"([{"step": 300, "value": 1.0}, {"step": 600, "value": 4.0}, {"step": 900, "value": 3.0}])");
+  journal.begin(1e-3, 5, 0, {{"returns", returns}});
+  journal.begin(1e-2, 5, 1,
+                {{"returns", returns},
+                 {"lineage", StudyJournal::Json::parse(R"([{"step": 300, "from": 0}])")}});
+  journal.begin(1e-2, 5, 1, {{"lineage", "none"}, {"returns", 3}});
+  const StudyRecord study = read(journal);
+  EXPECT_TRUE(study.is_population());
+  ASSERT_EQ(study.scored.size(), 6u);
+  EXPECT_EQ(study.scored[1].steps, 300);
+  EXPECT_EQ(study.scored[2].cost, 300.0);
+  EXPECT_EQ(study.cost(), 1800.0);
+  ASSERT_EQ(copies_of(study.trials[1]).size(), 1u);
+  EXPECT_EQ(copies_of(study.trials[1])[0].from, 0u);
+  EXPECT_THAT(copies_of(study.trials[0]), IsEmpty());
+  EXPECT_THAT(copies_of(study.trials[2]), IsEmpty());
+}
+
+TEST_F(StudyRecordTest, AFolderOfSeveralStudiesIsAllOfThem) {
+  for (const char* name : {"b/random-0", "b/pbt-0", "caf\xc3\xa9, 1"})
+    StudyJournal("random").write(folder_.path() / name);
+  EXPECT_EQ(find_journals(folder_.path()).size(), 3u);
+  EXPECT_EQ(find_journals(folder_.path() / "b" / "random-0").size(), 1u);
+  EXPECT_EQ(find_journals(folder_.path() / "b" / "random-0" / "journal.log").size(), 1u);
+  fs::create_directories(folder_.path() / "none");
+  EXPECT_THAT(error_text<DataError>([&] { find_journals(folder_.path() / "none"); }),
+              HasSubstr("holds no study"));
+  EXPECT_THAT(error_text<DataError>([&] { find_journals(folder_.path() / "nowhere"); }),
+              HasSubstr("is not there"));
+}
+
+}  // namespace
+}  // namespace mbrl
