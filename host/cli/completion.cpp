@@ -145,6 +145,23 @@ std::vector<Candidate> named_runs(const std::string& begin) {
   return all;
 }
 
+// studies below studies/, and the folders that hold several
+std::vector<Candidate> studies(const std::string& begin) {
+  std::set<std::string> words;
+  const auto is_study = [](const fs::path& folder) {
+    std::error_code unknown;
+    return fs::exists(folder / "journal.log", unknown);
+  };
+  for (const fs::path& folder : folders_below("studies", [](const std::string&) {}, is_study))
+    if (is_study(folder)) {
+      words.insert(folder.parent_path().string());
+      words.insert(folder.string());
+    }
+  std::vector<Candidate> all;
+  for (const std::string& word : words) add(all, begin, word);
+  return all;
+}
+
 // what an option or an argument of a subcommand may be
 std::vector<Candidate> values(const std::string& command, const OptionUsage& option,
                               const std::string& begin) {
@@ -155,6 +172,7 @@ std::vector<Candidate> values(const std::string& command, const OptionUsage& opt
   if (is("config")) return configs(begin);
   if (is("overrides")) return assignments(begin);
   if (is("run") || is("folders")) return runs(begin);
+  if (is("studies") || is("--study")) return studies(begin);
   if (is("runs") || is("a") || is("b") || is("arms")) return named_runs(begin);
   if (is("section"))
     for (const std::string& name : sections()) add(all, begin, name);

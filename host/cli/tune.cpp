@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -18,9 +19,12 @@
 #include "host/algo/resolve_config.h"
 #include "host/cli/cli.h"
 #include "host/cli/text_table.h"
+#include "host/cli/tune_report.h"
 #include "host/io/console.h"
 #include "host/io/output_file.h"
 #include "host/run/signals.h"
+#include "host/stats/summary.h"
+#include "host/tune/study/methods.h"
 #include "host/tune/study/study.h"
 
 namespace mbrl {
@@ -32,24 +36,39 @@ struct TuneOptions : ManyRunsOptions {
   std::string name;
   std::vector<std::string> overrides, tell;
   std::string study, schedule;
-  bool ask = false;
+  bool ask = false, test = false;
 };
 
-StudyOptions study_options(const TuneOptions& o) {
-  StudyOptions study{.name = o.name,
-                     .overrides = o.overrides,
-                     .config = resolve_config(o.name, o.overrides, UnreadKeys::kRefuseButTune),
-                     .folder = o.study,
-                     .device = o.device,
-                     .concurrent = o.concurrent,
-                     .num_threads = o.num_threads > 0 ? o.num_threads : available_cores(),
-                     .warn = [](const std::string& text) {
-                       print_to(stderr, fmt::format("warning: {}\n", printable(text)));
-                     }};
-  if (study.folder.empty())
-    study.folder = fs::path("studies") / study.config.name /
-                   fmt::format("{}-{}", study.config.tune.method, study.config.seed);
-  return study;
+void warn_of_tune(const std::string& text) {
+  print_to(stderr, fmt::format("warning: {}\n", printable(text)));
+}
+
+// a study for each method
+std::vector<StudyOptions> study_options(const TuneOptions& o) {
+  const Config config = resolve_config(o.name, o.overrides, UnreadKeys::kRefuseButTune);
+  const std::vector<Config> each = config_of_each_method(config, printable(o.name));
+  const char* of_one = o.ask ? "ask" : !o.tell.empty() ? "tell" : "schedule";
+  if (each.size() > 1 && (o.ask || !o.tell.empty() || !o.schedule.empty()))
+    throw ConfigError(
+        fmt::format("tune --{}: tune.method is {}, and this is for one study. Choose one, such as "
+                    "tune.method={}.",
+                    of_one, config.tune.method, each.front().tune.method));
+  std::vector<StudyOptions> studies;
+  for (const Config& one : each) {
+    const std::string name = fmt::format("{}-{}", one.tune.method, one.seed);
+    const fs::path folder = o.study.empty()    ? fs::path("studies") / one.name / name
+                            : each.size() == 1 ? fs::path(o.study)
+                                               : fs::path(o.study) / name;
+    studies.push_back({.name = o.name,
+                       .overrides = o.overrides,
+                       .config = one,
+                       .folder = folder,
+                       .device = o.device,
+                       .concurrent = o.concurrent,
+                       .num_threads = o.num_threads > 0 ? o.num_threads : available_cores(),
+                       .warn = warn_of_tune});
+  }
+  return studies;
 }
 
 // the trial and the value of --tell; a value that is no number means that the trial failed
@@ -158,50 +177,185 @@ void print_result(const Study& study, const StudyOptions& o) {
   print_to(stdout,
            fmt::format("\nnext     {}mbrl_gpu sweep {}{} seed={}..{}\n"
                        "         on seeds that no trial has seen: the best of many trials looks "
-                       "better than it is\n         optuna-dashboard {}\n",
+                       "better than it is\n"
+                       "         the same command with --test does it within the study, for\n"
+                       "         mbrl_gpu tune report {}\n         optuna-dashboard {}\n",
                        first, words, values, kFirstTestSeed,
                        kFirstTestSeed + o.config.tune.test_seeds - 1,
+                       printable(shell_word(o.folder.string())),
                        printable(shell_word((o.folder / "journal.log").string()))));
 }
 
-ExitCode tune(const TuneOptions& o) {
-  const StudyOptions options = study_options(o);
-  advise_options_of_a_run();
-  install_signal_handlers();
+// ---- the best on test seeds
+
+struct Tested {
+  StudyOptions study;
+  std::size_t trial = 0;
+  std::vector<std::size_t> runs = {};  // places in the list of all runs
+};
+
+void print_tested(const std::vector<Tested>& all, const std::vector<RunOutcome>& outcomes,
+                  const std::vector<OrdinaryRun>& runs) {
+  Numbers numbers;
+  std::vector<std::vector<double>> values;
+  std::string failures;
+  for (const Tested& one : all) {
+    values.emplace_back();
+    for (const std::size_t i : one.runs) {
+      const RunOutcome& outcome = outcomes[i];
+      if (outcome.status == RunStatus::kDone)
+        values.back().push_back(
+            trial_score({outcome.folder}, runs[i].options.config.loop.num_env_steps));
+      else if (!outcome.error.empty())
+        failures += fmt::format("  {}: {}\n", printable(runs[i].label), printable(outcome.error));
+    }
+    for (const double value : values.back()) numbers.see(value);
+  }
+  std::vector<std::vector<std::string>> rows{
+      {"method", "trial", "n", "mean", "IQM", "95 % of the mean"}};
+  for (std::size_t s = 0; s < all.size(); ++s) {
+    std::vector<std::string> row{all[s].study.config.tune.method, std::to_string(all[s].trial),
+                                 fmt::format("{} of {}", values[s].size(), all[s].runs.size())};
+    const bool finite =
+        !values[s].empty() && std::all_of(values[s].begin(), values[s].end(),
+                                          [](double value) { return std::isfinite(value); });
+    if (finite)
+      row.insert(row.end(),
+                 {numbers.text(mean_of(values[s])), numbers.text(interquartile_mean(values[s])),
+                  values[s].size() < 2 ? "-" : numbers.text(bootstrap_mean(values[s]))});
+    else
+      row.insert(row.end(), 3, "-");
+    rows.push_back(std::move(row));
+  }
+  print_to(stdout, fmt::format("\nreturn of the best settings on test seeds, from {} on\n\n{}",
+                               kFirstTestSeed, table_text(rows, 1)));
+  if (!failures.empty()) print_to(stderr, "\nno part of the table:\n" + failures);
+}
+
+ExitCode test_best(const std::vector<StudyOptions>& studies) {
+  std::vector<std::unique_ptr<Study>> open;  // nobody else tests in them meanwhile
+  std::vector<Tested> all;
+  std::vector<OrdinaryRun> runs;
+  for (const StudyOptions& options : studies) {
+    std::error_code unknown;
+    if (!fs::exists(options.folder / "journal.log", unknown))
+      throw DataError(fmt::format(
+          "there is no study in {} to test. Search first: the same command without --test.",
+          printable(options.folder.string())));
+    open.push_back(std::make_unique<Study>(options));
+    const Study& study = *open.back();
+    const std::vector<std::size_t> order = study.ranking();
+    if (order.empty())
+      throw DataError(fmt::format(
+          "{}: no trial is complete with a finite return, so that there is no best one to test. Go "
+          "on with the search: the same command without --test.",
+          printable(options.folder.string())));
+    std::size_t num_open = 0;
+    for (const Trial& trial : study.trials())
+      num_open += trial.state == TrialState::kWaiting || trial.state == TrialState::kRunning;
+    if (num_open > 0)
+      options.warn(
+          fmt::format("{}: {} of its trials have not ended; what is tested is the best so "
+                      "far, trial {}",
+                      options.folder.string(), num_open, order.front()));
+    Tested tested{.study = options, .trial = order.front()};
+    const Trial& best = study.trials()[order.front()];
+    fs::path schedule;
+    if (best.attributes.contains("schedule")) {
+      // what a population has found is values over time
+      schedule = options.folder / "test" / fmt::format("trial-{:04}.json", order.front());
+      make_folders(schedule.parent_path());
+      write_file_atomically(schedule, schedule_text(study.schedule("incumbent")));
+    }
+    for (OrdinaryRun& run : test_runs(options, order.front(), study.values_of(best), schedule)) {
+      tested.runs.push_back(runs.size());
+      runs.push_back(std::move(run));
+    }
+    all.push_back(std::move(tested));
+  }
+  const StudyOptions& first = studies.front();
+  check_runs(runs, first.warn);
+  const OrdinaryRunsOptions how{.title = "test",
+                                .device = first.device,
+                                .num_threads = first.num_threads,
+                                .concurrent = first.concurrent,
+                                .warn = first.warn};
+  print_to(stdout,
+           fmt::format("{} test runs, {} at a time\n", runs.size(), runs_at_a_time(runs, how)));
+  const std::vector<RunOutcome> outcomes = train_runs(runs, how);
+  print_tested(all, outcomes, runs);
+  if (stop_requested()) {
+    print_to(stdout, "\nstopped; the same command goes on.\n");
+    return ExitCode::kStopped;
+  }
+  std::string folders;
+  for (const StudyOptions& study : studies)
+    folders += " " + printable(shell_word(study.folder.string()));
+  print_to(stdout, fmt::format("\nnext     mbrl_gpu tune report{}\n", folders));
+  const bool whole = std::all_of(outcomes.begin(), outcomes.end(), [](const RunOutcome& run) {
+    return run.status == RunStatus::kDone;
+  });
+  return whole ? ExitCode::kDone : ExitCode::kData;
+}
+
+ExitCode print_schedule(const TuneOptions& o, const StudyOptions& options) {
   std::error_code absent;
-  if (!o.schedule.empty() && !fs::exists(options.folder / "journal.log", absent))
+  if (!fs::exists(options.folder / "journal.log", absent))
     throw DataError(fmt::format(
         "tune --schedule {}: there is no study in {}. Run it first, or name its folder with --study "
         "DIR.",
         o.schedule, printable(options.folder.string())));
-  Study study(options);
-  if (!o.schedule.empty()) {
-    fmt::print("{}", schedule_text(study.schedule(o.schedule)));
+  const Study study(options);
+  fmt::print("{}", schedule_text(study.schedule(o.schedule)));
+  return ExitCode::kDone;
+}
+
+void ask_and_tell(const TuneOptions& o, Study& study) {
+  if (!o.tell.empty()) tell(study, o.tell);
+  if (!o.ask) return;
+  const std::optional<std::size_t> trial = study.ask();
+  nlohmann::ordered_json answer{{"trial", nullptr}, {"values", nullptr}};
+  if (trial) {
+    answer["trial"] = *trial;
+    answer["values"] = values_json(study.space(), study.values_of(study.trials()[*trial]));
+  }
+  fmt::print("{}\n", answer.dump());
+}
+
+ExitCode tune(const TuneOptions& o) {
+  if (o.name.empty())
+    throw ConfigError(
+        "tune needs a config, a file or a shipped one: `mbrl_gpu tune tune_smoke`. `mbrl_gpu tune "
+        "report` shows what has been searched.");
+  const std::vector<StudyOptions> studies = study_options(o);
+  advise_options_of_a_run();
+  install_signal_handlers();
+  if (o.test) return test_best(studies);
+  if (!o.schedule.empty()) return print_schedule(o, studies.front());
+  if (o.ask || !o.tell.empty()) {
+    Study study(studies.front());
+    ask_and_tell(o, study);
     return ExitCode::kDone;
   }
-  if (!o.tell.empty()) tell(study, o.tell);
-  if (o.ask) {
-    const std::optional<std::size_t> trial = study.ask();
-    nlohmann::ordered_json answer{{"trial", nullptr}, {"values", nullptr}};
-    if (trial) {
-      answer["trial"] = *trial;
-      answer["values"] = values_json(study.space(), study.values_of(study.trials()[*trial]));
+  std::string without_best;
+  for (const StudyOptions& options : studies) {
+    if (&options != &studies.front()) print_to(stdout, "\n");
+    Study study(options);
+    print_plan(study, options);
+    const bool ended = study.run();
+    print_result(study, options);
+    if (!ended) {
+      print_to(stdout, "\nstopped; the same command goes on.\n");
+      return ExitCode::kStopped;
     }
-    fmt::print("{}\n", answer.dump());
+    if (study.ranking().empty())
+      without_best += (without_best.empty() ? "" : ", ") + options.config.tune.method;
   }
-  if (o.ask || !o.tell.empty()) return ExitCode::kDone;
-
-  print_plan(study, options);
-  const bool ended = study.run();
-  print_result(study, options);
-  if (!ended) {
-    print_to(stdout, "\nstopped; the same command goes on.\n");
-    return ExitCode::kStopped;
-  }
-  if (!study.ranking().empty()) return ExitCode::kDone;
-  throw DataError(
-      "No trial has ended with a finite return, so that there is no best one. Narrow tune.space, or "
-      "set the other keys so that it holds what learns.");
+  if (without_best.empty()) return ExitCode::kDone;
+  throw DataError(fmt::format(
+      "{}No trial has ended with a finite return, so that there is no best one. Narrow tune.space, or "
+      "set the other keys so that it holds what learns.",
+      studies.size() > 1 ? without_best + ": " : ""));
 }
 
 }  // namespace
@@ -210,8 +364,7 @@ void add_tune(CLI::App& program) {
   const auto o = std::make_shared<TuneOptions>();
   CLI::App* command = program.add_subcommand(
       "tune", "Search for values of keys: what the config's section tune says");
-  command->add_option("config", o->name, "a file, or a shipped config such as tune_smoke")
-      ->required();
+  command->add_option("config", o->name, "a file, or a shipped config such as tune_smoke");
   command->add_option("overrides", o->overrides,
                       "key=value ...; `mbrl_gpu config keys tune` lists those of a search");
   command->add_option("--study", o->study,
@@ -226,8 +379,13 @@ void add_tune(CLI::App& program) {
                    "(incumbent), or as the mean of the five best did (top_avg); run it with "
                    "schedule=FILE")
       ->check(CLI::IsMember({"incumbent", "top_avg"}));
+  command->add_flag("--test", o->test,
+                    "train the best setting, or the best member's schedule, on seeds from 100 on "
+                    "(tune.test_seeds), instead of searching");
   add_many_runs_options(*command, *o);
-  command->callback([o] {
+  const CLI::App* report = add_tune_report(*command);
+  command->callback([o, report] {
+    if (report->parsed()) return;
     const ExitCode code = tune(*o);
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
   });

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <set>
@@ -300,6 +301,49 @@ TEST_F(TuneTest, OthersTrainWhatTheyAskFor) {
   EXPECT_THAT(output(), testing::ContainsRegex("trial 0 +-12\\.50"));
   ASSERT_EQ(tune({"--study", "s", "--ask"}).exit_code, 0);
   EXPECT_EQ(Json::parse(output()).at("trial"), nullptr);
+}
+
+TEST_F(TuneTest, SeveralMethodsAreTestedOnSeedsOfTheirOwnAndReported) {
+  const std::vector<std::string> words{"tune.method=random,hyperband", "tune.test_seeds=2",
+                                       "--study", "s"};
+  const auto with = [&](const std::string& option) {
+    auto all = words;
+    all.push_back(option);
+    return all;
+  };
+  // nothing to test, and nothing that can be asked for
+  Outcome outcome = tune(with("--test"));
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, HasSubstr("there is no study in s/random-0 to test"));
+  outcome = tune(with("--ask"));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.error, HasSubstr("Choose one, such as tune.method=random"));
+
+  outcome = tune(words);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(trials("s/random-0").size(), 4u);
+  // 3 at 120 and the best of them at 360, then 2 at 360: what four whole runs cost
+  EXPECT_EQ(trials("s/hyperband-0").size(), 5u);
+  outcome = tune(with("--test"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(output(), HasSubstr("return of the best settings on test seeds, from 100 on"));
+  EXPECT_THAT(output(), HasSubstr("2 of 2"));
+  // only what is not there yet is trained
+  const std::string table = output().substr(output().find("return of"));
+  ASSERT_EQ(tune(with("--test")).exit_code, 0);
+  EXPECT_THAT(output(), HasSubstr(table));
+
+  outcome = run({"tune", "report", "s"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(output(), HasSubstr("tune_report.html"));
+  const std::string tests = file_text(folder_.path() / "tune_report" / "tests.csv");
+  EXPECT_EQ(std::count(tests.begin(), tests.end(), '\n'), 1 + 2 * 2);
+  EXPECT_THAT(tests, HasSubstr(",100,"));
+  EXPECT_THAT(tests, HasSubstr(",101,"));
+  EXPECT_EQ(run({"tune", "report", "nowhere"}).exit_code, 4);
+  outcome = run({"tune"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.error, HasSubstr("tune needs a config"));
 }
 
 TEST_F(TuneTest, WhatCannotBeIsRefusedWithTheWayOut) {

@@ -1,0 +1,164 @@
+// Tests for host/tune/study/methods.{h,cpp}, and of the shipped searches: what was published is there.
+#include "host/tune/study/methods.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "host/algo/resolve_config.h"
+#include "host/config/load.h"
+#include "tests/support/error_text.h"
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+Config searched(const std::string& methods, double budget = 0.0) {
+  Config config;
+  config.loop.num_env_steps = 900;
+  config.tune.method = methods;
+  config.tune.trials = 10;
+  config.tune.budget = budget;
+  config.tune.space.dimensions = {{.key = "sac.learning_rate", .low = 1e-4, .high = 1e-2}};
+  return config;
+}
+
+TEST(MethodsTest, OneAloneKeepsWhatItsConfigSays) {
+  const std::vector<Config> one = config_of_each_method(searched("hyperband"), "x");
+  ASSERT_EQ(one.size(), 1u);
+  EXPECT_EQ(one[0].tune.iterations, 15);
+  EXPECT_EQ(one[0].tune.budget, 0.0);
+}
+
+TEST(MethodsTest, SeveralSpendTheSame) {
+  const std::vector<Config> all = config_of_each_method(searched("random,hyperband,grid"), "x");
+  ASSERT_EQ(all.size(), 3u);
+  for (const Config& one : all) EXPECT_EQ(one.tune.budget, 9000.0);
+  EXPECT_EQ(all[0].tune.method, "random");
+  EXPECT_EQ(all[0].tune.trials, 10);
+  // brackets of 900 + 900 + 900, 3 x 300 + 900 and 3 x 900 steps: a fourth would be beyond
+  EXPECT_EQ(all[1].tune.method, "hyperband");
+  EXPECT_EQ(all[1].tune.iterations, 3);
+  EXPECT_EQ(all[2].tune.method, "grid");
+  EXPECT_EQ(config_of_each_method(searched("random,grid", 4000), "x")[0].tune.trials, 4);
+  EXPECT_THAT(error_text<ConfigError>(
+                  [] { config_of_each_method(searched("random,hyperband", 2000), "x"); }),
+              HasSubstr("x: tune.budget is 2000 env steps, and a bracket of hyperband takes more"));
+  EXPECT_THAT(
+      error_text<ConfigError>([] { config_of_each_method(searched("random,grid", 800), "x"); }),
+      HasSubstr("a trial of random takes more"));
+}
+
+TEST(MethodsTest, TestRunsHaveSeedsThatNoTrialHas) {
+  StudyOptions study;
+  study.name = "smoke";
+  study.overrides = {"seed=3", "tune.trials=5", "sac.tau=0.1"};
+  study.config = resolve_config("tune_smoke", {"seed=3"}, UnreadKeys::kRefuseButTune);
+  study.config.tune.test_seeds = 3;
+  study.folder = "s";
+  const std::vector<OrdinaryRun> runs = test_runs(study, 7, {1e-3, 2e-3, 64});
+  ASSERT_EQ(runs.size(), 3u);
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const RunOptions& options = runs[i].options;
+    EXPECT_EQ(options.config.seed, 100 + static_cast<int>(i));
+    EXPECT_EQ(options.config.sac.learning_rate, 1e-3f);
+    EXPECT_EQ(options.runs, fs::path("s/test/trial-0007"));
+    EXPECT_TRUE(options.config.tune.space.dimensions.empty());
+  }
+  EXPECT_THAT(runs[1].options.command,
+              testing::ElementsAre("mbrl_gpu", "run", "smoke", "sac.tau=0.1",
+                                   "sac.learning_rate=0.001", "model.learning_rate=0.002",
+                                   "sac.batch_size=64", "seed=101", "--runs=s/test/trial-0007"));
+}
+
+// ---- shipped searches
+
+std::set<std::string> shipped_in(const std::string& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(find_config("smoke").parent_path() / folder))
+    names.insert(entry.path().stem().string());
+  return names;
+}
+
+// tables 2 to 4 of Zhang et al. 2021, arXiv:2102.13651
+std::map<std::string, SearchDimension> published(const std::string& env) {
+  const bool pusher = env == "pusher", reacher = env == "reacher";
+  const auto range = [](const std::string& key, double low, double high, bool log, bool integer) {
+    return std::pair(
+        key, SearchDimension{.key = key, .low = low, .high = high, .log = log, .integer = integer});
+  };
+  return {range("model.learning_rate", pusher ? 3e-5 : 1e-5, pusher ? 3e-3 : 4e-2, true, false),
+          range("model.weight_decay", 1e-7, 1e-1, true, false),
+          range("model.epochs", 3, 20, false, true),
+          range("planner.iterations", reacher ? 4 : 3, reacher ? 6 : 8, false, true),
+          range("planner.population", pusher ? 100 : 200, 700, true, true),
+          range("planner.alpha", pusher ? 0.01 : 0.05,
+                pusher    ? 0.5
+                : reacher ? 0.4
+                          : 0.2,
+                false, false),
+          range("planner.elites_ratio", 0.04, 0.5, true, false),
+          range("planner.horizon", 5, pusher || reacher ? 40 : 60, false, true)};
+}
+
+TEST(ShippedSearchesTest, SpacesAreThePublishedOnes) {
+  const std::set<std::string> names = shipped_in("spaces");
+  for (const std::string& name : names) {
+    const Config config =
+        resolve_config("spaces/" + name, {}, UnreadKeys::kRefuseButTune,
+                       [&](const std::string& text) { ADD_FAILURE() << name << ": " << text; });
+    EXPECT_EQ(config.name, name);
+    const std::string env = name.substr(5, name.rfind('_') - 5),
+                      group = name.substr(name.rfind('_') + 1);
+    const auto expected = published(env);
+    std::size_t num_keys = 0;
+    for (const auto& [key, range] : expected)
+      num_keys += group == "all" || (group == "model") == key.starts_with("model.");
+    EXPECT_EQ(config.tune.space.dimensions.size(), num_keys) << name;
+    for (const SearchDimension& d : config.tune.space.dimensions)
+      EXPECT_EQ(d, expected.at(d.key)) << name << " " << d.key;
+    EXPECT_EQ(config.tune.trials, group == "all" ? 80 : 40);
+    EXPECT_EQ(config.tune.iterations, group == "all" ? 30 : 15);
+    // 80 or 300 trials after the random one
+    EXPECT_EQ(config.loop.num_env_steps, env == "pusher" || env == "reacher" ? 81 * 150 : 301'000);
+    EXPECT_EQ(config.model.weight_decay.size(), 1u);
+  }
+  for (const char* env : {"pusher", "reacher", "hopper", "halfcheetah", "daisy"})
+    EXPECT_TRUE(names.contains(fmt::format("pets_{}_cem", env))) << env;
+}
+
+TEST(ShippedSearchesTest, SettingsThatWereFoundLieInTheirSpaces) {
+  const std::set<std::string> names = shipped_in("tuned");
+  EXPECT_EQ(names.size(), 18u);
+  for (const std::string& name : names) {
+    const Config config = resolve_config("tuned/" + name, {});
+    EXPECT_EQ(config.name, name);
+    const auto ranges = published(name.substr(5, name.find('_', 5) - 5));
+    const std::map<std::string, double> values{
+        {"model.learning_rate", config.model.learning_rate},
+        {"model.weight_decay", config.model.weight_decay.at(0)},
+        {"model.epochs", config.model.epochs},
+        {"planner.iterations", config.planner.iterations},
+        {"planner.population", config.planner.population},
+        {"planner.alpha", config.planner.alpha},
+        {"planner.elites_ratio", config.planner.elites_ratio},
+        {"planner.horizon", config.planner.horizon}};
+    for (const auto& [key, value] : values) {
+      EXPECT_GE(value, ranges.at(key).low * 0.9999) << name << " " << key;
+      EXPECT_LE(value, ranges.at(key).high * 1.0001) << name << " " << key;
+    }
+  }
+  const Config hopper = resolve_config("tuned/pets_hopper_random_cem", {});
+  EXPECT_EQ(hopper.planner.population, 447);
+  EXPECT_EQ(hopper.planner.elites_ratio, 0.471);
+  EXPECT_EQ(hopper.model.learning_rate, 1e-3f);
+}
+
+}  // namespace
+}  // namespace mbrl
