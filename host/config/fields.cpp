@@ -399,10 +399,12 @@ void set_field(Config& config, const Field& field, const Json& value, std::strin
   const auto in_list =
       list.is_array() ? std::find_if(list.begin(), list.end(), is_wrong) : list.end();
   const Json& name = in_list != list.end() ? *in_list : value;
-  if (takes_several(field) && list.is_array() && in_list == list.end() && !list.empty())
-    hint = " Each may stand there once.";
-  if (name.is_string() && !field.choices.empty()) {
-    if (list.is_array() && list.size() > 1)
+  if (takes_several(field) && list.is_array() && in_list == list.end()) {
+    const bool all_names =
+        std::all_of(list.begin(), list.end(), [](const Json& item) { return item.is_string(); });
+    if (!list.empty() && all_names) hint = " Each may stand there once.";
+  } else if (name.is_string() && !field.choices.empty()) {
+    if (value.is_array() || list.size() > 1)
       hint = fmt::format(" There is no {}.", shown(name.get<std::string>()));
     const std::string near = nearest_name(name.get<std::string>(), field.choices);
     if (!near.empty()) hint += fmt::format(" Did you mean {}?", near);

@@ -257,15 +257,24 @@ fs::path find_config(const std::string& name) {
   if (is_file(name)) return name;
 
   // the name of a shipped config, even where a folder has the same name; those of searches lie in
-  // folders: tuned/pets_hopper_random_cem
+  // folders: tuned/pets_hopper_random_cem, but ./smoke is a path
   const bool bare = name.find('/') == std::string::npos;
-  if (fs::path(name).is_relative())
+  const bool may_be_shipped = fs::path(name).is_relative() && !name.starts_with('.');
+  if (may_be_shipped)
     if (const fs::path shipped = find_shipped(name); !shipped.empty()) return shipped;
   std::error_code unknown;
   if (fs::exists(name, unknown)) return name;  // a folder, which config_text refuses by name
 
   const std::vector<std::string> shipped = shipped_configs();
-  const std::string near = nearest_name(fs::path(name).stem().string(), shipped);
+  std::vector<std::string> known = shipped;
+  std::string asked = fs::path(name).stem().string();
+  if (const fs::path parent = fs::path(name).parent_path(); !bare && may_be_shipped) {
+    for (const fs::path& folder : config_folders())
+      for (const fs::path& entry : entries_of(folder / parent, ignore))
+        if (entry.extension() == ".json") known.push_back((parent / entry.stem()).string());
+    if (known.size() > shipped.size()) asked = (parent / asked).string();
+  }
+  const std::string near = nearest_name(asked, known);
   throw ConfigError(fmt::format("config {} was not found: there is no such file{}.{} {}",
                                 shown(name), bare ? " and no shipped config of that name" : "",
                                 near.empty() ? "" : fmt::format(" Did you mean {}?", near),

@@ -153,6 +153,7 @@ TEST(FieldsTest, AKeyThatMayNameSeveralTakesOneAListOrNamesBetweenCommas) {
               HasSubstr("There is no hyperbnd. Did you mean hyperband?"));
   EXPECT_THAT(error("\"random,hyperbnd\""), HasSubstr("Did you mean hyperband?"));
   EXPECT_THAT(error("[\"grid\", \"grid\"]"), HasSubstr("Each may stand there once."));
+  EXPECT_THAT(error("\"grid,grid\""), HasSubstr("Each may stand there once."));
   EXPECT_THAT(error("[]"), HasSubstr("expected one or several of random, grid, hyperband"));
   EXPECT_THAT(error("3"), HasSubstr("expected one or several of"));
   EXPECT_EQ(config.tune.method, "grid") << "a refused value changes nothing";

@@ -281,6 +281,8 @@ TEST_F(LoadTest, AMissingConfigNamesTheNearestAndListsAll) {
       config_error([] { find_config("/no/such/smoke.json"); }),
       HasSubstr("config /no/such/smoke.json was not found: there is no such file. Did you mean "
                 "smoke?"));
+  EXPECT_THAT(config_error([] { find_config("tuned/pets_hopper_random_ce"); }),
+              HasSubstr("Did you mean tuned/pets_hopper_random_cem?"));
 }
 
 TEST(ShippedConfigsTest, AllLoadAndPassTheChecks) {
