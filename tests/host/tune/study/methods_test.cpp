@@ -11,7 +11,10 @@
 #include "base/error.h"
 #include "host/algo/resolve_config.h"
 #include "host/config/load.h"
+#include "host/tune/schedule_file.h"
+#include "host/tune/scheduled_run.h"
 #include "tests/support/error_text.h"
+#include "tests/support/temporary_directory.h"
 
 namespace mbrl {
 namespace {
@@ -62,7 +65,7 @@ TEST(MethodsTest, TestRunsHaveSeedsThatNoTrialHas) {
   study.config = resolve_config("tune_smoke", {"seed=3"}, UnreadKeys::kRefuseButTune);
   study.config.tune.test_seeds = 3;
   study.folder = "s";
-  const std::vector<OrdinaryRun> runs = test_runs(study, 7, {1e-3, 2e-3, 64});
+  const std::vector<OrdinaryRun> runs = test_runs(study, 7, {1e-3, 2e-3, 0.02});
   ASSERT_EQ(runs.size(), 3u);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const RunOptions& options = runs[i].options;
@@ -74,7 +77,27 @@ TEST(MethodsTest, TestRunsHaveSeedsThatNoTrialHas) {
   EXPECT_THAT(runs[1].options.command,
               testing::ElementsAre("mbrl_gpu", "run", "smoke", "sac.tau=0.1",
                                    "sac.learning_rate=0.001", "model.learning_rate=0.002",
-                                   "sac.batch_size=64", "seed=101", "--runs=s/test/trial-0007"));
+                                   "sac.tau=0.02", "seed=101", "--runs=s/test/trial-0007"));
+}
+
+TEST(MethodsTest, APopulationsBestIsTestedByItsSchedule) {
+  StudyOptions study;
+  study.name = "tune_smoke";
+  study.overrides = {"tune.method=pbt", "pbt.interval=200"};
+  study.config = resolve_config("tune_smoke", study.overrides, UnreadKeys::kRefuseButTune);
+  study.config.tune.test_seeds = 1;
+  study.folder = "s";
+  TemporaryDirectory folder;
+  const std::string file =
+      folder.write("a.json", R"({"mbrl_gpu_schedule": 1, "algorithm": "mbpo", "unit": "steps",
+                    "points": [{"at": 0, "values": {"sac.learning_rate": 0.002}}]})");
+  const std::vector<OrdinaryRun> runs = test_runs(study, 2, {7e-3, 2e-3, 0.02}, file);
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_EQ(runs[0].options.config.schedule, file);
+  EXPECT_NE(runs[0].options.config.sac.learning_rate, 7e-3f) << "the schedule says what it is";
+  EXPECT_THAT(runs[0].options.command,
+              testing::ElementsAre("mbrl_gpu", "run", "tune_smoke", "schedule=" + file, "seed=100",
+                                   "--runs=s/test/trial-0002"));
 }
 
 // ---- shipped searches
@@ -130,7 +153,8 @@ TEST(ShippedSearchesTest, SpacesAreThePublishedOnes) {
     EXPECT_EQ(config.model.weight_decay.size(), 1u);
   }
   for (const char* env : {"pusher", "reacher", "hopper", "halfcheetah", "daisy"})
-    EXPECT_TRUE(names.contains(fmt::format("pets_{}_cem", env))) << env;
+    for (const char* group : {"model", "cem", "all"})
+      EXPECT_TRUE(names.contains(fmt::format("pets_{}_{}", env, group))) << env << group;
 }
 
 TEST(ShippedSearchesTest, SettingsThatWereFoundLieInTheirSpaces) {
@@ -158,6 +182,31 @@ TEST(ShippedSearchesTest, SettingsThatWereFoundLieInTheirSpaces) {
   EXPECT_EQ(hopper.planner.population, 447);
   EXPECT_EQ(hopper.planner.elites_ratio, 0.471);
   EXPECT_EQ(hopper.model.learning_rate, 1e-3f);
+}
+
+TEST(ShippedSearchesTest, SchedulesThatWereFoundLieInTheirSpacesAndAreFollowed) {
+  const std::set<std::string> names = shipped_in("schedules");
+  EXPECT_EQ(names.size(), 7u);
+  for (const std::string& name : names) {
+    const std::string env = name.substr(5, name.find('_', 5) - 5);
+    const std::string group = name.substr(name.rfind('_') + 1);
+    const fs::path file = find_config("smoke").parent_path() / "schedules" / (name + ".json");
+    const ScheduleFile schedule = read_schedule(file);
+    EXPECT_EQ(schedule.unit, "trials");
+    EXPECT_GE(schedule.points.size(), 4u);
+    const auto ranges = published(env);
+    for (const SchedulePoint& point : schedule.points)
+      for (const auto& [key, value] : point.values.items()) {
+        EXPECT_GE(value.get<double>(), ranges.at(key).low) << name << " " << key;
+        EXPECT_LE(value.get<double>(), ranges.at(key).high) << name << " " << key;
+      }
+    RunOptions options{.config = resolve_config(fmt::format("spaces/pets_{}_{}", env, group),
+                                                {"schedule=" + file.string()}),
+                       .runs = "r",
+                       .command = {}};
+    EXPECT_NO_THROW(follow_files(options)) << name;
+    EXPECT_TRUE(options.make_schedule) << name;
+  }
 }
 
 }  // namespace
