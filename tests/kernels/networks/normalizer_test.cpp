@@ -69,6 +69,14 @@ TEST(NormalizerTest, ADeviationBelowTheLeastCountsAsOne) {
   EXPECT_EQ(fit(rows, 1, {0, 1}, 1, 1, 1.1e-3f).inv_std[0], 1.0f);
 }
 
+TEST(NormalizerTest, HugeEntriesAndHugeConstantsBecomeOrdinary) {
+  // a column of 1e30 and 3e30, whose squares no float holds, and one that is always 1e30
+  const Fit f = fit({1e30f, 1e30f, 3e30f, 1e30f}, 2, {0, 1}, 2);
+  EXPECT_FLOAT_EQ(normalize(3e30f, f.mean[0], f.inv_std[0]), 1.0f);
+  EXPECT_FLOAT_EQ(normalize(1e30f, f.mean[0], f.inv_std[0]), -1.0f);
+  EXPECT_EQ(normalize(1e30f, f.mean[1], f.inv_std[1]), 0.0f);
+}
+
 TEST(NormalizerTest, AgreesWithDoublePrecisionAtAllSizes) {
   // the largest spans three chunks of rows
   for (const std::uint32_t n : {1u, 31u, 33u, 257u, 9000u}) {
