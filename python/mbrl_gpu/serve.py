@@ -186,6 +186,10 @@ class Server:
                 env.close()
         self.envs = [self.make() for _ in range(num_envs)]
         first = self.envs[0]
+        missing = [part for part in ("observation_space", "action_space", "reset", "step") if not hasattr(first, part)]
+        if missing:
+            raise Refused(f"{self.name} has no {' and no '.join(missing)}; expected an environment with Gymnasium's "
+                          "interface: spaces of observations and actions, reset(seed=...) and step(action).")
         low, high = action_bounds(first.action_space, self.name)
         space = first.observation_space
         names = observation_names(space)
@@ -329,7 +333,9 @@ def _serve(make_server: Callable[[], Server]) -> None:
             _refuse(sequence, str(refused))
             return
         except Exception as error:  # the user's: the program says it, and starts another process
-            traceback.print_exc()
+            # what Gymnasium says of an id or of what is not installed needs no trace
+            if op != OPEN or not type(error).__module__.startswith("gymnasium."):
+                traceback.print_exc()
             _refuse(sequence, f"{type(error).__name__}: {error}")
             sys.exit(1)
         try:

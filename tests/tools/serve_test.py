@@ -203,7 +203,7 @@ class Whole(Many):
     action_space = Box(0, 9, (1,), np.int64)
 
 class Text:
-    pass
+    def step(self, action): pass
 
 class Odd(Many):
     observation_space = Dict(words=Text())
@@ -261,6 +261,7 @@ class ServeTest(unittest.TestCase):
                 (["own:Choosing"], "the actions of own:Choosing are Discrete(4). "),
                 (["own:Whole"], "the actions of own:Whole are <own.Box"),
                 (["own:Odd"], "observations words are <own.Text"),
+                (["own:Text"], "own:Text has no observation_space and no action_space and no reset; expected"),
                 (["own:Many", "--ends", "own"], "--ends own names no function"),
                 (["nothing:At"], "ModuleNotFoundError: No module named 'nothing'")]:
             with self.subTest(arguments), self.server(*arguments) as server:
