@@ -98,9 +98,11 @@ def observation_writer(space: Any) -> Flatten:
         return write_choices
     shape = tuple(space.shape)
     if len(shape) == 1:
+        size = shape[0]
+
         def write_row(value: Any, row: Any) -> None:
-            if len(value) != len(row):  # one entry would be spread over all
-                raise ValueError(f"an observation has {len(value)} entries; its space has {len(row)}")
+            if len(value) != size:  # one entry would be spread over all
+                raise ValueError(f"an observation has {len(value)} entries; its space has {size}")
             row[:] = value
         return write_row
 
@@ -123,7 +125,7 @@ def action_bounds(space: Any, name: str) -> Tuple[Any, Any]:
 
 
 def action_reader(space: Any) -> Callable[[Any], Any]:
-    """A function that makes an action of `space` from a row of float32; the action is its own copy."""
+    """A function that makes an action of `space` from a row of float32, which it may keep."""
     if _kind(space) in ("Dict", "Tuple"):
         parts, first = [], 0
         for _, key, inner in _entries(space):
@@ -135,7 +137,7 @@ def action_reader(space: Any) -> Callable[[Any], Any]:
         return lambda row: tuple(read(row[place]) for _, place, read in parts)
     shape, dtype = tuple(space.shape), space.dtype
     if dtype == np.float32 and len(shape) == 1:
-        return lambda row: row.copy()
+        return lambda row: row
     low, high = space.low, space.high
     # a bound rounded to float32 may lie beyond the one it stands for
     return lambda row: np.clip(row.astype(dtype).reshape(shape), low, high)
@@ -210,8 +212,10 @@ class Server:
         self.step_reply = bytearray(HEADER.size + N * (4 * S + 4 + 1))
         self.start = np.frombuffer(self.reset_reply, np.float32, N * S, HEADER.size).reshape(N, S)
         self.observation = np.frombuffer(self.step_reply, np.float32, N * S, HEADER.size).reshape(N, S)
-        self.reward = np.frombuffer(self.step_reply, np.float32, N, HEADER.size + 4 * N * S)
-        self.flags = np.frombuffer(self.step_reply, np.uint8, N, HEADER.size + 4 * N * (S + 1))
+        self.rows = list(self.observation)
+        self.first_reward = HEADER.size + 4 * N * S
+        self.first_flag = self.first_reward + 4 * N
+        self.pack_rewards = struct.Struct(f"<{N}f").pack_into
         text = self.name if _kind(space) == "Box" else "\n".join([self.name] + names)
         encoded = text.encode()
         return (struct.pack("<8I", MAGIC, VERSION, S, A, N, SERVES_ENDS if self.ends else 0, limit, len(encoded))
@@ -227,16 +231,22 @@ class Server:
 
     def step(self, request: memoryview) -> bytearray:
         N, A = len(self.envs), self.num_actions
-        actions = np.frombuffer(request, np.float32, N * A, self.after_which).reshape(N, A)
-        write, read, observations = self.write_observation, self.read_action, self.observation
-        rewards, flags = self.reward, self.flags
+        # a copy: environments may keep their actions
+        actions = np.frombuffer(request, np.float32, N * A, self.after_which).reshape(N, A).copy()
+        write, read, envs, rows, reply = self.write_observation, self.read_action, self.envs, self.rows, self.step_reply
+        rewards, first_flag = [0.0] * N, self.first_flag
         for i, asked in enumerate(request[self.which]):
             if asked:
-                observation, reward, terminated, truncated, _ = self.envs[i].step(read(actions[i]))
-                write(observation, observations[i])
+                observation, reward, terminated, truncated, _ = envs[i].step(read(actions[i]))
+                write(observation, rows[i])
                 rewards[i] = reward
-                flags[i] = (TERMINATED if terminated else 0) | (TRUNCATED if truncated else 0)
-        return self.step_reply
+                reply[first_flag + i] = (TERMINATED if terminated else 0) | (TRUNCATED if truncated else 0)
+        try:
+            self.pack_rewards(reply, self.first_reward, *rewards)
+        except OverflowError:  # infinite in float32, which the program sees
+            with np.errstate(over="ignore"):
+                self.pack_rewards(reply, self.first_reward, *np.asarray(rewards, np.float32))
+        return reply
 
     def where_ends(self, request: memoryview) -> bytes:
         if self.ends is None:

@@ -212,6 +212,9 @@ class Narrow(Many):
     observation_space = Box(-1, 1, (3,))
     def look(self): return [1.0]
 
+class Huge(Many):
+    def step(self, action): return self.look(), -1e39, True, False, {}
+
 class Failing(Many):
     def step(self, action): raise RuntimeError("the arm broke")
 
@@ -278,6 +281,13 @@ class ServeTest(unittest.TestCase):
             self.assertIsNone(server.open(1))
             status, text = server.ask(2, server.which({0}) + struct.pack("<Q", 0))
             self.assertEqual((status, text), (1, b"ValueError: an observation has 1 entries; its space has 3"))
+
+    def test_a_reward_beyond_float(self):
+        with self.server("own:Huge") as server:
+            self.assertIsNone(server.open(2))
+            server.reset({0, 1}, [0, 0])
+            _, rewards, flags = server.step({1}, [[0, 0, 0]] * 2)
+            self.assertEqual((rewards, flags[1]), ((0, -math.inf), 1))
 
     def test_another_version(self):
         with self.server("own:Many") as server:
