@@ -49,6 +49,7 @@ class Journal {
           const nlohmann::ordered_json& definition, const SearchSpace& space,
           const std::function<void(const std::string&)>& warn);
 
+  const std::filesystem::path& path() const { return path_; }
   /// What the study was when its journal began.
   const nlohmann::ordered_json& definition() const { return definition_; }
   const std::vector<Trial>& trials() const { return trials_; }

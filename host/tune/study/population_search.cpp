@@ -180,13 +180,19 @@ PopulationRecord read_population(const Config& config, const Journal& journal,
   std::vector<TrialValues> first;
   for (const std::size_t trial : trials) {
     TrialValues values;
-    for (const SearchDimension& d : config.tune.space.dimensions)
-      values.push_back(journal.trials().at(trial).values.at(d.key));
+    const auto& known = journal.trials().at(trial).values;
+    for (const SearchDimension& d : config.tune.space.dimensions) {
+      const auto value = known.find(d.key);
+      if (value == known.end())
+        throw DataError(fmt::format("{}: trial {} has no value of {}. Is it another program's?",
+                                    journal.path().string(), trial, d.key));
+      values.push_back(value->second);
+    }
     first.push_back(std::move(values));
   }
   PopulationRecord record(config.tune.space, first, config.loop.num_env_steps,
                           config.pbt.copy != "hyperparameters");
-  using_file("the journal of the population", [&] {
+  using_file(journal.path(), [&] {
     for (const auto& line : journal.exchanges()) record.replay(line);
   });
   return record;

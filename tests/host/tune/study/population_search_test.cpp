@@ -184,6 +184,18 @@ TEST_F(PopulationSearchTest, ASearchThatIsOverDoesNothing) {
   EXPECT_EQ(file_text(folder("s") / "journal.log"), before);
 }
 
+TEST_F(PopulationSearchTest, ALineOfTheJournalThatCannotBeIsRefusedWithTheFile) {
+  const Config config = config_of("sac");
+  journal("s", config)
+      ->add_exchange(
+          {{"ended", nlohmann::ordered_json::array()},
+           {"exchanged",
+            {{{"member", 0}, {"from", 7}, {"values", nlohmann::ordered_json::object()}}}}},
+          {});
+  EXPECT_THAT(error_text<DataError>([&] { record("s", config); }),
+              HasSubstr("journal.log: from is 7; expected an integer from 0 to -1"));
+}
+
 // ---- states
 
 class FolderExchangeTest : public PopulationSearchTest {
