@@ -47,8 +47,8 @@ void warn_of_tune(const std::string& text) {
 std::vector<StudyOptions> study_options(const TuneOptions& o) {
   const Config config = resolve_config(o.name, o.overrides, UnreadKeys::kRefuseButTune);
   const std::vector<Config> each = config_of_each_method(config, printable(o.name));
-  const char* of_one = o.ask ? "ask" : !o.tell.empty() ? "tell" : "schedule";
-  if (each.size() > 1 && (o.ask || !o.tell.empty() || !o.schedule.empty()))
+  const char* of_one = o.ask ? "ask" : "tell";
+  if (each.size() > 1 && (o.ask || !o.tell.empty()))
     throw ConfigError(
         fmt::format("tune --{}: tune.method is {}, and this is for one study. Choose one, such as "
                     "tune.method={}.",
@@ -128,7 +128,7 @@ std::string values_text(const Study& study, std::size_t trial) {
   return text;
 }
 
-void print_result(const Study& study, const StudyOptions& o) {
+void print_result(const Study& study, const StudyOptions& o, bool is_one_of_several) {
   const std::vector<std::size_t> order = study.ranking();
   std::size_t num_failed = 0;
   for (const Trial& trial : study.trials()) num_failed += trial.state == TrialState::kFailed;
@@ -169,9 +169,9 @@ void print_result(const Study& study, const StudyOptions& o) {
   // what a population has found is values over time
   std::string first, values = values_text(study, order.front());
   if (study.trials()[order.front()].attributes.contains("schedule")) {
-    first =
-        fmt::format("mbrl_gpu tune {} --study {} --schedule incumbent > incumbent.json\n         ",
-                    all, printable(shell_word(o.folder.string())));
+    first = fmt::format(
+        "mbrl_gpu tune {} --study {} --schedule incumbent > incumbent.json\n         ", all,
+        printable(shell_word((is_one_of_several ? o.folder.parent_path() : o.folder).string())));
     values = " schedule=incumbent.json";
   }
   print_to(stdout,
@@ -298,7 +298,18 @@ ExitCode test_best(const std::vector<StudyOptions>& studies) {
   return whole ? ExitCode::kDone : ExitCode::kData;
 }
 
-ExitCode print_schedule(const TuneOptions& o, const StudyOptions& options) {
+ExitCode print_schedule(const TuneOptions& o, const std::vector<StudyOptions>& studies) {
+  // of several methods those whose trials keep their values have none of their own
+  std::vector<const StudyOptions*> able;
+  for (const StudyOptions& study : studies)
+    if (studies.size() == 1 || study.config.tune.method.find("pbt") != std::string::npos)
+      able.push_back(&study);
+  if (able.size() != 1)
+    throw ConfigError(fmt::format(
+        "tune --schedule {}: {} of the methods find schedules, and one is printed. Choose one with "
+        "tune.method.",
+        o.schedule, able.empty() ? "none" : "several"));
+  const StudyOptions& options = *able.front();
   std::error_code absent;
   if (!fs::exists(options.folder / "journal.log", absent))
     throw DataError(fmt::format(
@@ -331,7 +342,7 @@ ExitCode tune(const TuneOptions& o) {
   advise_options_of_a_run();
   install_signal_handlers();
   if (o.test) return test_best(studies);
-  if (!o.schedule.empty()) return print_schedule(o, studies.front());
+  if (!o.schedule.empty()) return print_schedule(o, studies);
   if (o.ask || !o.tell.empty()) {
     Study study(studies.front());
     ask_and_tell(o, study);
@@ -343,7 +354,7 @@ ExitCode tune(const TuneOptions& o) {
     Study study(options);
     print_plan(study, options);
     const bool ended = study.run();
-    print_result(study, options);
+    print_result(study, options, studies.size() > 1);
     if (!ended) {
       print_to(stdout, "\nstopped; the same command goes on.\n");
       return ExitCode::kStopped;
