@@ -3,7 +3,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
+
+#include "base/error.h"
 
 namespace mbrl {
 
@@ -32,8 +35,17 @@ struct ManyRunsOptions {
   std::string device = "auto", concurrent = "auto";
   int num_threads = 0;
 };
+/// Host threads: those that were asked for, else the cores that this process may use, or its share of
+/// them under mpirun.
+int threads_of(const ManyRunsOptions& options);
 /// Adds --concurrent, --device and --threads.
 void add_many_runs_options(CLI::App& command, ManyRunsOptions& options);
+
+/// Trains as one of the processes that mpirun started: rank 0 does `lead`, the others what it sends
+/// them. Where this process is alone it leads.
+///
+/// Errors   those of Ranks::join and of `lead`.
+ExitCode with_ranks(const std::function<ExitCode()>& lead);
 
 /// All of them.
 void add_subcommands(CLI::App& program);

@@ -16,6 +16,7 @@
 #include "envs/bullet/bullet_env.h"
 #include "host/cli/cli.h"
 #include "host/config/version.h"
+#include "host/tune/ranks.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/gpu/product.h"
 
@@ -110,6 +111,13 @@ void print_libraries() {
                                    isa_name(dnnl::get_effective_cpu_isa())));
 }
 
+void print_ranks() {
+  const std::string library = Ranks::library();
+  print_line("MPI", library.empty() ? "none: mpirun spreads nothing" : library);
+  if (library.empty())
+    print_advice("to use it: install libopenmpi-dev and build again with -DMBRL_MPI=on.");
+}
+
 void print_memory() {
   constexpr double kGib = 1 << 30;
   const double available = static_cast<double>(free_memory()) / kGib;
@@ -153,6 +161,7 @@ void add_doctor(CLI::App& program) {
     print_cpu();
     print_gpu();
     print_libraries();
+    print_ranks();
     print_memory();
     print_disk(*runs);
   });

@@ -1,13 +1,34 @@
 // mbrl_gpu run: train.
 #include "host/run/run.h"
 
+#include <fmt/format.h>
+
 #include <memory>
 
+#include "host/algo/registry.h"
 #include "host/algo/resolve_config.h"
 #include "host/cli/cli.h"
+#include "host/io/console.h"
+#include "host/tune/ranks.h"
 #include "host/tune/scheduled_run.h"
 
 namespace mbrl {
+namespace {
+
+ExitCode train(RunOptions options) {
+  if (const Ranks* ranks = Ranks::current()) {
+    if (find_algorithm(options.config.algorithm).run == nullptr)
+      throw ConfigError(fmt::format(
+          "mpirun started {} ranks, and a run of {} trains one learner. Start it without mpirun, or "
+          "give mpirun many runs: `mbrl_gpu sweep CONFIG seed=0..{}`.",
+          ranks->size(), options.config.algorithm, ranks->size() - 1));
+    if (options.num_threads == 0) options.num_threads = ranks->num_threads();
+    print_to(stdout, fmt::format("{} ranks\n", ranks->size()));
+  }
+  return run_training(options);
+}
+
+}  // namespace
 
 void add_run(CLI::App& program) {
   struct Options {
@@ -17,7 +38,8 @@ void add_run(CLI::App& program) {
     std::string runs = "runs";
   };
   const auto o = std::make_shared<Options>();
-  CLI::App* run = program.add_subcommand("run", "Train a policy: a config by name or file, and what to change in it");
+  CLI::App* run = program.add_subcommand(
+      "run", "Train a policy: a config by name or file, and what to change in it");
   run->add_option("config", o->name, "a file, or a shipped config such as hopper.json")->required();
   run->add_option("overrides", o->overrides,
                   "key=value ...; `mbrl_gpu config keys` lists all keys");
@@ -46,7 +68,7 @@ void add_run(CLI::App& program) {
         for (const std::string& value : option->results())
           o->run.command.push_back("--" + option->get_lnames()[0] + "=" + value);
     follow_files(o->run);
-    const ExitCode code = run_training(o->run);
+    const ExitCode code = with_ranks([&] { return train(o->run); });
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
   });
 }

@@ -25,6 +25,8 @@
 #include "host/tune/scheduled_run.h"
 #include "host/tune/grid.h"
 #include "host/tune/ordinary_runs.h"
+#include "host/tune/rank_work.h"
+#include "host/tune/ranks.h"
 
 namespace mbrl {
 namespace {
@@ -122,7 +124,7 @@ void print_plan(const Sweep& sweep, const SweepOptions& o, int at_a_time) {
     num_done += outcome_of(run).status == RunStatus::kDone ? 1 : 0;
   if (num_done > 0)
     text += fmt::format("{} of them {} complete\n", num_done, num_done == 1 ? "is" : "are");
-  print_to(stdout, text);
+  print_to(stdout, text + idle_ranks_text(sweep.runs.size() - num_done));
 }
 
 // ---- after the last
@@ -237,13 +239,15 @@ ExitCode sweep(const SweepOptions& o) {
   check_runs(grid.runs, warn);
   advise_options_of_a_run();
   install_signal_handlers();
-  const OrdinaryRunsOptions options{
-      .title = "sweep",
-      .device = o.device,
-      .num_threads = o.num_threads > 0 ? o.num_threads : available_cores(),
-      .concurrent = o.concurrent,
-      .warn = warn};
-  print_plan(grid, o, runs_at_a_time(grid.runs, options));
+  const OrdinaryRunsOptions options{.title = "sweep",
+                                    .device = o.device,
+                                    .num_threads = threads_of(o),
+                                    .concurrent = o.concurrent,
+                                    .warn = warn};
+  const int num_ranks = Ranks::current() != nullptr ? Ranks::current()->size() : 1;
+  print_plan(
+      grid, o,
+      std::min(runs_at_a_time(grid.runs, options) * num_ranks, static_cast<int>(grid.runs.size())));
   const std::vector<RunOutcome> outcomes = train_runs(grid.runs, options);
 
   print_table(grid, o.name, outcomes);
@@ -260,6 +264,16 @@ ExitCode sweep(const SweepOptions& o) {
 }
 
 }  // namespace
+
+int threads_of(const ManyRunsOptions& options) {
+  if (options.num_threads > 0) return options.num_threads;
+  return Ranks::current() != nullptr ? Ranks::current()->num_threads() : available_cores();
+}
+
+ExitCode with_ranks(const std::function<ExitCode()>& lead) {
+  const std::unique_ptr<Ranks> ranks = Ranks::join();
+  return ranks == nullptr || ranks->rank() == 0 ? lead() : serve(*ranks);
+}
 
 void add_many_runs_options(CLI::App& command, ManyRunsOptions& options) {
   const auto num_runs_or_auto = [](const std::string& text) -> std::string {
@@ -294,7 +308,7 @@ void add_sweep(CLI::App& program) {
   command->add_option("--runs", o->runs, "folder that receives runs/<name>/<config hash>/seed-<n>")
       ->capture_default_str();
   command->callback([o] {
-    const ExitCode code = sweep(*o);
+    const ExitCode code = with_ranks([&] { return sweep(*o); });
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
   });
 }

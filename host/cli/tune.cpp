@@ -24,6 +24,7 @@
 #include "host/io/output_file.h"
 #include "host/run/signals.h"
 #include "host/stats/summary.h"
+#include "host/tune/rank_work.h"
 #include "host/tune/study/methods.h"
 #include "host/tune/study/study.h"
 
@@ -41,6 +42,10 @@ struct TuneOptions : ManyRunsOptions {
 
 void warn_of_tune(const std::string& text) {
   print_to(stderr, fmt::format("warning: {}\n", printable(text)));
+}
+
+void tell_of_tune(const std::string& text) {
+  print_to(stdout, fmt::format("{}\n", printable(text)));
 }
 
 // a study for each method
@@ -65,8 +70,9 @@ std::vector<StudyOptions> study_options(const TuneOptions& o) {
                        .folder = folder,
                        .device = o.device,
                        .concurrent = o.concurrent,
-                       .num_threads = o.num_threads > 0 ? o.num_threads : available_cores(),
-                       .warn = warn_of_tune});
+                       .num_threads = threads_of(o),
+                       .warn = warn_of_tune,
+                       .tell = tell_of_tune});
   }
   return studies;
 }
@@ -105,7 +111,8 @@ void print_plan(const Study& study, const StudyOptions& o) {
   for (const Trial& trial : study.trials())
     num_over += trial.state != TrialState::kWaiting && trial.state != TrialState::kRunning;
   if (num_over > 0) text += fmt::format("{} of them have ended before\n", num_over);
-  print_to(stdout, text);
+  print_to(stdout,
+           text + idle_ranks_text(study.num_planned() - std::min(num_over, study.num_planned())));
 }
 
 // the values that a trial ended with: those of a member of a population have changed meanwhile
@@ -158,6 +165,11 @@ void print_result(const Study& study, const StudyOptions& o, bool is_one_of_seve
         text += fmt::format("  trial {}: {}\n", i, printable(study.trials()[i].error));
     print_to(stderr, text);
   }
+  if (const std::vector<std::size_t> outside = study.outside(); !outside.empty())
+    print_to(stdout,
+             fmt::format("\nasked for and not told: {} {}. Tell what they have earned, or let "
+                         "the same command train them.\n",
+                         outside.size() == 1 ? "trial" : "trials", fmt::join(outside, ", ")));
   if (order.empty()) return;
   std::string words = printable(shell_word(o.name)), all = words;
   for (const std::string& word : o.overrides) {
@@ -379,7 +391,8 @@ void add_tune(CLI::App& program) {
   command->add_option("overrides", o->overrides,
                       "key=value ...; `mbrl_gpu config keys tune` lists those of a search");
   command->add_option("--study", o->study,
-                      "the study's folder; studies/<name>/<method>-<seed> if not given");
+                      "the study's folder, which several processes may work on; "
+                      "studies/<name>/<method>-<seed> if not given");
   command->add_flag("--ask", o->ask,
                     "print the next trial, {\"trial\": N, \"values\": {...}}, instead of training");
   command->add_option("--tell", o->tell, "TRIAL VALUE: what a trial has earned, or failed")
@@ -397,7 +410,7 @@ void add_tune(CLI::App& program) {
   const CLI::App* report = add_tune_report(*command);
   command->callback([o, report] {
     if (report->parsed()) return;
-    const ExitCode code = tune(*o);
+    const ExitCode code = with_ranks([&] { return tune(*o); });
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
   });
 }

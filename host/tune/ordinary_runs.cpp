@@ -20,11 +20,16 @@
 #include "host/algo/can_train.h"
 #include "host/algo/registry.h"
 #include "host/config/fields.h"
+#include "host/config/print.h"
 #include "host/io/json_file.h"
 #include "host/run/choose_gemm.h"
 #include "host/run/open_device.h"
 #include "host/run/run_dir.h"
+#include "host/run/signals.h"
 #include "host/run/training.h"
+#include "host/tune/autombpo/steered_run.h"
+#include "host/tune/rank_work.h"
+#include "host/tune/scheduled_run.h"
 #include "host/tune/training_member.h"
 
 namespace mbrl {
@@ -48,6 +53,48 @@ std::string device_text(const Config& config) {
   return text;
 }
 
+// whether there is nothing left to train
+bool is_settled(const RunOutcome& outcome) {
+  return outcome.status == RunStatus::kDone || outcome.status == RunStatus::kDiverged;
+}
+
+using Warn = std::function<void(const std::string&)>;
+
+// trains a run as far as it is to go
+RunOutcome train_one(const OrdinaryRun& run, OpenDevice& device, ProgressSink& progress,
+                     const Warn& warn) {
+  const Config& config = run.options.config;
+  RunOutcome outcome{.folder = RunDir::folder_of(run.options.runs, config)};
+  try {
+    ExitCode code = ExitCode::kDone;
+    {
+      const RunDir dir =
+          RunDir::open(run.options.runs, config, run.options.command, device.description());
+      link_latest(run.options.runs, dir.path());
+      Training training(
+          {.config = config, .to_console = false, .on_warning = warn}, dir, device, progress,
+          run.options.make_schedule ? run.options.make_schedule(config, device) : nullptr);
+      code = training.run(run.until);
+    }
+    const bool complete = run.until >= config.loop.num_env_steps;
+    outcome.status = code != ExitCode::kDone ? RunStatus::kStopped
+                     : complete              ? RunStatus::kDone
+                                             : RunStatus::kPaused;
+    if (outcome.status == RunStatus::kDone && !run.keep_checkpoints)
+      drop_checkpoints(outcome.folder, warn);
+  } catch (const DivergedError& error) {
+    outcome.status = RunStatus::kDiverged;
+    outcome.error = error.what();
+  } catch (const DeviceError&) {
+    throw;  // the next would meet it too
+  } catch (const Error& error) {
+    if (disk_is_full(run.options.runs)) throw;
+    outcome.status = RunStatus::kFailed;
+    outcome.error = error.what();
+  }
+  return outcome;
+}
+
 class RunMember : public Member {
  public:
   RunMember(const OrdinaryRun& run, RunOutcome& outcome, std::mutex& one_at_a_time,
@@ -61,43 +108,36 @@ class RunMember : public Member {
   const std::string& label() const override { return run_.label; }
 
   void run(std::int64_t, OpenDevice& device, ProgressSink& progress) override {
-    const Config& config = run_.options.config;
-    try {
-      {
-        // measures at its own sizes what no run has measured before
-        const std::lock_guard<std::mutex> lock(one_at_a_time_);
-        if (options_.on_begin) options_.on_begin(place_);
-        choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
-      }
-      ExitCode code = ExitCode::kDone;
-      {
-        const RunDir dir =
-            RunDir::open(run_.options.runs, config, run_.options.command, device.description());
-        link_latest(run_.options.runs, dir.path());
-        Training training(
-            {.config = config,
-             .to_console = false,
-             .on_warning = [this](const std::string& text) { warn(text); }},
-            dir, device, progress,
-            run_.options.make_schedule ? run_.options.make_schedule(config, device) : nullptr);
-        code = training.run(run_.until);
-      }
-      const bool complete = run_.until >= config.loop.num_env_steps;
-      outcome_.status = code != ExitCode::kDone ? RunStatus::kStopped
-                        : complete              ? RunStatus::kDone
-                                                : RunStatus::kPaused;
-      if (outcome_.status == RunStatus::kDone && !run_.keep_checkpoints)
-        drop_checkpoints(outcome_.folder, [this](const std::string& text) { warn(text); });
-    } catch (const DivergedError& error) {
-      outcome_.status = RunStatus::kDiverged;
-      outcome_.error = error.what();
-    } catch (const DeviceError&) {
-      throw;  // the next would meet it too
-    } catch (const Error& error) {
-      if (disk_is_full(run_.options.runs)) throw;
-      outcome_.status = RunStatus::kFailed;
-      outcome_.error = error.what();
+    if (!begin()) return;
+    {
+      // measures at its own sizes what no run has measured before
+      const std::lock_guard<std::mutex> lock(one_at_a_time_);
+      const Config& config = run_.options.config;
+      choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
     }
+    outcome_ = train_one(run_, device, progress, [this](const std::string& text) { warn(text); });
+    ended();
+  }
+
+  bool can_travel() const override { return true; }
+  void run_at(RankSlot& slot, std::int64_t, ProgressSink& progress) override {
+    if (!begin()) return;
+    const nlohmann::json reply = slot.call(
+        {{"work", "run"},
+         {"label", run_.label},
+         {"runs", run_.options.runs.string()},
+         {"config", config_to_json(run_.options.config)},
+         {"command", run_.options.command},
+         {"steered", run_.options.make_schedule && !run_.options.config.controller.file.empty()},
+         {"until", run_.until},
+         {"keep_checkpoints", run_.keep_checkpoints}},
+        progress);
+    for (const auto& text : reply.at("warnings")) warn(text.get<std::string>());
+    outcome_.status = static_cast<RunStatus>(reply.at("status").get<int>());
+    outcome_.error = reply.at("error").get<std::string>();
+    outcome_.folder = reply.at("folder").get<std::string>();
+    // a signal that reached that rank alone
+    if (outcome_.status == RunStatus::kStopped) request_stop();
     ended();
   }
 
@@ -105,6 +145,17 @@ class RunMember : public Member {
   void failed(const std::string&) override {}
 
  private:
+  // whether it is this process that trains it
+  bool begin() {
+    const std::lock_guard<std::mutex> lock(one_at_a_time_);
+    if (options_.on_begin && !options_.on_begin(place_)) return false;
+    // another process may have trained it since, and ended before it could say so
+    const RunOutcome before = outcome_of(run_);
+    if (!is_settled(before)) return true;
+    outcome_ = before;
+    if (options_.on_end) options_.on_end(place_, outcome_);
+    return false;
+  }
   void warn(const std::string& text) {
     const std::lock_guard<std::mutex> lock(one_at_a_time_);
     if (options_.warn) options_.warn(run_.label + ": " + text);
@@ -216,8 +267,8 @@ std::vector<RunOutcome> train_runs(const std::vector<OrdinaryRun>& runs,
   std::map<std::string, std::vector<std::size_t>> groups;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     outcomes.push_back(outcome_of(runs[i]));
-    const RunStatus status = outcomes.back().status;
-    if (status == RunStatus::kDone || status == RunStatus::kDiverged) {
+    if (is_settled(outcomes.back())) {
+      if (options.on_begin && !options.on_begin(i)) continue;
       if (options.on_end) options.on_end(i, outcomes.back());
     } else {
       groups[device_text(runs[i].options.config)].push_back(i);
@@ -245,6 +296,30 @@ std::vector<RunOutcome> train_runs(const std::vector<OrdinaryRun>& runs,
     if (!population.run()) break;
   }
   return outcomes;
+}
+
+nlohmann::json train_ordered_run(const nlohmann::json& order, const Config& config,
+                                 OpenDevice& device, ProgressSink& progress) {
+  OrdinaryRun run{.options = {.config = config,
+                              .check = {},
+                              .runs = order.at("runs").get<std::string>(),
+                              .command = order.at("command").get<std::vector<std::string>>()},
+                  .label = order.at("label").get<std::string>(),
+                  .until = order.at("until").get<std::int64_t>(),
+                  .keep_checkpoints = order.at("keep_checkpoints").get<bool>()};
+  // its config is a steered one already
+  if (order.at("steered").get<bool>())
+    run.options.make_schedule = controller_schedule;
+  else
+    follow_files(run.options);
+  choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
+  nlohmann::json warnings = nlohmann::json::array();
+  const RunOutcome outcome =
+      train_one(run, device, progress, [&](const std::string& text) { warnings.push_back(text); });
+  return {{"status", static_cast<int>(outcome.status)},
+          {"error", outcome.error},
+          {"folder", outcome.folder.string()},
+          {"warnings", warnings}};
 }
 
 }  // namespace mbrl

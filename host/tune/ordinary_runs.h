@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,9 @@ struct OrdinaryRunsOptions {
   int num_threads = 1;              // host threads in all
   std::string concurrent = "auto";  // runs at a time, or auto: as concurrent_learners says
   std::function<void(const std::string&)> warn = {};
-  /// Hear of each run as it begins and as it ends, one at a time; `i` is its place in the list.
-  std::function<void(std::size_t i)> on_begin = {};
+  /// Hear of each run as it begins and as it ends, one at a time; `i` is its place in the list. A run
+  /// for which on_begin is false is another process's and left out; what is complete begins and ends.
+  std::function<bool(std::size_t i)> on_begin = {};
   std::function<void(std::size_t i, const RunOutcome&)> on_end = {};
 };
 
@@ -65,5 +67,9 @@ RunOutcome outcome_of(const OrdinaryRun& run);
 /// Errors   DeviceError; DataError where the disk is full: all others stop with their checkpoints.
 std::vector<RunOutcome> train_runs(const std::vector<OrdinaryRun>& runs,
                                    const OrdinaryRunsOptions& options);
+
+/// What another rank does for one of them. Returns the reply. Errors   as train_runs.
+nlohmann::json train_ordered_run(const nlohmann::json& order, const Config& config,
+                                 OpenDevice& device, ProgressSink& progress);
 
 }  // namespace mbrl

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <charconv>
 #include <exception>
+#include <functional>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -19,6 +20,7 @@
 #include "host/run/choose_gemm.h"
 #include "host/run/signals.h"
 #include "host/tune/population_progress.h"
+#include "host/tune/rank_work.h"
 
 namespace mbrl {
 namespace {
@@ -65,35 +67,53 @@ bool Population::run(std::int64_t until) {
   std::vector<std::size_t> todo;
   for (std::size_t i = 0; i < members_.size(); ++i)
     if (!failed_[i]) todo.push_back(i);
-  const int num_slots = std::max(1, std::min(options_.concurrent, static_cast<int>(todo.size())));
+  // slot after slot of this process, or of each rank in turn, so that few members are spread
+  Ranks* const ranks =
+      std::all_of(todo.begin(), todo.end(), [&](auto i) { return members_[i]->can_travel(); })
+          ? Ranks::current()
+          : nullptr;
+  const int num_ranks = ranks != nullptr ? ranks->size() : 1;
+  const int num_slots =
+      std::max(1, std::min(options_.concurrent * num_ranks, static_cast<int>(todo.size())));
+  const int num_here = (num_slots + num_ranks - 1) / num_ranks;
   PopulationProgress progress(title_, static_cast<int>(todo.size()));
   std::atomic<std::size_t> next{0};
   std::mutex measuring, reporting;
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(num_slots));
 
+  // members, one after the other, until there is none
+  const auto train = [&](const std::function<void(Member&, ProgressSink&)>& run) {
+    for (;;) {
+      const std::size_t i = next++;
+      if (i >= todo.size() || stop_requested()) return;
+      Member& member = *members_[todo[i]];
+      const auto sink = progress.member(member.label());
+      try {
+        run(member, *sink);
+      } catch (const DivergedError& error) {
+        const std::lock_guard<std::mutex> lock(reporting);
+        failed_[todo[i]] = 1;
+        member.failed(error.what());
+      }
+    }
+  };
   const auto work = [&](std::size_t slot) {
     try {
-      ThreadPool pool(std::max(1, options_.num_threads / num_slots));
-      OpenDevice device(options_.device, options_.precision, pool, num_slots);
+      const int rank = static_cast<int>(slot) % num_ranks;
+      if (rank > 0) {
+        RankSlot there(*ranks, rank, static_cast<int>(slot) / num_ranks, num_here, options_.device);
+        return train(
+            [&](Member& member, ProgressSink& sink) { member.run_at(there, until, sink); });
+      }
+      ThreadPool pool(std::max(1, options_.num_threads / num_here));
+      OpenDevice device(options_.device, options_.precision, pool, num_here);
       {
         // the first measures, the others read what it found
         const std::lock_guard<std::mutex> lock(measuring);
         choose_gemm(options_.config, make_env(options_.config.env)->spec(), device,
                     gemm_cache_path());
       }
-      for (;;) {
-        const std::size_t i = next++;
-        if (i >= todo.size() || stop_requested()) return;
-        Member& member = *members_[todo[i]];
-        const auto sink = progress.member(member.label());
-        try {
-          member.run(until, device, *sink);
-        } catch (const DivergedError& error) {
-          const std::lock_guard<std::mutex> lock(reporting);
-          failed_[todo[i]] = 1;
-          member.failed(error.what());
-        }
-      }
+      train([&](Member& member, ProgressSink& sink) { member.run(until, device, sink); });
     } catch (...) {
       // a full disk or a lost device would end the next member too
       errors[slot] = std::current_exception();

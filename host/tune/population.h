@@ -23,6 +23,8 @@ namespace mbrl {
 /// As far as the members' training goes.
 constexpr std::int64_t kToTheEnd = std::numeric_limits<std::int64_t>::max();
 
+class RankSlot;
+
 /// One learner of a population.
 class Member {
  public:
@@ -35,6 +37,11 @@ class Member {
   ///
   /// Errors   DivergedError if a value in its training is not finite.
   virtual void run(std::int64_t until, OpenDevice& device, ProgressSink& progress) = 0;
+
+  /// Whether another rank (ranks.h) can train it, and run() there. Errors   those of run() and
+  /// RankSlot::call.
+  virtual bool can_travel() const { return false; }
+  virtual void run_at(RankSlot&, std::int64_t, ProgressSink&) {}
 
   /// Takes over all that `other` has learned and stored: weights, moments, counters, replay and
   /// hyperparameters. Neither runs. From then on it continues as `other` would with this member's
@@ -60,7 +67,7 @@ class Population {
              std::string title);
 
   /// A round: runs all members that have not failed to `until`, in order, options.concurrent at a
-  /// time. A member that diverges is told and takes no part in later rounds. After a stop signal
+  /// time, or as many on each rank of mpirun as far as all of them can travel. A member that diverges is told and takes no part in later rounds. After a stop signal
   /// those that run end with their checkpoints and no other starts.
   ///
   /// Returns  false after a stop.

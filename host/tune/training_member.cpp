@@ -6,9 +6,15 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "envs/env.h"
+#include "host/config/print.h"
 #include "host/io/checkpoint.h"
+#include "host/run/choose_gemm.h"
 #include "host/run/run_dir.h"
+#include "host/run/signals.h"
 #include "host/run/training.h"
+#include "host/tune/autombpo/steering_order.h"
+#include "host/tune/rank_work.h"
 
 namespace mbrl {
 
@@ -37,6 +43,59 @@ void TrainingMember::run(std::int64_t until, OpenDevice& device, ProgressSink& p
   complete_ = until >= options_.config.loop.num_env_steps;
   if (complete_ && !options_.keep_checkpoints)
     drop_checkpoints(options_.folder, options_.on_warning);
+}
+
+void TrainingMember::run_at(RankSlot& slot, std::int64_t until, ProgressSink& progress) {
+  if (complete_) return;
+  nlohmann::json order{{"work", "member"},
+                       {"label", options_.label},
+                       {"folder", options_.folder.string()},
+                       {"config", config_to_json(options_.config)},
+                       {"command", options_.command},
+                       {"learner_index", options_.learner_index},
+                       {"keep_checkpoints", options_.keep_checkpoints},
+                       {"until", until},
+                       {"schedule", nullptr}};
+  if (options_.schedule_message) order["schedule"] = options_.schedule_message();
+  const nlohmann::json reply = slot.call(std::move(order), progress);
+  if (options_.on_warning)
+    for (const auto& text : reply.at("warnings")) options_.on_warning(text.get<std::string>());
+  if (const auto busy = reply.value("busy", std::string()); !busy.empty()) {
+    if (!options_.on_busy) throw BusyError(busy);
+    return options_.on_busy(busy);
+  }
+  if (reply.contains("diverged")) throw DivergedError(reply.at("diverged").get<std::string>());
+  final_return_ = reply.at("final_return").get<double>();
+  complete_ = reply.at("complete").get<bool>();
+  // a signal that reached that rank alone
+  if (reply.at("stopped").get<bool>()) request_stop();
+}
+
+nlohmann::json train_ordered_member(const nlohmann::json& order, const Config& config,
+                                    OpenDevice& device, ProgressSink& progress) {
+  nlohmann::json reply{{"warnings", nlohmann::json::array()}};
+  TrainingMemberOptions options{
+      .label = order.at("label").get<std::string>(),
+      .folder = order.at("folder").get<std::string>(),
+      .config = config,
+      .command = order.at("command").get<std::vector<std::string>>(),
+      .learner_index = order.at("learner_index").get<std::uint32_t>(),
+      .on_warning = [&](const std::string& text) { reply["warnings"].push_back(text); },
+      .on_busy = [&](const std::string& text) { reply["busy"] = text; },
+      .keep_checkpoints = order.at("keep_checkpoints").get<bool>()};
+  if (const nlohmann::json& schedule = order.at("schedule"); !schedule.is_null())
+    options.make_schedule = [&](OpenDevice& own) { return make_steering(schedule, config, own); };
+  choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
+  TrainingMember member(std::move(options));
+  try {
+    member.run(order.at("until").get<std::int64_t>(), device, progress);
+  } catch (const DivergedError& error) {
+    reply["diverged"] = error.what();
+  }
+  reply["final_return"] = member.final_return();
+  reply["complete"] = member.complete_;
+  reply["stopped"] = stop_requested();
+  return reply;
 }
 
 void drop_checkpoints(const std::filesystem::path& folder,

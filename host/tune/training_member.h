@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct TrainingMemberOptions {
   std::uint32_t learner_index = 0;        // of the random draws: members of one seed differ in it
   /// What steers the learner; none if empty.
   std::function<std::unique_ptr<Schedule>(OpenDevice&)> make_schedule = {};
+  /// The same as a message (autombpo/steering_order.h), for another rank that makes it. A member that
+  /// has a schedule and not this is trained by rank 0.
+  std::function<nlohmann::json()> schedule_message = {};
   std::function<void(const std::string&)> on_warning = {};
   std::function<void(const std::string&)> on_failure = {};
   /// Its folder is another process's: the member stays as it is. Without this that is an error.
@@ -43,6 +47,8 @@ class TrainingMember : public Member {
 
   const std::string& label() const override { return options_.label; }
   void run(std::int64_t until, OpenDevice& device, ProgressSink& progress) override;
+  bool can_travel() const override { return !options_.make_schedule || options_.schedule_message; }
+  void run_at(RankSlot& slot, std::int64_t until, ProgressSink& progress) override;
 
   /// Takes over the other's newest checkpoint; its own go. Tables and log stay this member's.
   ///
@@ -59,11 +65,18 @@ class TrainingMember : public Member {
   double final_return() const { return final_return_; }
 
  private:
+  friend nlohmann::json train_ordered_member(const nlohmann::json&, const Config&, OpenDevice&,
+                                             ProgressSink&);
+
   std::filesystem::path checkpoints() const { return options_.folder / "checkpoints"; }
 
   TrainingMemberOptions options_;
   bool complete_ = false;
   double final_return_ = std::nan("");
 };
+
+/// What another rank does for TrainingMember::run_at. Returns the reply. Errors   those of run().
+nlohmann::json train_ordered_member(const nlohmann::json& order, const Config& config,
+                                    OpenDevice& device, ProgressSink& progress);
 
 }  // namespace mbrl

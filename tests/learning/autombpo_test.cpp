@@ -13,6 +13,7 @@
 #include "host/io/crc32c.h"
 #include "host/io/curves.h"
 #include "host/io/metric_list.h"
+#include "tests/support/mpirun.h"
 #include "tests/support/program.h"
 
 namespace mbrl {
@@ -167,6 +168,18 @@ TEST_F(AutoMbpoTest, TheNumberOfLearnersAtATimeChangesNothing) {
   EXPECT_EQ(again.exit_code, 0);
   EXPECT_THAT(again.error, HasSubstr("0 of them to do"));
   EXPECT_EQ(file_text(folder_of("one") / "summary.json"), text);
+}
+
+TEST_F(AutoMbpoTest, RanksOfMpirunComeToWhatOneProcessComesTo) {
+  if (const std::string reason = no_ranks_reason(); !reason.empty()) GTEST_SKIP() << reason;
+  for (const char* scheme : {"ppo", "ror"}) {
+    const std::string more = std::string(" autombpo.scheme=") + scheme + " --runs " + scheme;
+    ASSERT_EQ(shell("\"$M\" run tiny.json --threads 1" + more + "-1 >out 2>err"), 0)
+        << file_text(folder_.path() / "err");
+    ASSERT_EQ(shell(mpirun(2) + "\"$M\" run tiny.json" + more + "-2 >out 2>err"), 0)
+        << file_text(folder_.path() / "err");
+    expect_equal(results(std::string(scheme) + "-2"), results(std::string(scheme) + "-1"));
+  }
 }
 
 TEST_F(AutoMbpoTest, ItsTablesSayWhatItsRunsDid) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/file.h>
 
 #include <algorithm>
 #include <chrono>
@@ -275,6 +276,106 @@ TEST_F(TuneTest, WhatAScheduleCannotDoIsRefusedWithTheWayOut) {
   EXPECT_EQ(run({"run", "brief.json", "schedule=none.json"}).exit_code, 4);
   EXPECT_EQ(tune({"--study", "s", "--schedule", "incumbent"}).exit_code, 4);
   EXPECT_THAT(file_text(folder_.path() / "err"), HasSubstr("there is no study in s"));
+}
+
+TEST_F(TuneTest, SeveralProcessesShareAStudyAndComeToWhatOneDoes) {
+  for (const char* method : {"random", "hyperband"}) {
+    const auto with = [&](const std::string& study) {
+      return std::vector<std::string>{
+          "tune",    "brief.json", std::string("tune.method=") + method, "--concurrent", "1",
+          "--study", study};
+    };
+    const std::string whole = std::string(method) + "-whole",
+                      parts = std::string(method) + "-parts",
+                      killed = std::string(method) + "-killed";
+    ASSERT_EQ(run(with(whole)).exit_code, 0);
+    std::vector<pid_t> children;
+    for (int i = 0; i < 3; ++i) children.push_back(start(with(parts)));
+    for (const pid_t child : children) {
+      const Outcome outcome = finish(child);
+      EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+    }
+    EXPECT_EQ(trials(parts), trials(whole)) << method;
+    // none was trained twice, and nothing is left behind
+    std::multiset<int> begun;
+    for (const Json& line : journal(parts))
+      if (line.at("op_code") == 6 && line.at("state") == 0)
+        begun.insert(line.at("trial_id").get<int>());
+    EXPECT_EQ(begun.size(), trials(whole).size()) << method;
+    EXPECT_EQ(std::set<int>(begun.begin(), begun.end()).size(), begun.size()) << method;
+    for (const char* name : {"claims", "workers"})
+      EXPECT_TRUE(fs::is_empty(folder_.path() / parts / name)) << method << " " << name;
+
+    // one goes on while the others are killed, again and again
+    const pid_t last = start(with(killed));
+    for (int i = 0; i < 4; ++i) {
+      const pid_t child = start(with(killed));
+      std::this_thread::sleep_for(std::chrono::milliseconds(20 + 40 * i));
+      kill(child, SIGKILL);
+      finish(child);
+    }
+    const Outcome outcome = finish(last);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+    EXPECT_EQ(trials(killed), trials(whole)) << method;
+  }
+}
+
+TEST_F(TuneTest, APopulationHasItsStudyForItself) {
+  std::vector<std::string> words = population("pbt", "s");
+  words.emplace_back("loop.num_env_steps=100000");
+  const pid_t first = start(words);
+  while (!fs::exists(folder_.path() / "s" / "claims" / "study")) usleep(1000);
+  std::string script = "\"$M\"";
+  for (const std::string& word : words) script += " '" + word + "'";
+  EXPECT_EQ(shell(script + " 2>refused"), 4);
+  EXPECT_THAT(file_text(folder_.path() / "refused"),
+              HasSubstr("one process alone trains a population"));
+  kill(first, SIGKILL);
+  finish(first);
+}
+
+TEST_F(TuneTest, OthersAskAndTellWhileAProcessTrains) {
+  const pid_t trainer =
+      start({"tune", "brief.json", "tune.trials=6", "--concurrent", "1", "--study", "s"});
+  const auto has_begun = [&] {
+    try {
+      for (const Json& line : journal("s"))
+        if (line.at("op_code") == 6) return true;
+    } catch (const std::exception&) {
+      // not there yet, or a line that is being written
+    }
+    return false;
+  };
+  while (!has_begun()) usleep(1000);
+  // held where it does not write: the others are not to wait for it
+  const int queue = open((folder_.path() / "s" / "lock").c_str(), O_RDWR);
+  for (;; usleep(1000)) {
+    kill(trainer, SIGSTOP);
+    int status = 0;
+    waitpid(trainer, &status, WUNTRACED);
+    ASSERT_TRUE(WIFSTOPPED(status));
+    if (flock(queue, LOCK_EX | LOCK_NB) == 0) break;
+    kill(trainer, SIGCONT);
+  }
+  close(queue);
+  const std::string words = "\"$M\" tune brief.json tune.trials=6 --study s ";
+  ASSERT_EQ(shell(words + "--ask > asked1 && " + words + "--ask > asked2"), 0);
+  const auto asked = [&](const char* file) {
+    return Json::parse(file_text(folder_.path() / file)).at("trial");
+  };
+  const Json first = asked("asked1"), second = asked("asked2");
+  ASSERT_TRUE(first.is_number() && second.is_number());
+  EXPECT_NE(first, second);
+  EXPECT_EQ(shell(words + "--tell " + first.dump() + " -1.5"), 0);
+  kill(trainer, SIGCONT);
+  const Outcome outcome = finish(trainer);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(output(), HasSubstr("asked for and not told: trial " + second.dump() + "."));
+  EXPECT_THAT(trials("s").at(first.get<std::size_t>()), HasSubstr("[-1.5]"));
+  EXPECT_THAT(trials("s").at(second.get<std::size_t>()), testing::Not(HasSubstr("values")));
+  // whoever begins now trains it
+  ASSERT_EQ(tune({"tune.trials=6", "--study", "s"}).exit_code, 0);
+  EXPECT_THAT(trials("s").at(second.get<std::size_t>()), HasSubstr("values"));
 }
 
 TEST_F(TuneTest, OthersTrainWhatTheyAskFor) {

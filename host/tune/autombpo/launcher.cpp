@@ -7,14 +7,23 @@
 
 namespace mbrl {
 
-TrainingMemberOptions Launcher::learner(
-    const std::string& label, const std::filesystem::path& folder, const Config& config,
-    std::function<std::unique_ptr<Schedule>(OpenDevice&)> make_schedule) {
+TrainingMemberOptions Launcher::learner(const std::string& label,
+                                        const std::filesystem::path& folder, const Config& config,
+                                        const std::optional<SteeringOrder>& steering) {
+  std::function<std::unique_ptr<Schedule>(OpenDevice&)> make_schedule;
+  std::function<nlohmann::json()> message;
+  if (steering) {
+    make_schedule = [order = *steering, config](OpenDevice& device) {
+      return make_steering(order, config, device);
+    };
+    message = [order = *steering] { return steering_message(order); };
+  }
   return {.label = label,
           .folder = folder,
           .config = config,
           .command = options_.command,
           .make_schedule = std::move(make_schedule),
+          .schedule_message = std::move(message),
           .on_warning = [this, label](const std::string& text) { log_.warn(label + ": " + text); },
           .on_failure =
               [this, label, folder](const std::string& error) {

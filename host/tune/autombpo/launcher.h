@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@
 #include "host/run/open_device.h"
 #include "host/run/run.h"
 #include "host/run/run_log.h"
-#include "host/schedule/schedule.h"
+#include "host/tune/autombpo/steering_order.h"
 #include "host/tune/population.h"
 #include "host/tune/training_member.h"
 
@@ -25,9 +26,9 @@ class Launcher {
       : options_(options), device_(device), num_threads_(num_threads), log_(log) {}
 
   /// A learner to be run. One that diverges is noted in its folder and in the log.
-  TrainingMemberOptions learner(
-      const std::string& label, const std::filesystem::path& folder, const Config& config,
-      std::function<std::unique_ptr<Schedule>(OpenDevice&)> make_schedule = {});
+  TrainingMemberOptions learner(const std::string& label, const std::filesystem::path& folder,
+                                const Config& config,
+                                const std::optional<SteeringOrder>& steering = {});
 
   /// Runs learners to their ends, population.concurrent at a time. `config`: that of one of them.
   ///

@@ -16,9 +16,7 @@
 #include "host/stats/summary.h"
 #include "host/stats/welch.h"
 #include "host/tune/autombpo/configs.h"
-#include "host/tune/autombpo/controller.h"
-#include "host/tune/autombpo/ror.h"
-#include "host/tune/autombpo/steering.h"
+#include "host/tune/autombpo/steering_order.h"
 
 namespace mbrl {
 namespace {
@@ -28,16 +26,6 @@ using Json = nlohmann::ordered_json;
 
 // far from the seeds of the baseline
 constexpr int kFirstEvaluationSeed = 1000;
-
-std::unique_ptr<Decider> make_decider(const Config& config, const fs::path& controller,
-                                      Stream& stream) {
-  const auto seed = static_cast<std::uint32_t>(config.seed);
-  const RandomKey key{seed, purpose::kHyperAction, 0};
-  if (config.autombpo.scheme == "ror") return std::make_unique<RorDecider>(config, key);
-  auto stack = std::make_shared<ControllerStack>(stream, config, seed);
-  stack->load(controller);
-  return std::make_unique<ControllerDecider>(stream, std::move(stack), key);
-}
 
 /// One number for each run: its mean return.
 struct Arms {
@@ -108,11 +96,9 @@ bool run_evaluation(const Config& config, const AutoMbpoFolder& folder, Launcher
                        [&](const std::string& text) { launcher.log().warn(text); });
       continue;
     }
-    learners.push_back(
-        launcher.learner(fmt::format("seed {}", c.seed), run, c, [c, &folder](OpenDevice& device) {
-          return std::make_unique<Steering>(
-              c, make_decider(c, folder.best_controller(), device.stream));
-        }));
+    SteeringOrder order;
+    if (config.autombpo.scheme != "ror") order.controller = folder.best_controller();
+    learners.push_back(launcher.learner(fmt::format("seed {}", c.seed), run, c, order));
   }
   return launcher.run(learners, steered, "evaluation");
 }

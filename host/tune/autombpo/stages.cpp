@@ -12,7 +12,7 @@
 #include "host/tune/autombpo/configs.h"
 #include "host/tune/autombpo/controller.h"
 #include "host/tune/autombpo/stage_table.h"
-#include "host/tune/autombpo/steering.h"
+#include "host/tune/autombpo/steering_order.h"
 
 namespace mbrl {
 namespace {
@@ -116,18 +116,14 @@ bool Stages::run_episodes(int group, int stage) {
     const fs::path folder = folder_.episode(number);
     if (run_status(folder) == RunStatus::kDiverged || folder_.is_complete_episode(number)) continue;
     const auto index = static_cast<std::uint32_t>(number + 1);  // learner 0 is the baseline's
-    TrainingMemberOptions learner = launcher_.learner(
-        fmt::format("episode {}", number), folder, config,
-        [this, config, group, stage, epsilon, index](OpenDevice& device) {
-          auto stack = std::make_shared<ControllerStack>(device.stream, config, seed());
-          stack->load(folder_.controller(group, stage));
-          return std::make_unique<Steering>(
-              config,
-              std::make_unique<ControllerDecider>(device.stream, std::move(stack),
-                                                  RandomKey{seed(), purpose::kHyperAction, index},
-                                                  group, epsilon),
-              baseline_, group);
-        });
+    TrainingMemberOptions learner =
+        launcher_.learner(fmt::format("episode {}", number), folder, config,
+                          SteeringOrder{.controller = folder_.controller(group, stage),
+                                        .group = group,
+                                        .exploring_group = group,
+                                        .epsilon = epsilon,
+                                        .index = index,
+                                        .baseline = baseline_});
     learner.learner_index = index;
     // all that counts of a hyper-episode is in its tables, at a small part of the size
     learner.keep_checkpoints = false;

@@ -19,15 +19,16 @@ void follow_controller(RunOptions& options) {
       options.config.controller.file.empty())
     return;
   options.config = steered_config(options.config);
-  options.make_schedule = [](const Config& config,
-                             OpenDevice& device) -> std::unique_ptr<Schedule> {
-    const auto seed = static_cast<std::uint32_t>(config.seed);
-    auto controller = std::make_shared<ControllerStack>(device.stream, config, seed);
-    controller->load(config.controller.file);
-    return std::make_unique<Steering>(
-        config, std::make_unique<ControllerDecider>(device.stream, std::move(controller),
-                                                    RandomKey{seed, purpose::kHyperAction, 0}));
-  };
+  options.make_schedule = controller_schedule;
+}
+
+std::unique_ptr<Schedule> controller_schedule(const Config& config, OpenDevice& device) {
+  const auto seed = static_cast<std::uint32_t>(config.seed);
+  auto controller = std::make_shared<ControllerStack>(device.stream, config, seed);
+  controller->load(config.controller.file);
+  return std::make_unique<Steering>(
+      config, std::make_unique<ControllerDecider>(device.stream, std::move(controller),
+                                                  RandomKey{seed, purpose::kHyperAction, 0}));
 }
 
 }  // namespace mbrl

@@ -9,4 +9,7 @@ namespace mbrl {
 /// AutoMBPO's rollouts. Leaves all other runs as they are.
 void follow_controller(RunOptions& options);
 
+/// What follow_controller() has a run follow: the controller of its config.
+std::unique_ptr<Schedule> controller_schedule(const Config& config, OpenDevice& device);
+
 }  // namespace mbrl

@@ -1,5 +1,6 @@
 #include "host/tune/study/journal.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -112,7 +113,40 @@ Json score_line(const Journal::Score& score) {
           {"intermediate_value", score.value}};
 }
 
+// what a file holds from a byte on; nothing if there is no file. Opened each time: network file
+// systems then see what another machine has written
+std::string read_from(const std::filesystem::path& path, std::uint64_t first) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT && first == 0) return "";
+  if (fd < 0) throw ReadError(path, errno);
+  std::string text;
+  struct stat found {};
+  int error = ::fstat(fd, &found) == 0 ? 0 : errno;
+  const auto size = static_cast<std::uint64_t>(found.st_size);
+  if (error == 0 && size > first) text.resize(size - first);
+  for (std::size_t done = 0; error == 0 && done < text.size();) {
+    const ssize_t count =
+        ::pread(fd, text.data() + done, text.size() - done, static_cast<off_t>(first + done));
+    if (count < 0 && errno != EINTR) error = errno;
+    if (count == 0) text.resize(done);
+    if (count > 0) done += static_cast<std::size_t>(count);
+  }
+  ::close(fd);
+  if (error != 0) throw ReadError(path, error);
+  if (size < first)
+    throw DataError(fmt::format(
+        "{} has lost lines while this process worked on the study: it has {} bytes, and {} had been "
+        "read. Put the file back from a copy, and start again.",
+        path.string(), size, first));
+  return text;
+}
+
 }  // namespace
+
+bool is_over(const Trial& trial) {
+  return trial.state == TrialState::kComplete || trial.state == TrialState::kPruned ||
+         trial.state == TrialState::kFailed;
+}
 
 const char* state_text(TrialState state) {
   switch (state) {
@@ -132,9 +166,8 @@ const char* state_text(TrialState state) {
 
 Journal::Journal(std::filesystem::path file, const std::string& name, const Json& definition,
                  const SearchSpace& space, const std::function<void(const std::string&)>& warn)
-    : path_(std::move(file)), space_(space) {
-  std::error_code absent;
-  if (std::filesystem::exists(path_, absent)) read(warn);
+    : path_(std::move(file)), space_(space), warn_(warn), lock_(path_, warn) {
+  const Hold hold(*this);
   file_ = std::make_unique<OutputFile>(path_, OutputFile::Mode::kAppend);
   if (!has_study_)
     append({Json{{"op_code", kCreateStudy},
@@ -150,11 +183,40 @@ Journal::Journal(std::filesystem::path file, const std::string& name, const Json
   }
 }
 
-void Journal::read(const std::function<void(const std::string&)>& warn) {
-  const std::string text = read_file(path_);
-  std::size_t number = 0;
+Journal::Hold::Hold(Journal& journal) : journal_(journal) {
+  journal_.mutex_.lock();
+  if (journal_.depth_++ > 0) return;
+  try {
+    journal_.lock_.lock();
+    try {
+      journal_.read(/*alone=*/true);
+    } catch (...) {
+      journal_.lock_.unlock();
+      throw;
+    }
+  } catch (...) {
+    --journal_.depth_;
+    journal_.mutex_.unlock();
+    throw;
+  }
+}
+
+Journal::Hold::~Hold() {
+  if (--journal_.depth_ == 0) journal_.lock_.unlock();
+  journal_.mutex_.unlock();
+}
+
+void Journal::refresh() {
+  const std::lock_guard<std::recursive_mutex> one(mutex_);
+  read(depth_ > 0);
+}
+
+// Reads on from where it was. `alone`: no other process writes, so that a line without an end is one
+// that never gets it.
+void Journal::read(bool alone) {
+  const std::string text = read_from(path_, num_read_);
   for (std::size_t begin = 0; begin < text.size();) {
-    ++number;
+    const std::uint64_t number = num_lines_ + 1;
     const std::size_t end = text.find('\n', begin);
     const bool is_whole = end != std::string::npos;
     const bool is_last = !is_whole || end + 1 == text.size();
@@ -178,11 +240,12 @@ void Journal::read(const std::function<void(const std::string&)>& warn) {
             "while it was written. Put the file back from a copy, or begin another study with "
             "--study DIR.",
             path_.string(), number, printable(problem)));
-      warn(
+      if (!alone) return;
+      warn_(
           fmt::format("{}, line {}, the last one, is damaged and dropped: {}. What it said is "
                       "done again.",
                       path_.string(), number, printable(problem)));
-      if (truncate(path_.c_str(), static_cast<off_t>(begin)) != 0)
+      if (truncate(path_.c_str(), static_cast<off_t>(num_read_)) != 0)
         throw DataError(fmt::format("{} cannot be shortened to its whole lines: {}.",
                                     path_.string(), std::strerror(errno)));
       return;
@@ -199,6 +262,8 @@ void Journal::read(const std::function<void(const std::string&)>& warn) {
           path_.string(), number, json_error_text(error)));
     }
     begin = end + 1;
+    num_read_ += line.size() + 1;
+    ++num_lines_;
   }
 }
 
@@ -212,10 +277,6 @@ Trial& Journal::at(const Json& line) {
 
 void Journal::apply(const Json& line) {
   const int operation = json_number<int>(line.at("op_code"), "op_code");
-  const auto is_over = [](const Trial& trial) {
-    return trial.state == TrialState::kComplete || trial.state == TrialState::kPruned ||
-           trial.state == TrialState::kFailed;
-  };
   const auto set_parameter = [](Trial& trial, const std::string& key, const Json& value,
                                 const Json& distribution) {
     trial.values[key] =
@@ -286,6 +347,7 @@ void Journal::apply(const Json& line) {
 
 // what is known is what the file says, so that a study that goes on is in the state of one that does
 void Journal::append(std::vector<Json> lines) {
+  const Hold hold(*this);
   std::string text;
   for (Json& line : lines) {
     line["worker_id"] = fmt::format("mbrl_gpu-{}", getpid());
@@ -294,6 +356,8 @@ void Journal::append(std::vector<Json> lines) {
   file_->write(text);
   file_->sync();
   for (const Json& line : lines) apply(line);
+  num_read_ += text.size();
+  num_lines_ += lines.size();
 }
 
 void Journal::add(const std::vector<TrialValues>& trials, std::size_t plan) {
@@ -321,6 +385,7 @@ void Journal::add(const std::vector<TrialValues>& trials, std::size_t plan) {
 }
 
 void Journal::begin(std::size_t trial) {
+  const Hold hold(*this);
   if (trials_.at(trial).state != TrialState::kWaiting) return;
   append({Json{{"op_code", kState},
                {"trial_id", trial},
@@ -330,6 +395,8 @@ void Journal::begin(std::size_t trial) {
 }
 
 void Journal::score(std::size_t trial, std::int64_t steps, double value) {
+  const Hold hold(*this);
+  if (is_over(trials_.at(trial))) return;
   append({score_line({trial, steps, value})});
 }
 
@@ -342,6 +409,7 @@ void Journal::note(std::size_t trial, const Json& attributes) {
 }
 
 void Journal::add_exchange(const Json& line, const std::vector<Score>& scores) {
+  const Hold hold(*this);
   std::vector<Json> lines;
   for (const Score& score : scores) lines.push_back(score_line(score));
   lines.push_back({{"op_code", kStudySystemAttribute},
@@ -352,7 +420,9 @@ void Journal::add_exchange(const Json& line, const std::vector<Score>& scores) {
 
 void Journal::end(std::size_t trial, TrialState state, const std::string& error,
                   std::optional<double> score) {
+  const Hold hold(*this);
   const Trial& known = trials_.at(trial);
+  if (is_over(known)) return;
   if (!error.empty()) {
     Json attributes;
     attributes[kError] = printable(error);

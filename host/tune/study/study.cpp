@@ -1,19 +1,17 @@
 #include "host/tune/study/study.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <chrono>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <map>
 #include <numeric>
 #include <span>
+#include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "base/printable.h"
@@ -28,9 +26,11 @@
 #include "host/run/signals.h"
 #include "host/stats/summary.h"
 #include "host/tune/grid.h"
+#include "host/tune/ranks.h"
 #include "host/tune/scheduled_run.h"
 #include "host/tune/study/hyperband.h"
 #include "host/tune/study/population_search.h"
+#include "host/tune/study/process_name.h"
 
 namespace mbrl {
 namespace fs = std::filesystem;
@@ -43,10 +43,7 @@ bool is_population(const std::string& method) {
   return method == "pbt" || method == "pbt_bt" || method == "mf_pbt";
 }
 
-bool is_over(const Trial& trial) {
-  return trial.state == TrialState::kComplete || trial.state == TrialState::kPruned ||
-         trial.state == TrialState::kFailed;
-}
+std::string claim_of(std::size_t trial) { return fmt::format("{:04}", trial); }
 
 // what a study may be given more of while it goes on; a population keeps its members
 bool may_grow(const Field& field, const Config& config) {
@@ -135,34 +132,12 @@ Study::Study(StudyOptions options) : options_(std::move(options)), base_(options
     throw DataError(fmt::format(
         "the study's folder {} cannot be made: {}. Choose another place with --study DIR.",
         printable(folder.string()), error.message()));
-  lock();
-  try {
-    journal_ = std::make_unique<Journal>(folder / "journal.log", options_.config.name,
-                                         definition_of(options_.config), space(), options_.warn);
-    require_same();
-  } catch (...) {
-    ::close(lock_fd_);
-    throw;
-  }
-}
-
-Study::~Study() { ::close(lock_fd_); }
-
-// two processes would both run what waits
-void Study::lock() {
-  const fs::path file = options_.folder / "lock";
-  lock_fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_fd_ < 0)
-    throw DataError(fmt::format(
-        "the study's folder {} cannot be written: {}. Choose another place with --study DIR.",
-        printable(options_.folder.string()), std::strerror(errno)));
-  // any other error: a file system without locks, where the study goes on unguarded
-  if (flock(lock_fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
-  ::close(lock_fd_);
-  throw DataError(fmt::format(
-      "another process works on the study in {}. Wait for it, stop it, or begin another study with "
-      "--study DIR.",
-      printable(options_.folder.string())));
+  journal_ = std::make_unique<Journal>(folder / "journal.log", options_.config.name,
+                                       definition_of(options_.config), space(), options_.warn);
+  require_same();
+  claims_ = std::make_unique<Claims>(folder, request_stop);
+  for (std::size_t i = 0; i < trials().size(); ++i)
+    if (is_outside(i)) left_behind_.insert(i);
 }
 
 void Study::require_same() const {
@@ -251,6 +226,7 @@ std::vector<TrialValues> Study::planned(std::size_t first, std::size_t count) co
 
 // the numbers of planned trials in the journal, which gets those that it has not
 std::vector<std::size_t> Study::place(std::size_t first, std::size_t count) {
+  const Journal::Hold hold(*journal_);
   std::map<std::size_t, std::size_t> known;  // by plan
   for (std::size_t i = 0; i < trials().size(); ++i)
     if (trials()[i].plan) known.emplace(*trials()[i].plan, i);
@@ -332,68 +308,171 @@ OrdinaryRun Study::run_of(const Request& request, int seed) const {
   return run;
 }
 
-// trains each trial to its steps and notes what it has earned; `ends`: it is complete with that
+// ---- with other processes
+
+// nothing is left to do for it
+bool Study::is_decided(const Request& request) const {
+  const Trial& trial = trials()[request.trial];
+  return is_over(trial) || trial.scores.contains(request.steps);
+}
+
+// it runs and no process of the study has it: whoever asked for it, or Optuna
+bool Study::is_outside(std::size_t trial) const {
+  const Trial& t = trials()[trial];
+  const std::string& method = options_.config.tune.method;
+  return (method == "random" || method == "grid") && t.state == TrialState::kRunning &&
+         t.scores.empty() && !claims_->has_claim(claim_of(trial));
+}
+
+std::vector<std::size_t> Study::outside() const {
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = 0; i < trials().size(); ++i)
+    if (trials()[i].plan && is_outside(i)) numbers.push_back(i);
+  return numbers;
+}
+
+// claims a trial for this process, unless another has it or has been through with it. `last`: those
+// that were left behind as well, for which nobody may come again
+bool Study::begin(const Request& request, bool last) {
+  const Journal::Hold hold(*journal_);
+  if (is_decided(request)) return false;
+  const bool is_mine = claims_->holder(claim_of(request.trial)) == claims_->name();
+  if (is_mine) return true;
+  if (is_outside(request.trial) && !(last && left_behind_.contains(request.trial))) return false;
+  if (!claims_->take(claim_of(request.trial))) return false;
+  journal_->begin(request.trial);
+  return true;
+}
+
+// until another process has ended or given up a trial; false after a stop
+bool Study::wait_for(const std::vector<Request>& requests) {
+  constexpr std::chrono::milliseconds kLongestNap{1000};
+  for (std::chrono::milliseconds nap{20};; nap = std::min(nap * 2, kLongestNap)) {
+    if (stop_requested()) return false;
+    journal_->refresh();
+    std::string others;
+    for (const Request& request : requests) {
+      if (is_decided(request)) return true;
+      if (is_outside(request.trial)) continue;
+      const auto holder = claims_->holder(claim_of(request.trial));
+      if (!holder) return true;
+      others += fmt::format("{}trial {} ({})", others.empty() ? "" : ", ", request.trial,
+                            process_text(*holder));
+    }
+    if (others.empty()) return true;
+    if (!std::exchange(told_of_others_, true) && options_.tell)
+      options_.tell(
+          fmt::format("others train {}; waiting for them. What one of them leaves when it "
+                      "ends too early is trained here.",
+                      others));
+    std::this_thread::sleep_for(nap);
+  }
+}
+
+// trains each trial to its steps and notes what it has earned; `ends`: it is complete with that.
+// false after a stop
 bool Study::evaluate(const std::vector<Request>& requests, bool ends) {
+  for (;;) {
+    std::vector<Request> open;
+    {
+      const Journal::Hold hold(*journal_);
+      for (const Request& request : requests) {
+        const Trial& trial = trials()[request.trial];
+        // killed between the two lines
+        if (ends && !is_over(trial) && is_decided(request))
+          journal_->end(request.trial, TrialState::kComplete);
+        if (!is_decided(request)) open.push_back(request);
+      }
+    }
+    // what is with others outside of the study stays with them
+    if (std::all_of(open.begin(), open.end(), [&](const Request& request) {
+          return is_outside(request.trial) && !left_behind_.contains(request.trial);
+        }))
+      return true;
+    train(open, ends);
+    if (claims_->is_lost())
+      throw DataError(fmt::format(
+          "{}: other processes of this study saw no sign of life of this one for two minutes and "
+          "took over its trials. Was it stopped, or the file system away? Start it again.",
+          printable(options_.folder.string())));
+    if (stop_requested() || !wait_for(open)) return false;
+  }
+}
+
+// a pass over trials: those that no other process has
+void Study::train(const std::vector<Request>& requests, bool ends) {
   struct Pending {
     Request request;
+    bool last;
     std::size_t num_open;
-    std::vector<fs::path> folders = {};
+    std::vector<fs::path> folders;  // by seed
     std::string diverged = {};
     bool stays_open = false;
   };
   std::vector<Pending> parts;
-  std::vector<std::size_t> part_of;  // of each run
+  std::vector<std::pair<std::size_t, std::size_t>> part_of;  // of each run, and its seed
   std::vector<OrdinaryRun> runs;
   const auto num_seeds = static_cast<std::size_t>(options_.config.tune.seeds);
-  for (const Request& request : requests) {
-    const Trial& trial = trials()[request.trial];
-    if (is_over(trial)) continue;
-    if (trial.scores.contains(request.steps)) {
-      // killed between the two lines
-      if (ends) journal_->end(request.trial, TrialState::kComplete);
-      continue;
-    }
+  const auto add = [&](const Request& request, bool last) {
     try {
       std::vector<OrdinaryRun> own;
       for (std::size_t s = 0; s < num_seeds; ++s)
         own.push_back(run_of(request, static_cast<int>(s)));
       check_runs(own, options_.warn);
-      part_of.insert(part_of.end(), num_seeds, parts.size());
-      parts.push_back({.request = request, .num_open = num_seeds});
+      for (std::size_t s = 0; s < num_seeds; ++s) part_of.emplace_back(parts.size(), s);
+      parts.push_back({.request = request,
+                       .last = last,
+                       .num_open = num_seeds,
+                       .folders = std::vector<fs::path>(num_seeds)});
       runs.insert(runs.end(), own.begin(), own.end());
     } catch (const ConfigError& error) {
       // values that do not go together
-      journal_->begin(request.trial);
+      if (!begin(request, last)) return;
       journal_->end(request.trial, TrialState::kFailed, error.what());
+      claims_->release(claim_of(request.trial));
     }
-  }
-  if (runs.empty()) return true;
+  };
+  for (const Request& request : requests)
+    if (!is_outside(request.trial)) add(request, false);
+  for (const Request& request : requests)
+    if (is_outside(request.trial) && left_behind_.contains(request.trial)) add(request, true);
+  if (runs.empty()) return;
 
   std::vector<std::string> failures;
   const auto finish = [&](Pending& part) {
     const auto [trial, steps] = part.request;
+    // the machine's fault: the claim ends with this process
     if (part.stays_open) return;
-    if (!part.diverged.empty()) return journal_->end(trial, TrialState::kFailed, part.diverged);
-    const double score = trial_score(part.folders, steps);
-    if (!std::isfinite(score))
-      return journal_->end(trial, TrialState::kFailed, "its return is not finite");
-    journal_->score(trial, steps, score);
-    journal_->note(trial, Json{{"returns", returns_of(part.folders)}});
-    if (ends) journal_->end(trial, TrialState::kComplete);
+    const Journal::Hold hold(*journal_);
+    // taken for dead, it has nothing to say
+    if (claims_->holder(claim_of(trial)) != claims_->name()) return;
+    const double score = part.diverged.empty() ? trial_score(part.folders, steps) : 0.0;
+    if (!part.diverged.empty()) {
+      journal_->end(trial, TrialState::kFailed, part.diverged);
+    } else if (!std::isfinite(score)) {
+      journal_->end(trial, TrialState::kFailed, "its return is not finite");
+    } else {
+      journal_->score(trial, steps, score);
+      journal_->note(trial, Json{{"returns", returns_of(part.folders)}});
+      if (ends) journal_->end(trial, TrialState::kComplete);
+    }
+    claims_->release(claim_of(trial));
   };
   OrdinaryRunsOptions how{.title = "tune",
                           .device = options_.device,
                           .num_threads = options_.num_threads,
                           .concurrent = options_.concurrent,
                           .warn = options_.warn};
-  how.on_begin = [&](std::size_t i) { journal_->begin(parts[part_of[i]].request.trial); };
+  how.on_begin = [&](std::size_t i) {
+    const Pending& part = parts[part_of[i].first];
+    return begin(part.request, part.last);
+  };
   how.on_end = [&](std::size_t i, const RunOutcome& outcome) {
-    Pending& part = parts[part_of[i]];
-    journal_->begin(part.request.trial);
+    Pending& part = parts[part_of[i].first];
     if (outcome.status == RunStatus::kDiverged) {
       part.diverged = outcome.error;
     } else if (outcome.status == RunStatus::kDone || outcome.status == RunStatus::kPaused) {
-      part.folders.push_back(outcome.folder);
+      part.folders[part_of[i].second] = outcome.folder;
     } else {
       part.stays_open = true;
       if (outcome.status == RunStatus::kFailed)
@@ -402,19 +481,31 @@ bool Study::evaluate(const std::vector<Request>& requests, bool ends) {
     if (--part.num_open == 0) finish(part);
   };
   train_runs(runs, how);
-  if (stop_requested()) return false;
-  if (!failures.empty())
-    throw DataError(fmt::format(
-        "{} of {} runs failed for reasons outside of them, and the study ends here; the same "
-        "command tries them again:\n  {}",
-        failures.size(), runs.size(), fmt::join(failures, "\n  ")));
-  return true;
+  if (stop_requested() || failures.empty()) return;
+  throw DataError(fmt::format(
+      "{} of {} runs failed for reasons outside of them, and the study ends here; the same "
+      "command tries them again:\n  {}",
+      failures.size(), runs.size(), fmt::join(failures, "\n  ")));
 }
 
 // ---- methods
 
 bool Study::run() {
   const std::string& method = options_.config.tune.method;
+  if (is_population(method)) {
+    if (const Ranks* ranks = Ranks::current())
+      throw ConfigError(fmt::format(
+          "mpirun started {} ranks, and tune.method={} trains its members in one process, as they copy "
+          "each other. Start it without mpirun.",
+          ranks->size(), method));
+    const Journal::Hold hold(*journal_);
+    if (!claims_->take("study"))
+      throw DataError(fmt::format(
+          "{} works on the study in {}, and one process alone trains a population. Wait for it, stop "
+          "it, or begin another study with --study DIR.",
+          process_text(claims_->holder("study").value_or("")),
+          printable(options_.folder.string())));
+  }
   return method == "hyperband"   ? run_hyperband()
          : is_population(method) ? run_population()
                                  : run_plain();
@@ -522,8 +613,9 @@ std::optional<std::size_t> Study::ask() {
         "tune --ask: {} needs the scores of its own runs after each {}. Choose "
         "tune.method=random or grid, or let the program train the trials: leave --ask out.",
         method, method == "hyperband" ? "rung" : "slice"));
+  const Journal::Hold hold(*journal_);
   for (const std::size_t trial : place(0, num_planned()))
-    if (trials()[trial].state == TrialState::kWaiting) {
+    if (trials()[trial].state == TrialState::kWaiting && !claims_->holder(claim_of(trial))) {
       journal_->begin(trial);
       return trial;
     }
@@ -531,6 +623,7 @@ std::optional<std::size_t> Study::ask() {
 }
 
 void Study::tell(std::size_t trial, std::optional<double> score) {
+  const Journal::Hold hold(*journal_);
   const std::string name = fmt::format("tune --tell {}", trial);
   if (trial >= trials().size())
     throw ConfigError(fmt::format(
@@ -541,6 +634,11 @@ void Study::tell(std::size_t trial, std::optional<double> score) {
     throw ConfigError(fmt::format(
         "{}: the trial is {}; {}.", name, state_text(state),
         state == TrialState::kWaiting ? "--ask gives it out first" : "what it earned stays"));
+  if (const auto holder = claims_->holder(claim_of(trial)))
+    throw ConfigError(fmt::format(
+        "{}: {} trains this trial, as it was asked for and not told when that process began. Leave "
+        "it to it.",
+        name, process_text(*holder)));
   if (!score || !std::isfinite(*score))
     return journal_->end(trial, TrialState::kFailed, "told as failed");
   journal_->score(trial, base_.loop.num_env_steps, *score);

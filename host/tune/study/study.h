@@ -6,7 +6,7 @@
 //                       +----------- the method's next ------------+
 //
 // What the method does next is a function of the config and the journal: a study that was killed goes
-// on as one that was not.
+// on as one that was not, and several processes that work on one come to what one does.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "host/config/config.h"
 #include "host/tune/ordinary_runs.h"
 #include "host/tune/schedule_file.h"
+#include "host/tune/study/claims.h"
 #include "host/tune/study/journal.h"
 
 namespace mbrl {
@@ -35,6 +37,7 @@ struct StudyOptions {
   std::string device = "auto", concurrent = "auto";
   int num_threads = 1;
   std::function<void(const std::string&)> warn;
+  std::function<void(const std::string&)> tell = {};  // what it waits for
 };
 
 /// What a trial earns: the mean of the last three evaluations of a run, as far as there are three, up
@@ -49,16 +52,17 @@ class Study {
   ///
   /// Errors   ConfigError if tune.space is empty, holds a key that the runs do not read, or the steps
   ///          are too few to learn from; DataError if the folder holds another study, naming what
-  ///          differs, if another process works in it, and those of Journal.
+  ///          differs, and those of Journal and Claims.
   explicit Study(StudyOptions options);
-  ~Study();
   Study(const Study&) = delete;
   Study& operator=(const Study&) = delete;
 
-  /// Goes on to the end of the method.
+  /// Goes on to the end of the method, sharing its trials with other processes that do: each trains
+  /// what no living one has claimed, and waits for what others have.
   ///
   /// Returns  false after a stop signal.
-  /// Errors   those of train_runs; DataError if the machine fails a run, after all others.
+  /// Errors   those of train_runs; DataError if the machine fails a run, after all others; if others
+  ///          took this process for dead; if the method needs its study alone and another has it.
   bool run();
 
   /// The next trial that waits, which runs from now on; nothing if there is none.
@@ -67,7 +71,7 @@ class Study {
   std::optional<std::size_t> ask();
   /// Ends a trial that runs, with what it has earned; failed without it.
   ///
-  /// Errors   ConfigError if it does not run.
+  /// Errors   ConfigError if it does not run, or a process of the study trains it.
   void tell(std::size_t trial, std::optional<double> score);
 
   const std::vector<Trial>& trials() const { return journal_->trials(); }
@@ -83,6 +87,8 @@ class Study {
   TrialValues values_of(const Trial& trial) const;
   /// Complete trials, the best first; of equals the earlier.
   std::vector<std::size_t> ranking() const;
+  /// Trials of the method that were asked for and not told, and that no process of the study trains.
+  std::vector<std::size_t> outside() const;
   /// How many trials the method has in all.
   std::size_t num_planned() const;
 
@@ -92,13 +98,17 @@ class Study {
     std::int64_t steps;
   };
 
-  void lock();
   void require_same() const;
   void check_space() const;
   std::vector<TrialValues> planned(std::size_t first, std::size_t count) const;
   std::vector<std::size_t> place(std::size_t first, std::size_t count);
   OrdinaryRun run_of(const Request& request, int seed) const;
   bool evaluate(const std::vector<Request>& requests, bool ends);
+  void train(const std::vector<Request>& requests, bool ends);
+  bool begin(const Request& request, bool last);
+  bool is_decided(const Request& request) const;
+  bool is_outside(std::size_t trial) const;
+  bool wait_for(const std::vector<Request>& requests);
   bool run_plain();
   bool run_hyperband();
   bool run_population();
@@ -110,7 +120,9 @@ class Study {
   StudyOptions options_;
   Config base_;  // of a trial, but for its values
   std::unique_ptr<Journal> journal_;
-  int lock_fd_ = -1;
+  std::unique_ptr<Claims> claims_;
+  std::set<std::size_t> left_behind_;  // asked for before this process came, and not told
+  bool told_of_others_ = false;
 };
 
 }  // namespace mbrl
