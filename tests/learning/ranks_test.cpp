@@ -108,11 +108,12 @@ TEST_F(RanksTest, WhatARankThatDiesLeavesGoesOnWithAnyNumberOfRanks) {
 }
 
 TEST_F(RanksTest, AStopReachesAllRanksAndTheStudyGoesOn) {
-  const std::string words = "tune brief.json tune.trials=3 loop.num_env_steps=100000 checkpoint.interval=100 --study s ";
-  const int code = shell(mpirun(2) + "\"$M\" " + words + R"( >out 2>err & pid=$!
+  const std::string words =
+      "tune brief.json tune.trials=3 loop.num_env_steps=100000 checkpoint.interval=100 --study s ";
+  const int code = shell(mpirun(2) + "\"$M\" " + words + R"sh( >out 2>err & pid=$!
       while [ -z "$(find s -name 'step-*' 2>/dev/null)" ]; do sleep 0.01; done
       kill -USR2 $pid
-      wait $pid)");
+      wait $pid)sh");
   EXPECT_EQ(code, 130) << error();
   EXPECT_THAT(output(), HasSubstr("stopped; the same command goes on"));
   int num_checkpoints = 0;
