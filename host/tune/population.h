@@ -67,8 +67,9 @@ class Population {
              std::string title);
 
   /// A round: runs all members that have not failed to `until`, in order, options.concurrent at a
-  /// time, or as many on each rank of mpirun as far as all of them can travel. A member that diverges is told and takes no part in later rounds. After a stop signal
-  /// those that run end with their checkpoints and no other starts.
+  /// time, or as many on each rank of mpirun as far as all of them can travel. A member that diverges
+  /// is told and takes no part in later rounds. After a stop signal those that run end with their
+  /// checkpoints and no other starts.
   ///
   /// Returns  false after a stop.
   /// Errors   DeviceError if the device cannot be opened. Any error of a member but DivergedError,

@@ -20,8 +20,8 @@ namespace mbrl {
 ///          bracket.
 std::vector<Config> config_of_each_method(const Config& config, const std::string& origin);
 
-/// Runs of one trial's values, or of a schedule where its path is not empty, on tune.test_seeds seeds from kFirstTestSeed on, in the study's folder:
-/// test/trial-<number>/<name>/<hash>/seed-<n>.
+/// Runs of one trial's values, or of a schedule where its path is not empty, on tune.test_seeds seeds
+/// from kFirstTestSeed on, in the study's folder: test/trial-<number>/<name>/<hash>/seed-<n>.
 std::vector<OrdinaryRun> test_runs(const StudyOptions& study, std::size_t trial,
                                    const TrialValues& values,
                                    const std::filesystem::path& schedule = {});
