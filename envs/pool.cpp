@@ -8,6 +8,14 @@
 #include "envs/process/process_env.h"
 
 namespace mbrl {
+namespace {
+
+// the number of an environment's next episode, which no other environment of the pool has
+std::uint64_t take_episode(std::vector<std::uint64_t>& next, int env) {
+  return (static_cast<std::uint64_t>(env) << 32) + next[env]++;
+}
+
+}  // namespace
 
 EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, ThreadPool& threads)
     : num_envs_(num_envs), seed_(seed), threads_(&threads) {
@@ -63,8 +71,7 @@ void EnvPool::for_each(Task&& task) {
 
 void EnvPool::start_episode(int env) {
   const auto S = static_cast<std::size_t>(spec().observation_size);
-  envs_[env]->reset(seed_, (static_cast<std::uint64_t>(env) << 32) + episode_[env]++,
-                    {observation_.data() + env * S, S});
+  envs_[env]->reset(seed_, take_episode(episode_, env), {observation_.data() + env * S, S});
   episode_steps_[env] = 0;
 }
 
@@ -107,7 +114,7 @@ void EnvPool::step_one(int env, const float* action) {
 void EnvPool::start_process_episodes() {
   for (int env = 0; env < size(); ++env) {
     if (!which_[env]) continue;
-    seeds_[env] = process_seed(seed_, (static_cast<std::uint64_t>(env) << 32) + episode_[env]++);
+    seeds_[env] = process_seed(seed_, take_episode(episode_, env));
     episode_steps_[env] = 0;
   }
   processes_->reset(which_, seeds_, observation_.data());

@@ -143,6 +143,19 @@ std::string read_from(const std::filesystem::path& path, std::uint64_t first) {
 
 }  // namespace
 
+std::string journal_line_problem(std::string_view line, bool has_end,
+                                 nlohmann::ordered_json& json) {
+  if (!has_end) return "it has no end";
+  try {
+    json = parse_json<Json>(line, "it");
+    return json.is_object() ? "" : "it is no JSON object";
+  } catch (const DataError& error) {
+    std::string problem = error.what();
+    if (problem.ends_with('.')) problem.pop_back();
+    return problem;
+  }
+}
+
 bool is_over(const Trial& trial) {
   return trial.state == TrialState::kComplete || trial.state == TrialState::kPruned ||
          trial.state == TrialState::kFailed;
@@ -222,17 +235,8 @@ void Journal::read(bool alone) {
     const bool is_last = !is_whole || end + 1 == text.size();
     const std::string_view line =
         std::string_view(text).substr(begin, (is_whole ? end : text.size()) - begin);
-    std::string problem = is_whole ? "" : "it has no end";
     Json json;
-    if (problem.empty()) {
-      try {
-        json = parse_json<Json>(line, "it");
-        if (!json.is_object()) problem = "it is no JSON object";
-      } catch (const DataError& error) {
-        problem = error.what();
-        if (problem.ends_with('.')) problem.pop_back();
-      }
-    }
+    const std::string problem = journal_line_problem(line, is_whole, json);
     if (!problem.empty()) {
       if (!is_last)
         throw DataError(fmt::format(

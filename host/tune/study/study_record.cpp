@@ -11,6 +11,7 @@
 #include "host/io/folders.h"
 #include "host/io/json_file.h"
 #include "host/io/output_file.h"
+#include "host/tune/study/journal.h"
 
 namespace mbrl {
 // of its own, as the files of this folder are compiled together
@@ -109,16 +110,7 @@ class Reader {
     const std::string place =
         fmt::format("{}, line {}", printable(study_.journal.string()), number);
     Json json;
-    std::string problem = has_end ? "" : "it has no end";
-    if (problem.empty()) {
-      try {
-        json = parse_json<Json>(without_nan(line), "it");
-        if (!json.is_object()) problem = "it is no JSON object";
-      } catch (const DataError& error) {
-        problem = error.what();
-        if (problem.ends_with('.')) problem.pop_back();
-      }
-    }
+    const std::string problem = journal_line_problem(without_nan(line), has_end, json);
     if (!problem.empty()) {
       if (!is_last)
         throw DataError(
