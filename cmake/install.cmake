@@ -1,6 +1,8 @@
 # Installed: the program, its configs, models and Python module, found relative to the executable at run time,
-# completions of bash and zsh in the folders where these look, and the manual page.
+# completions of bash and zsh in the folders where these look, and the manual page. Further the library
+# mbrl::core with its headers, for find_package(mbrl_gpu) (docs/library.md).
 include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
 install(TARGETS mbrl_gpu RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/mbrl_gpu FILES_MATCHING PATTERN "*.json")
 install(DIRECTORY profiling/peers DESTINATION ${CMAKE_INSTALL_DATADIR}/mbrl_gpu FILES_MATCHING PATTERN "*.py")
@@ -11,3 +13,26 @@ set(usage ${PROJECT_BINARY_DIR}/generated/usage)
 install(FILES ${usage}/mbrl_gpu DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions OPTIONAL)
 install(FILES ${usage}/_mbrl_gpu DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions OPTIONAL)
 install(FILES ${usage}/mbrl_gpu.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
+
+set(headers ${CMAKE_INSTALL_INCLUDEDIR}/mbrl_gpu)
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/mbrl_gpu)
+foreach(folder base cuda envs host kernels profiling)
+  install(DIRECTORY ${folder} DESTINATION ${headers} FILES_MATCHING PATTERN "*.h"
+    PATTERN peers EXCLUDE PATTERN baseline EXCLUDE PATTERN gpu_check EXCLUDE)
+endforeach()
+target_include_directories(mbrl PUBLIC $<INSTALL_INTERFACE:${headers}>)
+install(TARGETS mbrl EXPORT mbrl_gpu ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(MBRL_WITH_CUDA)
+  # kernels and runtime are objects: a program has a GPU by being linked with them
+  set_target_properties(mbrl_cuda PROPERTIES EXPORT_NAME cuda)
+  install(TARGETS mbrl_cuda EXPORT mbrl_gpu OBJECTS DESTINATION ${CMAKE_INSTALL_LIBDIR}/mbrl_gpu)
+endif()
+install(EXPORT mbrl_gpu FILE mbrl_gpuTargets.cmake NAMESPACE mbrl:: DESTINATION ${package})
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/mbrl_gpuConfig.cmake.in
+  ${PROJECT_BINARY_DIR}/generated/mbrl_gpuConfig.cmake INSTALL_DESTINATION ${package}
+  PATH_VARS CMAKE_INSTALL_DATADIR)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/generated/mbrl_gpuConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/generated/mbrl_gpuConfig.cmake
+  ${PROJECT_BINARY_DIR}/generated/mbrl_gpuConfigVersion.cmake cmake/FindMuJoCo.cmake cmake/FindOneDNN.cmake
+  cmake/FindBulletDouble.cmake DESTINATION ${package})

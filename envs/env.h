@@ -74,14 +74,21 @@ class Env {
   virtual StepResult do_step(std::span<const float> action, std::span<float> observation) = 0;
 };
 
+/// Adds an environment that is not in envs/list.h: a program of a user's own calls this before
+/// run_program (host/cli/program.h). Its rewards are learned in imagination, and its spec's
+/// end_bounds say where imagined episodes end.
+///
+/// Errors   ConfigError if the name is taken, or is no word of small letters, digits and _.
+void register_environment(const std::string& name, std::unique_ptr<Env> (*make)(const EnvOptions&));
+
 /// Makes an environment. Throws ConfigError with the nearest name if options.name is unknown.
 std::unique_ptr<Env> make_env(const EnvOptions& options);
 
 /// What the user of an environment should know of it and no error says; "" if there is nothing.
 std::string env_note(const EnvOptions& options);
 
-/// All environments of envs/list.h, sorted by name; mjcf, which needs a model, and process, which
-/// needs a command, are not among them.
+/// All environments of envs/list.h, sorted by name, then those that were registered; mjcf, which
+/// needs a model, and process, which needs a command, are not among them.
 std::vector<EnvSpec> list_envs();
 
 }  // namespace mbrl

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/free_name.h"
 #include "base/nearest_name.h"
 #include "envs/env.h"
 #include "envs/list.h"
@@ -17,14 +18,19 @@ MBRL_ENVIRONMENTS(MBRL_MAKE)
 namespace {
 
 struct Entry {
-  const char* name;
+  std::string name;
   std::unique_ptr<Env> (*make)(const EnvOptions&);
 };
-constexpr Entry kEntries[] = {
+
+// those of the list, then those that were registered
+std::vector<Entry>& entries() {
+  static std::vector<Entry> all{
 #define MBRL_ENTRY(name, Task) {#name, make_##name},
-    MBRL_ENVIRONMENTS(MBRL_ENTRY)
+      MBRL_ENVIRONMENTS(MBRL_ENTRY)
 #undef MBRL_ENTRY
-};
+  };
+  return all;
+}
 
 constexpr const char* kOwnRobot = "mjcf";
 constexpr const char* kProcess = "process";
@@ -68,6 +74,12 @@ void refuse_keys_without_effect(const EnvOptions& options, const EnvSpec& spec) 
 
 }  // namespace
 
+void register_environment(const std::string& name,
+                          std::unique_ptr<Env> (*make)(const EnvOptions&)) {
+  require_free_name("register_environment", "an environment", name, env_names());
+  entries().push_back({name, make});
+}
+
 std::unique_ptr<Env> make_env(const EnvOptions& options) {
   if (options.capsule_masses != "old" && options.capsule_masses != "exact")
     throw ConfigError(
@@ -77,7 +89,7 @@ std::unique_ptr<Env> make_env(const EnvOptions& options) {
     throw ConfigError("env.body_position is \"" + options.body_position +
                       "\"; it may be origin (of the body's frame, Gym >= 0.9.5) or "
                       "center_of_mass (Gym <= 0.9.4).");
-  for (const Entry& entry : kEntries) {
+  for (const Entry& entry : entries()) {
     if (options.name != entry.name) continue;
     if (!options.mjcf.model.empty())
       throw ConfigError("mjcf.model is " + options.mjcf.model + ", but env.name is " +
@@ -112,7 +124,7 @@ std::string env_note(const EnvOptions& options) {
 
 std::vector<std::string> env_names() {
   std::vector<std::string> names;
-  for (const Entry& entry : kEntries) names.emplace_back(entry.name);
+  for (const Entry& entry : entries()) names.emplace_back(entry.name);
   names.emplace_back(kOwnRobot);
   names.emplace_back(kProcess);
   return names;
@@ -120,7 +132,7 @@ std::vector<std::string> env_names() {
 
 std::vector<EnvSpec> list_envs() {
   std::vector<EnvSpec> specs;
-  for (const Entry& entry : kEntries) specs.push_back(entry.make({})->spec());
+  for (const Entry& entry : entries()) specs.push_back(entry.make({})->spec());
   return specs;
 }
 

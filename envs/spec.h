@@ -13,7 +13,7 @@ enum class TaskId : int {
 #define MBRL_TASK_ID(name, Task) k##Task,
   MBRL_ENVIRONMENTS(MBRL_TASK_ID)
 #undef MBRL_TASK_ID
-      kMjcf
+      kMjcf  // of all that is not in the list: rewards are learned, end_bounds is the end rule
 };
 
 /// Entries of an observation that end an episode outside their bounds: the end rule of a robot that
@@ -32,7 +32,7 @@ struct EndBounds {
 
 struct EnvSpec {
   std::string name;  // as in config env.name
-  TaskId task;
+  TaskId task = TaskId::kMjcf;
   int observation_size;   // S
   int action_size;        // A; actions are normalized to [-1, 1] everywhere outside the environment
   int max_episode_steps;  // time limit; reaching it truncates and does not terminate

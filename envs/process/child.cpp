@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/data_folders.h"
 #include "base/error.h"
 #include "base/printable.h"
 #include "base/shell_word.h"
@@ -72,13 +73,12 @@ int without_waiting(int descriptor) {
   return descriptor;
 }
 
-/// Where this program's Python module lies: beside the installed program, or in the source tree.
+/// Where this program's Python module lies: where it is installed, or in the source tree.
 std::string python_folder() {
   namespace fs = std::filesystem;
   std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
   std::vector<fs::path> places;
-  if (!error) places.push_back(program.parent_path().parent_path() / "share/mbrl_gpu/python");
+  for (const fs::path& folder : data_folders()) places.push_back(folder / "python");
 #ifdef MBRL_PYTHON_DIR
   places.emplace_back(MBRL_PYTHON_DIR);
 #endif

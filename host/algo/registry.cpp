@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/free_name.h"
 #include "base/nearest_name.h"
 
 namespace mbrl {
@@ -15,15 +16,23 @@ namespace {
 constexpr std::array<std::string_view, 7> kCommonSections = {"env", "mjcf",       "process", "eval",
                                                              "log", "checkpoint", "device"};
 
+std::vector<Algorithm>& all_algorithms() {
+#define MBRL_ENTRY(name) ::mbrl::algorithms::name##_algorithm(),
+  static std::vector<Algorithm> all{MBRL_ALGORITHMS(MBRL_ENTRY)};
+#undef MBRL_ENTRY
+  return all;
+}
+
 std::string_view section_of(std::string_view path) { return path.substr(0, path.find('.')); }
 
 }  // namespace
 
-const std::vector<Algorithm>& list_algorithms() {
-#define MBRL_ENTRY(name) ::mbrl::algorithms::name##_algorithm(),
-  static const std::vector<Algorithm> all{MBRL_ALGORITHMS(MBRL_ENTRY)};
-#undef MBRL_ENTRY
-  return all;
+const std::vector<Algorithm>& list_algorithms() { return all_algorithms(); }
+
+void register_algorithm(Algorithm algorithm) {
+  require_free_name("register_algorithm", "an algorithm", algorithm.name, algorithm_names());
+  algorithm_names().push_back(algorithm.name);
+  all_algorithms().push_back(std::move(algorithm));
 }
 
 const Algorithm& find_algorithm(std::string_view name) {

@@ -52,7 +52,13 @@ std::unique_ptr<Learner> make_learner_of(const Config& config, Stream& stream, H
   return std::make_unique<T>(config, stream, std::move(hooks), learner_index);
 }
 
-/// All algorithms, in the order of host/config/algorithms.h.
+/// Adds an algorithm that is not in host/config/algorithms.h: a program of a user's own calls this
+/// before run_program (host/cli/program.h).
+///
+/// Errors   ConfigError if the name is taken, or is no word of small letters, digits and _.
+void register_algorithm(Algorithm algorithm);
+
+/// All algorithms, in the order of host/config/algorithms.h, then those that were registered.
 const std::vector<Algorithm>& list_algorithms();
 
 /// Errors   ConfigError with the nearest name and the list.

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/data_folders.h"
 #include "base/error.h"
 #include "cuda/device.h"
 #include "host/algo/resolve_config.h"
@@ -111,8 +112,9 @@ void bench_loops(const BenchOptions& o) {
   const fs::path self = fs::read_symlink("/proc/self/exe", unknown);
   fs::path script;
   // beside the configs of the source tree, or where it was installed
-  for (const fs::path& folder : {fs::path(source_configs()).parent_path() / "profiling",
-                                 self.parent_path().parent_path() / "share/mbrl_gpu"})
+  std::vector<fs::path> folders = data_folders();
+  folders.insert(folders.begin(), fs::path(source_configs()).parent_path() / "profiling");
+  for (const fs::path& folder : folders)
     if (script.empty() && fs::exists(folder / "peers/side_by_side.py", unknown))
       script = folder / "peers/side_by_side.py";
   if (script.empty())

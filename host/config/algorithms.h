@@ -17,10 +17,13 @@
 
 namespace mbrl {
 
-inline std::vector<std::string> algorithm_names() {
+/// Of the list, then those that a program has registered (host/algo/registry.h): what config.algorithm
+/// may be.
+inline std::vector<std::string>& algorithm_names() {
 #define MBRL_NAME(name) #name,
-  return {MBRL_ALGORITHMS(MBRL_NAME)};
+  static std::vector<std::string> names{MBRL_ALGORITHMS(MBRL_NAME)};
 #undef MBRL_NAME
+  return names;
 }
 
 }  // namespace mbrl

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/data_folders.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "base/printable.h"
@@ -26,12 +27,10 @@ using Json = nlohmann::ordered_json;
 // a folder that cannot be read holds no config that could be meant
 void ignore(const std::string&) {}
 
-// where shipped configs may lie: beside the installed program, then in the source tree
+// where shipped configs may lie: where they are installed, then in the source tree
 std::vector<fs::path> config_folders() {
   std::vector<fs::path> folders;
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  if (!error) folders.push_back(program.parent_path().parent_path() / "share/mbrl_gpu/configs");
+  for (const fs::path& folder : data_folders()) folders.push_back(folder / "configs");
   if (const fs::path source = source_configs(); !source.empty()) folders.push_back(source);
   return folders;
 }

@@ -1,4 +1,4 @@
-// Tests for host/main.cpp and host/cli: exit codes and the paragraph on standard error, from the
+// Tests for host/cli: exit codes and the paragraph on standard error, from the
 // real program.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -16,7 +16,7 @@ project(parent LANGUAGES CXX)
 enable_testing()
 add_subdirectory("$tree" engine)
 add_library(mine OBJECT mine.cpp)
-target_link_libraries(mine PRIVATE mbrl)
+target_link_libraries(mine PRIVATE mbrl::core)
 EOF
 echo '#include "base/rng.h"' >"$work/parent/mine.cpp"
 
@@ -29,7 +29,8 @@ case $targets in *test_base* | *test_host*) fail "the project builds the tests" 
 ls "$work"/built/engine/tests >/dev/null 2>&1 && fail "the project has the tests' folder"
 grep -q '^CMAKE_BUILD_TYPE:[A-Z]*=.\+' "$work/built/CMakeCache.txt" && fail "the project's build type is set"
 grep -q 'file(INSTALL' "$work"/built/engine/cmake_install.cmake && fail "the project installs what the tree installs"
-# a file of its own sees the tree's headers
+# a file of its own sees the tree's headers, and none of its flags
+ninja -C "$work/built" -t commands mine | grep -E -- '-march|-Wall|-ffp-contract|-fstack-protector' && fail "flags of the tree reach mine.cpp"
 ninja -C "$work/built" mine >"$work/log" 2>&1 || { cat "$work/log"; fail "mine.cpp does not see base/rng.h"; }
 
 # by itself, without GoogleTest: the program, and a word on the tests
