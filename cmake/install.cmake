@@ -3,6 +3,10 @@
 # mbrl::core with its headers, for find_package(mbrl_gpu) (docs/library.md).
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME program)
+# where a package that brings its libraries has them, for the libraries among each other too
+set_target_properties(mbrl_gpu PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/mbrl_gpu")
+target_link_options(mbrl_gpu PRIVATE LINKER:--disable-new-dtags)
 install(TARGETS mbrl_gpu RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/mbrl_gpu FILES_MATCHING PATTERN "*.json")
 install(DIRECTORY profiling/peers DESTINATION ${CMAKE_INSTALL_DATADIR}/mbrl_gpu FILES_MATCHING PATTERN "*.py")
@@ -14,6 +18,8 @@ install(FILES ${usage}/mbrl_gpu DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-comple
 install(FILES ${usage}/_mbrl_gpu DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions OPTIONAL)
 install(FILES ${usage}/mbrl_gpu.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
 
+# the library and its headers: the component development
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
 set(headers ${CMAKE_INSTALL_INCLUDEDIR}/mbrl_gpu)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/mbrl_gpu)
 foreach(folder base cuda envs host kernels profiling)
@@ -36,3 +42,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/generated/mbrl_gpuConfigV
 install(FILES ${PROJECT_BINARY_DIR}/generated/mbrl_gpuConfig.cmake
   ${PROJECT_BINARY_DIR}/generated/mbrl_gpuConfigVersion.cmake cmake/FindMuJoCo.cmake cmake/FindOneDNN.cmake
   cmake/FindBulletDouble.cmake DESTINATION ${package})
+
+include(cmake/package.cmake)

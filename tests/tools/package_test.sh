@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Packages of the program that was built: package_test.sh CPACK BUILD. Both kinds are made; what the .tar.gz
+# holds runs without any library of the system's but the C library's.
+set -u
+cpack=$1 build=$2
+work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
+fails=0
+fail() { echo "$*"; fails=1; }
+command -v dpkg-shlibdeps >/dev/null || { echo "skipped: no dpkg-shlibdeps"; exit 77; }
+
+"$cpack" --config "$build/CPackConfig.cmake" -G "DEB;TGZ" -B "$work" >"$work/log" 2>&1 || { cat "$work/log"; fail "cpack fails"; }
+package=$(ls "$work"/mbrl-gpu_*_amd64.deb) || fail "there is no .deb"
+archive=$(ls "$work"/mbrl-gpu-*.tar.gz) || fail "there is no .tar.gz"
+
+held=$(dpkg-deb -c "$package" | awk '{print $6}')
+for file in ./usr/bin/mbrl_gpu ./usr/share/mbrl_gpu/configs/hopper.json ./usr/share/mbrl_gpu/python/mbrl_gpu/serve.py; do
+  grep -qxF "$file" <<<"$held" || fail "the .deb lacks $file"
+done
+grep -E '/include/|\.a$|/cmake/|lib/mbrl_gpu' <<<"$held" && fail "the .deb holds what is not the program's"
+depends=$(dpkg-deb -f "$package" Depends)
+for library in libc6 libmujoco libdnnl libbullet; do
+  grep -q "$library" <<<"$depends" || fail "the .deb does not depend on $library: $depends"
+done
+
+mkdir "$work/unpacked" && tar -xzf "$archive" -C "$work/unpacked" || fail "the .tar.gz cannot be unpacked"
+root=$(echo "$work"/unpacked/*)
+[ -x "$root/bin/mbrl_gpu" ] || { find "$work/unpacked" -maxdepth 3; fail "the .tar.gz has no program at its top"; }
+grep -rlE 'find_package|#pragma once' "$root" && fail "the .tar.gz holds the library's headers"
+# nothing comes from the system but the C library, and what an MPI library finds for itself: tools/package is without
+ldd "$root/bin/mbrl_gpu" | grep '=>' | grep -vF "$root/" |
+  grep -vE '(libc|libm|libdl|libpthread|librt|libresolv|libutil|libopen-rte|libopen-pal|libhwloc|libz|libevent[a-z_0-9.-]*|libudev)\.so' &&
+  fail "these come from the system"
+ldd "$root/bin/mbrl_gpu" | grep 'not found' && fail "these are not found"
+cd "$work" || exit 1
+env -i PATH=/nowhere "$root/bin/mbrl_gpu" run smoke loop.num_env_steps=300 loop.num_exploration_steps=200 loop.min_replay_size=200 \
+  eval.interval=100 --threads 1 >"$work/log" 2>&1 || { cat "$work/log"; fail "it does not train"; }
+exit "$fails"
