@@ -1,6 +1,7 @@
 // What an environment is, in numbers.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,17 @@ struct EnvSpec {
   // keys of the config that not every environment reads, such as env.capsule_masses; the others are
   // refused when they are set
   std::vector<std::string> reads = {};
+  // [A] what the environment itself takes for -1 and 1; empty: these
+  std::vector<float> action_low = {}, action_high = {};
+
+  std::vector<float> lowest_action() const { return or_all(action_low, -1.0f); }
+  std::vector<float> highest_action() const { return or_all(action_high, 1.0f); }
+
+ private:
+  std::vector<float> or_all(const std::vector<float>& bounds, float usual) const {
+    if (!bounds.empty()) return bounds;
+    return std::vector<float>(static_cast<std::size_t>(action_size), usual);
+  }
 };
 
 }  // namespace mbrl

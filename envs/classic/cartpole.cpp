@@ -30,7 +30,9 @@ class Cartpole : public Env {
                                .max_episode_steps = 200,
                                .dt = kDt,
                                .simulator = "closed form",
-                               .description = "balance with a continuous force (Gym CartPole-v1)"};
+                               .description = "balance with a continuous force (Gym CartPole-v1)",
+                               .action_low = {-kForce},
+                               .action_high = {kForce}};
     return kSpec;
   }
 

@@ -29,7 +29,9 @@ class Pendulum : public Env {
                                .max_episode_steps = 200,
                                .dt = kDt,
                                .simulator = "closed form",
-                               .description = "swing up and stay (Gym Pendulum-v1)"};
+                               .description = "swing up and stay (Gym Pendulum-v1)",
+                               .action_low = {-kMaxTorque},
+                               .action_high = {kMaxTorque}};
     return kSpec;
   }
 

@@ -220,6 +220,10 @@ MujocoEnv::MujocoEnv(MujocoRobot robot) : robot_(std::move(robot)) {
   if (model().nu != spec.action_size)
     throw DataError(spec.name + ": the model has " + std::to_string(model().nu) +
                     " actuators, the task " + std::to_string(spec.action_size) + " actions.");
+  for (int i = 0; i < model().nu; ++i) {
+    spec.action_low.push_back(static_cast<float>(model().actuator_ctrlrange[2 * i]));
+    spec.action_high.push_back(static_cast<float>(model().actuator_ctrlrange[2 * i + 1]));
+  }
   data_ = mj_makeData(&model());
   if (data_ == nullptr) throw std::bad_alloc();
   if (robot_.reads_before) before_.resize(static_cast<std::size_t>(spec.observation_size));

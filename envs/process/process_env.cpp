@@ -225,7 +225,9 @@ EnvSpec spec_of(const EnvOptions& options, const ProcessGreeting& greeting) {
           .dt = 1.0,
           .simulator = "a process",
           .description = greeting.name + " of " + options.command,
-          .end_bounds = end_bounds(options, greeting)};
+          .end_bounds = end_bounds(options, greeting),
+          .action_low = greeting.low,
+          .action_high = greeting.high};
 }
 
 bool all_finite(const float* values, std::size_t count) {

@@ -20,6 +20,11 @@ namespace {
 // the policy's last layer starts small, so that the first actions are the Gaussian's own
 constexpr float kOutputGain = 0.01f;
 
+// RunningMoments::normalize in words, for those who read a checkpoint
+constexpr const char* kNormalizerText =
+    "clip((x - observation_moments.mean) / sqrt(observation_moments.sum_of_squares / "
+    "observation_moments.count + 1e-8), -10, 10), and a variance of 1 for a count below 2";
+
 PpoShape shape_of(const EnvSpec& spec, const PpoConfig& c) {
   return {.observation_size = spec.observation_size,
           .hidden_sizes = c.hidden_sizes,
@@ -332,10 +337,17 @@ void Ppo::visit(Archive& archive) {
   Learner::visit(archive);
   archive.value("num_updates", policy_.num_updates, 0, kMaxCount);
   archive.value("num_collected", num_collected_, 0, T_ - 1);
-  archive.weights("policy", policy_.policy);
+  archive.weights("policy", policy_.policy, policy_.policy_layout);
   archive.weights("log_std", policy_.log_std);
-  archive.weights("value", policy_.value);
+  archive.weights("value", policy_.value, policy_.value_layout);
   archive.weights(observation_moments_.tensor("observation_moments"));
+  archive.describe("policy.sizes", widths_text(policy_.policy_layout));
+  archive.describe("policy.activation", "tanh");
+  archive.describe("policy.output", "mean; the action is clip(mean, -1, 1)");
+  archive.describe("policy.scaler",
+                   context_.config.ppo.normalize_observations ? kNormalizerText : "none");
+  archive.describe("value.sizes", widths_text(policy_.value_layout));
+  archive.describe("value.activation", "tanh");
   archive.replay("steps.observation", steps_.observation);
   archive.replay("steps.action", steps_.action);
   archive.replay("steps.log_prob", steps_.log_prob);

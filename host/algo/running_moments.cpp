@@ -12,6 +12,9 @@ double RunningMoments::variance(int column) const {
   return count() < 2.0 ? 1.0 : values_[2 + 2 * column] / count();
 }
 
+// 1e-8: a column that never changes divides nothing by nothing
+double RunningMoments::scale(int column) const { return 1.0 / std::sqrt(variance(column) + 1e-8); }
+
 void RunningMoments::take(int column, double value) {
   double& mean = values_[1 + 2 * column];
   const double difference = value - mean;
@@ -33,16 +36,19 @@ void RunningMoments::add(double value) {
 
 void RunningMoments::normalize(Matrix<const float> rows, Matrix<float> out) const {
   for (int i = 0; i < columns(); ++i) {
-    // 1e-8: a column that never changes divides nothing by nothing
-    const double scale = 1.0 / std::sqrt(variance(i) + 1e-8);
+    const double scale = this->scale(i);
     for (int r = 0; r < rows.size(0); ++r)
       out.row(r)[i] =
-          static_cast<float>(std::clamp((rows.row(r)[i] - mean(i)) * scale, -10.0, 10.0));
+          static_cast<float>(std::clamp((rows.row(r)[i] - mean(i)) * scale, -kLimit, kLimit));
   }
 }
 
 TensorRef RunningMoments::tensor(const std::string& name) {
-  return tensor_ref(name, values_.data(), {static_cast<std::int64_t>(values_.size())});
+  TensorRef tensor = tensor_ref(name, values_.data(), {static_cast<std::int64_t>(values_.size())});
+  tensor.parts = {{.name = name + ".count", .shape = {1}},
+                  {.name = name + ".mean", .shape = {columns()}, .offset = 1, .step = 2},
+                  {.name = name + ".sum_of_squares", .shape = {columns()}, .offset = 2, .step = 2}};
+  return tensor;
 }
 
 }  // namespace mbrl

@@ -13,6 +13,9 @@ namespace mbrl {
 /// number of threads, and after a checkpoint.
 class RunningMoments {
  public:
+  /// Of what normalize() gives, in standard deviations.
+  static constexpr double kLimit = 10.0;
+
   explicit RunningMoments(int columns);
 
   int columns() const { return static_cast<int>(values_.size() / 2); }
@@ -20,6 +23,8 @@ class RunningMoments {
   double mean(int column) const { return values_[1 + 2 * column]; }
   /// Of the population; 1 before there are two rows.
   double variance(int column) const;
+  /// 1 / standard deviation.
+  double scale(int column) const;
 
   /// Takes rows [N, columns] in.
   void add(Matrix<const float> rows);
@@ -29,7 +34,7 @@ class RunningMoments {
   /// (x - mean) / standard deviation, clipped to +-10; a constant column gives 0.
   void normalize(Matrix<const float> rows, Matrix<float> out) const;
 
-  /// For checkpoints.
+  /// For checkpoints: name.count, and name.mean and name.sum_of_squares (of deviations) by columns.
   TensorRef tensor(const std::string& name);
 
  private:

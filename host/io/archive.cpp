@@ -10,6 +10,29 @@
 
 namespace mbrl {
 
+std::vector<TensorPart> layer_parts(const std::string& name, const MlpLayout& layout,
+                                    std::size_t offset) {
+  std::vector<TensorPart> parts;
+  for (std::size_t i = 0; i < layout.layers.size(); ++i) {
+    const LayerLayout& layer = layout.layers[i];
+    parts.push_back({.name = fmt::format("{}.{}.weight", name, i),
+                     .shape = {layer.out, layer.in},
+                     .offset = static_cast<std::int64_t>(offset + layer.weight),
+                     .row_step = layer.in_pitch});
+    parts.push_back({.name = fmt::format("{}.{}.bias", name, i),
+                     .shape = {layer.out},
+                     .offset = static_cast<std::int64_t>(offset + layer.bias)});
+  }
+  return parts;
+}
+
+std::string widths_text(const MlpLayout& layout) {
+  std::vector<int> widths;
+  for (const LayerLayout& layer : layout.layers) widths.push_back(layer.in);
+  if (!layout.layers.empty()) widths.push_back(layout.output_size());
+  return fmt::format("[{}]", fmt::join(widths, ", "));
+}
+
 std::string Archive::shown(const nlohmann::json& json) {
   if (json.is_array()) return fmt::format("a list of {}", json.size());
   if (json.is_object()) return "an object";
@@ -38,9 +61,41 @@ void Archive::indices(const std::string& name, std::vector<int>& values, int max
 }
 
 void Archive::weights(const std::string& name, TrainedParameters& parameters) {
-  weights(name, parameters.value);
-  weights(name + ".adam_m", parameters.m);
-  weights(name + ".adam_v", parameters.v);
+  weights(name, parameters, std::vector<TensorPart>{});
+}
+
+void Archive::weights(const std::string& name, TrainedParameters& parameters,
+                      const std::vector<TensorPart>& parts) {
+  const auto one = [&](Buffer<float>& array, const char* suffix) {
+    TensorRef tensor = tensor_ref(name + suffix, array);
+    tensor.parts = parts;
+    for (TensorPart& part : tensor.parts) part.name += suffix;
+    weights(tensor);
+  };
+  one(parameters.value, "");
+  one(parameters.m, ".adam_m");
+  one(parameters.v, ".adam_v");
+}
+
+void Archive::weights(const std::string& name, TrainedParameters& parameters,
+                      const MlpLayout& layout) {
+  weights(name, parameters, layer_parts(name, layout));
+}
+
+void Archive::weights(const std::string& name, Buffer<float>& parameters, const MlpLayout& layout) {
+  TensorRef tensor = tensor_ref(name, parameters);
+  tensor.parts = layer_parts(name, layout);
+  weights(tensor);
+}
+
+void Archive::weights(const std::string& name, TrainedParameters& parameters,
+                      const MlpLayout& layout, int count) {
+  std::vector<TensorPart> parts;
+  for (int i = 0; i < count; ++i)
+    for (TensorPart& part : layer_parts(fmt::format("{}.{}", name, i), layout,
+                                        static_cast<std::size_t>(i) * layout.size))
+      parts.push_back(std::move(part));
+  weights(name, parameters, parts);
 }
 
 void StateWriter::exchange(const std::string& name, nlohmann::json& json) {

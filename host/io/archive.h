@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -14,12 +15,20 @@
 
 #include "cuda/buffer.h"
 #include "host/io/safetensors.h"
+#include "kernels/networks/mlp_layout.h"
 #include "kernels/networks/parameters.h"
 
 namespace mbrl {
 
 /// The most that a run counts: steps, updates, episodes.
 inline constexpr std::int64_t kMaxCount = 1'000'000'000'000;
+
+/// The tensors that the layers of a network are in files, its first value at `offset`.
+std::vector<TensorPart> layer_parts(const std::string& name, const MlpLayout& layout,
+                                    std::size_t offset = 0);
+
+/// "[3, 64, 1]": the widths of a network, its input first.
+std::string widths_text(const MlpLayout& layout);
 
 /// Small values go by as JSON, arrays as tensors. Whatever gives an array its size is visited
 /// before it.
@@ -106,7 +115,21 @@ class Archive {
   void weights(const std::string& name, Buffer<float>& array) { weights(tensor_ref(name, array)); }
   /// Value and moments.
   void weights(const std::string& name, TrainedParameters& parameters);
+  /// Those of a network. In files each layer is tensors of its own, without padding:
+  /// name.0.weight [out, in], name.0.bias [out], and so on; moments have .adam_m and .adam_v after
+  /// that.
+  void weights(const std::string& name, TrainedParameters& parameters, const MlpLayout& layout);
+  void weights(const std::string& name, Buffer<float>& parameters, const MlpLayout& layout);
+  /// Those of `count` networks one after the other: name.<network>.0.weight and so on.
+  void weights(const std::string& name, TrainedParameters& parameters, const MlpLayout& layout,
+               int count);
+  /// Value and moments of an array whose `parts` are tensors in files, for moments with .adam_m and
+  /// .adam_v after their names.
+  void weights(const std::string& name, TrainedParameters& parameters,
+               const std::vector<TensorPart>& parts);
   void replay(const TensorRef& t) { tensor(File::kReplay, t); }
+  /// Says in the file of weights what others need to know to use them; of no use to a loader.
+  virtual void describe(const std::string&, const std::string&) {}
   template <typename T>
   void replay(const std::string& name, Buffer<T>& array) {
     replay(tensor_ref(name, array));
@@ -189,8 +212,13 @@ class StateWriter : public Archive {
     (file == File::kWeights ? weight_tensors : replay_tensors).push_back(tensor);
   }
 
+  void describe(const std::string& name, const std::string& text) override {
+    metadata[name] = text;
+  }
+
   nlohmann::json state = nlohmann::json::object();
   std::vector<TensorRef> weight_tensors, replay_tensors;
+  std::map<std::string, std::string> metadata;  // of the weights
 
  protected:
   void exchange(const std::string& name, nlohmann::json& json) override;

@@ -303,7 +303,7 @@ fs::path write_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
       done["crc32c"][file] = checksum;
     };
     promise("weights.safetensors",
-            write_safetensors(folder / "weights.safetensors", contents.weights));
+            write_safetensors(folder / "weights.safetensors", contents.weights, contents.metadata));
     promise("replay.safetensors",
             write_safetensors(folder / "replay.safetensors", contents.replay));
     const std::string state =

@@ -5,12 +5,13 @@
 // A checkpoint is written under a temporary name, DONE last, and renamed into place; so whatever
 // happens, the previous one is intact and a half-written one is never taken for whole. DONE holds
 // size and checksum of each file; earlier versions wrote checksums of state.json and of the headers
-// of the tensor files alone.
+// of the tensor files alone, and networks as one array each, with its padding.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -24,6 +25,7 @@ namespace mbrl {
 struct CheckpointContents {
   std::vector<TensorRef> weights, replay;
   nlohmann::json state;
+  std::map<std::string, std::string> metadata = {};  // of the file of weights
 };
 
 /// Where warnings go; to standard error if there is none.

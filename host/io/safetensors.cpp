@@ -74,19 +74,62 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 }  // namespace
 
-std::uint64_t num_bytes(const TensorRef& tensor) {
-  std::uint64_t size = dtype_info(tensor.dtype).bytes;
-  for (const std::int64_t extent : tensor.shape) {
+namespace {
+
+std::uint64_t shape_bytes(const std::string& name, DType dtype,
+                          const std::vector<std::int64_t>& shape) {
+  std::uint64_t size = dtype_info(dtype).bytes;
+  for (const std::int64_t extent : shape) {
     if (extent < 0) {
-      throw ShapeError(
-          fmt::format("{} is {}; extents are 0 or more.", tensor.name, shape_text(tensor.shape)));
+      throw ShapeError(fmt::format("{} is {}; extents are 0 or more.", name, shape_text(shape)));
     }
     size *= static_cast<std::uint64_t>(extent);
   }
   return size;
 }
 
+}  // namespace
+
+std::uint64_t num_bytes(const TensorRef& tensor) {
+  return shape_bytes(tensor.name, tensor.dtype, tensor.shape);
+}
+
 namespace {
+
+/// Calls copy(value of the array, value of the part) for every value of a part, in bytes.
+template <typename Copy>
+void for_each_value(const TensorRef& tensor, const TensorPart& part, const Copy& copy) {
+  const auto bytes = static_cast<std::int64_t>(dtype_info(tensor.dtype).bytes);
+  const std::int64_t rows = part.shape.size() == 2 ? part.shape[0] : 1;
+  const std::int64_t columns = part.shape.back();
+  for (std::int64_t i = 0; i < rows; ++i)
+    for (std::int64_t j = 0; j < columns; ++j)
+      copy((part.offset + i * part.row_step + j * part.step) * bytes, (i * columns + j) * bytes);
+}
+
+void check_parts(const TensorRef& tensor) {
+  const auto size = static_cast<std::int64_t>(num_bytes(tensor) / dtype_info(tensor.dtype).bytes);
+  for (const TensorPart& part : tensor.parts) {
+    const std::size_t rank = part.shape.size();
+    bool fits =
+        (rank == 1 || rank == 2) && part.offset >= 0 && part.row_step >= 0 && part.step >= 1;
+    for (const std::int64_t extent : part.shape) fits = fits && extent >= 1;
+    const std::int64_t rows = fits && rank == 2 ? part.shape[0] : 1;
+    fits = fits &&
+           part.offset + (rows - 1) * part.row_step + (part.shape.back() - 1) * part.step < size;
+    if (!fits)
+      throw ShapeError(fmt::format("{} {} does not lie within {} {}.", part.name,
+                                   shape_text(part.shape), tensor.name, shape_text(tensor.shape)));
+  }
+}
+
+// an array's values in host memory: its own, or a copy
+const char* on_host(const TensorRef& tensor, std::vector<char>& copied) {
+  if (tensor.memory != Memory::kDevice) return static_cast<const char*>(tensor.data);
+  copied.resize(num_bytes(tensor));
+  copy_memory(copied.data(), tensor.data, copied.size());
+  return copied.data();
+}
 
 constexpr std::uint64_t kStagingBytes = std::uint64_t{16} << 20;
 
@@ -118,10 +161,15 @@ std::uint32_t write_safetensors(const fs::path& path, const std::vector<TensorRe
   // larger elements first: every tensor starts at a multiple of its element size
   std::vector<const TensorRef*> order;
   std::set<std::string> names;
-  for (const TensorRef& tensor : tensors) {
-    if (!names.insert(tensor.name).second || tensor.name == "__metadata__") {
-      throw ShapeError(fmt::format("{}: the name {} is used twice.", path.string(), tensor.name));
+  const auto take_name = [&](const std::string& name) {
+    if (!names.insert(name).second || name == "__metadata__") {
+      throw ShapeError(fmt::format("{}: the name {} is used twice.", path.string(), name));
     }
+  };
+  for (const TensorRef& tensor : tensors) {
+    check_parts(tensor);
+    if (tensor.parts.empty()) take_name(tensor.name);
+    for (const TensorPart& part : tensor.parts) take_name(part.name);
     order.push_back(&tensor);
   }
   std::stable_sort(order.begin(), order.end(), [](const TensorRef* a, const TensorRef* b) {
@@ -131,12 +179,16 @@ std::uint32_t write_safetensors(const fs::path& path, const std::vector<TensorRe
   Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
-  for (const TensorRef* tensor : order) {
-    const std::uint64_t end = offset + num_bytes(*tensor);
-    header[tensor->name] = {{"dtype", dtype_info(tensor->dtype).name},
-                            {"shape", tensor->shape},
-                            {"data_offsets", {offset, end}}};
+  const auto enter = [&](const std::string& name, DType dtype,
+                         const std::vector<std::int64_t>& shape) {
+    const std::uint64_t end = offset + shape_bytes(name, dtype, shape);
+    header[name] = {
+        {"dtype", dtype_info(dtype).name}, {"shape", shape}, {"data_offsets", {offset, end}}};
     offset = end;
+  };
+  for (const TensorRef* tensor : order) {
+    if (tensor->parts.empty()) enter(tensor->name, tensor->dtype, tensor->shape);
+    for (const TensorPart& part : tensor->parts) enter(part.name, tensor->dtype, part.shape);
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
@@ -155,13 +207,29 @@ std::uint32_t write_safetensors(const fs::path& path, const std::vector<TensorRe
   };
   write(reinterpret_cast<const char*>(&header_bytes), 8);
   write(text.data(), text.size());
-  for (const TensorRef* tensor : order)
-    for_each_piece(*tensor, num_bytes(*tensor),
-                   [&](char* host, std::uint64_t size, std::uint64_t at) {
-                     if (tensor->memory == Memory::kDevice)
-                       copy_memory(host, static_cast<const char*>(tensor->data) + at, size);
-                     write(host, size);
-                   });
+  std::vector<char> copied, gathered;
+  for (const TensorRef* tensor : order) {
+    if (tensor->parts.empty()) {
+      for_each_piece(*tensor, num_bytes(*tensor),
+                     [&](char* host, std::uint64_t size, std::uint64_t at) {
+                       if (tensor->memory == Memory::kDevice)
+                         copy_memory(host, static_cast<const char*>(tensor->data) + at, size);
+                       write(host, size);
+                     });
+      continue;
+    }
+    const char* array = on_host(*tensor, copied);
+    gathered.clear();
+    for (const TensorPart& part : tensor->parts) {
+      const std::size_t begin = gathered.size();
+      gathered.resize(begin + shape_bytes(part.name, tensor->dtype, part.shape));
+      const std::uint64_t bytes = dtype_info(tensor->dtype).bytes;
+      for_each_value(*tensor, part, [&](std::int64_t from, std::int64_t to) {
+        std::memcpy(gathered.data() + begin + to, array + from, bytes);
+      });
+    }
+    write(gathered.data(), gathered.size());
+  }
   file.sync();
   file.close();
   return checksum;
@@ -286,36 +354,65 @@ const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) co
   return found->second;
 }
 
-void SafetensorsFile::read_into(const TensorRef& tensor, Values values) const {
-  const Entry& found = entry(tensor.name);
-  if (found.shape != tensor.shape) {
-    throw DataError(fmt::format("{}: {} is {}, this run expects {}.", path_.string(), tensor.name,
-                                shape_text(found.shape), shape_text(tensor.shape)));
+const SafetensorsFile::Entry& SafetensorsFile::fitting_entry(
+    const std::string& name, DType dtype, const std::vector<std::int64_t>& shape) const {
+  const Entry& found = entry(name);
+  if (found.shape != shape) {
+    throw DataError(fmt::format("{}: {} is {}, this run expects {}.", path_.string(), name,
+                                shape_text(found.shape), shape_text(shape)));
   }
-  const char* expected = dtype_info(tensor.dtype).name;
+  const char* expected = dtype_info(dtype).name;
   if (found.dtype != expected) {
     throw DataError(fmt::format("{}: {} has the dtype {}, this run expects {}.", path_.string(),
-                                tensor.name, found.dtype, expected));
+                                name, found.dtype, expected));
   }
+  return found;
+}
+
+void SafetensorsFile::read_into(const TensorRef& tensor, Values values) const {
+  // earlier versions wrote arrays whole, with what lies between their parts
+  if (!tensor.parts.empty() && !contains(tensor.name)) return read_parts(tensor, values);
+  const Entry& found = fitting_entry(tensor.name, tensor.dtype, tensor.shape);
   for_each_piece(tensor, found.end - found.begin,
                  [&](char* host, std::uint64_t size, std::uint64_t at) {
                    read_at(host, size, header_.size() + found.begin + at);
-                   if (values == Values::kFinite) require_finite(tensor, host, size);
+                   require_values(values, tensor.name, tensor.dtype, host, size);
                    if (tensor.memory == Memory::kDevice)
                      copy_memory(static_cast<char*>(tensor.data) + at, host, size);
                  });
 }
 
-void SafetensorsFile::require_finite(const TensorRef& tensor, const char* piece,
-                                     std::uint64_t num_bytes) const {
+void SafetensorsFile::read_parts(const TensorRef& tensor, Values values) const {
+  check_parts(tensor);
+  std::vector<char> array(num_bytes(tensor), 0), bytes;
+  const std::uint64_t size = dtype_info(tensor.dtype).bytes;
+  for (const TensorPart& part : tensor.parts) {
+    const Entry& found = fitting_entry(part.name, tensor.dtype, part.shape);
+    bytes.resize(found.end - found.begin);
+    read_at(bytes.data(), bytes.size(), header_.size() + found.begin);
+    require_values(values, part.name, tensor.dtype, bytes.data(), bytes.size());
+    for_each_value(tensor, part, [&](std::int64_t to, std::int64_t from) {
+      std::memcpy(array.data() + to, bytes.data() + from, size);
+    });
+  }
+  if (tensor.memory == Memory::kDevice) {
+    copy_memory(tensor.data, array.data(), array.size());
+  } else {
+    std::memcpy(tensor.data, array.data(), array.size());
+  }
+}
+
+void SafetensorsFile::require_values(Values values, const std::string& name, DType dtype,
+                                     const char* piece, std::uint64_t num_bytes) const {
+  if (values == Values::kAny) return;
   std::optional<double> value;
-  if (tensor.dtype == DType::kF32) value = not_finite<float>(piece, num_bytes);
-  if (tensor.dtype == DType::kF64) value = not_finite<double>(piece, num_bytes);
+  if (dtype == DType::kF32) value = not_finite<float>(piece, num_bytes);
+  if (dtype == DType::kF64) value = not_finite<double>(piece, num_bytes);
   if (value)
     throw DataError(fmt::format(
         "{}: {} holds {}; expected finite numbers alone. The file is damaged or of a run that "
         "diverged: use an older one.",
-        path_.string(), tensor.name, not_finite_text(*value)));
+        path_.string(), name, not_finite_text(*value)));
 }
 
 std::uint32_t SafetensorsFile::checksum() const {

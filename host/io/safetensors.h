@@ -16,13 +16,25 @@ namespace mbrl {
 
 enum class DType { kF32, kF64, kU8, kI32, kU32, kI64, kU64 };
 
-/// An array under a name. `data` may be null where the shape holds a 0.
+/// Values of an array that are a tensor of their own in files: value (i, j) lies at
+/// offset + i row_step + j step, in values from the array's start. A vector has one row.
+struct TensorPart {
+  std::string name;
+  std::vector<std::int64_t> shape;  // [n] or [m, n]
+  std::int64_t offset = 0;
+  std::int64_t row_step = 0;
+  std::int64_t step = 1;
+};
+
+/// An array under a name. `data` may be null where the shape holds a 0. One that has parts is in
+/// files as these, without what lies between them, which is zero.
 struct TensorRef {
   std::string name;
   DType dtype;
   std::vector<std::int64_t> shape;
   void* data;
   Memory memory = Memory::kHost;
+  std::vector<TensorPart> parts = {};
 };
 
 template <typename T>
@@ -43,7 +55,7 @@ constexpr DType dtype_of() {
 template <typename T>
 TensorRef tensor_ref(const std::string& name, T* data, std::vector<std::int64_t> shape,
                      Memory memory = Memory::kHost) {
-  return {name, dtype_of<T>(), std::move(shape), data, memory};
+  return {name, dtype_of<T>(), std::move(shape), data, memory, {}};
 }
 
 /// All of a buffer as a vector.
@@ -53,14 +65,16 @@ TensorRef tensor_ref(const std::string& name, Buffer<T>& buffer) {
                     buffer.memory());
 }
 
-/// Size of the tensor's data.
+/// Size of the tensor's data, with what lies between its parts.
 std::uint64_t num_bytes(const TensorRef& tensor);
 
-/// Writes the file and waits until the disk has it; memory beside the tensors is the header's
-/// alone. Order on disk: element size, then the order given. Returns the CRC-32C of the file.
+/// Writes the file and waits until the disk has it; memory beside the tensors is the header's, and
+/// a copy of the largest array that has parts. Order on disk: element size, then the order given.
+/// Returns the CRC-32C of the file.
 ///
 /// Errors   DataError naming the file, on a full disk with bytes needed and free. A file that could
-///          not be completed is left behind: callers write under a temporary name.
+///          not be completed is left behind: callers write under a temporary name. ShapeError for
+///          a name that is used twice, and for parts that reach beyond their array.
 std::uint32_t write_safetensors(const std::filesystem::path& path,
                                 const std::vector<TensorRef>& tensors,
                                 const std::map<std::string, std::string>& metadata = {});
@@ -80,7 +94,8 @@ class SafetensorsFile {
   /// What a tensor may hold.
   enum class Values { kAny, kFinite };
 
-  /// Fills `tensor.data` with the tensor of this name. DataError if a value is not as it must be.
+  /// Fills `tensor.data` with the tensor of this name, or with its parts and zeros between them
+  /// where the file has those. DataError if a value is not as it must be.
   void read_into(const TensorRef& tensor, Values values = Values::kAny) const;
 
   /// The CRC-32C of the whole file, which is read for it.
@@ -103,7 +118,11 @@ class SafetensorsFile {
 
   const Entry& entry(const std::string& name) const;
   void parse_header(std::uint64_t file_bytes);
-  void require_finite(const TensorRef& tensor, const char* piece, std::uint64_t num_bytes) const;
+  const Entry& fitting_entry(const std::string& name, DType dtype,
+                             const std::vector<std::int64_t>& shape) const;
+  void read_parts(const TensorRef& tensor, Values values) const;
+  void require_values(Values values, const std::string& name, DType dtype, const char* piece,
+                      std::uint64_t num_bytes) const;
   void read_at(void* data, std::uint64_t num_bytes, std::uint64_t offset) const;
 
   std::filesystem::path path_;

@@ -1,5 +1,9 @@
 #include "host/model/saved_ensemble.h"
 
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
 namespace mbrl {
 namespace {
 
@@ -7,6 +11,36 @@ void copy_parameters(Stream& stream, TrainedParameters& to, const TrainedParamet
   copy(stream, to.value.data(), from.value.data(), from.value.size());
   copy(stream, to.m.data(), from.m.data(), from.m.size());
   copy(stream, to.v.data(), from.v.data(), from.v.size());
+}
+
+const char* text_of(bool value) { return value ? "true" : "false"; }
+
+// for those who evaluate the ensemble by themselves: docs/checkpoints.md
+void describe(Archive& archive, const EnsembleState& state) {
+  const ModelMaps& maps = state.maps;
+  archive.describe("model.members", std::to_string(state.ensemble_size));
+  archive.describe("model.elites", nlohmann::json(state.elites).dump());
+  archive.describe("model.sizes", widths_text(state.layout));
+  archive.describe("model.activation", "swish");
+  archive.describe("model.loss", loss_shape(state.loss).name);
+  archive.describe("model.scaler", "(x - model.input_mean) * model.input_inv_std");
+  archive.describe("model.reads",
+                   maps.backward() ? "next_observation, action" : "observation, action");
+  archive.describe("model.predicts", maps.output == OutputMap::kDelta ? "change" : "state");
+  archive.describe("model.predicts_reward", text_of(maps.reward));
+  archive.describe("model.predicts_end", text_of(maps.terminal));
+  nlohmann::json inputs = nlohmann::json::array(), themselves = nlohmann::json::array();
+  for (int i = 0; i < maps.observation.num_inputs; ++i) {
+    const ObservationMap::Input& input = maps.observation.input[i];
+    const char* read = input.read == ObservationMap::Read::kSine     ? "sin"
+                       : input.read == ObservationMap::Read::kCosine ? "cos"
+                                                                     : "value";
+    inputs.push_back({input.entry, read});
+  }
+  for (int i = 0; i < state.data.observation_size; ++i)
+    if (maps.observation.predicts_itself(i)) themselves.push_back(i);
+  if (!inputs.empty()) archive.describe("model.reads_entries", inputs.dump());
+  if (!themselves.empty()) archive.describe("model.predicts_entries_themselves", themselves.dump());
 }
 
 }  // namespace
@@ -34,10 +68,19 @@ void SavedEnsemble::put_back(Stream& stream, EnsembleState& state) const {
 }
 
 void visit_ensemble(Archive& archive, EnsembleState& state) {
-  archive.weights("model", state.members);
-  if (state.num_shared() > 0) archive.weights("model.logvar_bounds", state.logvar_bounds);
+  archive.weights("model", state.members, state.layout, state.ensemble_size);
+  if (state.num_shared() > 0) {
+    std::vector<TensorPart> bounds;
+    for (const std::string& name : loss_shape(state.loss).shared_names)
+      bounds.push_back(
+          {.name = "model." + name,
+           .shape = {state.num_targets()},
+           .offset = static_cast<std::int64_t>(bounds.size()) * padded(state.num_targets())});
+    archive.weights("model.logvar_bounds", state.logvar_bounds, bounds);
+  }
   archive.weights("model.input_mean", state.input_mean);
   archive.weights("model.input_inv_std", state.input_inv_std);
+  if (!archive.loading()) describe(archive, state);
 }
 
 }  // namespace mbrl

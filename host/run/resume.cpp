@@ -64,10 +64,17 @@ CheckpointState::CheckpointState(Learner& learner, const Config& config)
     : env_steps_(learner.env_steps()), keep_(config.checkpoint.keep) {
   StateWriter learned;
   learner.visit(learned);
+  const std::string hash = config_hash(config, learner.inputs());
   contents_.state = {{"config", nlohmann::json(config_to_json(config, keys_read(config)))},
-                     {"config_hash", config_hash(config, learner.inputs())},
+                     {"config_hash", hash},
                      {"files", nlohmann::json(to_json(learner.inputs()))},
                      {"learner", learned.state}};
+  contents_.metadata = learned.metadata;
+  contents_.metadata.insert({{"format", "mbrl_gpu checkpoint 2"},
+                             {"algorithm", config.algorithm},
+                             {"env", config.env.name},
+                             {"config_hash", hash},
+                             {"env_steps", std::to_string(env_steps_)}});
   contents_.weights = learned.weight_tensors;
   contents_.replay = learned.replay_tensors;
 }

@@ -94,6 +94,10 @@ void Environments::visit(Archive& archive) {
   std::size_t size = pool_state_.size();
   archive.value("env_state_size", size, size, size);
   archive.replay("env_state", pool_state_);
+  archive.describe("observation_size", std::to_string(spec().observation_size));
+  archive.describe("action_size", std::to_string(spec().action_size));
+  archive.describe("action_low", nlohmann::json(spec().lowest_action()).dump());
+  archive.describe("action_high", nlohmann::json(spec().highest_action()).dump());
   if (archive.loading()) pool_.set_state(pool_state_);
 }
 

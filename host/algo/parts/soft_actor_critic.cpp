@@ -1,10 +1,13 @@
 #include "host/algo/parts/soft_actor_critic.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <string>
 
 #include "host/algo/draws.h"
+#include "kernels/formulas/squashed_gaussian.h"
 
 namespace mbrl {
 namespace {
@@ -119,13 +122,22 @@ double SoftActorCritic::update(const MixedSource& source) {
 
 void SoftActorCritic::visit(Archive& archive) {
   archive.value("num_updates", state_.num_updates, 0, kMaxCount);
-  archive.weights("actor", state_.actor.parameters);
+  archive.weights("actor", state_.actor.parameters, state_.actor.layout);
   for (int i = 0; i < 2; ++i) {
     const std::string name = "critic" + std::to_string(i);
-    archive.weights(name, state_.critics.critic[i]);
-    archive.weights(name + ".target", state_.critics.target[i]);
+    archive.weights(name, state_.critics.critic[i], state_.critics.layout);
+    TensorRef target = tensor_ref(name + ".target", state_.critics.target[i]);
+    target.parts = layer_parts(name + "_target", state_.critics.layout);
+    archive.weights(target);
   }
   archive.weights("log_alpha", state_.log_alpha);
+  archive.describe("actor.sizes", widths_text(state_.actor.layout));
+  archive.describe("actor.activation", "relu");
+  archive.describe("actor.output", "mean, log_std; the action is tanh(mean)");
+  archive.describe("actor.log_std_bounds", fmt::format("[{}, {}]", kMinLogStd, kMaxLogStd));
+  archive.describe("actor.scaler", "none");
+  archive.describe("critic.sizes", widths_text(state_.critics.layout));
+  archive.describe("critic.activation", "relu");
   if (archive.loading()) next_action_step_ = -1;
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -143,6 +144,98 @@ TEST(SafetensorsTest, AValueThatIsNotFiniteIsNamedWhereItMayNotBe) {
   EXPECT_THAT(error_text<DataError>(
                   [&] { file.read_into(data.weights()[0], SafetensorsFile::Values::kFinite); }),
               HasSubstr("a: actor.0.weight holds nan; expected finite numbers alone"));
+}
+
+/// Two networks' worth of an array: a matrix with a pitch of 4, a vector, and a column of pairs.
+struct PartedData {
+  std::vector<float> array;
+  PartedData() : array(20, 0.0f) {}
+  TensorRef tensor() {
+    TensorRef tensor = tensor_ref("net", array.data(), {20});
+    tensor.parts = {{.name = "net.weight", .shape = {2, 3}, .offset = 1, .row_step = 4},
+                    {.name = "net.bias", .shape = {2}, .offset = 9},
+                    {.name = "net.pairs", .shape = {3}, .offset = 12, .step = 3}};
+    return tensor;
+  }
+  void fill() {
+    for (const std::size_t i : {1, 2, 3, 5, 6, 7, 9, 10, 12, 15, 18})
+      array[i] = static_cast<float>(i);
+  }
+};
+
+TEST(SafetensorsTest, PartsOfAnArrayAreTensorsWithoutWhatLiesBetweenThem) {
+  const TemporaryDirectory folder;
+  const fs::path path = folder.path() / "a";
+  PartedData data;
+  data.fill();
+  std::vector<double> wide = {0.5, 0.25};
+  const std::uint32_t written =
+      write_safetensors(path, {data.tensor(), tensor_ref("wide", wide.data(), {2})});
+  EXPECT_EQ(written, crc32c(file_text(path)));
+  const SafetensorsFile file(path);
+  EXPECT_EQ(file.names(),
+            (std::vector<std::string>{"net.bias", "net.pairs", "net.weight", "wide"}));
+  const auto values = [&](const std::string& name, std::vector<std::int64_t> shape,
+                          std::size_t size) {
+    std::vector<float> found(size);
+    file.read_into(tensor_ref(name, found.data(), std::move(shape)));
+    return found;
+  };
+  EXPECT_EQ(values("net.weight", {2, 3}, 6), (std::vector<float>{1, 2, 3, 5, 6, 7}));
+  EXPECT_EQ(values("net.bias", {2}, 2), (std::vector<float>{9, 10}));
+  EXPECT_EQ(values("net.pairs", {3}, 3), (std::vector<float>{12, 15, 18}));
+  EXPECT_EQ(fs::file_size(path), file.header().size() + 2 * 8 + 11 * 4);
+
+  PartedData other;
+  other.array.assign(20, 7.0f);
+  file.read_into(other.tensor());
+  EXPECT_EQ(other.array, data.array) << "zero between the parts";
+}
+
+TEST(SafetensorsTest, AnArrayThatWasWrittenWholeIsReadWhole) {
+  const TemporaryDirectory folder;
+  PartedData data;
+  data.array.assign(20, 3.0f);
+  write_safetensors(folder.path() / "a", {tensor_ref("net", data.array.data(), {20})});
+  PartedData other;
+  SafetensorsFile(folder.path() / "a").read_into(other.tensor());
+  EXPECT_EQ(other.array, data.array);
+}
+
+TEST(SafetensorsTest, WhatIsWrongWithAPartIsNamed) {
+  const TemporaryDirectory folder;
+  PartedData data;
+  data.fill();
+  data.array[6] = std::numeric_limits<float>::infinity();
+  write_safetensors(folder.path() / "a", {data.tensor()});
+  const SafetensorsFile file(folder.path() / "a");
+  EXPECT_THAT(error_text<DataError>(
+                  [&] { file.read_into(data.tensor(), SafetensorsFile::Values::kFinite); }),
+              HasSubstr("a: net.weight holds inf; expected finite numbers alone"));
+  TensorRef other = data.tensor();
+  other.parts[1].shape = {3};
+  EXPECT_THAT(error_text<DataError>([&] { file.read_into(other); }),
+              HasSubstr("net.bias is [2], this run expects [3]"));
+  other.parts[1].name = "net.bent";
+  EXPECT_THAT(error_text<DataError>([&] { file.read_into(other); }),
+              HasSubstr("has no tensor net.bent, which this run expects"));
+
+  // a part that reaches beyond its array, by one value each
+  const auto refused = [&](const TensorPart& part) {
+    TensorRef tensor = data.tensor();
+    tensor.parts[0] = part;
+    return error_text<ShapeError>([&] { write_safetensors(folder.path() / "b", {tensor}); });
+  };
+  EXPECT_EQ(refused({.name = "x", .shape = {4, 5}, .row_step = 5}), "");
+  EXPECT_THAT(refused({.name = "x", .shape = {4, 5}, .offset = 1, .row_step = 5}),
+              HasSubstr("x [4, 5] does not lie within net [20]"));
+  EXPECT_NE(refused({.name = "x", .shape = {21}}), "");
+  EXPECT_NE(refused({.name = "x", .shape = {7}, .offset = 2, .step = 3}), "");
+  EXPECT_NE(refused({.name = "x", .shape = {1, 1, 1}}), "");
+  EXPECT_NE(refused({.name = "x", .shape = {0}}), "");
+  EXPECT_NE(refused({.name = "x", .shape = {1}, .offset = -1}), "");
+  EXPECT_THAT(refused({.name = "net.bias", .shape = {2}}),
+              HasSubstr("the name net.bias is used twice"));
 }
 
 }  // namespace
