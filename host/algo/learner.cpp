@@ -35,6 +35,18 @@ std::function<Evaluation()> Learner::begin_evaluation(int num_episodes, ThreadPo
   };
 }
 
+std::optional<PolicyNetwork> Learner::policy_network() const {
+  if (soft_actor_critic() == nullptr) return std::nullopt;
+  const GaussianActor& actor = soft_actor_critic()->actor;
+  return PolicyNetwork{
+      .layers =
+          network_layers(actor.layout, to_host(actor.parameters.value).data(), actor.action_size()),
+      .hidden = PolicyNetwork::Hidden::kRelu,
+      .squash = PolicyNetwork::Squash::kTanh,
+      .low = env_spec().lowest_action(),
+      .high = env_spec().highest_action()};
+}
+
 void Learner::visit(Archive& archive) {
   {
     // keys of the config that changed since the learner was made

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "host/algo/hyperparameters.h"
 #include "host/algo/part.h"
 #include "host/algo/parts/environments.h"
+#include "host/algo/policy_network.h"
 #include "host/config/config.h"
 #include "host/config/input_files.h"
 #include "kernels/stages/ensemble/ensemble_step.h"
@@ -49,6 +51,8 @@ class Learner {
   /// What the algorithm learns, where it does; else null.
   virtual const SacState* soft_actor_critic() const { return nullptr; }
   virtual const EnsembleState* model() const { return nullptr; }
+  /// The policy apart from all that trains it, as it is now; nothing where there is none.
+  virtual std::optional<PolicyNetwork> policy_network() const;
   /// What a controller asks of it, where one may steer it; else null.
   virtual Measurements* measurements() { return nullptr; }
   /// Where episodes of the training itself are what is evaluated: those not taken yet; else null,

@@ -78,6 +78,7 @@ Algorithm algorithms::pets_algorithm() {
                 "-loop.min_replay_size", "-loop.model_train_interval", "-loop.real_ratio",
                 "-loop.pool_insertion", "-eval.interval", "-eval.num_episodes"},
       .make = make_learner_of<Pets>,
+      .has_policy = false,
       .check = check_pets,
       .memory = pets_bytes};
 }

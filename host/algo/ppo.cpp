@@ -326,6 +326,23 @@ std::unique_ptr<PolicyCopy> Ppo::copy_policy(Stream& stream, int num_rows) {
   return std::make_unique<Copy>(*this, stream, num_rows);
 }
 
+std::optional<PolicyNetwork> Ppo::policy_network() const {
+  PolicyNetwork network{
+      .layers = network_layers(policy_.policy_layout, to_host(policy_.policy.value).data(), A_),
+      .hidden = PolicyNetwork::Hidden::kTanh,
+      .squash = PolicyNetwork::Squash::kClip,
+      .low = env_spec().lowest_action(),
+      .high = env_spec().highest_action()};
+  if (context_.config.ppo.normalize_observations) {
+    network.limit = RunningMoments::kLimit;
+    for (int i = 0; i < S_; ++i) {
+      network.mean.push_back(observation_moments_.mean(i));
+      network.inv_std.push_back(observation_moments_.scale(i));
+    }
+  }
+  return network;
+}
+
 double Ppo::action_std() const {
   const std::vector<float> log_std = to_host(policy_.log_std.value);
   double sum = 0.0;

@@ -33,6 +33,7 @@ class Ppo : public Learner {
   const RunningMoments& observation_moments() const { return observation_moments_; }
 
   void visit(Archive& archive) override;
+  std::optional<PolicyNetwork> policy_network() const override;
 
  protected:
   std::unique_ptr<PolicyCopy> copy_policy(Stream& stream, int num_rows) override;

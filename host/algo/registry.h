@@ -37,6 +37,8 @@ struct Algorithm {
   /// Makes a learner; null for what trains many learners.
   std::unique_ptr<Learner> (*make)(const Config&, Stream&, Hooks,
                                    std::uint32_t learner_index) = nullptr;
+  /// Whether it learns a policy, which acts without the rest of it.
+  bool has_policy = true;
   /// Runs from the command line to the end; null: host/run trains the one learner.
   ExitCode (*run)(const RunOptions&) = nullptr;
   /// What must hold between the keys it reads.

@@ -14,6 +14,7 @@ void add_run(CLI::App& program);
 void add_sweep(CLI::App& program);
 void add_tune(CLI::App& program);
 void add_eval(CLI::App& program);
+void add_export(CLI::App& program);
 void add_bench(CLI::App& program);
 /// The table of `bench envs`; seconds for each environment.
 void bench_envs(int num_threads, double seconds, bool json);
@@ -40,6 +41,10 @@ struct ManyRunsOptions {
 int threads_of(const ManyRunsOptions& options);
 /// Adds --concurrent, --device and --threads.
 void add_many_runs_options(CLI::App& command, ManyRunsOptions& options);
+
+/// What is meant by the argument for a run; where that is a link, such as runs/latest, what it leads
+/// to.
+std::string named_run(const std::string& given);
 
 /// Trains as one of the processes that mpirun started: rank 0 does `lead`, the others what it sends
 /// them. Where this process is alone it leads.

@@ -366,14 +366,6 @@ void print_controller_null(Stream& stream, const Config& config, const EvalOptio
       "deviations.\n");
 }
 
-// what is meant by the argument; where that is a link, such as runs/latest, what it leads to
-std::string named_run(const std::string& given) {
-  const std::filesystem::path path = run_path(given);
-  std::error_code error;
-  const std::filesystem::path target = std::filesystem::read_symlink(path, error);
-  return error ? path.string() : (path.parent_path() / target).lexically_normal().string();
-}
-
 // The runs of one config, of which checkpoints are: their mean may be taken.
 void require_one_config(const std::vector<std::filesystem::path>& checkpoints,
                         const EvalOptions& o) {

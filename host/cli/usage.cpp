@@ -71,6 +71,10 @@ const std::map<std::string, std::vector<Example>>& examples() {
         {"mbrl_gpu eval latest --model-nll --trajectories bank.safetensors",
          "the loss of its saved models there"},
         {"mbrl_gpu eval latest --value-error", "the critics beside what is earned"}}},
+      {"mbrl_gpu export",
+       {{"mbrl_gpu export latest --onnx policy.onnx", "for onnxruntime and other runtimes"},
+        {"mbrl_gpu export latest --c-header policy.h", "for a program in C or C++"},
+        {"mbrl_gpu export hopper/1a2b3c4d/seed-1 --npz policy.npz", "arrays for NumPy"}}},
       {"mbrl_gpu list",
        {{"mbrl_gpu list", "the runs in runs/"},
         {"mbrl_gpu list --sort newest /scratch/runs", "another folder, the newest first"},
@@ -289,6 +293,7 @@ void add_subcommands(CLI::App& program) {
   add_sweep(program);
   add_tune(program);
   add_eval(program);
+  add_export(program);
   add_list(program);
   add_plot(program);
   add_compare(program);
