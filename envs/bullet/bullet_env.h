@@ -117,6 +117,8 @@ class BulletEnv : public Env {
   };
   Inertia inertia(int body) const;
 
+  const BulletRobot& robot() const { return robot_; }
+
  protected:
   /// Throws DataError if the sizes of the spec are not the robot's.
   BulletEnv(EnvSpec spec, BulletRobot robot);

@@ -111,6 +111,7 @@ class MujocoEnv : public Env {
   void set_state(std::span<const double> state) override;
 
   const mjModel& model() const { return *robot_.model; }
+  std::shared_ptr<const mjModel> shared_model() const { return robot_.model; }
   const mjData& data() const { return *data_; }
 
  private:

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <exception>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include "base/printable.h"
 #include "host/algo/registry.h"
 #include "host/analysis/episodes.h"
+#include "host/analysis/film.h"
 #include "host/analysis/model_error.h"
 #include "host/analysis/open_loop.h"
 #include "host/analysis/value_error.h"
@@ -36,7 +38,7 @@ namespace mbrl {
 namespace {
 
 struct EvalOptions {
-  std::string run, svg, csv, bank;
+  std::string run, svg, csv, bank, video, frames, size = "480x360";
   std::vector<std::string> trajectories;
   std::string device = "auto";
   int num_episodes = 10;
@@ -167,6 +169,47 @@ void save_trajectories(Stream& stream, Learner& learner, const EvalOptions& o) {
              mean_of(episodes.returns),
              *std::min_element(episodes.returns.begin(), episodes.returns.end()),
              *std::max_element(episodes.returns.begin(), episodes.returns.end()));
+}
+
+// "640x480"
+void read_size(const std::string& text, FilmOptions& film) {
+  const std::size_t x = text.find('x');
+  const auto number = [&](std::size_t begin, std::size_t end, int& value) {
+    const auto [last, error] = std::from_chars(text.data() + begin, text.data() + end, value);
+    return error == std::errc() && last == text.data() + end && value >= 16 && value <= 4096;
+  };
+  if (x == std::string::npos || !number(0, x, film.width) ||
+      !number(x + 1, text.size(), film.height))
+    throw ConfigError(fmt::format(
+        "eval --size {}: expected width and height in pixels, 16 to 4096, such as 480x360.",
+        printable(text)));
+}
+
+// fresh episodes as a video, or as pictures where that is asked for or no ffmpeg is found
+void make_film(Stream& stream, Learner& learner, const EvalOptions& o) {
+  FilmOptions options{.num_episodes = o.num_episodes};
+  read_size(o.size, options);
+  std::string to = o.frames;
+  const std::string ffmpeg = find_ffmpeg();
+  if (!o.video.empty()) {
+    VideoFile::check(o.video, options.width, options.height);
+    if (ffmpeg.empty()) {
+      to = std::filesystem::path(o.video).replace_extension(".frames").string();
+      print_to(stderr, fmt::format("warning: ffmpeg is not on the PATH (`apt-get install ffmpeg`); "
+                                   "the film's pictures go to {}\n",
+                                   printable(to)));
+    }
+  }
+  const Film film =
+      film_episodes(stream, learner, options, [&](double rate) -> std::unique_ptr<FilmWriter> {
+        if (to.empty())
+          return std::make_unique<VideoFile>(ffmpeg, o.video, options.width, options.height, rate);
+        return std::make_unique<FrameFolder>(to, options.width, options.height);
+      });
+  for (std::size_t i = 0; i < film.returns.size(); ++i)
+    fmt::print("episode {:3}: return {:10.2f}, length {:5}\n", i, film.returns[i], film.lengths[i]);
+  fmt::print("{} pictures in {}, {:.4g} in a second\n", film.num_pictures,
+             printable(to.empty() ? o.video : to), film.frames_per_second);
 }
 
 // predicted beside real trajectories
@@ -516,6 +559,26 @@ void add_eval(CLI::App& program) {
       ->excludes(model_error)
       ->excludes(open_loop)
       ->excludes(model_nll);
+  CLI::Option* episodes = eval->get_option("--episodes");
+  CLI::Option* video =
+      eval->add_option(
+              "--video", o->video,
+              "film a fresh episode, or --episodes of them, and write it to this file, .mp4, "
+              ".mkv, .mov, .webm or .gif")
+          ->type_name("FILE")
+          ->excludes(model_error)
+          ->excludes(open_loop)
+          ->excludes(model_nll);
+  CLI::Option* frames = eval->add_option("--frames", o->frames,
+                                         "the same as a folder of pictures, 000000.png and so on")
+                            ->type_name("DIR")
+                            ->excludes(model_error)
+                            ->excludes(open_loop)
+                            ->excludes(model_nll)
+                            ->excludes(video);
+  CLI::Option* size = eval->add_option("--size", o->size, "pixels of the film")
+                          ->type_name("WxH")
+                          ->capture_default_str();
   eval->add_option("--csv", o->csv, "the numbers of --open-loop as a table")->type_name("FILE");
   CLI::Option* value_error =
       eval->add_option("--value-error", o->num_value_episodes,
@@ -561,6 +624,10 @@ void add_eval(CLI::App& program) {
     if (o->trajectories.size() > 1 && open_loop->count() > 0)
       throw ConfigError("eval --open-loop predicts along one file of --trajectories; name one.");
     if (!o->svg.empty()) check_figure_name(o->svg);
+    const bool films = video->count() + frames->count() > 0;
+    if (size->count() > 0 && !films)
+      throw ConfigError("eval --size: nothing is filmed; add --video FILE or --frames DIR.");
+    if (films && episodes->count() == 0) o->num_episodes = 1;
     if (controller_null->count() > 0) {
       ThreadPool pool(o->num_threads > 0 ? o->num_threads : available_cores());
       const Config config = controller_run_config(*o);
@@ -568,7 +635,7 @@ void add_eval(CLI::App& program) {
       print_controller_null(device.stream, config, *o);
       return;
     }
-    const bool pools = !draws && !o->model_nll && o->bank.empty();
+    const bool pools = !draws && !o->model_nll && o->bank.empty() && !films;
     const std::vector<std::filesystem::path> checkpoints = find_checkpoints(o->run);
     if (checkpoints.size() > 1 && pools) return print_seeds(checkpoints, *o);
     const std::filesystem::path path = find_checkpoint(o->run);
@@ -581,6 +648,8 @@ void add_eval(CLI::App& program) {
     fmt::print("checkpoint {}\nenvironment {}\n", path.string(), config.env.name);
     if (open_loop->count() > 0) {
       print_open_loop(device.stream, *learner, *o);
+    } else if (films) {
+      make_film(device.stream, *learner, *o);
     } else if (!o->bank.empty()) {
       save_trajectories(device.stream, *learner, *o);
     } else if (model_error->count() > 0) {

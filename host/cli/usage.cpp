@@ -65,6 +65,7 @@ const std::map<std::string, std::vector<Example>>& examples() {
         {"mbrl_gpu eval runs/hopper --episodes 20", "each seed, and all of them together"},
         {"mbrl_gpu eval latest --stochastic", "as the policy explores, too"},
         {"mbrl_gpu eval latest --model-error --svg errors.svg", "how wrong the learned model is"},
+        {"mbrl_gpu eval latest --video film.mp4", "see what it does"},
         {"mbrl_gpu eval latest --open-loop 30 --svg open_loop.svg",
          "predicted beside real trajectories"},
         {"mbrl_gpu eval latest --save-trajectories bank.safetensors", "episodes as data"},
@@ -132,16 +133,16 @@ const std::map<std::string, std::vector<Example>>& examples() {
 // what other programs call a subcommand
 const std::map<std::string, std::string>& synonyms() {
   static const std::map<std::string, std::string> all{
-      {"train", "run"},         {"learn", "run"},       {"fit", "run"},
-      {"resume", "run"},        {"continue", "run"},    {"hpo", "tune"},
-      {"enjoy", "eval"},        {"play", "eval"},       {"test", "eval"},
-      {"evaluate", "eval"},     {"rollout", "eval"},    {"ls", "list"},
-      {"runs", "list"},         {"benchmark", "bench"}, {"configs", "config"},
-      {"environments", "envs"}, {"env", "envs"},        {"info", "doctor"},
-      {"grid", "sweep"},        {"multirun", "sweep"},  {"optimize", "tune"},
-      {"search", "tune"},
-      {"graph", "plot"},        {"draw", "plot"},       {"figure", "plot"},
-      {"diff", "compare"},      {"manual", "man"},      {"completions", "completion"}};
+      {"train", "run"},       {"learn", "run"},      {"fit", "run"},
+      {"resume", "run"},      {"continue", "run"},   {"hpo", "tune"},
+      {"enjoy", "eval"},      {"play", "eval"},      {"test", "eval"},
+      {"evaluate", "eval"},   {"render", "eval"},    {"video", "eval"},
+      {"rollout", "eval"},    {"ls", "list"},        {"runs", "list"},
+      {"benchmark", "bench"}, {"configs", "config"}, {"environments", "envs"},
+      {"env", "envs"},        {"info", "doctor"},    {"grid", "sweep"},
+      {"multirun", "sweep"},  {"optimize", "tune"},  {"search", "tune"},
+      {"graph", "plot"},      {"draw", "plot"},      {"figure", "plot"},
+      {"diff", "compare"},    {"manual", "man"},     {"completions", "completion"}};
   return all;
 }
 

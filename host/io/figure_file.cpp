@@ -3,21 +3,19 @@
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
-#include <sstream>
 #include <vector>
 
 #include "base/error.h"
 #include "base/printable.h"
 #include "host/io/output_file.h"
+#include "host/io/program_path.h"
 
 extern char** environ;
 
@@ -43,17 +41,9 @@ struct Found {
 };
 
 std::optional<Found> find_renderer() {
-  const char* path = std::getenv("PATH");
-  for (const Renderer& renderer : renderers()) {
-    std::stringstream folders(path == nullptr ? "" : path);
-    for (std::string folder; std::getline(folders, folder, ':');) {
-      const std::string file = (folder.empty() ? "." : folder) + "/" + renderer.name;
-      struct stat status;
-      if (stat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-          access(file.c_str(), X_OK) == 0)
-        return Found{file, &renderer};
-    }
-  }
+  for (const Renderer& renderer : renderers())
+    if (const std::string file = program_path(renderer.name); !file.empty())
+      return Found{file, &renderer};
   return std::nullopt;
 }
 

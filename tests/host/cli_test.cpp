@@ -437,6 +437,36 @@ TEST_F(CliTest, EvalPrintsAndDrawsTheErrorsOfTheModel) {
             "--value-error.\n");
 }
 
+TEST_F(CliTest, EvalFilmsAnEpisode) {
+  ASSERT_EQ(run(kTinyRun).exit_code, 0);
+  for (const auto& [words, text] : std::vector<std::pair<std::string, std::string>>{
+           {"--size 64x48", "nothing is filmed; add --video FILE or --frames DIR"},
+           {"--frames film --size 64", "expected width and height in pixels"},
+           {"--frames film --size 64x48x2", "expected width and height in pixels"},
+           {"--frames film --size 8x48", "16 to 4096"},
+           {"--frames film --size 64x5000", "16 to 4096"},
+           {"--video film.avi", ".mp4, .mkv, .mov, .webm or .gif"},
+           {"--video film.mp4 --size 65x48", "even numbers"},
+           {"--video film.mp4 --frames film", "--video"}}) {
+    const Outcome refused = run("eval runs/tiny --device cpu " + words);
+    EXPECT_EQ(refused.exit_code, 2) << words;
+    EXPECT_THAT(refused.error, HasSubstr(text)) << words;
+  }
+  const Outcome filmed = run("eval runs/tiny --device cpu --frames film --size 64x48");
+  if (filmed.exit_code == 3) GTEST_SKIP() << filmed.error;
+  ASSERT_EQ(filmed.exit_code, 0) << filmed.error;
+  int num_pictures = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "film"))
+    num_pictures += read(entry.path().string()).starts_with("\x89PNG");
+  EXPECT_GT(num_pictures, 1);
+  EXPECT_THAT(filmed.output,
+              AllOf(HasSubstr("episode   0: return"), testing::Not(HasSubstr("episode   1")),
+                    HasSubstr("\n" + std::to_string(num_pictures) + " pictures in film, ")));
+  const Outcome again = run("eval runs/tiny --device cpu --frames film --size 64x48");
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_THAT(again.error, HasSubstr("film holds pictures already"));
+}
+
 TEST_F(CliTest, EvalPrintsAndDrawsTheValuesOfTheCritics) {
   ASSERT_EQ(run(kTinyRun).exit_code, 0);
   const Outcome outcome = run("eval runs/tiny --device cpu --value-error 3 --svg value.svg");

@@ -1,0 +1,161 @@
+#include "host/io/film_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "host/io/folders.h"
+#include "host/io/output_file.h"
+#include "host/io/png.h"
+#include "host/io/program_path.h"
+
+extern char** environ;
+
+namespace mbrl {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Format {
+  const char* ending;
+  std::vector<const char*> arguments;
+};
+const std::vector<Format>& formats() {
+  static const std::vector<const char*> kH264 = {"-c:v", "libx264", "-pix_fmt", "yuv420p"};
+  static const std::vector<Format> kAll = {
+      {".mp4", kH264}, {".mkv", kH264}, {".mov", kH264}, {".webm", {}}, {".gif", {}}};
+  return kAll;
+}
+
+const Format* format_of(const fs::path& path) {
+  for (const Format& format : formats())
+    if (path.extension() == format.ending) return &format;
+  return nullptr;
+}
+
+}  // namespace
+
+std::string find_ffmpeg() { return program_path("ffmpeg"); }
+
+void VideoFile::check(const fs::path& path, int width, int height) {
+  if (format_of(path) == nullptr)
+    throw ConfigError(fmt::format(
+        "{}: expected the name of a video, which ends with .mp4, .mkv, .mov, .webm or .gif.",
+        printable(path.string())));
+  if (width % 2 != 0 || height % 2 != 0)
+    throw ConfigError(
+        fmt::format("{}: a video of {} x {} pixels; the format halves both. Give even numbers.",
+                    printable(path.string()), width, height));
+}
+
+VideoFile::VideoFile(const std::string& ffmpeg, fs::path path, int width, int height,
+                     double frames_per_second)
+    : path_(std::move(path)) {
+  check(path_, width, height);
+  make_folders(path_.parent_path());
+  unfinished_ = path_;
+  unfinished_.replace_extension(".unfinished" + path_.extension().string());
+  const std::string size = fmt::format("{}x{}", width, height),
+                    rate = fmt::format("{:.6g}", frames_per_second), out = unfinished_.string();
+  std::vector<const char*> words{ffmpeg.c_str(), "-loglevel",  "error",      "-nostdin", "-y",
+                                 "-f",           "rawvideo",   "-pix_fmt",   "rgb24",    "-s",
+                                 size.c_str(),   "-framerate", rate.c_str(), "-i",       "pipe:0"};
+  const Format& format = *format_of(path_);
+  words.insert(words.end(), format.arguments.begin(), format.arguments.end());
+  words.push_back(out.c_str());
+  words.push_back(nullptr);
+
+  int ends[2];
+  messages_ = memfd_create("ffmpeg", MFD_CLOEXEC);
+  if (messages_ < 0 || pipe2(ends, O_CLOEXEC) != 0)
+    throw DataError(
+        fmt::format("{} cannot be started: {}.", printable(ffmpeg), std::strerror(errno)));
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[0], 0);
+  posix_spawn_file_actions_adddup2(&actions, messages_, 1);
+  posix_spawn_file_actions_adddup2(&actions, messages_, 2);
+  const int error = posix_spawn(&child_, ffmpeg.c_str(), &actions, nullptr,
+                                const_cast<char* const*>(words.data()), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[0]);
+  pipe_ = ends[1];
+  if (error != 0) {
+    child_ = -1;
+    throw DataError(
+        fmt::format("{} cannot be started: {}.", printable(ffmpeg), std::strerror(error)));
+  }
+}
+
+VideoFile::~VideoFile() {
+  wait();
+  std::error_code absent;
+  fs::remove(unfinished_, absent);
+  if (messages_ >= 0) ::close(messages_);
+}
+
+int VideoFile::wait() {
+  if (pipe_ >= 0) ::close(std::exchange(pipe_, -1));
+  if (child_ < 0) return 0;
+  int status = 0;
+  while (waitpid(child_, &status, 0) < 0 && errno == EINTR) {
+  }
+  child_ = -1;
+  return status;
+}
+
+void VideoFile::fail(int status, const std::string& reason) const {
+  std::string said(1000, '\0');
+  const ssize_t count = pread(messages_, said.data(), said.size(), 0);
+  said.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  throw DataError(fmt::format(
+      "{} was not written: {}{}{}", printable(path_.string()),
+      !reason.empty()       ? reason
+      : WIFSIGNALED(status) ? fmt::format("ffmpeg ended by signal {}", WTERMSIG(status))
+                            : fmt::format("ffmpeg ended with exit code {}", WEXITSTATUS(status)),
+      said.empty() ? "." : ": ", printable(said, /*keep_lines=*/true)));
+}
+
+void VideoFile::add(std::span<const std::uint8_t> pixels) {
+  for (std::size_t done = 0; done < pixels.size();) {
+    // the program ignores SIGPIPE
+    const ssize_t count = ::write(pipe_, pixels.data() + done, pixels.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) fail(wait(), "");
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+void VideoFile::close() {
+  if (const int status = wait(); status != 0) fail(status, "");
+  std::error_code error;
+  fs::rename(unfinished_, path_, error);
+  if (error) fail(0, error.message());
+}
+
+FrameFolder::FrameFolder(fs::path folder, int width, int height)
+    : folder_(std::move(folder)), width_(width), height_(height) {
+  make_folders(folder_);
+  std::error_code absent;
+  if (fs::exists(folder_ / "000000.png", absent))
+    throw ConfigError(fmt::format("{} holds pictures already. Name another folder, or delete them.",
+                                  printable(folder_.string())));
+}
+
+void FrameFolder::add(std::span<const std::uint8_t> pixels) {
+  write_file_atomically(folder_ / fmt::format("{:06}.png", number_++),
+                        png_of(pixels, width_, height_));
+}
+
+}  // namespace mbrl
