@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "host/config/fields.h"
+#include "host/config/name_list.h"
 
 namespace mbrl {
 namespace {
@@ -24,7 +25,9 @@ Json hashed_value(const Config& config, const Field& field, const std::vector<In
 
 // what a key may hold, without its type where the limits say enough
 std::string accepted_text(const Field& field) {
-  if (!field.choices.empty()) return fmt::format("{}", fmt::join(field.choices, ", "));
+  if (!field.choices.empty())
+    return fmt::format("{}{}", takes_several(field) ? "one or several of " : "",
+                       fmt::join(field.choices, ", "));
   return range_text(field.range);
 }
 
