@@ -107,6 +107,31 @@ Json external_value(const Json& value, const Json& distribution) {
 }
 
 Json score_line(const Journal::Score& score) {
+// Python writes NaN, Infinity and -Infinity, which are no JSON: null, outside of texts
+std::string without_nan(std::string_view line) {
+  std::string result;
+  bool in_text = false;
+  for (std::size_t i = 0; i < line.size();) {
+    if (in_text && line[i] == '\\' && i + 1 < line.size()) {
+      result += line.substr(i, 2);
+      i += 2;
+      continue;
+    }
+    if (line[i] == '"') in_text = !in_text;
+    std::size_t count = 0;
+    if (!in_text)
+      for (const std::string_view word : {"NaN", "-Infinity", "Infinity"})
+        if (count == 0 && line.substr(i).starts_with(word)) count = word.size();
+    if (count == 0) {
+      result += line[i++];
+    } else {
+      result += "null";
+      i += count;
+    }
+  }
+  return result;
+}
+
   return {{"op_code", kIntermediate},
           {"trial_id", score.trial},
           {"step", score.steps},
@@ -147,7 +172,7 @@ std::string journal_line_problem(std::string_view line, bool has_end,
                                  nlohmann::ordered_json& json) {
   if (!has_end) return "it has no end";
   try {
-    json = parse_json<Json>(line, "it");
+    json = parse_json<Json>(without_nan(line), "it");
     return json.is_object() ? "" : "it is no JSON object";
   } catch (const DataError& error) {
     std::string problem = error.what();
@@ -324,13 +349,14 @@ void Journal::apply(const Json& line) {
       Trial& trial = at(line);
       if (is_over(trial)) return;
       trial.state = static_cast<TrialState>(json_number<int>(line.at("state"), "state", 0, 4));
-      if (const Json& values = line.at("values"); !values.is_null())
+      if (const Json& values = line.at("values"); !values.is_null() && !values.at(0).is_null())
         trial.score = json_number<double>(values.at(0), "a value");
       return;
     }
     case kIntermediate: {
       Trial& trial = at(line);
-      if (!is_over(trial))
+      // none that is not finite counts
+      if (!is_over(trial) && !line.at("intermediate_value").is_null())
         trial.scores[json_number<std::int64_t>(line.at("step"), "step")] =
             json_number<double>(line.at("intermediate_value"), "intermediate_value");
       return;

@@ -31,8 +31,8 @@ enum class TrialState { kRunning = 0, kComplete = 1, kPruned = 2, kFailed = 3, k
 /// "complete", "failed".
 const char* state_text(TrialState state);
 
-/// What is wrong with a line of a journal, "" if nothing is: `json` is its object then. `has_end`:
-/// whether the line has its newline.
+/// What is wrong with a line of a journal, "" if nothing is: `json` is its object then, with null for
+/// Python's NaN and Infinity. `has_end`: whether the line has its newline.
 std::string journal_line_problem(std::string_view line, bool has_end, nlohmann::ordered_json& json);
 
 /// One trial as the journal tells it. Its number is its place.

@@ -23,31 +23,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kJournal = "journal.log";
 
-// Python writes NaN, Infinity and -Infinity, which are no JSON: null, outside of texts
-std::string without_nan(std::string_view line) {
-  std::string result;
-  bool in_text = false;
-  for (std::size_t i = 0; i < line.size();) {
-    if (in_text && line[i] == '\\' && i + 1 < line.size()) {
-      result += line.substr(i, 2);
-      i += 2;
-      continue;
-    }
-    if (line[i] == '"') in_text = !in_text;
-    std::size_t count = 0;
-    if (!in_text)
-      for (const std::string_view word : {"NaN", "-Infinity", "Infinity"})
-        if (count == 0 && line.substr(i).starts_with(word)) count = word.size();
-    if (count == 0) {
-      result += line[i++];
-    } else {
-      result += "null";
-      i += count;
-    }
-  }
-  return result;
-}
-
 bool is_over(TrialState state) {
   return state != TrialState::kRunning && state != TrialState::kWaiting;
 }
@@ -110,7 +85,7 @@ class Reader {
     const std::string place =
         fmt::format("{}, line {}", printable(study_.journal.string()), number);
     Json json;
-    const std::string problem = journal_line_problem(without_nan(line), has_end, json);
+    const std::string problem = journal_line_problem(line, has_end, json);
     if (!problem.empty()) {
       if (!is_last)
         throw DataError(

@@ -100,6 +100,25 @@ TEST_F(JournalTest, LinesAreThoseOfOptuna) {
   EXPECT_EQ(trial.at("params").at("sac.hidden_sizes"), 0);
 }
 
+// Python writes NaN and Infinity, which are no JSON
+TEST_F(JournalTest, OthersNanIsNoScore) {
+  fill();
+  write_text(file(), file_text(file()) +
+                         R"({"op_code": 7, "worker_id": "NaN", "trial_id": 2, "step": 50,)"
+                         R"( "intermediate_value": NaN}
+{"op_code": 7, "worker_id": "w", "trial_id": 2, "step": 60, "intermediate_value": 4.0}
+{"op_code": 8, "worker_id": "w", "trial_id": 2, "user_attr": {"error": "an \" -Infinity"}}
+{"op_code": 6, "worker_id": "w", "trial_id": 2, "state": 1, "values": [-Infinity]}
+)");
+  const Journal journal = open();
+  EXPECT_THAT(warnings_, IsEmpty());
+  const Trial& trial = journal.trials()[2];
+  EXPECT_EQ(trial.state, TrialState::kComplete);
+  EXPECT_FALSE(trial.score);
+  EXPECT_EQ(trial.scores, (std::map<std::int64_t, double>{{60, 4.0}}));
+  EXPECT_EQ(trial.error, "an \" -Infinity");
+}
+
 TEST_F(JournalTest, CutOffAnywhereItHoldsTheWholeLinesBefore) {
   fill();
   const std::string whole = file_text(file());
