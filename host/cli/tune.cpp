@@ -170,6 +170,11 @@ void print_result(const Study& study, const StudyOptions& o, bool is_one_of_seve
              fmt::format("\nasked for and not told: {} {}. Tell what they have earned, or let "
                          "the same command train them.\n",
                          outside.size() == 1 ? "trial" : "trials", fmt::join(outside, ", ")));
+  if (const Effort& effort = study.effort(); effort.training_s > 0.0)
+    print_to(stdout, fmt::format("\ntime     {:.1f} s of training in all threads, {:.1f} s of the "
+                                 "search itself ({:.2g} %)\n",
+                                 effort.training_s.load(), effort.own_s.load(),
+                                 100.0 * effort.own_share()));
   if (order.empty()) return;
   std::string words = printable(shell_word(o.name)), all = words;
   for (const std::string& word : o.overrides) {

@@ -224,12 +224,17 @@ void delete_old(const fs::path& checkpoints_dir, std::int64_t newest, int keep, 
 // and those with `keep` newer ones
 template <typename Fill>
 fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_steps, int keep,
-                          const Warn& warn, const Fill& fill) {
+                          const Warn& warn, const Fill& fill, OnDisk on_disk = OnDisk::kAtOnce) {
+  const bool at_once = on_disk == OnDisk::kAtOnce;
   const fs::path target = checkpoints_dir / fmt::format("step-{:09}", env_steps);
   const fs::path temporary = checkpoints_dir / fmt::format(".writing-{:09}", env_steps);
   const fs::path replaced = checkpoints_dir / fmt::format(".replaced-{:09}", env_steps);
   tidy(checkpoints_dir);
-  std::error_code ignored, error = make_folders(checkpoints_dir);
+  std::error_code ignored, error;
+  if (at_once)
+    error = make_folders(checkpoints_dir);
+  else
+    fs::create_directories(checkpoints_dir, error);
   if (!error) fs::create_directory(temporary, error);
   if (error)
     throw DataError(fmt::format(
@@ -238,9 +243,9 @@ fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
         temporary.string(), error.message()));
   try {
     fill(temporary);
-    sync_folder(temporary);
+    if (at_once) sync_folder(temporary);
     put_in_place(temporary, target, replaced);
-    sync_folder(checkpoints_dir);
+    if (at_once) sync_folder(checkpoints_dir);
   } catch (...) {
     fs::remove_all(temporary, ignored);
     throw;
@@ -333,16 +338,18 @@ fs::path copy_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints
   return link_checkpoint(checkpoint, checkpoints_dir);
 }
 
-fs::path link_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints_dir) {
+fs::path link_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints_dir,
+                         OnDisk on_disk) {
   if (const Finding finding = examine(checkpoint, Depth::kSizes); finding.kind != Finding::kWhole)
     throw DataError(
         fmt::format("checkpoint {} cannot be copied: {}.", checkpoint.string(), finding.text));
-  return place_checkpoint(checkpoints_dir, step_of(checkpoint, "step-"), /*keep=*/1, {},
-                          [&](const fs::path& folder) {
-                            for (const char* file : kFiles)
-                              link_or_copy(checkpoint / file, folder / file);
-                            link_or_copy(checkpoint / "DONE", folder / "DONE");
-                          });
+  return place_checkpoint(
+      checkpoints_dir, step_of(checkpoint, "step-"), /*keep=*/1, {},
+      [&](const fs::path& folder) {
+        for (const char* file : kFiles) link_or_copy(checkpoint / file, folder / file);
+        link_or_copy(checkpoint / "DONE", folder / "DONE");
+      },
+      on_disk);
 }
 
 fs::path graft_checkpoint(const fs::path& own, const fs::path& learned,

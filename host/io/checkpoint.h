@@ -60,10 +60,15 @@ void tidy_checkpoints(const std::filesystem::path& checkpoints_dir, int keep,
 std::filesystem::path copy_checkpoint(const std::filesystem::path& checkpoint,
                                       const std::filesystem::path& checkpoints_dir);
 
+/// When the names of a copy are on the disk: as the call returns, or when the system gets to it. In the
+/// second case a power failure, and nothing else, may damage the copy or leave what was there before.
+enum class OnDisk { kAtOnce, kInTime };
+
 /// The same without a look at what the files hold: for one that was just written. Who loads the copy
-/// compares the checksums. Cost: a few names, whatever the size.
+/// compares the checksums. Cost: a few names, whatever the size; kInTime waits for no disk.
 std::filesystem::path link_checkpoint(const std::filesystem::path& checkpoint,
-                                      const std::filesystem::path& checkpoints_dir);
+                                      const std::filesystem::path& checkpoints_dir,
+                                      OnDisk on_disk = OnDisk::kAtOnce);
 
 /// Puts a checkpoint into checkpoints_dir as copy_checkpoint() does that has weights.safetensors, and of
 /// the learner's values those named in `values`, of `learned`, and all else of `own`.

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <ctime>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/printable.h"
@@ -106,7 +107,6 @@ Json external_value(const Json& value, const Json& distribution) {
   return number;
 }
 
-Json score_line(const Journal::Score& score) {
 // Python writes NaN, Infinity and -Infinity, which are no JSON: null, outside of texts
 std::string without_nan(std::string_view line) {
   std::string result;
@@ -132,6 +132,7 @@ std::string without_nan(std::string_view line) {
   return result;
 }
 
+Json score_line(const Journal::Score& score) {
   return {{"op_code", kIntermediate},
           {"trial_id", score.trial},
           {"step", score.steps},
@@ -384,10 +385,23 @@ void Journal::append(std::vector<Json> lines) {
     text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   }
   file_->write(text);
-  file_->sync();
+  if (waits_) file_->sync();
   for (const Json& line : lines) apply(line);
   num_read_ += text.size();
   num_lines_ += lines.size();
+}
+
+void Journal::together(const std::function<void()>& write) {
+  const Hold hold(*this);
+  const bool waited = std::exchange(waits_, false);
+  try {
+    write();
+  } catch (...) {
+    waits_ = waited;
+    throw;
+  }
+  waits_ = waited;
+  if (waits_) file_->sync();
 }
 
 void Journal::add(const std::vector<TrialValues>& trials, std::size_t plan) {

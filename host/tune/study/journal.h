@@ -81,6 +81,9 @@ class Journal {
     Journal& journal_;
   };
 
+  /// Lets `write` add lines, and waits for the disk once for all of them.
+  void together(const std::function<void()>& write);
+
   /// Adds trials that wait: those of the method from its `plan`-th on.
   void add(const std::vector<TrialValues>& trials, std::size_t plan);
   /// It runs from now on. Nothing happens to one that does not wait.
@@ -117,6 +120,7 @@ class Journal {
   JournalLock lock_;
   std::recursive_mutex mutex_;
   int depth_ = 0;                               // of holds
+  bool waits_ = true;                           // for the disk, after each line
   std::uint64_t num_read_ = 0, num_lines_ = 0;  // bytes and lines of the file that are known
   nlohmann::ordered_json definition_;
   std::vector<Trial> trials_;

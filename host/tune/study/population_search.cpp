@@ -13,6 +13,7 @@
 #include "host/algo/keys_read.h"
 #include "host/algo/resolve_config.h"
 #include "host/io/checkpoint.h"
+#include "host/io/crc32c.h"
 #include "host/io/curves.h"
 #include "host/io/json_file.h"
 #include "host/io/output_file.h"
@@ -41,6 +42,14 @@ std::optional<std::filesystem::path> newest_in(const std::filesystem::path& fold
 }
 
 std::int64_t longest_episode(const Config& base) {
+// a checkpoint as no other is called: its step and the checksums of what it holds
+std::string name_of(const std::optional<std::filesystem::path>& checkpoint) {
+  std::error_code absent;
+  if (!checkpoint || !std::filesystem::exists(*checkpoint / "DONE", absent)) return "over none\n";
+  return fmt::format("over {} {:08x}\n", checkpoint->filename().string(),
+                     crc32c(read_file(*checkpoint / "DONE")));
+}
+
   return base.env.max_episode_steps > 0 ? base.env.max_episode_steps
                                         : make_env(base.env)->spec().max_episode_steps;
 }
@@ -78,30 +87,57 @@ std::filesystem::path FolderExchange::state(int member, int number) const {
 bool FolderExchange::keep(int member, int number, std::int64_t end) {
   const auto newest = newest_in(this->member(member) / "checkpoints");
   if (!newest || newest->filename().string() < fmt::format("step-{:09}", end)) return false;
-  link_checkpoint(*newest, state(member, number));
+  const std::filesystem::path kept =
+      link_checkpoint(*newest, state(member, number), OnDisk::kInTime);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  not_on_disk_.push_back(kept);
   return true;
 }
 
 bool FolderExchange::has(int member, int number) const {
-  return newest_in(state(member, number)).has_value();
+// the first wait brings the others' names along on most file systems
+void FolderExchange::sync() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const std::filesystem::path& kept : not_on_disk_) {
+    sync_folder(kept);
+    sync_folder(kept.parent_path());
+  }
+  if (!not_on_disk_.empty()) sync_folder(study_ / "states");
+  not_on_disk_.clear();
+}
+
+  return newest_in(state(member, number)) &&
+         latest_checkpoint(state(member, number), [](const std::string&) {}).has_value();
 }
 
 void FolderExchange::take(int member, const Slice& from, const std::string& mark) {
+// The mark is not on the disk before the copy is, nor after it: after a power failure either may be
+// there alone. So it names the checkpoint that was there before, which then still is the newest; what
+// is damaged is copied again as well.
   const std::filesystem::path checkpoints = this->member(member) / "checkpoints",
                               file = this->member(member) / "copied";
-  std::error_code absent;
-  if (std::filesystem::exists(file, absent) && read_file(file) == mark) return;
   const auto source = newest_in(state(from.member, from.number)), own = newest_in(checkpoints);
   if (!source || (weights_only_ && !own))
+  const std::string text = mark + name_of(own);
+  std::error_code absent;
+  if (std::filesystem::exists(file, absent)) {
+    const std::string before = read_file(file);
+    if (before.starts_with(mark) && before != text &&
+        latest_checkpoint(checkpoints, [](const std::string&) {}))
+      return;
+  }
     throw DataError(fmt::format(
         "{} holds no state of a member, which member {} is to take over. Put the folder back from a "
         "copy, or begin another study with --study DIR.",
         (source ? checkpoints : state(from.member, from.number)).string(), member));
   if (weights_only_)
+  // what it is grafted on is nowhere else
     graft_checkpoint(*own, *source, kLearnedValues, checkpoints);
   else
-    link_checkpoint(*source, checkpoints);
-  write_file_atomically(file, mark);
+    link_checkpoint(*source, checkpoints, OnDisk::kInTime);
+  OutputFile marked(file, OutputFile::Mode::kTruncate, text.size());
+  marked.write(text);
+  marked.close();
 }
 
 void FolderExchange::drop_all_but(const std::set<std::pair<int, int>>& states) {
@@ -251,7 +287,7 @@ class PopulationSearch::Worker : public Member {
 };
 
 PopulationSearch::PopulationSearch(PopulationSearchOptions options, Journal& journal,
-                                   std::vector<std::size_t> trials)
+                                   std::vector<std::size_t> trials, Effort& effort)
     : options_(std::move(options)),
       journal_(journal),
       trials_(std::move(trials)),
@@ -274,6 +310,7 @@ bool PopulationSearch::go_together(const TrialValues& values) const {
     check_run(with_values(member_config_, options_.config.tune.space, values), "a member");
     return true;
   } catch (const ConfigError&) {
+      effort_(effort),
     return false;
   }
 }
@@ -378,6 +415,7 @@ void PopulationSearch::conclude(const std::vector<SliceResult>& results) {
 }
 
 // States that may still be copied: parents of slices to come, what has been trained and not been told
+  const Timed own(effort_.own_s);
 // yet, what others have not passed yet, and where pbt_bt may go back to.
 std::set<std::pair<int, int>> PopulationSearch::needed_states() const {
   std::set<std::pair<int, int>> states;
@@ -388,6 +426,7 @@ std::set<std::pair<int, int>> PopulationSearch::needed_states() const {
   for (int m = 0; m < record_.size(); ++m) {
     const Seat& seat = record_.seat(m);
     if (seat.over) continue;
+  const Timed own(effort_.own_s);
     states.emplace(m, seat.num_slices);
     behind = std::min(behind, seat.begin);
     if (seat.is_copy) need(seat.parent);
@@ -400,6 +439,8 @@ std::set<std::pair<int, int>> PopulationSearch::needed_states() const {
   if (options_.config.pbt.mode == "synchronous") return states;
   for (std::size_t i = 0; i < record_.slices().size(); ++i) {
     const auto id = static_cast<int>(i);
+  // what the journal tells of is there
+  states_->sync();
     if (looks_back ? record_.last_slice(record_.slice(id).member) == id
                    : record_.slice(id).end > behind)
       need(id);
@@ -450,11 +491,15 @@ bool PopulationSearch::run_asynchronous(const PopulationOptions& options) {
 }
 
 bool PopulationSearch::run() {
-  for (int m = 0; m < record_.size(); ++m) {
-    if (record_.seat(m).num_slices == 0)
-      check_run(with_values(member_config_, options_.config.tune.space, record_.seat(m).values),
-                fmt::format("member {}, whose values do not go together (narrow tune.space)", m));
-    journal_.begin(trials_[static_cast<std::size_t>(m)]);
+  {
+    const Timed own(effort_.own_s);
+    for (int m = 0; m < record_.size(); ++m)
+      if (record_.seat(m).num_slices == 0)
+        check_run(with_values(member_config_, options_.config.tune.space, record_.seat(m).values),
+                  fmt::format("member {}, whose values do not go together (narrow tune.space)", m));
+    journal_.together([&] {
+      for (const std::size_t trial : trials_) journal_.begin(trial);
+    });
   }
   Config sized = member_config_;
   sized.population.concurrent = options_.concurrent;
@@ -475,17 +520,19 @@ bool PopulationSearch::run() {
 // members end as trials; the best one's last state stays
 void PopulationSearch::finish() {
   const int best = best_slice(record_, member_config_.loop.num_env_steps);
-  for (int m = 0; m < record_.size(); ++m) {
-    const std::size_t trial = trials_[static_cast<std::size_t>(m)];
-    if (journal_.trials()[trial].state != TrialState::kRunning) continue;
-    const Slice& last = record_.slice(record_.last_slice(m));
-    journal_.note(trial, record_.attributes(m, trials_));
-    if (last.score == kDead)
-      journal_.end(trial, TrialState::kFailed,
-                   last.error.empty() ? "it has not been evaluated" : last.error);
-    else
-      journal_.end(trial, TrialState::kComplete, "", last.score);
-  }
+  journal_.together([&] {
+    for (int m = 0; m < record_.size(); ++m) {
+      const std::size_t trial = trials_[static_cast<std::size_t>(m)];
+      if (journal_.trials()[trial].state != TrialState::kRunning) continue;
+      const Slice& last = record_.slice(record_.last_slice(m));
+      journal_.note(trial, record_.attributes(m, trials_));
+      if (last.score == kDead)
+        journal_.end(trial, TrialState::kFailed,
+                     last.error.empty() ? "it has not been evaluated" : last.error);
+      else
+        journal_.end(trial, TrialState::kComplete, "", last.score);
+    }
+  });
   for (int m = 0; m < record_.size(); ++m)
     if (best < 0 || m != record_.slice(best).member)
       drop_checkpoints(states_->member(m), options_.warn);
@@ -493,3 +540,4 @@ void PopulationSearch::finish() {
 }
 
 }  // namespace mbrl
+  const Timed own(effort_.own_s);

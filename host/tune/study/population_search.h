@@ -27,6 +27,7 @@
 #include "host/tune/population.h"
 #include "host/tune/schedule_file.h"
 #include "host/tune/study/exchange.h"
+#include "host/tune/study/effort.h"
 #include "host/tune/study/journal.h"
 #include "host/tune/study/population_record.h"
 
@@ -37,18 +38,21 @@ class StateExchange {
  public:
   virtual ~StateExchange() = default;
   /// Keeps what a member's newest checkpoint holds as the state that its slice `number` ended with.
-  /// False: its newest checkpoint is from before env step `end`.
+  /// False: its newest checkpoint is from before env step `end`. From any thread.
   virtual bool keep(int member, int number, std::int64_t end) = 0;
-  /// Whether it is kept already.
+  /// Makes what was kept outlast a power failure.
+  virtual void sync() = 0;
+  /// Whether it is kept already, and whole.
   virtual bool has(int member, int number) const = 0;
-  /// Makes a kept state the member's own; `mark` says which copy this is, and a second call with the
-  /// same mark does nothing: the member may have gone on since.
+  /// Makes a kept state that sync() has seen the member's own; `mark` says which copy this is, and a
+  /// second call with the same mark does nothing: the member may have gone on since.
   virtual void take(int member, const Slice& from, const std::string& mark) = 0;
   /// Deletes all states but these, each a member and the number of its slice.
   virtual void drop_all_but(const std::set<std::pair<int, int>>& states) = 0;
 };
 
-/// In folders of a study, for members that share a file system.
+/// In folders of a study, for members that share a file system. keep() and take() wait for no disk: what
+/// a power failure has left of them is made again.
 class FolderExchange : public StateExchange {
  public:
   /// `weights_only`: taking a state leaves the member its history.
@@ -59,6 +63,7 @@ class FolderExchange : public StateExchange {
   bool keep(int member, int number, std::int64_t end) override;
   bool has(int member, int number) const override;
   void take(int member, const Slice& from, const std::string& mark) override;
+  void sync() override;
   void drop_all_but(const std::set<std::pair<int, int>>& states) override;
 
   std::filesystem::path member(int member) const;
@@ -71,6 +76,8 @@ class FolderExchange : public StateExchange {
   std::function<void(const std::string&)> warn_;
 };
 
+  std::mutex mutex_;
+  std::vector<std::filesystem::path> not_on_disk_;  // states
 /// What must hold before a population of this config trains; `base`: of a member but for its values.
 ///
 /// Errors   ConfigError naming the key.
@@ -103,9 +110,9 @@ struct PopulationSearchOptions {
 
 class PopulationSearch {
  public:
-  /// `trials`: the members' numbers in the journal.
+  /// `trials`: the members' numbers in the journal. `effort` hears where the time goes.
   PopulationSearch(PopulationSearchOptions options, Journal& journal,
-                   std::vector<std::size_t> trials);
+                   std::vector<std::size_t> trials, Effort& effort);
 
   /// Goes on to the end.
   ///
@@ -134,6 +141,7 @@ class PopulationSearch {
   std::vector<std::size_t> trials_;
   Config member_config_;
   ExchangeTimes times_;
+  Effort& effort_;
   std::unique_ptr<FolderExchange> states_;
   PopulationRecord record_;
   std::int64_t num_slices_left_;

@@ -225,6 +225,7 @@ std::vector<TrialValues> Study::planned(std::size_t first, std::size_t count) co
 }
 
 // the numbers of planned trials in the journal, which gets those that it has not
+  const Timed own(effort_.own_s);
 std::vector<std::size_t> Study::place(std::size_t first, std::size_t count) {
   const Journal::Hold hold(*journal_);
   std::map<std::size_t, std::size_t> known;  // by plan
@@ -374,6 +375,7 @@ bool Study::wait_for(const std::vector<Request>& requests) {
 bool Study::evaluate(const std::vector<Request>& requests, bool ends) {
   for (;;) {
     std::vector<Request> open;
+      const Timed own(effort_.own_s);
     {
       const Journal::Hold hold(*journal_);
       for (const Request& request : requests) {
@@ -413,6 +415,7 @@ void Study::train(const std::vector<Request>& requests, bool ends) {
   std::vector<std::pair<std::size_t, std::size_t>> part_of;  // of each run, and its seed
   std::vector<OrdinaryRun> runs;
   const auto num_seeds = static_cast<std::size_t>(options_.config.tune.seeds);
+    const Timed own_time(effort_.own_s);
   const auto add = [&](const Request& request, bool last) {
     try {
       std::vector<OrdinaryRun> own;
@@ -452,9 +455,11 @@ void Study::train(const std::vector<Request>& requests, bool ends) {
     } else if (!std::isfinite(score)) {
       journal_->end(trial, TrialState::kFailed, "its return is not finite");
     } else {
-      journal_->score(trial, steps, score);
-      journal_->note(trial, Json{{"returns", returns_of(part.folders)}});
-      if (ends) journal_->end(trial, TrialState::kComplete);
+      journal_->together([&] {
+        journal_->score(trial, steps, score);
+        journal_->note(trial, Json{{"returns", returns_of(part.folders)}});
+        if (ends) journal_->end(trial, TrialState::kComplete);
+      });
     }
     claims_->release(claim_of(trial));
   };
@@ -462,11 +467,17 @@ void Study::train(const std::vector<Request>& requests, bool ends) {
                           .device = options_.device,
                           .num_threads = options_.num_threads,
                           .concurrent = options_.concurrent,
+  std::map<std::size_t, std::optional<Timed>> training;  // runs that have begun
                           .warn = options_.warn};
+    const Timed own(effort_.own_s);
   how.on_begin = [&](std::size_t i) {
     const Pending& part = parts[part_of[i].first];
-    return begin(part.request, part.last);
+    if (!begin(part.request, part.last)) return false;
+    training[i].emplace(effort_.training_s);
+    return true;
   };
+    training.erase(i);
+    const Timed own(effort_.own_s);
   how.on_end = [&](std::size_t i, const RunOutcome& outcome) {
     Pending& part = parts[part_of[i].first];
     if (outcome.status == RunStatus::kDiverged) {
@@ -527,7 +538,7 @@ bool Study::run_population() {
                            .concurrent = options_.concurrent,
                            .num_threads = options_.num_threads,
                            .warn = options_.warn},
-                          *journal_, members)
+                          *journal_, members, effort_)
       .run();
 }
 

@@ -22,6 +22,7 @@
 #include "host/tune/ordinary_runs.h"
 #include "host/tune/schedule_file.h"
 #include "host/tune/study/claims.h"
+#include "host/tune/study/effort.h"
 #include "host/tune/study/journal.h"
 
 namespace mbrl {
@@ -89,6 +90,8 @@ class Study {
   std::vector<std::size_t> ranking() const;
   /// Trials of the method that were asked for and not told, and that no process of the study trains.
   std::vector<std::size_t> outside() const;
+  /// What run() has spent so far.
+  const Effort& effort() const { return effort_; }
   /// How many trials the method has in all.
   std::size_t num_planned() const;
 
@@ -123,6 +126,7 @@ class Study {
   std::unique_ptr<Claims> claims_;
   std::set<std::size_t> left_behind_;  // asked for before this process came, and not told
   bool told_of_others_ = false;
+  Effort effort_;
 };
 
 }  // namespace mbrl

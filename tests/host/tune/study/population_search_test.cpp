@@ -5,7 +5,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -16,6 +19,18 @@
 #include "tests/support/configs.h"
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
+
+namespace {
+
+std::atomic<int> num_disk_waits{0};
+
+}  // namespace
+
+// in place of the system library's: the same, counted
+extern "C" int fsync(int fd) {
+  ++num_disk_waits;
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace mbrl {
 namespace {
@@ -84,16 +99,21 @@ class PopulationSearchTest : public testing::Test {
   }
   bool search(const std::string& study, const Config& config, const std::string& concurrent = "2") {
     const auto journal = this->journal(study, config);
-    return PopulationSearch({.config = config,
-                             .base = base_of(config),
-                             .folder = folder(study),
-                             .command = {"x"},
-                             .device = "cpu",
-                             .concurrent = concurrent,
-                             .num_threads = 2,
-                             .warn = [](const std::string& text) { ADD_FAILURE() << text; }},
-                            *journal, members_of(config))
-        .run();
+    Effort effort;
+    const bool ended =
+        PopulationSearch({.config = config,
+                          .base = base_of(config),
+                          .folder = folder(study),
+                          .command = {"x"},
+                          .device = "cpu",
+                          .concurrent = concurrent,
+                          .num_threads = 2,
+                          .warn = [](const std::string& text) { ADD_FAILURE() << text; }},
+                         *journal, members_of(config), effort)
+            .run();
+    EXPECT_GT(effort.own_s, 0.0);
+    EXPECT_EQ(effort.own_share() < 1.0, effort.training_s > 0.0);
+    return ended;
   }
   PopulationRecord record(const std::string& study, const Config& config) {
     return read_population(config, *journal(study, config), members_of(config));
@@ -272,6 +292,63 @@ TEST_F(FolderExchangeTest, ACopySharesItsFilesAndCopiesNoByte) {
     EXPECT_TRUE(fs::equivalent(folder("s") / "members/0000/checkpoints/step-000000100" / file,
                                folder("s") / "members/0001/checkpoints/step-000000100" / file))
         << file;
+}
+
+TEST_F(FolderExchangeTest, ACopyWaitsForNoDiskAndWritesFewBytes) {
+  FolderExchange states = this->states();
+  write(0, 100, 1.0f);
+  write(1, 100, 2.0f);
+  const int before = num_disk_waits;
+  EXPECT_GT(before, 0) << "counts";
+  ASSERT_TRUE(states.keep(1, 0, 100));
+  states.take(0, slice(1, 0), "a\n");
+  EXPECT_EQ(num_disk_waits, before);
+  std::uintmax_t own_bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder("s") / "members/0000"))
+    if (entry.is_regular_file() && fs::hard_link_count(entry) == 1) own_bytes += entry.file_size();
+  EXPECT_GT(own_bytes, 0u) << "its mark";
+  EXPECT_LT(own_bytes, 100u);
+  // once for all that was kept, before the journal tells of it
+  states.sync();
+  EXPECT_EQ(num_disk_waits, before + 3);
+  states.sync();
+  EXPECT_EQ(num_disk_waits, before + 3);
+}
+
+TEST_F(FolderExchangeTest, WhatAPowerFailureLeavesOfACopyIsCopiedAgain) {
+  FolderExchange states = this->states();
+  write(0, 100, 1.0f);
+  write(1, 100, 2.0f);
+  ASSERT_TRUE(states.keep(1, 0, 100));
+  const fs::path checkpoints = folder("s") / "members/0000/checkpoints";
+  fs::copy(checkpoints, folder("old"), fs::copy_options::recursive);
+  const Held copied{"step-000000100", 2.0f, 20.0f, 2.0f, 2.0f};
+  states.take(0, slice(1, 0), "a\n");
+  // the mark alone has come to the disk: what was there before is still there
+  fs::remove_all(checkpoints);
+  fs::copy(folder("old"), checkpoints, fs::copy_options::recursive);
+  EXPECT_EQ(held(0).weight, 1.0f);
+  states.take(0, slice(1, 0), "a\n");
+  EXPECT_EQ(held(0), copied);
+  // of the copy a part
+  fs::remove(checkpoints / "step-000000100/replay.safetensors");
+  states.take(0, slice(1, 0), "a\n");
+  EXPECT_EQ(held(0), copied);
+  // the copy alone, and later steps that were to go
+  write_text(folder("s") / "members/0000/copied", "");
+  states.take(0, slice(1, 0), "a\n");
+  EXPECT_EQ(held(0), copied);
+}
+
+TEST_F(FolderExchangeTest, WhatAPowerFailureLeavesOfAStateIsKeptAnew) {
+  FolderExchange states = this->states();
+  write(0, 100, 1.0f);
+  ASSERT_TRUE(states.keep(0, 0, 100));
+  EXPECT_TRUE(states.has(0, 0));
+  fs::remove(folder("s") / "states/0000-0000/step-000000100/weights.safetensors");
+  EXPECT_FALSE(states.has(0, 0));
+  ASSERT_TRUE(states.keep(0, 0, 100));
+  EXPECT_TRUE(states.has(0, 0));
 }
 
 TEST_F(FolderExchangeTest, WeightsAloneLeaveTheHistory) {
