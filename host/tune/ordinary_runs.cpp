@@ -60,17 +60,23 @@ bool is_settled(const RunOutcome& outcome) {
 
 using Warn = std::function<void(const std::string&)>;
 
+// of an error that ends a run
+RunOutcome with_failure(RunOutcome outcome, const Error& error) {
+  outcome.status = RunStatus::kFailed;
+  outcome.error = error.what();
+  return outcome;
+}
+
 // trains a run as far as it is to go
-RunOutcome train_one(const OrdinaryRun& run, OpenDevice& device, ProgressSink& progress,
-                     const Warn& warn) {
+RunOutcome train_one(const OrdinaryRun& run, const fs::path& folder, OpenDevice& device,
+                     ProgressSink& progress, const Warn& warn) {
   const Config& config = run.options.config;
-  RunOutcome outcome{.folder = RunDir::folder_of(run.options.runs, config)};
+  RunOutcome outcome{.folder = folder};
   try {
     ExitCode code = ExitCode::kDone;
     {
       const RunDir dir =
-          RunDir::open(run.options.runs, config, run.options.command, device.description());
-      link_latest(run.options.runs, dir.path());
+          RunDir::open_folder(folder, config, run.options.command, device.description());
       Training training(
           {.config = config, .to_console = false, .on_warning = warn}, dir, device, progress,
           run.options.make_schedule ? run.options.make_schedule(config, device) : nullptr);
@@ -88,9 +94,8 @@ RunOutcome train_one(const OrdinaryRun& run, OpenDevice& device, ProgressSink& p
   } catch (const DeviceError&) {
     throw;  // the next would meet it too
   } catch (const Error& error) {
-    if (disk_is_full(run.options.runs)) throw;
-    outcome.status = RunStatus::kFailed;
-    outcome.error = error.what();
+    if (disk_is_full(folder)) throw;
+    return with_failure(std::move(outcome), error);
   }
   return outcome;
 }
@@ -115,27 +120,32 @@ class RunMember : public Member {
       const Config& config = run_.options.config;
       choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
     }
-    outcome_ = train_one(run_, device, progress, [this](const std::string& text) { warn(text); });
+    const fs::path folder = own_folder();
+    outcome_ =
+        train_one(run_, folder, device, progress, [this](const std::string& text) { warn(text); });
     ended();
   }
 
   bool can_travel() const override { return true; }
   void run_at(RankSlot& slot, std::int64_t, ProgressSink& progress) override {
     if (!begin()) return;
-    const nlohmann::json reply = slot.call(
-        {{"work", "run"},
-         {"label", run_.label},
-         {"runs", run_.options.runs.string()},
-         {"config", config_to_json(run_.options.config)},
-         {"command", run_.options.command},
-         {"steered", run_.options.make_schedule && !run_.options.config.controller.file.empty()},
-         {"until", run_.until},
-         {"keep_checkpoints", run_.keep_checkpoints}},
-        progress);
-    for (const auto& text : reply.at("warnings")) warn(text.get<std::string>());
-    outcome_.status = static_cast<RunStatus>(reply.at("status").get<int>());
-    outcome_.error = reply.at("error").get<std::string>();
-    outcome_.folder = reply.at("folder").get<std::string>();
+    const fs::path folder = own_folder();
+    const Config& config = run_.options.config;
+    try {
+      const nlohmann::json reply = slot.call(
+          {{"work", "run"},
+           {"label", run_.label},
+           {"steered", run_.options.make_schedule && !config.controller.file.empty()},
+           {"until", run_.until},
+           {"keep_checkpoints", run_.keep_checkpoints}},
+          {.folder = folder, .config = config, .command = run_.options.command}, progress);
+      for (const auto& text : reply.at("warnings")) warn(text.get<std::string>());
+      outcome_ = {.status = static_cast<RunStatus>(reply.at("status").get<int>()),
+                  .error = reply.at("error").get<std::string>(),
+                  .folder = folder};
+    } catch (const BusyError& error) {
+      outcome_ = with_failure({.folder = folder}, error);
+    }
     // a signal that reached that rank alone
     if (outcome_.status == RunStatus::kStopped) request_stop();
     ended();
@@ -155,6 +165,12 @@ class RunMember : public Member {
     outcome_ = before;
     if (options_.on_end) options_.on_end(place_, outcome_);
     return false;
+  }
+  // where it is trained, to which the link of the newest leads
+  fs::path own_folder() const {
+    fs::path folder = RunDir::folder_of(run_.options.runs, run_.options.config);
+    link_latest(run_.options.runs, folder);
+    return folder;
   }
   void warn(const std::string& text) {
     const std::lock_guard<std::mutex> lock(one_at_a_time_);
@@ -299,10 +315,10 @@ std::vector<RunOutcome> train_runs(const std::vector<OrdinaryRun>& runs,
 }
 
 nlohmann::json train_ordered_run(const nlohmann::json& order, const Config& config,
-                                 OpenDevice& device, ProgressSink& progress) {
+                                 const fs::path& folder, OpenDevice& device,
+                                 ProgressSink& progress) {
   OrdinaryRun run{.options = {.config = config,
                               .check = {},
-                              .runs = order.at("runs").get<std::string>(),
                               .command = order.at("command").get<std::vector<std::string>>()},
                   .label = order.at("label").get<std::string>(),
                   .until = order.at("until").get<std::int64_t>(),
@@ -314,11 +330,10 @@ nlohmann::json train_ordered_run(const nlohmann::json& order, const Config& conf
     follow_files(run.options);
   choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
   nlohmann::json warnings = nlohmann::json::array();
-  const RunOutcome outcome =
-      train_one(run, device, progress, [&](const std::string& text) { warnings.push_back(text); });
+  const RunOutcome outcome = train_one(run, folder, device, progress,
+                                       [&](const std::string& text) { warnings.push_back(text); });
   return {{"status", static_cast<int>(outcome.status)},
           {"error", outcome.error},
-          {"folder", outcome.folder.string()},
           {"warnings", warnings}};
 }
 

@@ -70,6 +70,7 @@ std::vector<RunOutcome> train_runs(const std::vector<OrdinaryRun>& runs,
 
 /// What another rank does for one of them. Returns the reply. Errors   as train_runs.
 nlohmann::json train_ordered_run(const nlohmann::json& order, const Config& config,
-                                 OpenDevice& device, ProgressSink& progress);
+                                 const std::filesystem::path& folder, OpenDevice& device,
+                                 ProgressSink& progress);
 
 }  // namespace mbrl

@@ -2,22 +2,36 @@
 //
 //   rank 0, a thread for each slot of a rank --> order --> serve(): make_member, run --> reply
 //
-// Orders and replies are CBOR. A run's folder is on a file system that all ranks see; configs,
-// controllers and what steers a run travel in the order.
+// Orders and replies are CBOR. Configs, controllers and what steers a run travel in the order. A rank
+// that sees the run's folder trains in it; to one that does not, or may see an old state of it, the
+// files go as messages, and come back with the reply (rank_folder.h).
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "host/config/config.h"
 #include "host/io/progress.h"
 #include "host/tune/ranks.h"
 
 namespace mbrl {
 
 class Member;
+
+/// The folder of the run that an order is about, and what its files say of it.
+struct RankRun {
+  std::filesystem::path folder;
+  Config config;
+  std::vector<std::string> command;
+  /// Whether to train in a folder that another machine's rank sees. Others may have changed it since
+  /// that machine looked: then its files always go as messages.
+  bool in_place_elsewhere = true;
+};
 
 /// One of the members that another rank trains at a time.
 class RankSlot {
@@ -33,10 +47,13 @@ class RankSlot {
   /// Sends an order and waits for what comes back. After a stop signal the other rank hears of it.
   ///
   /// Errors   what ended the work there, as an error of the same kind; DeviceError if the rank does
-  ///          not answer within two minutes of a stop.
-  nlohmann::json call(nlohmann::json order, ProgressSink& progress);
+  ///          not answer within two minutes of a stop, or has ended; BusyError if the folder is to
+  ///          travel and another process works in it.
+  nlohmann::json call(nlohmann::json order, const RankRun& run, ProgressSink& progress);
 
  private:
+  nlohmann::json await_reply(const RankRun& run, ProgressSink& progress);
+
   Ranks& ranks_;
   int rank_, slot_, num_slots_;
   std::string device_;

@@ -35,6 +35,15 @@ namespace {
 
 std::atomic<Ranks*> joined{nullptr};
 
+constexpr std::chrono::milliseconds kBetweenLooks{500};  // at a process that may have ended
+
+[[noreturn]] void throw_ended(int rank) {
+  throw DeviceError(fmt::format(
+      "rank {} has ended in the middle of a message: killed, or out of memory? Start the same command "
+      "again, with any number of ranks.",
+      rank));
+}
+
 // mpirun passes SIGUSR2 on at once, to all ranks: to it SIGTERM is an end within seconds
 [[maybe_unused]] void stop_on_usr2() {
   struct sigaction action {};
@@ -70,6 +79,22 @@ bool Ranks::has_ended(int rank) const {
   return i < processes_.size() && process_has_ended(processes_[i]).value_or(false);
 }
 
+bool Ranks::is_here(int rank) const {
+  return process_has_ended(processes_.at(static_cast<std::size_t>(rank))).has_value();
+}
+
+std::string Ranks::wait_for(int from, int tag) {
+  std::chrono::steady_clock::time_point looked = std::chrono::steady_clock::now();
+  for (;;) {
+    if (std::optional<std::string> bytes = receive(from, tag)) return *std::move(bytes);
+    if (const auto now = std::chrono::steady_clock::now(); now - looked > kBetweenLooks) {
+      looked = now;
+      if (has_ended(from)) throw_ended(from);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 std::string Ranks::device(const std::string& text) const {
   if (text != "auto" && text != "cuda") return text;
   std::string why;
@@ -83,6 +108,24 @@ namespace {
 
 // MPI from one thread at a time; nothing waits inside it
 std::mutex one_at_a_time;
+
+// until MPI is through with a message to or from a rank
+void finish(MPI_Request& request, const Ranks& ranks, int rank) {
+  auto looked = std::chrono::steady_clock::now();
+  for (;;) {
+    int done = 0;
+    {
+      const std::lock_guard<std::mutex> lock(one_at_a_time);
+      MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    }
+    if (done != 0) return;
+    if (const auto now = std::chrono::steady_clock::now(); now - looked > kBetweenLooks) {
+      looked = now;
+      if (ranks.has_ended(rank)) throw_ended(rank);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+}
 
 constexpr int kTextBytes = 256;
 
@@ -193,28 +236,31 @@ void Ranks::send(int to, int tag, std::string_view bytes) {
     MPI_Isend(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, to, tag, MPI_COMM_WORLD,
               &request);
   }
-  for (;;) {
-    int done = 0;
-    {
-      const std::lock_guard<std::mutex> lock(one_at_a_time);
-      MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-    }
-    if (done != 0) return;
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
-  }
+  finish(request, *this, to);
 }
 
 std::optional<std::string> Ranks::receive(int from, int tag) {
-  const std::lock_guard<std::mutex> lock(one_at_a_time);
-  int there = 0, size = 0;
-  MPI_Message message = MPI_MESSAGE_NULL;
-  MPI_Status status;
-  MPI_Improbe(from, tag, MPI_COMM_WORLD, &there, &message, &status);
-  if (there == 0) return std::nullopt;
-  MPI_Get_count(&status, MPI_BYTE, &size);
-  std::string bytes(static_cast<std::size_t>(size), '\0');
-  MPI_Mrecv(bytes.data(), size, MPI_BYTE, &message, MPI_STATUS_IGNORE);
-  return bytes;
+  auto bytes = std::make_unique<std::string>();
+  MPI_Request request = MPI_REQUEST_NULL;
+  {
+    const std::lock_guard<std::mutex> lock(one_at_a_time);
+    int there = 0, size = 0;
+    MPI_Message message = MPI_MESSAGE_NULL;
+    MPI_Status status;
+    MPI_Improbe(from, tag, MPI_COMM_WORLD, &there, &message, &status);
+    if (there == 0) return std::nullopt;
+    MPI_Get_count(&status, MPI_BYTE, &size);
+    bytes->resize(static_cast<std::size_t>(size));
+    MPI_Imrecv(bytes->data(), size, MPI_BYTE, &message, &request);
+  }
+  try {
+    finish(request, *this, from);
+  } catch (...) {
+    // MPI may still write there
+    [[maybe_unused]] const std::string* const given_away = bytes.release();
+    throw;
+  }
+  return *std::move(bytes);
 }
 
 #else

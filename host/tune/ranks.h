@@ -11,8 +11,8 @@
 
 namespace mbrl {
 
-/// Tags of messages: orders to a rank, and from kReplies on what comes back, by slot.
-enum RankTag { kOrders = 1, kReplies = 100 };
+/// Tags of messages: orders to a rank; what comes back, by slot; files of runs both ways, by slot.
+enum RankTag { kOrders = 1, kReplies = 100, kFiles = 10100 };
 /// Orders that are no work: to end, and to end without waiting for a rank that is gone.
 inline constexpr std::string_view kEnd = "end", kEndAtOnce = "end at once";
 
@@ -47,15 +47,21 @@ class Ranks {
 
   /// Whether a rank's process is known to have ended: of this machine's at once, of others never.
   bool has_ended(int rank) const;
+  /// Whether it is a process of this machine, and of no other container of it.
+  bool is_here(int rank) const;
   /// A rank is gone: those that are left do not wait for it.
   void give_up() { given_up_ = true; }
 
   /// Sends a message; returns when it is on its way. From any thread.
   ///
-  /// Errors   DataError if it is larger than 2 GiB.
+  /// Errors   DataError if it is larger than 2 GiB; DeviceError if the other rank ends meanwhile.
   void send(int to, int tag, std::string_view bytes);
   /// A message that has come; nothing if there is none. From any thread.
+  ///
+  /// Errors   DeviceError if the other rank ends within its message.
   std::optional<std::string> receive(int from, int tag);
+  /// The same, which waits for it. Errors   DeviceError if the other rank has ended.
+  std::string wait_for(int from, int tag);
 
  private:
   Ranks() = default;

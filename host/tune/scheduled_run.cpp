@@ -62,6 +62,28 @@ bool ScheduleReplay::before_step(Learner& learner) {
   return true;
 }
 
+nlohmann::json replay_message(const ScheduleFile& schedule) {
+  // as text: keys keep their order, which is that of the table's columns
+  nlohmann::ordered_json points = nlohmann::ordered_json::array();
+  for (const SchedulePoint& point : schedule.points) points.push_back({point.at, point.values});
+  return {{"replay", points.dump()},
+          {"algorithm", schedule.algorithm},
+          {"unit", schedule.unit},
+          {"end", schedule.end}};
+}
+
+bool is_replay(const nlohmann::json& message) { return message.contains("replay"); }
+
+std::unique_ptr<Schedule> make_replay(const nlohmann::json& message) {
+  ScheduleFile schedule{.algorithm = message.at("algorithm").get<std::string>(),
+                        .unit = message.at("unit").get<std::string>(),
+                        .end = message.at("end").get<std::int64_t>()};
+  const auto points = nlohmann::ordered_json::parse(message.at("replay").get<std::string>());
+  for (const nlohmann::ordered_json& point : points)
+    schedule.points.push_back({point.at(0).get<std::int64_t>(), point.at(1)});
+  return std::make_unique<ScheduleReplay>(std::move(schedule));
+}
+
 void make_room(Config& config, const KeyValues& values) {
   const auto raise = [&](const char* key, int now, int& most) {
     if (!values.contains(key)) return;

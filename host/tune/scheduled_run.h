@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,11 @@ class ScheduleReplay : public Schedule {
   std::vector<double> recorded_;  // the table's last row
   std::unique_ptr<CsvWriter> table_;
 };
+
+/// A schedule as a message for another rank, which makes the same of it.
+nlohmann::json replay_message(const ScheduleFile& schedule);
+bool is_replay(const nlohmann::json& message);
+std::unique_ptr<Schedule> make_replay(const nlohmann::json& message);
 
 /// Raises planner.max_population and its like, which memory is taken for, to the values at least.
 void make_room(Config& config, const KeyValues& values);

@@ -15,6 +15,7 @@
 #include "host/run/training.h"
 #include "host/tune/autombpo/steering_order.h"
 #include "host/tune/rank_work.h"
+#include "host/tune/scheduled_run.h"
 
 namespace mbrl {
 
@@ -49,15 +50,23 @@ void TrainingMember::run_at(RankSlot& slot, std::int64_t until, ProgressSink& pr
   if (complete_) return;
   nlohmann::json order{{"work", "member"},
                        {"label", options_.label},
-                       {"folder", options_.folder.string()},
-                       {"config", config_to_json(options_.config)},
-                       {"command", options_.command},
                        {"learner_index", options_.learner_index},
                        {"keep_checkpoints", options_.keep_checkpoints},
                        {"until", until},
                        {"schedule", nullptr}};
   if (options_.schedule_message) order["schedule"] = options_.schedule_message();
-  const nlohmann::json reply = slot.call(std::move(order), progress);
+  nlohmann::json reply;
+  try {
+    reply = slot.call(std::move(order),
+                      {.folder = options_.folder,
+                       .config = options_.config,
+                       .command = options_.command,
+                       .in_place_elsewhere = options_.in_place_elsewhere},
+                      progress);
+  } catch (const BusyError& error) {
+    if (!options_.on_busy) throw;
+    return options_.on_busy(error.what());
+  }
   if (options_.on_warning)
     for (const auto& text : reply.at("warnings")) options_.on_warning(text.get<std::string>());
   if (const auto busy = reply.value("busy", std::string()); !busy.empty()) {
@@ -72,11 +81,12 @@ void TrainingMember::run_at(RankSlot& slot, std::int64_t until, ProgressSink& pr
 }
 
 nlohmann::json train_ordered_member(const nlohmann::json& order, const Config& config,
-                                    OpenDevice& device, ProgressSink& progress) {
+                                    const std::filesystem::path& folder, OpenDevice& device,
+                                    ProgressSink& progress) {
   nlohmann::json reply{{"warnings", nlohmann::json::array()}};
   TrainingMemberOptions options{
       .label = order.at("label").get<std::string>(),
-      .folder = order.at("folder").get<std::string>(),
+      .folder = folder,
       .config = config,
       .command = order.at("command").get<std::vector<std::string>>(),
       .learner_index = order.at("learner_index").get<std::uint32_t>(),
@@ -84,7 +94,9 @@ nlohmann::json train_ordered_member(const nlohmann::json& order, const Config& c
       .on_busy = [&](const std::string& text) { reply["busy"] = text; },
       .keep_checkpoints = order.at("keep_checkpoints").get<bool>()};
   if (const nlohmann::json& schedule = order.at("schedule"); !schedule.is_null())
-    options.make_schedule = [&](OpenDevice& own) { return make_steering(schedule, config, own); };
+    options.make_schedule = [&](OpenDevice& own) {
+      return is_replay(schedule) ? make_replay(schedule) : make_steering(schedule, config, own);
+    };
   choose_gemm(config, make_env(config.env)->spec(), device, gemm_cache_path());
   TrainingMember member(std::move(options));
   try {

@@ -23,8 +23,8 @@ struct TrainingMemberOptions {
   std::uint32_t learner_index = 0;        // of the random draws: members of one seed differ in it
   /// What steers the learner; none if empty.
   std::function<std::unique_ptr<Schedule>(OpenDevice&)> make_schedule = {};
-  /// The same as a message (autombpo/steering_order.h), for another rank that makes it. A member that
-  /// has a schedule and not this is trained by rank 0.
+  /// The same as a message (autombpo/steering_order.h, scheduled_run.h), for another rank that makes
+  /// it. A member that has a schedule and not this is trained by rank 0.
   std::function<nlohmann::json()> schedule_message = {};
   std::function<void(const std::string&)> on_warning = {};
   std::function<void(const std::string&)> on_failure = {};
@@ -32,6 +32,8 @@ struct TrainingMemberOptions {
   std::function<void(const std::string&)> on_busy = {};
   /// Whether checkpoints stay once its training is complete.
   bool keep_checkpoints = true;
+  /// RankRun's (rank_work.h).
+  bool in_place_elsewhere = true;
 };
 
 /// Deletes the checkpoints of a run whose training is complete. What cannot be deleted takes space
@@ -65,7 +67,8 @@ class TrainingMember : public Member {
   double final_return() const { return final_return_; }
 
  private:
-  friend nlohmann::json train_ordered_member(const nlohmann::json&, const Config&, OpenDevice&,
+  friend nlohmann::json train_ordered_member(const nlohmann::json&, const Config&,
+                                             const std::filesystem::path&, OpenDevice&,
                                              ProgressSink&);
 
   std::filesystem::path checkpoints() const { return options_.folder / "checkpoints"; }
@@ -77,6 +80,7 @@ class TrainingMember : public Member {
 
 /// What another rank does for TrainingMember::run_at. Returns the reply. Errors   those of run().
 nlohmann::json train_ordered_member(const nlohmann::json& order, const Config& config,
-                                    OpenDevice& device, ProgressSink& progress);
+                                    const std::filesystem::path& folder, OpenDevice& device,
+                                    ProgressSink& progress);
 
 }  // namespace mbrl

@@ -27,7 +27,9 @@ constexpr char kConfig[] = R"({
   "tune": {
     "space": {"sac.learning_rate": {"low": 1e-4, "high": 1e-2, "log": true}},
     "trials": 4, "iterations": 2, "min_steps": 140
-  }
+  },
+  "pbt": {"first": 140, "interval": 40, "truncation": 0.5, "frequencies": [1, 2],
+          "backtrack_interval": 2, "tolerance": 0.0}
 })";
 
 class RanksTest : public ProgramTest {
@@ -56,6 +58,45 @@ class RanksTest : public ProgramTest {
     std::vector<std::string> texts;
     for (const auto& trial : all) texts.push_back(Json(trial).dump());
     return texts;
+  }
+  // all that a population has decided, and what its best member has learned
+  struct Evolved {
+    std::vector<std::string> exchanges;
+    std::map<std::string, std::string> tables, schedules, weights;
+    bool operator==(const Evolved&) const = default;
+  };
+  Evolved evolved(const std::string& study) const {
+    Evolved all{.exchanges = {}, .tables = tables_below(study), .schedules = {}, .weights = {}};
+    const fs::path root = folder_.path() / study;
+    std::istringstream lines(file_text(root / "journal.log"));
+    for (std::string text; std::getline(lines, text);)
+      if (const Json line = Json::parse(text); line.at("op_code") == 3)
+        all.exchanges.push_back(line.at("system_attr").dump());
+    for (const auto& entry : fs::recursive_directory_iterator(root)) {
+      const std::string name = entry.path().filename();
+      const std::string place = fs::relative(entry.path(), root);
+      if (name == "schedule.csv") all.schedules[place] = file_text(entry.path());
+      if (name == "weights.safetensors") all.weights[place] = file_text(entry.path());
+    }
+    return all;
+  }
+  void expect_equal(const std::string& a, const std::string& b) const {
+    const Evolved found = evolved(a), wanted = evolved(b);
+    EXPECT_EQ(found.exchanges, wanted.exchanges) << a;
+    EXPECT_EQ(found.tables, wanted.tables) << a;
+    EXPECT_EQ(found.schedules, wanted.schedules) << a;
+    EXPECT_TRUE(found.weights == wanted.weights) << a;
+    EXPECT_FALSE(wanted.weights.empty());
+    EXPECT_GT(wanted.exchanges.size(), 2u);
+  }
+  static std::string population(const std::string& method, const std::string& study) {
+    return "tune ../brief.json tune.method=" + method + " tune.trials=8 --study " + study + " ";
+  }
+  // rank 0 in the folder x, rank 1 in another one, which a study's name does not lead out of: neither
+  // sees the other's files
+  std::string apart(const std::string& words) const {
+    return "mkdir -p x y && " + mpirun(1) + "--wdir \"$PWD/x\" \"$M\" " + words +
+           " : -n 1 --wdir \"$PWD/y\" sh -c 'echo $$ >rank1; exec \"$0\" \"$@\"' \"$M\" " + words;
   }
   // the tables of all runs below a folder, without wall times
   std::map<std::string, std::string> tables_below(const std::string& runs) const {
@@ -105,6 +146,80 @@ TEST_F(RanksTest, WhatARankThatDiesLeavesGoesOnWithAnyNumberOfRanks) {
   EXPECT_NE(code, 0);
   ASSERT_EQ(ranks(2, words + "parts"), 0) << error();
   EXPECT_EQ(trials("parts"), trials("whole"));
+}
+
+TEST_F(RanksTest, APopulationComesToWhatOneProcessComesTo) {
+  for (const std::string method : {"pbt", "pbt_bt", "mf_pbt"}) {
+    ASSERT_EQ(shell("mkdir -p x && cd x && \"$M\" " + population(method, method + "-1") +
+                    ">../out 2>../err"),
+              0)
+        << error();
+    ASSERT_EQ(shell("cd x && " + mpirun(2) + "\"$M\" " + population(method, method + "-2") +
+                    ">../out 2>../err"),
+              0)
+        << error();
+    expect_equal("x/" + method + "-2", "x/" + method + "-1");
+    EXPECT_THAT(output(), HasSubstr("2 ranks\n"));
+  }
+}
+
+// no file system that both see: states travel as messages
+TEST_F(RanksTest, APopulationsRanksNeedNoCommonFolder) {
+  for (const std::string copy : {"all", "weights"}) {
+    const std::string words = population("pbt", copy + "-2") + "pbt.copy=" + copy;
+    ASSERT_EQ(shell("mkdir -p x && cd x && \"$M\" " + population("pbt", copy + "-1") +
+                    "pbt.copy=" + copy + " >../out 2>../err"),
+              0)
+        << error();
+    ASSERT_EQ(shell(apart(words) + " >out 2>err"), 0) << error();
+    expect_equal("x/" + copy + "-2", "x/" + copy + "-1");
+    EXPECT_FALSE(fs::exists(folder_.path() / "y" / (copy + "-2"))) << "nothing is left there";
+  }
+}
+
+TEST_F(RanksTest, RunsOfASweepNeedNoCommonFolderEither) {
+  const std::string words = "sweep ../brief.json seed=0..3 --runs ";
+  ASSERT_EQ(shell("mkdir -p x && cd x && \"$M\" " + words + "one >../out 2>../err"), 0) << error();
+  ASSERT_EQ(shell(apart(words + "two") + " >out 2>err"), 0) << error();
+  EXPECT_EQ(tables_below("x/two"), tables_below("x/one"));
+  EXPECT_FALSE(fs::exists(folder_.path() / "y/two"));
+  // complete, with their checkpoints
+  ASSERT_EQ(shell("cd x && \"$M\" " + words + "two >../out 2>../err"), 0) << error();
+  EXPECT_THAT(output(), HasSubstr("4 of them are complete"));
+}
+
+TEST_F(RanksTest, APopulationThatLosesARankGoesOnInOneProcess) {
+  ASSERT_EQ(
+      shell("mkdir -p x && cd x && \"$M\" " + population("pbt", "whole") + ">../out 2>../err"), 0)
+      << error();
+  for (const bool see_each_other : {true, false}) {
+    const std::string study = see_each_other ? "together" : "apart",
+                      words = population("pbt", study);
+    const std::string start =
+        see_each_other ? "cd x && " + mpirun(1) + "\"$M\" " + words +
+                             " : -n 1 sh -c 'echo $$ >../y/rank1; exec \"$0\" \"$@\"' \"$M\" " +
+                             words + " >../out 2>../err & "
+                       : apart(words) + " >out 2>err & ";
+    // killed once the first exchange is written down
+    const int code = shell("mkdir -p y; " + start + R"sh(pid=$!
+      while ! grep -q exchange: x/)sh" +
+                           study + R"sh(/journal.log 2>/dev/null; do sleep 0.01; done
+      kill -9 $(cat y/rank1)
+      wait $pid)sh");
+    EXPECT_NE(code, 0) << study;
+    ASSERT_EQ(shell("cd x && \"$M\" " + words + ">../out 2>../err"), 0) << error();
+    expect_equal("x/" + study, "x/whole");
+  }
+}
+
+TEST_F(RanksTest, AnAsynchronousPopulationUsesAllRanks) {
+  ASSERT_EQ(shell("mkdir -p x && cd x && " + mpirun(2) + "\"$M\" " + population("pbt", "a") +
+                  "pbt.mode=asynchronous >../out 2>../err"),
+            0)
+      << error();
+  // the study's own line, and one for each of the four slices of eight members
+  EXPECT_EQ(evolved("x/a").exchanges.size(), 1u + 32u);
+  EXPECT_THAT(trials("x/a"), testing::Each(HasSubstr("\"state\":1")));
 }
 
 TEST_F(RanksTest, AStopReachesAllRanksAndTheStudyGoesOn) {

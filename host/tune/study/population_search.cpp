@@ -18,6 +18,7 @@
 #include "host/io/json_file.h"
 #include "host/io/output_file.h"
 #include "host/run/signals.h"
+#include "host/tune/ranks.h"
 #include "host/tune/scheduled_run.h"
 #include "host/tune/training_member.h"
 
@@ -41,7 +42,6 @@ std::optional<std::filesystem::path> newest_in(const std::filesystem::path& fold
   return newest;
 }
 
-std::int64_t longest_episode(const Config& base) {
 // a checkpoint as no other is called: its step and the checksums of what it holds
 std::string name_of(const std::optional<std::filesystem::path>& checkpoint) {
   std::error_code absent;
@@ -50,6 +50,7 @@ std::string name_of(const std::optional<std::filesystem::path>& checkpoint) {
                      crc32c(read_file(*checkpoint / "DONE")));
 }
 
+std::int64_t longest_episode(const Config& base) {
   return base.env.max_episode_steps > 0 ? base.env.max_episode_steps
                                         : make_env(base.env)->spec().max_episode_steps;
 }
@@ -94,7 +95,6 @@ bool FolderExchange::keep(int member, int number, std::int64_t end) {
   return true;
 }
 
-bool FolderExchange::has(int member, int number) const {
 // the first wait brings the others' names along on most file systems
 void FolderExchange::sync() {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -106,18 +106,18 @@ void FolderExchange::sync() {
   not_on_disk_.clear();
 }
 
+bool FolderExchange::has(int member, int number) const {
   return newest_in(state(member, number)) &&
          latest_checkpoint(state(member, number), [](const std::string&) {}).has_value();
 }
 
-void FolderExchange::take(int member, const Slice& from, const std::string& mark) {
 // The mark is not on the disk before the copy is, nor after it: after a power failure either may be
 // there alone. So it names the checkpoint that was there before, which then still is the newest; what
 // is damaged is copied again as well.
+void FolderExchange::take(int member, const Slice& from, const std::string& mark) {
   const std::filesystem::path checkpoints = this->member(member) / "checkpoints",
                               file = this->member(member) / "copied";
   const auto source = newest_in(state(from.member, from.number)), own = newest_in(checkpoints);
-  if (!source || (weights_only_ && !own))
   const std::string text = mark + name_of(own);
   std::error_code absent;
   if (std::filesystem::exists(file, absent)) {
@@ -126,12 +126,13 @@ void FolderExchange::take(int member, const Slice& from, const std::string& mark
         latest_checkpoint(checkpoints, [](const std::string&) {}))
       return;
   }
+  if (!source || (weights_only_ && !own))
     throw DataError(fmt::format(
         "{} holds no state of a member, which member {} is to take over. Put the folder back from a "
         "copy, or begin another study with --study DIR.",
         (source ? checkpoints : state(from.member, from.number)).string(), member));
-  if (weights_only_)
   // what it is grafted on is nowhere else
+  if (weights_only_)
     graft_checkpoint(*own, *source, kLearnedValues, checkpoints);
   else
     link_checkpoint(*source, checkpoints, OnDisk::kInTime);
@@ -243,7 +244,15 @@ class PopulationSearch::Round : public Member {
       : search_(search), member_(member), label_(fmt::format("member {}", member)) {}
   const std::string& label() const override { return label_; }
   void run(std::int64_t, OpenDevice& device, ProgressSink& progress) override {
-    result_ = search_.train(member_, device, progress);
+    result_ = search_.train(member_, [&](TrainingMember& learner, std::int64_t until) {
+      learner.run(until, device, progress);
+    });
+  }
+  bool can_travel() const override { return true; }
+  void run_at(RankSlot& slot, std::int64_t, ProgressSink& progress) override {
+    result_ = search_.train(member_, [&](TrainingMember& learner, std::int64_t until) {
+      learner.run_at(slot, until, progress);
+    });
   }
   void copy_from(const Member&) override {}
   void failed(const std::string&) override {}
@@ -262,6 +271,20 @@ class PopulationSearch::Worker : public Member {
   explicit Worker(PopulationSearch& search) : search_(search) {}
   const std::string& label() const override { return label_; }
   void run(std::int64_t, OpenDevice& device, ProgressSink& progress) override {
+    train(
+        [&](TrainingMember& learner, std::int64_t until) { learner.run(until, device, progress); });
+  }
+  bool can_travel() const override { return true; }
+  void run_at(RankSlot& slot, std::int64_t, ProgressSink& progress) override {
+    train([&](TrainingMember& learner, std::int64_t until) {
+      learner.run_at(slot, until, progress);
+    });
+  }
+  void copy_from(const Member&) override {}
+  void failed(const std::string&) override {}
+
+ private:
+  void train(const Run& run) {
     for (;;) {
       int member = -1;
       {
@@ -271,17 +294,14 @@ class PopulationSearch::Worker : public Member {
         member = *next;
         search_.busy_[static_cast<std::size_t>(member)] = 1;
       }
-      const std::optional<SliceResult> result = search_.train(member, device, progress);
+      const std::optional<SliceResult> result = search_.train(member, run);
       const std::lock_guard<std::mutex> lock(search_.mutex_);
       search_.busy_[static_cast<std::size_t>(member)] = 0;
       if (!result) return;
       search_.conclude({*result});
     }
   }
-  void copy_from(const Member&) override {}
-  void failed(const std::string&) override {}
 
- private:
   PopulationSearch& search_;
   std::string label_ = "members";
 };
@@ -290,6 +310,7 @@ PopulationSearch::PopulationSearch(PopulationSearchOptions options, Journal& jou
                                    std::vector<std::size_t> trials, Effort& effort)
     : options_(std::move(options)),
       journal_(journal),
+      effort_(effort),
       trials_(std::move(trials)),
       member_config_(roomy(options_.base, options_.config.tune.space)),
       times_(exchange_times(options_.config, options_.base)),
@@ -310,7 +331,6 @@ bool PopulationSearch::go_together(const TrialValues& values) const {
     check_run(with_values(member_config_, options_.config.tune.space, values), "a member");
     return true;
   } catch (const ConfigError&) {
-      effort_(effort),
     return false;
   }
 }
@@ -346,8 +366,7 @@ Returns PopulationSearch::new_returns(int member) const {
 }
 
 // nothing after a stop
-std::optional<SliceResult> PopulationSearch::train(int member, OpenDevice& device,
-                                                   ProgressSink& progress) {
+std::optional<SliceResult> PopulationSearch::train(int member, const Run& run) {
   Seat seat;
   Slice from;
   std::vector<SchedulePoint> points;
@@ -361,32 +380,42 @@ std::optional<SliceResult> PopulationSearch::train(int member, OpenDevice& devic
     points = record_.next_schedule(member);
     mark = this->mark(member);
   }
-  if (!states_->has(member, seat.num_slices)) {
-    if (seat.is_copy) states_->take(member, from, mark);
+  bool is_kept = false;
+  {
+    const Timed own(effort_.own_s);
+    is_kept = states_->has(member, seat.num_slices);
+    if (!is_kept && seat.is_copy) states_->take(member, from, mark);
+  }
+  if (!is_kept) {
     const std::string label = fmt::format("member {}", member);
-    TrainingMember learner({.label = label,
-                            .folder = states_->member(member),
-                            .config = member_config_,
-                            .command = options_.command,
-                            .learner_index = static_cast<std::uint32_t>(member),
-                            .make_schedule =
-                                [&](OpenDevice&) {
-                                  return std::make_unique<ScheduleReplay>(ScheduleFile{
-                                      .algorithm = member_config_.algorithm, .points = points});
-                                },
-                            .on_warning =
-                                [&](const std::string& text) {
-                                  const std::lock_guard<std::mutex> lock(mutex_);
-                                  options_.warn(label + ": " + text);
-                                }});
+    const ScheduleFile schedule{.algorithm = member_config_.algorithm, .points = points};
+    TrainingMember learner(
+        {.label = label,
+         .folder = states_->member(member),
+         .config = member_config_,
+         .command = options_.command,
+         .learner_index = static_cast<std::uint32_t>(member),
+         .make_schedule = [&](OpenDevice&) { return std::make_unique<ScheduleReplay>(schedule); },
+         .schedule_message = [&] { return replay_message(schedule); },
+         .on_warning =
+             [&](const std::string& text) {
+               const std::lock_guard<std::mutex> lock(mutex_);
+               options_.warn(label + ": " + text);
+             },
+         .in_place_elsewhere = false});
     try {
-      learner.run(result.end, device, progress);
+      {
+        const Timed training(effort_.training_s);
+        run(learner, result.end);
+      }
+      const Timed own(effort_.own_s);
       if (!states_->keep(member, seat.num_slices, result.end)) return std::nullopt;
     } catch (const DivergedError& error) {
       result.error = error.what();
     }
   }
   const std::lock_guard<std::mutex> lock(mutex_);
+  const Timed own(effort_.own_s);
   result.returns = new_returns(member);
   const auto is_finite = [](const auto& entry) { return std::isfinite(entry.second); };
   if (result.error.empty() && !std::all_of(result.returns.begin(), result.returns.end(), is_finite))
@@ -397,6 +426,7 @@ std::optional<SliceResult> PopulationSearch::train(int member, OpenDevice& devic
 
 // Slices have ended: who copies whom is decided and written down, and only then anything is copied.
 void PopulationSearch::conclude(const std::vector<SliceResult>& results) {
+  const Timed own(effort_.own_s);
   const std::vector<int> ended = record_.end(results);
   num_slices_left_ -= static_cast<std::int64_t>(ended.size());
   const std::vector<Exchange> all =
@@ -409,13 +439,14 @@ void PopulationSearch::conclude(const std::vector<SliceResult>& results) {
   for (const int id : ended)
     if (const Slice& slice = record_.slice(id); slice.score != kDead)
       scores.push_back({trials_[static_cast<std::size_t>(slice.member)], slice.end, slice.score});
+  // what the journal tells of is there
+  states_->sync();
   journal_.add_exchange(record_.to_json(results, all), scores);
   for (const Exchange& exchange : all) record_.exchange(exchange);
   states_->drop_all_but(needed_states());
 }
 
 // States that may still be copied: parents of slices to come, what has been trained and not been told
-  const Timed own(effort_.own_s);
 // yet, what others have not passed yet, and where pbt_bt may go back to.
 std::set<std::pair<int, int>> PopulationSearch::needed_states() const {
   std::set<std::pair<int, int>> states;
@@ -426,7 +457,6 @@ std::set<std::pair<int, int>> PopulationSearch::needed_states() const {
   for (int m = 0; m < record_.size(); ++m) {
     const Seat& seat = record_.seat(m);
     if (seat.over) continue;
-  const Timed own(effort_.own_s);
     states.emplace(m, seat.num_slices);
     behind = std::min(behind, seat.begin);
     if (seat.is_copy) need(seat.parent);
@@ -439,8 +469,6 @@ std::set<std::pair<int, int>> PopulationSearch::needed_states() const {
   if (options_.config.pbt.mode == "synchronous") return states;
   for (std::size_t i = 0; i < record_.slices().size(); ++i) {
     const auto id = static_cast<int>(i);
-  // what the journal tells of is there
-  states_->sync();
     if (looks_back ? record_.last_slice(record_.slice(id).member) == id
                    : record_.slice(id).end > behind)
       need(id);
@@ -485,8 +513,10 @@ bool PopulationSearch::run_synchronous(const PopulationOptions& options) {
 }
 
 bool PopulationSearch::run_asynchronous(const PopulationOptions& options) {
+  const int num_ranks = Ranks::current() != nullptr ? Ranks::current()->size() : 1;
+  const int most = std::min(options.concurrent * num_ranks, record_.size());
   std::vector<std::unique_ptr<Member>> workers;
-  for (int i = 0; i < options.concurrent; ++i) workers.push_back(std::make_unique<Worker>(*this));
+  for (int i = 0; i < most; ++i) workers.push_back(std::make_unique<Worker>(*this));
   return Population(std::move(workers), options, options_.config.tune.method).run();
 }
 
@@ -519,6 +549,7 @@ bool PopulationSearch::run() {
 
 // members end as trials; the best one's last state stays
 void PopulationSearch::finish() {
+  const Timed own(effort_.own_s);
   const int best = best_slice(record_, member_config_.loop.num_env_steps);
   journal_.together([&] {
     for (int m = 0; m < record_.size(); ++m) {
@@ -540,4 +571,3 @@ void PopulationSearch::finish() {
 }
 
 }  // namespace mbrl
-  const Timed own(effort_.own_s);

@@ -8,7 +8,8 @@
 //   members/<member>/copied       which copy its checkpoints come from
 //   states/<member>-<slice>/      the state that a slice ended with, as long as somebody may copy it
 //
-// A state is a checkpoint whose files are shared, not copied: history, weights and all.
+// A state is a checkpoint whose files are shared, not copied: history, weights and all. Under mpirun
+// the process of rank 0 has all of that, decides and copies; a member's slice is trained by any rank.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +27,11 @@
 #include "host/run/open_device.h"
 #include "host/tune/population.h"
 #include "host/tune/schedule_file.h"
-#include "host/tune/study/exchange.h"
 #include "host/tune/study/effort.h"
+#include "host/tune/study/exchange.h"
 #include "host/tune/study/journal.h"
 #include "host/tune/study/population_record.h"
+#include "host/tune/training_member.h"
 
 namespace mbrl {
 
@@ -61,9 +63,9 @@ class FolderExchange : public StateExchange {
       : study_(std::move(study)), weights_only_(weights_only), warn_(std::move(warn)) {}
 
   bool keep(int member, int number, std::int64_t end) override;
+  void sync() override;
   bool has(int member, int number) const override;
   void take(int member, const Slice& from, const std::string& mark) override;
-  void sync() override;
   void drop_all_but(const std::set<std::pair<int, int>>& states) override;
 
   std::filesystem::path member(int member) const;
@@ -74,10 +76,10 @@ class FolderExchange : public StateExchange {
   std::filesystem::path study_;
   bool weights_only_;
   std::function<void(const std::string&)> warn_;
-};
-
   std::mutex mutex_;
   std::vector<std::filesystem::path> not_on_disk_;  // states
+};
+
 /// What must hold before a population of this config trains; `base`: of a member but for its values.
 ///
 /// Errors   ConfigError naming the key.
@@ -126,7 +128,8 @@ class PopulationSearch {
 
   bool go_together(const TrialValues& values) const;
   std::int64_t slice_end(int member) const;
-  std::optional<SliceResult> train(int member, OpenDevice& device, ProgressSink& progress);
+  using Run = std::function<void(TrainingMember&, std::int64_t until)>;
+  std::optional<SliceResult> train(int member, const Run& run);
   Returns new_returns(int member) const;
   void conclude(const std::vector<SliceResult>& results);
   std::set<std::pair<int, int>> needed_states() const;
@@ -138,10 +141,10 @@ class PopulationSearch {
 
   PopulationSearchOptions options_;
   Journal& journal_;
+  Effort& effort_;
   std::vector<std::size_t> trials_;
   Config member_config_;
   ExchangeTimes times_;
-  Effort& effort_;
   std::unique_ptr<FolderExchange> states_;
   PopulationRecord record_;
   std::int64_t num_slices_left_;

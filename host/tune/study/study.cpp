@@ -26,7 +26,6 @@
 #include "host/run/signals.h"
 #include "host/stats/summary.h"
 #include "host/tune/grid.h"
-#include "host/tune/ranks.h"
 #include "host/tune/scheduled_run.h"
 #include "host/tune/study/hyperband.h"
 #include "host/tune/study/population_search.h"
@@ -225,8 +224,8 @@ std::vector<TrialValues> Study::planned(std::size_t first, std::size_t count) co
 }
 
 // the numbers of planned trials in the journal, which gets those that it has not
-  const Timed own(effort_.own_s);
 std::vector<std::size_t> Study::place(std::size_t first, std::size_t count) {
+  const Timed own(effort_.own_s);
   const Journal::Hold hold(*journal_);
   std::map<std::size_t, std::size_t> known;  // by plan
   for (std::size_t i = 0; i < trials().size(); ++i)
@@ -375,8 +374,8 @@ bool Study::wait_for(const std::vector<Request>& requests) {
 bool Study::evaluate(const std::vector<Request>& requests, bool ends) {
   for (;;) {
     std::vector<Request> open;
-      const Timed own(effort_.own_s);
     {
+      const Timed own(effort_.own_s);
       const Journal::Hold hold(*journal_);
       for (const Request& request : requests) {
         const Trial& trial = trials()[request.trial];
@@ -415,8 +414,8 @@ void Study::train(const std::vector<Request>& requests, bool ends) {
   std::vector<std::pair<std::size_t, std::size_t>> part_of;  // of each run, and its seed
   std::vector<OrdinaryRun> runs;
   const auto num_seeds = static_cast<std::size_t>(options_.config.tune.seeds);
-    const Timed own_time(effort_.own_s);
   const auto add = [&](const Request& request, bool last) {
+    const Timed own_time(effort_.own_s);
     try {
       std::vector<OrdinaryRun> own;
       for (std::size_t s = 0; s < num_seeds; ++s)
@@ -467,18 +466,18 @@ void Study::train(const std::vector<Request>& requests, bool ends) {
                           .device = options_.device,
                           .num_threads = options_.num_threads,
                           .concurrent = options_.concurrent,
-  std::map<std::size_t, std::optional<Timed>> training;  // runs that have begun
                           .warn = options_.warn};
-    const Timed own(effort_.own_s);
+  std::map<std::size_t, std::optional<Timed>> training;  // runs that have begun
   how.on_begin = [&](std::size_t i) {
+    const Timed own(effort_.own_s);
     const Pending& part = parts[part_of[i].first];
     if (!begin(part.request, part.last)) return false;
     training[i].emplace(effort_.training_s);
     return true;
   };
+  how.on_end = [&](std::size_t i, const RunOutcome& outcome) {
     training.erase(i);
     const Timed own(effort_.own_s);
-  how.on_end = [&](std::size_t i, const RunOutcome& outcome) {
     Pending& part = parts[part_of[i].first];
     if (outcome.status == RunStatus::kDiverged) {
       part.diverged = outcome.error;
@@ -504,11 +503,6 @@ void Study::train(const std::vector<Request>& requests, bool ends) {
 bool Study::run() {
   const std::string& method = options_.config.tune.method;
   if (is_population(method)) {
-    if (const Ranks* ranks = Ranks::current())
-      throw ConfigError(fmt::format(
-          "mpirun started {} ranks, and tune.method={} trains its members in one process, as they copy "
-          "each other. Start it without mpirun.",
-          ranks->size(), method));
     const Journal::Hold hold(*journal_);
     if (!claims_->take("study"))
       throw DataError(fmt::format(
