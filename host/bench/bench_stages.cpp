@@ -14,6 +14,7 @@
 #include "host/bench/population_trial.h"
 #include "host/bench/products.h"
 #include "host/bench/stage_trials.h"
+#include "host/tune/study/copy_trial.h"
 #include "kernels/cpu/bf16_weights.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/gpu/product.h"
@@ -74,6 +75,8 @@ class StageBench {
     rollout();
     for (const PlanSizes& sizes : {halfcheetah_plan(), cartpole_plan()}) plan(sizes);
     ppo();
+    // of files, whatever the device
+    if (!stream_.on_gpu()) member_copy();
     environments();
   }
 
@@ -149,6 +152,12 @@ class StageBench {
     const double launches = 3.0 * sizes.constants.iterations + 2.0;
     report_.add({"plan", sizes.text(), "control steps/s", name_of(GemmProvider::kFused), t.time,
                  t.units, t.units * trial.flop(), 0.0, stream_.on_gpu() ? launches : 0.0});
+  }
+
+  void member_copy() {
+    const CopySizes sizes;
+    report_.add(
+        {"member copy", sizes.text(), "copies/s", "links", CopyTrial(sizes).copy(seconds_), 1.0});
   }
 
   void ppo() {

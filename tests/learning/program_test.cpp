@@ -435,9 +435,9 @@ TEST_F(ProgramTest, BenchPrintsOneObjectPerLine) {
     EXPECT_LE(row.at("time_q1_s"), row.at("time_q3_s"));
     operations.push_back(row.at("operation"));
   }
-  EXPECT_THAT(operations,
-              testing::IsSupersetOf({"fma peak", "gemm", "sac sequential", "ensemble step",
-                                     "sac population", "rollout", "plan", "env step"}));
+  EXPECT_THAT(operations, testing::IsSupersetOf({"fma peak", "gemm", "sac sequential",
+                                                 "ensemble step", "sac population", "rollout",
+                                                 "plan", "member copy", "env step"}));
   EXPECT_EQ(std::count(operations.begin(), operations.end(), "sac population"), 3);
   EXPECT_EQ(std::count(operations.begin(), operations.end(), "plan"), 2);
 }

@@ -131,6 +131,8 @@ void FolderExchange::take(int member, const Slice& from, const std::string& mark
         "{} holds no state of a member, which member {} is to take over. Put the folder back from a "
         "copy, or begin another study with --study DIR.",
         (source ? checkpoints : state(from.member, from.number)).string(), member));
+  // anew: file systems hurry to write a file that was cut off
+  std::filesystem::remove(file, absent);
   // what it is grafted on is nowhere else
   if (weights_only_)
     graft_checkpoint(*own, *source, kLearnedValues, checkpoints);
