@@ -2,33 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "host/io/crc32.h"
 #include "host/io/output_file.h"
 
 namespace mbrl {
 namespace {
-
-// CRC-32 of ZIP, PNG and gzip (ISO 3309)
-std::uint32_t crc32(std::string_view bytes) {
-  static const std::array<std::uint32_t, 256> kTable = [] {
-    std::array<std::uint32_t, 256> table{};
-    for (std::uint32_t i = 0; i < 256; ++i) {
-      table[i] = i;
-      for (int bit = 0; bit < 8; ++bit)
-        table[i] = table[i] >> 1 ^ ((table[i] & 1u) != 0 ? 0xEDB88320u : 0u);
-    }
-    return table;
-  }();
-  std::uint32_t sum = ~0u;
-  for (const char c : bytes) sum = sum >> 8 ^ kTable[(sum ^ static_cast<unsigned char>(c)) & 0xFF];
-  return ~sum;
-}
 
 const char* npy_type(DType dtype) {
   switch (dtype) {
