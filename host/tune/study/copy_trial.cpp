@@ -44,7 +44,7 @@ CopyTrial::~CopyTrial() {
 
 Timing CopyTrial::copy(double seconds) {
   FolderExchange states(folder_, /*weights_only=*/false, {});
-  states.keep(1, 0, 1);
+  states.keep(1, 0);
   int number = 0;
   return measure(
       [&] { states.take(0, {.member = 1, .number = 0}, fmt::format("copy {}\n", number++)); },

@@ -85,30 +85,28 @@ std::filesystem::path FolderExchange::state(int member, int number) const {
   return study_ / "states" / fmt::format("{:04}-{:04}", member, number);
 }
 
-bool FolderExchange::keep(int member, int number, std::int64_t end) {
+bool FolderExchange::has_come_to(int member, std::int64_t step) const {
   const auto newest = newest_in(this->member(member) / "checkpoints");
-  if (!newest || newest->filename().string() < fmt::format("step-{:09}", end)) return false;
-  const std::filesystem::path kept =
-      link_checkpoint(*newest, state(member, number), OnDisk::kInTime);
-  const std::lock_guard<std::mutex> lock(mutex_);
-  not_on_disk_.push_back(kept);
-  return true;
+  return newest && newest->filename().string() >= fmt::format("step-{:09}", step);
 }
 
-// the first wait brings the others' names along on most file systems
+void FolderExchange::keep(int member, int number) {
+  const auto newest = newest_in(this->member(member) / "checkpoints");
+  if (!newest)
+    throw DataError(fmt::format(
+        "{} has no checkpoint, and others are to go on from it. Put the folder back from a copy, or "
+        "begin another study with --study DIR.",
+        this->member(member).string()));
+  not_on_disk_.push_back(link_checkpoint(*newest, state(member, number), OnDisk::kInTime));
+}
+
 void FolderExchange::sync() {
-  const std::lock_guard<std::mutex> lock(mutex_);
   for (const std::filesystem::path& kept : not_on_disk_) {
     sync_folder(kept);
     sync_folder(kept.parent_path());
   }
   if (!not_on_disk_.empty()) sync_folder(study_ / "states");
   not_on_disk_.clear();
-}
-
-bool FolderExchange::has(int member, int number) const {
-  return newest_in(state(member, number)) &&
-         latest_checkpoint(state(member, number), [](const std::string&) {}).has_value();
 }
 
 // The mark is not on the disk before the copy is, nor after it: after a power failure either may be
@@ -382,39 +380,34 @@ std::optional<SliceResult> PopulationSearch::train(int member, const Run& run) {
     points = record_.next_schedule(member);
     mark = this->mark(member);
   }
-  bool is_kept = false;
-  {
+  if (seat.is_copy) {
     const Timed own(effort_.own_s);
-    is_kept = states_->has(member, seat.num_slices);
-    if (!is_kept && seat.is_copy) states_->take(member, from, mark);
+    states_->take(member, from, mark);
   }
-  if (!is_kept) {
-    const std::string label = fmt::format("member {}", member);
-    const ScheduleFile schedule{.algorithm = member_config_.algorithm, .points = points};
-    TrainingMember learner(
-        {.label = label,
-         .folder = states_->member(member),
-         .config = member_config_,
-         .command = options_.command,
-         .learner_index = static_cast<std::uint32_t>(member),
-         .make_schedule = [&](OpenDevice&) { return std::make_unique<ScheduleReplay>(schedule); },
-         .schedule_message = [&] { return replay_message(schedule); },
-         .on_warning =
-             [&](const std::string& text) {
-               const std::lock_guard<std::mutex> lock(mutex_);
-               options_.warn(label + ": " + text);
-             },
-         .in_place_elsewhere = false});
-    try {
-      {
-        const Timed training(effort_.training_s);
-        run(learner, result.end);
-      }
-      const Timed own(effort_.own_s);
-      if (!states_->keep(member, seat.num_slices, result.end)) return std::nullopt;
-    } catch (const DivergedError& error) {
-      result.error = error.what();
+  const std::string label = fmt::format("member {}", member);
+  const ScheduleFile schedule{.algorithm = member_config_.algorithm, .points = points};
+  TrainingMember learner(
+      {.label = label,
+       .folder = states_->member(member),
+       .config = member_config_,
+       .command = options_.command,
+       .learner_index = static_cast<std::uint32_t>(member),
+       .make_schedule = [&](OpenDevice&) { return std::make_unique<ScheduleReplay>(schedule); },
+       .schedule_message = [&] { return replay_message(schedule); },
+       .on_warning =
+           [&](const std::string& text) {
+             const std::lock_guard<std::mutex> lock(mutex_);
+             options_.warn(label + ": " + text);
+           },
+       .in_place_elsewhere = false});
+  try {
+    {
+      const Timed training(effort_.training_s);
+      run(learner, result.end);
     }
+    if (!states_->has_come_to(member, result.end)) return std::nullopt;
+  } catch (const DivergedError& error) {
+    result.error = error.what();
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   const Timed own(effort_.own_s);
@@ -426,7 +419,8 @@ std::optional<SliceResult> PopulationSearch::train(int member, const Run& run) {
   return result;
 }
 
-// Slices have ended: who copies whom is decided and written down, and only then anything is copied.
+// Slices have ended: who copies whom is decided, what others may go on from is kept, both are written
+// down, and only then anything is copied.
 void PopulationSearch::conclude(const std::vector<SliceResult>& results) {
   const Timed own(effort_.own_s);
   const std::vector<int> ended = record_.end(results);
@@ -441,15 +435,20 @@ void PopulationSearch::conclude(const std::vector<SliceResult>& results) {
   for (const int id : ended)
     if (const Slice& slice = record_.slice(id); slice.score != kDead)
       scores.push_back({trials_[static_cast<std::size_t>(slice.member)], slice.end, slice.score});
-  // what the journal tells of is there
-  states_->sync();
-  journal_.add_exchange(record_.to_json(results, all), scores);
+  const nlohmann::ordered_json line = record_.to_json(results, all);
   for (const Exchange& exchange : all) record_.exchange(exchange);
-  states_->drop_all_but(needed_states());
+  const std::set<std::pair<int, int>> needed = needed_states();
+  for (const int id : ended)
+    if (const Slice& slice = record_.slice(id);
+        slice.score != kDead && needed.contains({slice.member, slice.number}))
+      states_->keep(slice.member, slice.number);
+  states_->sync();
+  journal_.add_exchange(line, scores);
+  states_->drop_all_but(needed);
 }
 
-// States that may still be copied: parents of slices to come, what has been trained and not been told
-// yet, what others have not passed yet, and where pbt_bt may go back to.
+// States that may still be copied: parents of slices to come, what others have not passed yet, and where
+// pbt_bt may go back to.
 std::set<std::pair<int, int>> PopulationSearch::needed_states() const {
   std::set<std::pair<int, int>> states;
   const auto need = [&](int id) {
@@ -459,7 +458,6 @@ std::set<std::pair<int, int>> PopulationSearch::needed_states() const {
   for (int m = 0; m < record_.size(); ++m) {
     const Seat& seat = record_.seat(m);
     if (seat.over) continue;
-    states.emplace(m, seat.num_slices);
     behind = std::min(behind, seat.begin);
     if (seat.is_copy) need(seat.parent);
   }

@@ -39,13 +39,12 @@ namespace mbrl {
 class StateExchange {
  public:
   virtual ~StateExchange() = default;
+  /// Whether a member's newest checkpoint is from env step `step` or later.
+  virtual bool has_come_to(int member, std::int64_t step) const = 0;
   /// Keeps what a member's newest checkpoint holds as the state that its slice `number` ended with.
-  /// False: its newest checkpoint is from before env step `end`. From any thread.
-  virtual bool keep(int member, int number, std::int64_t end) = 0;
+  virtual void keep(int member, int number) = 0;
   /// Makes what was kept outlast a power failure.
   virtual void sync() = 0;
-  /// Whether it is kept already, and whole.
-  virtual bool has(int member, int number) const = 0;
   /// Makes a kept state that sync() has seen the member's own; `mark` says which copy this is, and a
   /// second call with the same mark does nothing: the member may have gone on since.
   virtual void take(int member, const Slice& from, const std::string& mark) = 0;
@@ -62,9 +61,9 @@ class FolderExchange : public StateExchange {
                  std::function<void(const std::string&)> warn)
       : study_(std::move(study)), weights_only_(weights_only), warn_(std::move(warn)) {}
 
-  bool keep(int member, int number, std::int64_t end) override;
+  bool has_come_to(int member, std::int64_t step) const override;
+  void keep(int member, int number) override;
   void sync() override;
-  bool has(int member, int number) const override;
   void take(int member, const Slice& from, const std::string& mark) override;
   void drop_all_but(const std::set<std::pair<int, int>>& states) override;
 
@@ -76,7 +75,6 @@ class FolderExchange : public StateExchange {
   std::filesystem::path study_;
   bool weights_only_;
   std::function<void(const std::string&)> warn_;
-  std::mutex mutex_;
   std::vector<std::filesystem::path> not_on_disk_;  // states
 };
 
