@@ -45,26 +45,13 @@ void describe(Archive& archive, const EnsembleState& state) {
 
 }  // namespace
 
-SavedEnsemble::SavedEnsemble(Stream& stream, const EnsembleState& state)
-    : members_(state.members.value.size(), stream.memory()),
-      bounds_(state.logvar_bounds.value.size(), stream.memory()),
-      mean_(state.input_mean.size(), stream.memory()),
-      inv_std_(state.input_inv_std.size(), stream.memory()) {}
-
-void SavedEnsemble::save(Stream& stream, const EnsembleState& state) {
-  copy_parameters(stream, members_, state.members);
-  copy_parameters(stream, bounds_, state.logvar_bounds);
-  copy(stream, mean_.data(), state.input_mean.data(), state.input_mean.size());
-  copy(stream, inv_std_.data(), state.input_inv_std.data(), state.input_inv_std.size());
-  steps_ = state.num_steps;
-}
-
-void SavedEnsemble::put_back(Stream& stream, EnsembleState& state) const {
-  copy_parameters(stream, state.members, members_);
-  copy_parameters(stream, state.logvar_bounds, bounds_);
-  copy(stream, state.input_mean.data(), mean_.data(), mean_.size());
-  copy(stream, state.input_inv_std.data(), inv_std_.data(), inv_std_.size());
-  state.num_steps = steps_;
+void copy_ensemble(Stream& stream, EnsembleState& to, const EnsembleState& from) {
+  copy_parameters(stream, to.members, from.members);
+  copy_parameters(stream, to.logvar_bounds, from.logvar_bounds);
+  copy(stream, to.input_mean.data(), from.input_mean.data(), from.input_mean.size());
+  copy(stream, to.input_inv_std.data(), from.input_inv_std.data(), from.input_inv_std.size());
+  to.num_steps = from.num_steps;
+  to.elites = from.elites;
 }
 
 void visit_ensemble(Archive& archive, EnsembleState& state) {

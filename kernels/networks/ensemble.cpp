@@ -26,6 +26,17 @@ EnsembleState::EnsembleState(int size, TransitionLayout transition, int hidden_s
       input_mean(num_inputs(), 0.0f, memory, "input scaler"),
       input_inv_std(num_inputs(), 1.0f, memory, "input scaler") {}
 
+EnsembleState::EnsembleState(const EnsembleState& like, Memory memory)
+    : ensemble_size(like.ensemble_size),
+      data(like.data),
+      loss(like.loss),
+      maps(like.maps),
+      layout(like.layout),
+      members(like.members.value.size(), memory),
+      logvar_bounds(like.logvar_bounds.value.size(), memory),
+      input_mean(like.input_mean.size(), memory, "input scaler"),
+      input_inv_std(like.input_inv_std.size(), memory, "input scaler") {}
+
 void init_ensemble(EnsembleState& state, std::uint32_t seed, std::uint32_t learner,
                    float init_max_logvar, float init_min_logvar) {
   const RandomKey key{seed, purpose::kInit, learner};

@@ -41,6 +41,8 @@ struct EnsembleState {
 
   EnsembleState(int ensemble_size, TransitionLayout data, int hidden_size, int num_hidden_layers,
                 Memory memory = Memory::kHost, const EnsembleForm& form = {});
+  /// Another one of the shape of `like`; what its arrays hold is not copied.
+  EnsembleState(const EnsembleState& like, Memory memory);
 
   /// D: with the usual maps 1 + S, the reward and the change of the observation.
   int num_targets() const { return maps.num_targets(data.observation_size); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "host/model/saved_ensemble.h"
 
 namespace mbrl {
 namespace {
@@ -21,18 +22,6 @@ Enum named(const char* key, const std::string& name) {
 
 // searches of copies draw what no env step draws
 constexpr std::uint64_t kCopyStep = std::uint64_t{1} << 31;
-
-void copy_model(Stream& stream, EnsembleState& to, const EnsembleState& from) {
-  const auto all = [&](Buffer<float>& out, const Buffer<float>& in) {
-    copy(stream, out.data(), in.data(), in.size());
-  };
-  all(to.members.value, from.members.value);
-  all(to.logvar_bounds.value, from.logvar_bounds.value);
-  all(to.input_mean, from.input_mean);
-  all(to.input_inv_std, from.input_inv_std);
-  to.num_steps = from.num_steps;
-  to.elites = from.elites;
-}
 
 }  // namespace
 
@@ -69,17 +58,14 @@ class Planner::Copy : public PolicyCopy {
   Copy(const Planner& planner, Stream& stream, int num_rows)
       : planner_(planner),
         stream_(stream),
-        model_(planner.model_.ensemble_size, planner.model_.data,
-               planner.context_.config.model.hidden_size,
-               planner.context_.config.model.num_hidden_layers, stream.memory(),
-               {planner.model_.loss, planner.model_.maps}),
+        model_(stream, planner.model_),
         limits_(plan_limits(planner.context_.config.planner, num_rows)),
-        workspace_(stream, model_, limits_),
+        workspace_(stream, model_.state(), limits_),
         state_(stream, limits_, planner.env_.action_size),
         step_(static_cast<std::size_t>(num_rows)) {}
 
   void renew() override {
-    copy_model(planner_.context_.stream, model_, planner_.model_);
+    model_.save(planner_.context_.stream, planner_.model_);
     planner_.context_.stream.synchronize();
     constants_ = planner_.constants();
     for (int n = 0; n < limits_.observations; ++n) state_.reset(stream_, n);
@@ -87,7 +73,7 @@ class Planner::Copy : public PolicyCopy {
   }
 
   void act(Matrix<const float> observation, Matrix<float> action) override {
-    const PlanProblem problem{.model = model_,
+    const PlanProblem problem{.model = model_.state(),
                               .task = planner_.env_.task,
                               .constants = constants_,
                               .state = state_,
@@ -101,7 +87,7 @@ class Planner::Copy : public PolicyCopy {
  private:
   const Planner& planner_;
   Stream& stream_;
-  EnsembleState model_;
+  SavedEnsemble model_;
   PlanLimits limits_;
   PlanWorkspace workspace_;
   PlanState state_;

@@ -30,15 +30,7 @@ SacState host_twin(const SacState& state) {
 
 PpoState host_twin(const PpoState& state) { return PpoState(state.shape); }
 
-EnsembleState host_twin(const EnsembleState& state) {
-  const std::vector<int> hidden = hidden_sizes(state.layout);
-  return {state.ensemble_size,
-          state.data,
-          hidden.empty() ? 0 : hidden.front(),
-          static_cast<int>(hidden.size()),
-          Memory::kHost,
-          {state.loss, state.maps}};
-}
+EnsembleState host_twin(const EnsembleState& state) { return {state, Memory::kHost}; }
 
 GaussianActor host_twin(const GaussianActor& actor) {
   return {actor.observation_size(), actor.action_size(), hidden_sizes(actor.layout)};
