@@ -45,6 +45,9 @@ MBRL_GPU_ONLY void destroy_event(void* event) noexcept;
 /// Waits for the stream: asleep if there is an `event` for it, else spinning. DeviceError with the
 /// name of what was running if the device failed.
 MBRL_GPU_ONLY void synchronize(void* stream, void* event);
+/// What is issued on `stream` from now on comes after all that was issued on `earlier` before, by way
+/// of an `event`, which may then serve again. The host does not wait.
+MBRL_GPU_ONLY void order_after(void* stream, void* earlier, void* event);
 /// In the order of the stream. Memory of the host stays as it is until the stream has been waited
 /// for, pinned or not.
 MBRL_GPU_ONLY void copy_async(void* to, const void* from, std::size_t bytes, void* stream);

@@ -178,6 +178,12 @@ void synchronize(void* stream, void* event) {
   MBRL_CUDA(cudaEventSynchronize(reached));
 }
 
+void order_after(void* stream, void* earlier, void* event) {
+  const auto reached = static_cast<cudaEvent_t>(event);
+  MBRL_CUDA(cudaEventRecord(reached, as_stream(earlier)));
+  MBRL_CUDA(cudaStreamWaitEvent(as_stream(stream), reached, 0));
+}
+
 void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {
   if (bytes == 0) return;
   MBRL_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, as_stream(stream)));

@@ -50,7 +50,14 @@ Stream::~Stream() {
     std::erase_if(registry().streams, [&](const Made& made) { return made.stream == this; });
   }
   set_waits_asleep(false);
+  if (others_ != nullptr) gpu::destroy_event(others_);
   gpu::destroy_stream(handle_);
+}
+
+void Stream::order_after(const Stream& earlier) {
+  if (!on_gpu_) return;
+  if (others_ == nullptr) others_ = gpu::create_event();
+  gpu::order_after(handle_, earlier.handle_, others_);
 }
 
 void Stream::set_waits_asleep(bool asleep) {

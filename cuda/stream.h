@@ -42,6 +42,10 @@ class Stream {
   void synchronize() {
     if (on_gpu_) gpu::synchronize(handle_, event_);
   }
+  /// What is issued from now on comes after all that `earlier` has been given so far; the host does not
+  /// wait. For one thread at a time, while no other thread works on either. CPU operations are complete
+  /// when they return.
+  void order_after(const Stream& earlier);
   /// How synchronize() waits for a GPU: spinning, which wakes soonest (at start), or asleep, which
   /// leaves the core to simulators and other learners. should_wait_asleep() says which is better.
   bool waits_asleep() const { return event_ != nullptr; }
@@ -69,7 +73,8 @@ class Stream {
   Precision precision_ = Precision::kFp32;
   TwinCheck* check_ = nullptr;
   void* handle_ = nullptr;
-  void* event_ = nullptr;  // where waits are asleep
+  void* event_ = nullptr;   // where waits are asleep
+  void* others_ = nullptr;  // an event on streams that this one comes after
 };
 
 /// Those on a GPU, oldest first.

@@ -43,7 +43,7 @@ struct EmulatedGraph {
 
 bool device_used = false;
 std::size_t device_limit = std::size_t{4} << 30;
-std::size_t device_taken = 0;
+std::atomic<std::size_t> device_taken = 0;
 std::atomic<long> calls_left = -1;
 std::string planted_kernel;  // an error that a test plants after its launches
 std::function<void()> planted_change;
@@ -53,7 +53,7 @@ std::atomic<bool> is_late = false;
 std::string refusal;
 
 struct {
-  std::atomic<long> launches, copies, graph_launches, recordings, waits, allocations, frees;
+  std::atomic<long> launches, copies, graph_launches, recordings, waits, allocations, frees, orders;
 } num_calls;
 
 // all there are; finish_all() is for when everything is waited for
@@ -167,7 +167,7 @@ void issue_on(void* handle, Work work) {
 
 Calls calls() {
   return {num_calls.launches, num_calls.copies,      num_calls.graph_launches, num_calls.recordings,
-          num_calls.waits,    num_calls.allocations, num_calls.frees};
+          num_calls.waits,    num_calls.allocations, num_calls.frees,          num_calls.orders};
 }
 
 Calls Calls::operator-(const Calls& before) const {
@@ -177,14 +177,15 @@ Calls Calls::operator-(const Calls& before) const {
           recordings - before.recordings,
           waits - before.waits,
           allocations - before.allocations,
-          frees - before.frees};
+          frees - before.frees,
+          orders - before.orders};
 }
 
 std::ostream& operator<<(std::ostream& out, const Calls& calls) {
   return out << calls.launches << " launches, " << calls.copies << " copies, "
              << calls.graph_launches << " graph launches, " << calls.recordings << " recordings, "
              << calls.waits << " waits, " << calls.allocations << " allocations, " << calls.frees
-             << " frees";
+             << " frees, " << calls.orders << " streams put after another";
 }
 
 void set_late(bool late) {
@@ -262,7 +263,8 @@ void* allocate_pinned(std::size_t bytes, const char*) {
 void free_device(void* data) noexcept {
   ++num_calls.frees;
   finish_all();
-  device_taken -= std::min(device_taken, device_memory().give_back(data));
+  const std::size_t pages = device_memory().give_back(data);
+  device_taken -= std::min(device_taken.load(), pages);
 }
 void free_pinned(void* data) noexcept {
   ++num_calls.frees;
@@ -294,6 +296,12 @@ void synchronize(void* stream, void*) {
     throw call_failed("cudaStreamSynchronize", "cudaErrorStreamCaptureUnsupported", "",
                       "cuda/emulator/runtime.cpp", __LINE__);
   finish(s);
+}
+
+void order_after(void*, void* earlier, void*) {
+  count_call("cudaStreamWaitEvent");
+  ++num_calls.orders;
+  finish(*static_cast<EmulatedStream*>(earlier));
 }
 
 void copy_async(void* to, const void* from, std::size_t bytes, void* stream) {

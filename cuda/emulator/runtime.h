@@ -35,7 +35,8 @@ struct Calls {
   long graph_launches = 0, recordings = 0;
   long waits = 0;  // for a stream
   long allocations = 0,
-       frees = 0;  // of device and pinned memory; freeing waits for the whole device
+       frees = 0;   // of device and pinned memory; freeing waits for the whole device
+  long orders = 0;  // of one stream after what another has so far: an event and a wait for it
 
   bool operator==(const Calls&) const = default;
   Calls operator-(const Calls& before) const;
