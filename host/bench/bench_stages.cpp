@@ -73,7 +73,8 @@ class StageBench {
     }
     for (const int learners : {1, 10, 100}) population(learners);
     rollout();
-    for (const PlanSizes& sizes : {halfcheetah_plan(), cartpole_plan()}) plan(sizes);
+    for (const PlanSizes& sizes : {halfcheetah_plan(), cartpole_plan()}) plan("plan", sizes);
+    for (const int learners : {1, 10}) plan("plan population", halfcheetah_plan(), learners);
     ppo();
     // of files, whatever the device
     if (!stream_.on_gpu()) member_copy();
@@ -144,14 +145,15 @@ class StageBench {
                  t.units * bytes_per_row, 9.0});
   }
 
-  // as published, whatever the config says
-  void plan(const PlanSizes& sizes) {
-    PlanTrial trial(sizes, stream_);
+  // as published, whatever the config says; of several learners that plan in one call
+  void plan(const char* operation, const PlanSizes& sizes, int num_learners = 0) {
+    PlanTrial trial(sizes, stream_, std::max(num_learners, 1));
     const Trial t = trial.plan(seconds_);
     // kernels of a control step: three of an iteration, two around them
     const double launches = 3.0 * sizes.constants.iterations + 2.0;
-    report_.add({"plan", sizes.text(), "control steps/s", name_of(GemmProvider::kFused), t.time,
-                 t.units, t.units * trial.flop(), 0.0, stream_.on_gpu() ? launches : 0.0});
+    const std::string whose = num_learners > 0 ? fmt::format("{} learners, ", num_learners) : "";
+    report_.add({operation, whose + sizes.text(), "control steps/s", name_of(GemmProvider::kFused),
+                 t.time, t.units, t.units * trial.flop(), 0.0, stream_.on_gpu() ? launches : 0.0});
   }
 
   void member_copy() {

@@ -28,44 +28,49 @@ PlanSizes cartpole_plan() {
           3,          {.population = 400, .num_elites = 40, .horizon = 25, .min_variance = 0.0f}};
 }
 
-PlanTrial::PlanTrial(const PlanSizes& sizes, Stream& stream)
-    : stream_(stream),
-      constants_(sizes.constants),
-      task_(sizes.task),
-      model_(5, sizes.data, sizes.hidden_size, sizes.num_hidden_layers, stream.memory(),
-             {EnsembleLoss::kGaussianNll,
-              {.reward = false, .observation = observation_map(sizes.task)}}) {
-  init_ensemble(model_, 1, 0, 0.5f, -10.0f);
+PlanTrial::PlanTrial(const PlanSizes& sizes, Stream& stream, int num_learners)
+    : stream_(stream), constants_(sizes.constants), task_(sizes.task) {
+  for (int i = 0; i < num_learners; ++i) {
+    models_.emplace_back(
+        5, sizes.data, sizes.hidden_size, sizes.num_hidden_layers, stream.memory(),
+        EnsembleForm{.maps = {.reward = false, .observation = observation_map(sizes.task)}});
+    init_ensemble(models_.back(), 1, static_cast<std::uint32_t>(i), 0.5f, -10.0f);
+  }
 }
 
 Trial PlanTrial::plan(double seconds) {
   PlanConstants c = constants_;
   if (!stream_.on_gpu()) c.iterations = c.horizon = 1;
   const PlanLimits limits{1, c.population, c.horizon, c.particles};
-  PlanState state(stream_, limits, model_.data.action_size);
-  PlanWorkspace workspace(stream_, model_, limits);
-  const std::vector<float> observation(static_cast<std::size_t>(model_.data.observation_size),
-                                       0.1f);
-  std::vector<float> action(static_cast<std::size_t>(model_.data.action_size));
+  const TransitionLayout& data = models_[0].data;
+  PlanWorkspace workspace(stream_, models_[0], limits, static_cast<int>(models_.size()));
+  const std::vector<float> observation(static_cast<std::size_t>(data.observation_size), 0.1f);
+  std::vector<float> action(static_cast<std::size_t>(data.action_size));
   std::uint64_t step = 0;
+  std::vector<PlanState> states;
+  states.reserve(models_.size());
+  std::vector<PlanProblem> problems;
+  for (const EnsembleState& model : models_) {
+    states.emplace_back(stream_, limits, data.action_size);
+    problems.push_back({model,
+                        task_,
+                        c,
+                        states.back(),
+                        {observation.data(), 1, data.observation_size},
+                        {action.data(), 1, data.action_size},
+                        {&step, 1}});
+  }
   const auto call = [&] {
-    const PlanProblem problem{model_,
-                              task_,
-                              c,
-                              state,
-                              {observation.data(), 1, model_.data.observation_size},
-                              {action.data(), 1, model_.data.action_size},
-                              {&step, 1}};
-    mbrl::plan(stream_, {&problem, 1}, workspace);
+    mbrl::plan(stream_, problems, workspace);
     ++step;
   };
-  return {measure(call, seconds), static_cast<double>(c.iterations * c.horizon) /
+  return {measure(call, seconds), static_cast<double>(models_.size()) * c.iterations * c.horizon /
                                       (constants_.iterations * constants_.horizon)};
 }
 
 double PlanTrial::flop() const {
   double mac = 0.0;
-  for (const LayerLayout& l : model_.layout.layers) mac += static_cast<double>(l.in) * l.out;
+  for (const LayerLayout& l : models_[0].layout.layers) mac += static_cast<double>(l.in) * l.out;
   return 2.0 * mac * constants_.population * constants_.particles * constants_.horizon *
          constants_.iterations;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cuda/stream.h"
 #include "host/bench/stage_trials.h"
@@ -27,19 +28,20 @@ PlanSizes cartpole_plan();
 
 class PlanTrial {
  public:
-  PlanTrial(const PlanSizes& sizes, Stream& stream);
+  /// Of learners with models of their own, which plan in one call.
+  PlanTrial(const PlanSizes& sizes, Stream& stream, int num_learners = 1);
 
-  /// On the GPU a call is a control step. On the CPU, where one takes seconds, it is one step of the
-  /// horizon in one iteration, which costs its share of the whole.
+  /// On the GPU a call is a control step of every learner. On the CPU, where one takes seconds, it is
+  /// one step of the horizon in one iteration, which costs its share of the whole.
   Trial plan(double seconds);
-  /// Products of a control step, in operations.
+  /// Products of a learner's control step, in operations.
   double flop() const;
 
  private:
   Stream& stream_;
   PlanConstants constants_;
   TaskId task_;
-  EnsembleState model_;
+  std::vector<EnsembleState> models_;
 };
 
 }  // namespace mbrl

@@ -440,6 +440,7 @@ TEST_F(ProgramTest, BenchPrintsOneObjectPerLine) {
                                                  "plan", "member copy", "env step"}));
   EXPECT_EQ(std::count(operations.begin(), operations.end(), "sac population"), 3);
   EXPECT_EQ(std::count(operations.begin(), operations.end(), "plan"), 2);
+  EXPECT_EQ(std::count(operations.begin(), operations.end(), "plan population"), 2);
 }
 
 TEST_F(ProgramTest, BenchTakesChangesWithoutAConfig) {
