@@ -10,6 +10,7 @@
 
 namespace mbrl {
 
+class PlanMeeting;
 struct FitReport;
 
 /// A finished training episode.
@@ -33,7 +34,8 @@ struct Hooks {
   /// For the log, which keeps more than a terminal shows.
   std::function<void(const std::string&)> log = [](const std::string&) {};
   std::function<void(const std::string&)> warn = [](const std::string&) {};
-  GemmChoice gemm{};  // whose matrix products the stages use on a GPU
+  GemmChoice gemm{};             // whose matrix products the stages use on a GPU
+  PlanMeeting* plans = nullptr;  // where planners plan together; null: each by itself
 };
 
 }  // namespace mbrl

@@ -45,6 +45,7 @@ bool Pets::step() {
 
 void Pets::end_trial(const ActionTaken::Ended& episode, bool random) {
   begins_ = true;
+  planner_.end_episode();
   if (!random) {
     ++num_trials_;
     trials_.add(episode.episode_return, episode.length, episode.broken);

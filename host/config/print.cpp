@@ -34,15 +34,16 @@ std::string accepted_text(const Field& field) {
 }  // namespace
 
 // name and seed are levels of the run's folder beside the hash; checkpoint.* says only how often
-// the state is saved, log.* only how often viewers hear of it, device.graphs only how kernels are
-// launched, population.concurrent only how many learners share the machine, process.count and
-// process.timeout only how an environment's processes are spoken to, tune.* and pbt.* are no run's:
-// none changes what a run computes. eval.* stays in, as it decides which rows metrics.csv has
+// the state is saved, log.* only how often viewers hear of it, device.graphs and device.plans only
+// how kernels are launched, population.concurrent only how many learners share the machine,
+// process.count and process.timeout only how an environment's processes are spoken to, tune.* and
+// pbt.* are no run's: none changes what a run computes. eval.* stays in, as it decides which rows
+// metrics.csv has
 bool is_hashed(const Field& field) {
   return field.path() != "name" && field.path() != "seed" && field.section != "checkpoint" &&
          field.section != "log" && !is_of_search(field) && field.path() != "device.graphs" &&
-         field.path() != "population.concurrent" && field.path() != "process.count" &&
-         field.path() != "process.timeout";
+         field.path() != "device.plans" && field.path() != "population.concurrent" &&
+         field.path() != "process.count" && field.path() != "process.timeout";
 }
 
 Json config_to_json(const Config& config, const KeyFilter& shown) {

@@ -32,8 +32,8 @@ std::string config_changes(const Config& config, const KeyFilter& shown, std::si
 
 /// 8 hex digits that two runs share exactly if they are the same experiment: of all keys that are
 /// not at their defaults, except name, seed, checkpoint.*, log.*, tune.*, pbt.*, device.graphs,
-/// population.concurrent, process.count and process.timeout. Keys that name files count by what those
-/// say, and what they include (input_files.h).
+/// device.plans, population.concurrent, process.count and process.timeout. Keys that name files count
+/// by what those say, and what they include (input_files.h).
 std::string config_hash(const Config& config);
 /// The same with files that were read before.
 std::string config_hash(const Config& config, const std::vector<InputFile>& files);

@@ -5,10 +5,16 @@ namespace mbrl {
 OpenDevice::OpenDevice(const std::string& text, const DeviceConfig& config, ThreadPool& pool,
                        int num_learners)
     : device(select_device(text)),
-      stream(pool, device.kind == Device::Kind::kCuda ? Stream::Kind::kGpu : Stream::Kind::kCpu) {
+      stream(pool, device.kind == Device::Kind::kCuda ? Stream::Kind::kGpu : Stream::Kind::kCpu),
+      plans_together_(config.plans == "together" ||
+                      (config.plans == "auto" && stream.on_gpu() && num_learners > 1)) {
   stream.set_precision(select_precision(config.precision, device));
   stream.set_use_graphs(config.graphs);
   stream.set_waits_asleep(should_wait_asleep(num_learners, available_cores()));
+}
+
+void OpenDevice::meet(PlanMeeting& meeting) {
+  if (plans_together_) plans = &meeting;
 }
 
 std::string OpenDevice::description() const {

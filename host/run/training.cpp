@@ -133,7 +133,8 @@ Hooks Training::hooks() {
             if (recorder_ != nullptr) return recorder_->warn(text);
             pending_log_.push_back("warning: " + text);
           },
-      .gemm = device_.gemm};
+      .gemm = device_.gemm,
+      .plans = device_.plans};
 }
 
 // the seconds since the last change belong to the stage before it

@@ -21,6 +21,7 @@
 #include "host/run/signals.h"
 #include "host/tune/population_progress.h"
 #include "host/tune/rank_work.h"
+#include "kernels/stages/plan/plan_meeting.h"
 
 namespace mbrl {
 namespace {
@@ -78,6 +79,7 @@ bool Population::run(std::int64_t until) {
   const int num_here = (num_slots + num_ranks - 1) / num_ranks;
   PopulationProgress progress(title_, static_cast<int>(todo.size()));
   std::atomic<std::size_t> next{0};
+  PlanMeeting plans;
   std::mutex measuring, reporting;
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(num_slots));
 
@@ -107,6 +109,7 @@ bool Population::run(std::int64_t until) {
       }
       ThreadPool pool(std::max(1, options_.num_threads / num_here));
       OpenDevice device(options_.device, options_.precision, pool, num_here);
+      device.meet(plans);
       {
         // the first measures, the others read what it found
         const std::lock_guard<std::mutex> lock(measuring);

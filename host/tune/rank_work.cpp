@@ -24,6 +24,7 @@
 #include "host/tune/ordinary_runs.h"
 #include "host/tune/rank_folder.h"
 #include "host/tune/training_member.h"
+#include "kernels/stages/plan/plan_meeting.h"
 
 namespace mbrl {
 namespace {
@@ -100,12 +101,13 @@ void show(const Message& word, ProgressSink& progress) {
   }
 }
 
-Message train(Ranks& ranks, const Message& order, const fs::path& folder) {
+Message train(Ranks& ranks, PlanMeeting& plans, const Message& order, const fs::path& folder) {
   const int num_slots = order.at("num_slots").get<int>();
   ThreadPool pool(std::max(1, ranks.num_threads() / num_slots));
   const Config config = config_from_json(order.at("config"), "an order of rank 0");
   OpenDevice device(ranks.device(order.at("device").get<std::string>()), config.device, pool,
                     num_slots);
+  device.meet(plans);
   DistantProgress progress(ranks, kReplies + order.at("slot").get<int>());
   const auto kind = order.at("work").get<std::string>();
   if (kind == "run") return train_ordered_run(order, config, folder, device, progress);
@@ -114,7 +116,7 @@ Message train(Ranks& ranks, const Message& order, const fs::path& folder) {
 }
 
 // an order from its first look at the folder to the reply
-void work(Ranks& ranks, const Message& order) {
+void work(Ranks& ranks, PlanMeeting& plans, const Message& order) {
   const int slot = order.at("slot").get<int>();
   const auto reply_with = [&](const Message& reply) {
     if (!ranks.has_ended(0)) ranks.send(0, kReplies + slot, bytes_of(reply));
@@ -130,7 +132,7 @@ void work(Ranks& ranks, const Message& order) {
       reply_with({{kWantsFiles, true}});
       receive_folder(ranks, 0, kFiles + slot, folder, /*on_disk=*/false);
     }
-    reply = train(ranks, order, folder);
+    reply = train(ranks, plans, order, folder);
     reply[kSendsFiles] = scratch.has_value();
   } catch (const Error& error) {
     reply = {{"code", static_cast<int>(error.code())}, {"error", error.what()}};
@@ -251,6 +253,7 @@ std::string idle_ranks_text(std::size_t num_members) {
 ExitCode serve(Ranks& ranks) {
   install_signal_handlers();
   ScratchFolder::sweep_up();
+  PlanMeeting plans;
   std::map<int, std::jthread> threads;  // by slot
   std::atomic<int> num_working{0};
   Clock::time_point idle_since = Clock::now(), looked = idle_since;
@@ -267,9 +270,9 @@ ExitCode serve(Ranks& ranks) {
       const int slot = order.at("slot").get<int>();
       ++num_working;
       // the one before it has ended: its reply came before this order
-      threads[slot] = std::jthread([&ranks, &num_working, order, slot] {
+      threads[slot] = std::jthread([&ranks, &plans, &num_working, order, slot] {
         try {
-          work(ranks, order);
+          work(ranks, plans, order);
         } catch (const std::exception&) {
           // rank 0 has ended, which the loop sees too, or hears no more of this one's messages
           request_stop();

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 #include <sstream>
+#include <thread>
 
 #include "cuda/device.h"
 #include "cuda/emulator/runtime.h"
@@ -18,6 +19,7 @@
 #include "host/run/resume.h"
 #include "host/tune/autombpo/controller.h"
 #include "host/tune/autombpo/steering.h"
+#include "kernels/stages/plan/plan_meeting.h"
 #include "tests/support/configs.h"
 #include "tests/support/error_text.h"
 #include "tests/support/gpu.h"
@@ -330,6 +332,127 @@ TEST_F(SteadyStateTest, APlannerWaitsForAllThatItReads) {
     actions.back().push_back(bench.plan_step()[0].action[0]);
   }
   EXPECT_EQ(actions[0], actions[1]);
+}
+
+// ---- members of a population ----
+
+TEST_F(SteadyStateTest, SeveralLearnersOnOneGpuMeetToPlan) {
+  ThreadPool pool(1);
+  PlanMeeting meeting;
+  const auto meets = [&](const char* device, const char* plans, int num_learners) {
+    DeviceConfig config;
+    config.plans = plans;
+    OpenDevice open(device, config, pool, num_learners);
+    open.meet(meeting);
+    return open.plans == &meeting;
+  };
+  EXPECT_TRUE(meets("cuda", "auto", 2));
+  EXPECT_FALSE(meets("cuda", "auto", 1));
+  EXPECT_FALSE(meets("cuda", "alone", 2));
+  EXPECT_FALSE(meets("cpu", "auto", 2));
+  EXPECT_TRUE(meets("cpu", "together", 2));
+}
+
+/// A member whose model's weights may be on their way while it plans.
+struct MeetingMember {
+  explicit MeetingMember(std::uint32_t number)
+      : learner(2, plan_form(EnsembleLoss::kGaussianNll)),
+        model(copy_to(Memory::kDevice, learner.model)),
+        state(stream, limits(), PlanLearner::kA) {
+    learner.constants.learner = number;
+  }
+  PlanLimits limits() const { return {1, 24, 4, 4}; }
+  void plan() {
+    const PlanProblem problem{model,
+                              TaskId::kPendulum,
+                              learner.constants,
+                              state,
+                              {learner.observation.data(), 1, PlanLearner::kS},
+                              {&action, 1, PlanLearner::kA},
+                              learner.step};
+    PlanReport report;
+    seat->plan(problem, report, [] { return false; });
+  }
+
+  PlanLearner learner;
+  DeviceStream stream{On::kGpu, 1};
+  EnsembleState model;
+  PlanState state;
+  std::unique_ptr<PlanMeeting::Seat> seat;
+  float action = 0.0f;
+};
+
+TEST_F(SteadyStateTest, AControlStepOfAllMembersIsOneGraphAndOneWait) {
+  PlanMeeting meeting;
+  std::vector<std::unique_ptr<MeetingMember>> members;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    members.push_back(std::make_unique<MeetingMember>(i));
+    members[i]->seat = meeting.join(members[i]->stream, members[i]->model, members[i]->limits());
+    members[i]->seat->expect();
+  }
+  const auto step = [&] {
+    std::vector<std::jthread> threads;
+    for (const auto& member : members) threads.emplace_back([&m = *member] { m.plan(); });
+  };
+  for (int i = 0; i < 2; ++i) step();  // issued, recorded
+  for (int i = 0; i < 3; ++i) {
+    members[1]->learner.constants.population -= 2;
+    members[2]->learner.constants.horizon = 4 - i;
+    const Calls before = emulator::calls();
+    step();
+    EXPECT_EQ(emulator::calls() - before, (Calls{.graph_launches = 1, .waits = 1, .orders = 3}));
+  }
+  // one that fits costs the others nothing
+  members[0]->seat->pause();
+  std::swap(members[0], members[2]);
+  members.pop_back();
+  const Calls before = emulator::calls();
+  const long issued = emulator::num_issued();
+  step();
+  EXPECT_EQ(emulator::calls() - before,
+            (Calls{.graph_launches = 1, .waits = 1, .frees = 0, .orders = 2}));
+  // begin, three iterations of three kernels, finish, and three copies
+  EXPECT_EQ(emulator::num_issued() - issued, 1 + 3 * 3 + 1 + 3);
+}
+
+TEST_F(SteadyStateTest, ACallOfAMeetingComesAfterTheWorkOfItsMembersStreams) {
+  std::vector<float> actions;
+  for (const bool late : {false, true}) {
+    emulator::set_late(late);
+    PlanMeeting meeting;
+    MeetingMember member(0);
+    member.seat = meeting.join(member.stream, member.model, member.limits());
+    for (int i = 0; i < 3; ++i) {
+      // weights that nobody waits for, as after a fit
+      init_ensemble(member.learner.model, 50 + static_cast<std::uint32_t>(i), 0, 10.0f, -30.0f);
+      const Buffer<float>& weights = member.learner.model.members.value;
+      copy<float>(member.stream, member.model.members.value.data(), weights.data(), weights.size());
+      member.plan();
+      actions.push_back(member.action);
+    }
+  }
+  EXPECT_NE(actions[0], actions[1]);
+  EXPECT_EQ(std::vector<float>(actions.begin(), actions.begin() + 3),
+            std::vector<float>(actions.begin() + 3, actions.end()));
+}
+
+TEST_F(SteadyStateTest, ADeviceThatFailsInAMeetingFailsForAllMembersInIt) {
+  PlanMeeting meeting;
+  MeetingMember a(0), b(1);
+  for (MeetingMember* m : {&a, &b}) {
+    m->seat = meeting.join(m->stream, m->model, m->limits());
+    m->seat->expect();
+  }
+  std::string texts[2];
+  {
+    std::jthread other([&] { texts[0] = error_text<DeviceError>([&] { a.plan(); }); });
+    while (meeting.num_waiting() < 1) std::this_thread::yield();
+    emulator::fail_after(3);  // both streams put before the call's, and a copy
+    texts[1] = error_text<DeviceError>([&] { b.plan(); });
+  }
+  EXPECT_EQ(texts[0], texts[1]);
+  EXPECT_TRUE(texts[0].find("unspecified launch failure") != std::string::npos) << texts[0];
+  EXPECT_EQ(meeting.num_calls(), 1);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "host/run/training.h"
+#include "host/tune/training_member.h"
 #include "tests/support/configs.h"
 #include "tests/support/gpu.h"
 #include "tests/support/run_outcome.h"
@@ -50,6 +51,37 @@ TEST_F(TrainingGpuTest, EvaluationsAndCheckpointsBesideItChangeNothing) {
     EXPECT_EQ(nlohmann::json::diff(in_turn, run_outcome(run())), nlohmann::json::array())
         << algorithm;
   }
+}
+
+// members of a population on one GPU: their planners meet unless they are told not to
+TEST_F(TrainingGpuTest, MembersThatPlanTogetherTrainAsTheyDoAlone) {
+  Config config = small_member();
+  config.algorithm = "pets";
+  config.loop.num_env_steps = 50;
+  std::map<std::string, std::vector<nlohmann::json>> outcomes;
+  for (const std::string how : {"auto", "alone"}) {
+    config.device.plans = how;
+    std::vector<std::unique_ptr<Member>> members;
+    const auto folder = [&](std::uint32_t i) { return folder_.path() / how / std::to_string(i); };
+    for (std::uint32_t i = 0; i < 2; ++i)
+      members.push_back(std::make_unique<TrainingMember>(TrainingMemberOptions{
+          .label = std::to_string(i), .folder = folder(i), .config = config, .learner_index = i}));
+    EXPECT_TRUE(Population(std::move(members),
+                           {.device = "cuda",
+                            .precision = config.device,
+                            .concurrent = 2,
+                            .num_threads = 2,
+                            .config = config},
+                           "test")
+                    .run());
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      outcomes[how].push_back(run_outcome(folder(i)));
+      for (auto& [name, value] : outcomes[how].back().items())
+        if (name.starts_with("step-")) value.at("state").erase("config");
+    }
+  }
+  EXPECT_EQ(outcomes["auto"], outcomes["alone"]);
+  EXPECT_NE(outcomes["auto"][0], outcomes["auto"][1]);
 }
 
 }  // namespace

@@ -252,6 +252,37 @@ TEST_F(TuneTest, APopulationKilledTwentyTimesEndsAsOneThatWasNot) {
   }
 }
 
+TEST_F(TuneTest, MembersThatPlanTogetherEndAsThoseThatPlanAlone) {
+  folder_.write("plans.json", R"({
+    "extends": "pets_smoke", "name": "plans",
+    "env": {"max_episode_steps": 20},
+    "model": {"hidden_size": 8, "epochs": 2},
+    "planner": {"iterations": 2, "population": 12, "horizon": 4, "max_population": 20},
+    "loop": {"num_env_steps": 120, "num_exploration_steps": 20, "epoch_length": 20},
+    "tune": {"method": "pbt", "trials": 3, "space": {"planner.population": {"low": 10, "high": 20},
+             "model.learning_rate": {"low": 1e-4, "high": 1e-2, "log": true}}},
+    "pbt": {"first": 60, "interval": 20, "truncation": 0.5}
+  })");
+  for (const std::string how : {"together", "alone"})
+    ASSERT_EQ(
+        run({"tune", "plans.json", "device.plans=" + how, "--concurrent", "3", "--study", how})
+            .exit_code,
+        0)
+        << file_text(folder_.path() / "err");
+  EXPECT_EQ(trials("together"), trials("alone"));
+  int num_compared = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_.path() / "together/members")) {
+    const std::string name = entry.path().filename();
+    const fs::path other = folder_.path() / "alone/members" /
+                           fs::relative(entry.path(), folder_.path() / "together/members");
+    if (name != "episodes.csv" && name != "schedule.csv" && !name.ends_with(".safetensors"))
+      continue;
+    EXPECT_TRUE(file_text(entry.path()) == file_text(other)) << other;
+    ++num_compared;
+  }
+  EXPECT_EQ(num_compared, 3 * 2 + 2 * 2) << "tables of three, two checkpoints of the best one";
+}
+
 TEST_F(TuneTest, WhatAScheduleCannotDoIsRefusedWithTheWayOut) {
   const auto refused = [&](const std::string& text, const std::vector<std::string>& words,
                            const std::string& error) {

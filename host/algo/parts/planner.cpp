@@ -101,8 +101,13 @@ Planner::Planner(Context& context, const EnvSpec& env, const EnsembleState& mode
     : Part(context),
       env_(env),
       model_(model),
-      workspace_(context.stream, model, plan_limits(context.config.planner)),
-      state_(context.stream, plan_limits(context.config.planner), env.action_size),
+      limits_(plan_limits(context.config.planner)),
+      seat_(context.hooks.plans != nullptr
+                ? context.hooks.plans->join(context.stream, model, limits_)
+                : nullptr),
+      workspace_(seat_ == nullptr ? std::make_unique<PlanWorkspace>(context.stream, model, limits_)
+                                  : nullptr),
+      state_(context.stream, limits_, env.action_size),
       best_cost_(context.metrics.declare("plan_best_cost")),
       mean_cost_(context.metrics.declare("plan_mean_cost")),
       iterations_(context.metrics.declare("plan_iterations")) {}
@@ -127,7 +132,10 @@ void Planner::act(Matrix<const float> observation, Matrix<float> action) {
                               .action = action,
                               .step = {&step, 1}};
     PlanReport report;
-    plan(context_.stream, {&problem, 1}, workspace_, {&report, 1});
+    if (seat_ != nullptr)
+      seat_->plan(problem, report, context_.hooks.stop_requested);
+    else
+      plan(context_.stream, {&problem, 1}, *workspace_, {&report, 1});
     context_.metrics.add(best_cost_, report.best_cost);
     context_.metrics.add(mean_cost_, report.mean_cost);
     context_.metrics.add(iterations_, report.iterations);
@@ -147,6 +155,7 @@ std::unique_ptr<PolicyCopy> Planner::copy_policy(Stream& stream, int num_rows) {
 }
 
 void Planner::visit(Archive& archive) {
+  pause();  // a learner that is saved or loaded takes its time
   const Archive::Section section(archive, "plan");
   const std::size_t kept_size = static_cast<std::size_t>(state_.horizon) * env_.action_size;
   std::vector<int> num_kept = to_host(state_.num_kept);
@@ -162,9 +171,9 @@ void Planner::hyperparameters(std::vector<Hyperparameter>& all) {
     const Range range{.low = known.range.low, .high = static_cast<double>(limit)};
     known = make_hyperparameter(key, range, known.change, known.get, known.set);
   };
-  bound("planner.population", workspace_.limits().population);
-  bound("planner.horizon", workspace_.limits().horizon);
-  bound("planner.particles", workspace_.limits().particles);
+  bound("planner.population", limits_.population);
+  bound("planner.horizon", limits_.horizon);
+  bound("planner.particles", limits_.particles);
 }
 
 }  // namespace mbrl

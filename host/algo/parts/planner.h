@@ -9,6 +9,7 @@
 #include "host/algo/part.h"
 #include "kernels/networks/ensemble.h"
 #include "kernels/stages/plan/plan.h"
+#include "kernels/stages/plan/plan_meeting.h"
 
 namespace mbrl {
 
@@ -18,11 +19,18 @@ PlanLimits plan_limits(const PlannerConfig& config, int observations = 1);
 
 class Planner : public Part {
  public:
-  /// Declares plan_best_cost, plan_mean_cost and plan_iterations. The model lives as long.
+  /// Declares plan_best_cost, plan_mean_cost and plan_iterations. The model lives as long. It plans
+  /// together with others where the hooks name a meeting, to the same bits.
   Planner(Context& context, const EnvSpec& env, const EnsembleState& model);
 
-  /// The next search starts from nothing: a new episode.
-  void begin_episode() { state_.reset(context_.stream, 0); }
+  /// The next search starts from nothing: a new episode, whose first action is due now.
+  void begin_episode() {
+    state_.reset(context_.stream, 0);
+    if (seat_ != nullptr) seat_->expect();
+  }
+
+  /// No action is due before something else has been done, such as a fit: others do not wait for it.
+  void end_episode() { pause(); }
 
   /// The first action of a plan for this env step.
   ///
@@ -42,10 +50,16 @@ class Planner : public Part {
   class Copy;
 
   PlanConstants constants() const;
+  void pause() {
+    if (seat_ != nullptr) seat_->pause();
+  }
 
   const EnvSpec& env_;
   const EnsembleState& model_;
-  PlanWorkspace workspace_;
+  const PlanLimits limits_;
+  // one of the two
+  std::unique_ptr<PlanMeeting::Seat> seat_;
+  std::unique_ptr<PlanWorkspace> workspace_;
   PlanState state_;
   Metric best_cost_, mean_cost_, iterations_;
 };

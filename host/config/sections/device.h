@@ -20,6 +20,10 @@ struct DeviceConfig {
   MBRL_KEY(bool, graphs,
            "GPU: launch recorded sequences as one graph; false: kernel by kernel, to find "
            "errors") = true;
+  MBRL_KEY(std::string, plans,
+           "control steps of a process's learners that plan at the same time: in one call "
+           "(together), one by one (alone), or together on a GPU (auto); the results are the same",
+           Choices{{"auto", "together", "alone"}}) = "auto";
 };
 
 }  // namespace mbrl

@@ -105,6 +105,7 @@ void check_given_run(const fs::path& folder, const Config& base) {
   found.seed = base.seed;
   found.checkpoint = base.checkpoint;
   found.device.graphs = base.device.graphs;
+  found.device.plans = base.device.plans;
   if (config_hash(found) != config_hash(base))
     throw DataError(fmt::format(
         "autombpo.baseline: {} was made by another config: {}. Run default MBPO with this config's "

@@ -6,10 +6,12 @@
 
 #include <cmath>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
 #include "host/config/load.h"
+#include "kernels/stages/plan/plan_meeting.h"
 #include "tests/support/breakable.h"
 #include "tests/support/configs.h"
 #include "tests/support/error_text.h"
@@ -32,11 +34,12 @@ Config small_pets(const std::string& env = "pendulum") {
 /// A learner and what it told.
 template <typename Learner = Pets>
 struct Session {
-  explicit Session(const Config& config)
+  explicit Session(const Config& config, PlanMeeting* plans = nullptr)
       : learner(config, stream,
                 {.on_stage = [this](std::string_view stage) { stages.emplace_back(stage); },
                  .on_episode = [this](const EpisodeReport& e) { episodes.push_back(e); },
-                 .on_fit = [this](const FitReport& fit) { fits.push_back(fit); }},
+                 .on_fit = [this](const FitReport& fit) { fits.push_back(fit); },
+                 .plans = plans},
                 0) {}
 
   std::vector<std::string> stages;
@@ -97,6 +100,45 @@ TEST(PetsTest, StagesAreTold) {
   EXPECT_EQ(std::vector<std::string>(s.stages.begin() + 10, s.stages.end()),
             (std::vector<std::string>{"model_fit", "env_step", "plan", "env_step", "env_step",
                                       "plan", "env_step"}));
+}
+
+TEST(PetsTest, LearnersThatMeetActAsTheyDoAloneAndWaitForNobodyWhoseTrialIsOverOrWhoIsSaved) {
+  Config of[] = {small_pets(), small_pets()};
+  of[1].seed = 5;
+  of[1].planner.method = "icem";
+  of[1].planner.horizon = 4;
+  // the first stops where a trial ends, or in the middle of one, and is saved
+  for (const int first_steps : {30, 25}) {
+    const auto outcome = [](Session<>& s) {
+      std::vector<double> all;
+      for (const EpisodeReport& e : s.episodes) all.push_back(e.episode_return);
+      for (const double value : s.learner.take_metrics())
+        all.push_back(std::isnan(value) ? -1e30 : value);
+      StateWriter saved;
+      s.learner.visit(saved);
+      for (const TensorRef& t : saved.weight_tensors)
+        for (std::size_t i = 0; i < num_bytes(t) / sizeof(float); ++i)
+          all.push_back(static_cast<const float*>(t.data)[i]);
+      return all;
+    };
+    std::vector<double> wanted[2];
+    for (const int i : {0, 1}) {
+      Session<> s(of[i]);
+      s.steps(i == 0 ? first_steps : 40);
+      wanted[i] = outcome(s);
+    }
+    PlanMeeting meeting;
+    Session<> first(of[0], &meeting), second(of[1], &meeting);
+    {
+      std::jthread other([&] { second.steps(40); });
+      first.steps(first_steps);
+      if (first_steps % 10 == 0) other.join();
+      EXPECT_EQ(outcome(first), wanted[0]);
+    }
+    EXPECT_EQ(outcome(second), wanted[1]);
+    EXPECT_GE(meeting.num_calls(), 30) << "each of the second's actions";
+    EXPECT_LE(meeting.num_calls(), 30 + first_steps - 10);
+  }
 }
 
 TEST(PetsTest, AnEvaluationPlansInEnvironmentsOfItsOwnAndRepeatsItself) {

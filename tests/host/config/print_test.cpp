@@ -99,11 +99,11 @@ TEST(ConfigHashTest, DefaultsLeaveNoTraceSoThatANewKeyMovesNoRun) {
 TEST(ConfigHashTest, IgnoresWhatDoesNotChangeARunAndNothingElse) {
   const std::string usual = config_hash(Config{});
   for (const Field& field : fields()) {
-    const bool ignored = field.path() == "name" || field.path() == "seed" ||
-                         field.section == "checkpoint" || field.section == "log" ||
-                         is_of_search(field) || field.path() == "device.graphs" ||
-                         field.path() == "population.concurrent" ||
-                         field.path() == "process.count" || field.path() == "process.timeout";
+    const bool ignored =
+        field.path() == "name" || field.path() == "seed" || field.section == "checkpoint" ||
+        field.section == "log" || is_of_search(field) || field.path() == "device.graphs" ||
+        field.path() == "device.plans" || field.path() == "population.concurrent" ||
+        field.path() == "process.count" || field.path() == "process.timeout";
     EXPECT_EQ(config_hash(changed_in(field)) == usual, ignored) << field.path();
   }
 }

@@ -110,6 +110,22 @@ TEST_F(PopulationTest, ResultsDoNotDependOnHowManyRunAtATime) {
   EXPECT_TRUE(failed_.empty());
 }
 
+TEST_F(PopulationTest, PlannersMeetInOnePlaceWhereTheyAreToldTo) {
+  for (const std::string how : {"auto", "alone", "together"}) {
+    std::set<const PlanMeeting*> meetings;
+    const Action noting_meeting = [&](std::int64_t, OpenDevice& device, ProgressSink&) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      meetings.insert(device.plans);
+    };
+    PopulationOptions three = options(3);
+    three.precision.plans = how;
+    population(std::vector<Action>(3, noting_meeting), three).run();
+    EXPECT_EQ(meetings.size(), 1u);
+    // on a CPU waiting for others gains nothing
+    EXPECT_EQ(meetings.contains(nullptr), how != "together") << how;
+  }
+}
+
 TEST_F(PopulationTest, AsManyRunAtATimeAsWereAskedFor) {
   for (const int concurrent : {1, 3}) {
     int running = 0, most = 0;
