@@ -157,6 +157,7 @@ TEST_P(PlanMeetingTest, MembersThatMeetPlanAsTheyDoAloneInWhateverOrderTheyCome)
           // the next one comes when this one waits; the last does not
           if (i + 1 < count)
             wait_until([&] { return meeting.num_waiting() == static_cast<int>(i) + 1; });
+          if (HasFatalFailure()) return;
         }
       }
       for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(all[i]->steps, wanted[i]) << i;
