@@ -3,6 +3,9 @@
 set(MBRL_MPI auto CACHE STRING "Spread learners over the processes of mpirun: auto, on or off")
 set_property(CACHE MBRL_MPI PROPERTY STRINGS auto on off)
 
+# alone with MPI and without: what else is in its folder has names of its own
+set_source_files_properties(${PROJECT_SOURCE_DIR}/host/tune/ranks.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+
 # a sanitizer would report what the library keeps
 if(MBRL_MPI STREQUAL "off" OR (MBRL_MPI STREQUAL "auto" AND MBRL_SANITIZE))
   return()
@@ -18,6 +21,6 @@ if(NOT MPI_CXX_FOUND)
   return()
 endif()
 set_source_files_properties(${PROJECT_SOURCE_DIR}/host/tune/ranks.cpp PROPERTIES
-  SKIP_UNITY_BUILD_INCLUSION ON SKIP_PRECOMPILE_HEADERS ON COMPILE_DEFINITIONS MBRL_WITH_MPI
+  SKIP_PRECOMPILE_HEADERS ON COMPILE_DEFINITIONS MBRL_WITH_MPI
   INCLUDE_DIRECTORIES "${MPI_CXX_INCLUDE_DIRS}")
 target_link_libraries(mbrl PRIVATE ${MPI_CXX_LIBRARIES})
