@@ -101,7 +101,8 @@ OnnxGraph policy_graph(const ExportedPolicy& policy) {
                   .output_size = network.action_size(),
                   .nodes = {},
                   .constants = {},
-                  .metadata = policy_metadata(policy)};
+                  .metadata = policy_metadata(policy),
+                  .producer_version = program_version()};
   Chain chain(graph);
   if (!network.mean.empty()) {
     // in double, as a mean may be large beside its deviation

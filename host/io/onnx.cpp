@@ -3,8 +3,6 @@
 #include <cstring>
 #include <string_view>
 
-#include "host/config/version.h"
-
 namespace mbrl {
 namespace {
 
@@ -85,7 +83,7 @@ std::string onnx_model(const OnnxGraph& graph) {
   body.message(11, value_message(graph.input, graph.input_size));
   body.message(12, value_message(graph.output, graph.output_size));
   Message model;
-  model.integer(1, kIrVersion).bytes(2, "mbrl_gpu").bytes(3, program_version());
+  model.integer(1, kIrVersion).bytes(2, "mbrl_gpu").bytes(3, graph.producer_version);
   model.message(7, body).message(8, Message().integer(2, kOpset));
   for (const auto& [key, value] : graph.metadata)
     model.message(14, Message().bytes(1, key).bytes(2, value));

@@ -40,6 +40,7 @@ struct OnnxGraph {
   std::vector<OnnxNode> nodes;
   std::vector<OnnxTensor> constants;
   std::map<std::string, std::string> metadata;  // words about it
+  std::string producer_version = {};
 };
 
 /// The bytes of a model of opset 13, which onnxruntime has known since 1.6.

@@ -301,8 +301,7 @@ TEST(ShippedConfigsTest, AreCalledAsTheirFilesAndWereCalledOtherwise) {
     EXPECT_EQ(resolve_config(name, {}).name, name);
     const std::string former = former_name(name);
     // younger than the names of today
-    EXPECT_EQ(former.empty(),
-              name == "smoke" || name == "tune_smoke" || name.starts_with("pets_"))
+    EXPECT_EQ(former.empty(), name == "smoke" || name == "tune_smoke" || name.starts_with("pets_"))
         << name;
     if (!former.empty()) {
       EXPECT_EQ(present_name(former), name);
