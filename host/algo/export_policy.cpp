@@ -8,6 +8,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "host/config/version.h"
+
 namespace mbrl {
 namespace {
 

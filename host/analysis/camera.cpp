@@ -40,27 +40,28 @@ struct Ball {
 Ball bounds(const mjModel& model, const mjData& data) {
   std::array<double, 3> low{}, high{};
   double lowest = 0.0, highest = 0.0;  // of the geoms' middles
-  bool any = false;
+  int count = 0;
   for (int geom = 0; geom < model.ngeom; ++geom) {
     if (model.geom_type[geom] == mjGEOM_PLANE || model.geom_bodyid[geom] == 0) continue;
     for (std::size_t i = 0; i < 3; ++i) {
       const double place = data.geom_xpos[3 * static_cast<std::size_t>(geom) + i],
                    reach = model.geom_rbound[geom];
-      low[i] = any ? std::min(low[i], place - reach) : place - reach;
-      high[i] = any ? std::max(high[i], place + reach) : place + reach;
+      low[i] = count > 0 ? std::min(low[i], place - reach) : place - reach;
+      high[i] = count > 0 ? std::max(high[i], place + reach) : place + reach;
     }
     const double middle = data.geom_xpos[3 * geom + 2];
-    lowest = any ? std::min(lowest, middle) : middle;
-    highest = any ? std::max(highest, middle) : middle;
-    any = true;
+    lowest = count > 0 ? std::min(lowest, middle) : middle;
+    highest = count > 0 ? std::max(highest, middle) : middle;
+    ++count;
   }
   Ball ball;
   for (std::size_t i = 0; i < 3; ++i) {
     ball.center[i] = 0.5 * (low[i] + high[i]);
     ball.radius += 0.25 * (high[i] - low[i]) * (high[i] - low[i]);
   }
-  ball.radius = any ? std::sqrt(ball.radius) : 1.0;
-  ball.flat = highest - lowest < 0.1 * ball.radius;
+  ball.radius = count > 0 ? std::sqrt(ball.radius) : 1.0;
+  // one part alone has no middles to compare
+  ball.flat = count > 1 && highest - lowest < 0.1 * ball.radius;
   return ball;
 }
 

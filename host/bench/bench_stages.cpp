@@ -14,7 +14,6 @@
 #include "host/bench/population_trial.h"
 #include "host/bench/products.h"
 #include "host/bench/stage_trials.h"
-#include "host/tune/study/copy_trial.h"
 #include "kernels/cpu/bf16_weights.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/gpu/product.h"
@@ -77,7 +76,6 @@ class StageBench {
     for (const int learners : {1, 10}) plan("plan population", halfcheetah_plan(), learners);
     ppo();
     // of files, whatever the device
-    if (!stream_.on_gpu()) member_copy();
     environments();
   }
 
@@ -154,12 +152,6 @@ class StageBench {
     const std::string whose = num_learners > 0 ? fmt::format("{} learners, ", num_learners) : "";
     report_.add({operation, whose + sizes.text(), "control steps/s", name_of(GemmProvider::kFused),
                  t.time, t.units, t.units * trial.flop(), 0.0, stream_.on_gpu() ? launches : 0.0});
-  }
-
-  void member_copy() {
-    const CopySizes sizes;
-    report_.add(
-        {"member copy", sizes.text(), "copies/s", "links", CopyTrial(sizes).copy(seconds_), 1.0});
   }
 
   void ppo() {

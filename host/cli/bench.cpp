@@ -23,6 +23,7 @@
 #include "host/cli/cli.h"
 #include "host/config/version.h"
 #include "host/run/open_device.h"
+#include "host/tune/study/copy_trial.h"
 
 namespace mbrl {
 namespace {
@@ -91,6 +92,11 @@ void bench_loops(const BenchOptions& o) {
     measure_cpu_peaks(stream, o.seconds, report);
   }
   bench_stages(stream, config, o.seconds, report);
+  if (!stream.on_gpu()) {
+    const CopySizes sizes;
+    report.add(
+        {"member copy", sizes.text(), "copies/s", "links", CopyTrial(sizes).copy(o.seconds), 1.0});
+  }
 }
 
 // becomes profiling/peers/side_by_side.py, which runs this program and its peers in turns
