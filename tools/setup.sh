@@ -9,7 +9,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 packages_build="cmake g++ ninja-build git libdnnl-dev libmujoco-dev libbullet-dev libboost-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev"
-packages_test="libgtest-dev libgmock-dev libboost-context-dev libopenmpi-dev openmpi-bin libegl1 libegl-mesa0 libgl1-mesa-dri python3-numpy python3-pytest"
+packages_test="libgtest-dev libgmock-dev libboost-context-dev libopenmpi-dev openmpi-bin libegl1 libegl-mesa0 libgl1-mesa-dri python3-numpy python3-pytest dpkg-dev file"
 
 # os_name: "Fedora Linux 42"; os_family: the words that tell its package manager
 os_name() { os_value PRETTY_NAME; }

@@ -553,28 +553,24 @@ void add_eval(CLI::App& program) {
           "steps to measure models on: files of --save-trajectories, or replay.safetensors "
           "of a checkpoint")
       ->type_name("FILE...");
-  eval->add_option("--save-trajectories", o->bank,
-                   "write the fresh episodes of --episodes to this file, in place of an evaluation")
-      ->type_name("FILE")
-      ->excludes(model_error)
-      ->excludes(open_loop)
-      ->excludes(model_nll);
+  CLI::Option* bank =
+      eval->add_option(
+              "--save-trajectories", o->bank,
+              "write the fresh episodes of --episodes to this file, in place of an evaluation")
+          ->type_name("FILE")
+          ->excludes(model_error)
+          ->excludes(open_loop)
+          ->excludes(model_nll);
   CLI::Option* episodes = eval->get_option("--episodes");
   CLI::Option* video =
       eval->add_option(
               "--video", o->video,
               "film a fresh episode, or --episodes of them, and write it to this file, .mp4, "
               ".mkv, .mov, .webm or .gif")
-          ->type_name("FILE")
-          ->excludes(model_error)
-          ->excludes(open_loop)
-          ->excludes(model_nll);
+          ->type_name("FILE");
   CLI::Option* frames = eval->add_option("--frames", o->frames,
                                          "the same as a folder of pictures, 000000.png and so on")
                             ->type_name("DIR")
-                            ->excludes(model_error)
-                            ->excludes(open_loop)
-                            ->excludes(model_nll)
                             ->excludes(video);
   CLI::Option* size = eval->add_option("--size", o->size, "pixels of the film")
                           ->type_name("WxH")
@@ -603,6 +599,11 @@ void add_eval(CLI::App& program) {
           ->excludes(open_loop)
           ->excludes(model_nll)
           ->excludes(value_error);
+  // a film is no evaluation, and nothing else is done beside it
+  for (CLI::Option* film : {video, frames})
+    for (CLI::Option* other : {model_error, open_loop, model_nll, bank, value_error,
+                               controller_null, eval->get_option("--stochastic")})
+      film->excludes(other);
   eval->add_option(
       "--svg", o->svg,
       "draw the histogram of the model's errors, predicted and real trajectories, or the values "

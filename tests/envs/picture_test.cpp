@@ -103,7 +103,9 @@ TEST(PictureTest, FeetOfBulletRobotsStandOnTheGround) {
         num_touches += touches;
         num_free += !touches;
         // contacts are those of the previous step, 16.5 ms ago
-        if (touches) EXPECT_NEAR(lowest, 0.0, 0.06) << name << ", foot " << k << ", step " << t;
+        if (touches) {
+          EXPECT_NEAR(lowest, 0.0, 0.06) << name << ", foot " << k << ", step " << t;
+        }
         EXPECT_GT(lowest, -0.06) << name << ", foot " << k << ", step " << t;
       }
     }

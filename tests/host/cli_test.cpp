@@ -447,7 +447,12 @@ TEST_F(CliTest, EvalFilmsAnEpisode) {
            {"--frames film --size 64x5000", "16 to 4096"},
            {"--video film.avi", ".mp4, .mkv, .mov, .webm or .gif"},
            {"--video film.mp4 --size 65x48", "even numbers"},
-           {"--video film.mp4 --frames film", "--video"}}) {
+           {"--video film.mp4 --frames film", "--video"},
+           {"--frames film --value-error", "--value-error"},
+           {"--frames film --controller-null", "--controller-null"},
+           {"--frames film --save-trajectories bank.safetensors", "--save-trajectories"},
+           {"--video film.mp4 --model-error", "--model-error"},
+           {"--video film.mp4 --stochastic", "--stochastic"}}) {
     const Outcome refused = run("eval runs/tiny --device cpu " + words);
     EXPECT_EQ(refused.exit_code, 2) << words;
     EXPECT_THAT(refused.error, HasSubstr(text)) << words;

@@ -6,7 +6,9 @@ cpack=$1 build=$2
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
 fails=0
 fail() { echo "$*"; fails=1; }
-command -v dpkg-shlibdeps >/dev/null || { echo "skipped: no dpkg-shlibdeps"; exit 77; }
+for needed in dpkg-shlibdeps file; do
+  command -v "$needed" >/dev/null || { echo "skipped: no $needed"; exit 77; }
+done
 
 "$cpack" --config "$build/CPackConfig.cmake" -G "DEB;TGZ" -B "$work" >"$work/log" 2>&1 || { cat "$work/log"; fail "cpack fails"; }
 package=$(ls "$work"/mbrl-gpu_*_amd64.deb) || fail "there is no .deb"
