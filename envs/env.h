@@ -84,6 +84,11 @@ void register_environment(const std::string& name, std::unique_ptr<Env> (*make)(
 /// Makes an environment. Throws ConfigError with the nearest name if options.name is unknown.
 std::unique_ptr<Env> make_env(const EnvOptions& options);
 
+/// Steps of an episode at the most: env.max_episode_steps where it is set, else the environment's own.
+inline int episode_limit(const EnvOptions& options, const EnvSpec& spec) {
+  return options.max_episode_steps > 0 ? options.max_episode_steps : spec.max_episode_steps;
+}
+
 /// What the user of an environment should know of it and no error says; "" if there is nothing.
 std::string env_note(const EnvOptions& options);
 

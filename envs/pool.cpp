@@ -47,8 +47,7 @@ EnvPool::EnvPool(const EnvOptions& options, int num_envs, std::uint32_t seed, Th
   terminated_ = Buffer<std::uint8_t>(n, 0);
   truncated_ = Buffer<std::uint8_t>(n, 0);
   broken_ = Buffer<std::uint8_t>(n, 0);
-  max_episode_steps_ =
-      options.max_episode_steps > 0 ? options.max_episode_steps : spec().max_episode_steps;
+  max_episode_steps_ = episode_limit(options, spec());
 }
 
 EnvPool::~EnvPool() = default;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "envs/env.h"
 #include "envs/tasks/task.h"
 #include "host/algo/registry.h"
 
@@ -49,8 +50,7 @@ void check_on_policy(const Config& config) {
 
 void check_trials(const Config& config, const EnvSpec& env,
                   const std::function<void(const std::string&)>& warn) {
-  const Steps length =
-      config.env.max_episode_steps > 0 ? config.env.max_episode_steps : env.max_episode_steps;
+  const Steps length = episode_limit(config.env, env);
   const Steps budget = config.loop.num_env_steps;
   // random trials are finished, and so is the first one that is planned where there is time for it
   const Steps random = (config.loop.num_exploration_steps + length - 1) / length * length;
@@ -80,8 +80,7 @@ void check_off_policy(const Config& config, const EnvSpec& env,
                       const std::function<void(const std::string&)>& warn) {
   const LoopConfig& loop = config.loop;
   const Budget budget = budget_of(config);
-  const int limit =
-      config.env.max_episode_steps > 0 ? config.env.max_episode_steps : env.max_episode_steps;
+  const int limit = episode_limit(config.env, env);
   const Steps earliest = first_update(loop, 1), latest = first_update(loop, limit);
   const bool never = earliest > budget.steps || (!may_terminate(env) && latest > budget.steps);
   if (!never && latest <= budget.steps) return;

@@ -23,8 +23,7 @@ Film film_episodes(Stream& stream, Learner& learner, const FilmOptions& options,
   const EnvOptions& env_options = learner.config().env;
   const std::unique_ptr<Env> env = make_env(env_options);
   const EnvSpec& spec = env->spec();
-  const int limit =
-      env_options.max_episode_steps > 0 ? env_options.max_episode_steps : spec.max_episode_steps;
+  const int limit = episode_limit(env_options, spec);
   const std::unique_ptr<PolicyCopy> policy = learner.make_policy_copy(stream, 1);
   const Picture picture = picture_of(*env);
   Camera camera(picture, options.width, options.height);
