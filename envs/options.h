@@ -77,8 +77,8 @@ struct EnvOptions {
       "as python3 -m mbrl_gpu.serve Pendulum-v1") = "";
   MBRL_KEY(std::string, end,
            "where imagined episodes of env.name=process end: never, outside of process.end_bounds, "
-           "or served: where the process says so",
-           Choices{{"never", "bounds", "served"}}) = "never";
+           "learned: where the model predicts so, or served: where the process says so",
+           Choices{{"never", "bounds", "learned", "served"}}) = "never";
   MBRL_SECTION(MjcfOptions, mjcf);
   MBRL_SECTION(ProcessOptions, process);
 };

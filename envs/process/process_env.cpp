@@ -213,8 +213,8 @@ EnvSpec spec_of(const EnvOptions& options, const ProcessGreeting& greeting) {
   if (options.end == "served" && !greeting.serves_ends)
     throw ConfigError("env.end is served, but " + greeting.name +
                       " serves no ends. Its process answers the message \"ends\" where its "
-                      "environment has a function `ends(observations)`; or set env.end=bounds or "
-                      "never.");
+                      "environment has a function `ends(observations)`; or set env.end=learned, "
+                      "bounds or never.");
   return {.name = "process",
           // imagined episodes end by bounds from the config, as those of a robot from a file
           .task = TaskId::kMjcf,

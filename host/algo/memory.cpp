@@ -13,6 +13,7 @@
 #include "envs/tasks/planner.h"
 #include "host/algo/behaviour_log.h"
 #include "host/algo/keys_read.h"
+#include "host/algo/parts/dynamics.h"
 #include "host/algo/parts/planner.h"
 #include "host/algo/registry.h"
 #include "host/io/output_file.h"
@@ -46,7 +47,7 @@ MlpLayout actor_layout(const Config& config, const EnvSpec& env) {
 
 MlpLayout layout_of_member(const Config& config, const EnvSpec& env) {
   return member_layout(layout_of(env), config.model.hidden_size, config.model.num_hidden_layers,
-                       {find_ensemble_loss(config.model.loss)});
+                       Dynamics::form(config));
 }
 
 MlpLayout layout_of_trial_member(const Config& config, const EnvSpec& env) {

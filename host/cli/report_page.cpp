@@ -427,9 +427,9 @@ std::string differences(const std::vector<Arm>& arms) {
 struct ColumnLists {
   std::vector<std::string> schedules{"rollout_length", "num_updates", "real_replay_size",
                                      "model_replay_size"};
-  std::vector<std::string> model{"model_validation_loss", "model_loss", "model_epochs",
-                                 "model_steps",           "max_logvar", "min_logvar",
-                                 "rollout_terminated"};
+  std::vector<std::string> model{"model_validation_loss", "model_loss",        "model_epochs",
+                                 "model_steps",           "max_logvar",        "min_logvar",
+                                 "model_end_recall",      "rollout_terminated"};
   std::vector<std::string> returns{"eval_return_mean", "eval_return_std", "train_return"};
   std::vector<std::string> none{"env_steps", "epoch", "wall_time_s", "eval_broken"};
   std::vector<std::string> policy = {};

@@ -98,6 +98,9 @@ const std::vector<MetricEntry>& metric_list() {
        "mean over the targets of the learned upper bound of the log-variance (gaussian_nll alone)"},
       {"metrics.csv", "min_logvar", "model/min_logvar", kFit, "",
        "mean over the targets of the learned lower bound of the log-variance (gaussian_nll alone)"},
+      {"metrics.csv", "model_end_recall", "model/end_recall", kFit, "",
+       "share of the ends among the holdout rows that the elites predict, as many as there are "
+       "(env.end=learned alone)"},
       {"metrics.csv", "plan_best_cost", "plan/best_cost", kLog, "cost units",
        "mean over the control steps of the lowest cost of all candidates of a search: summed over the "
        "horizon, mean over the particles"},

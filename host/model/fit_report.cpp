@@ -17,10 +17,11 @@ float mean(const float* values, int count) {
 std::vector<LossValue> loss_values(const EnsembleState& state) {
   const std::vector<float> learned = to_host(state.logvar_bounds.value);
   const std::vector<std::string> names = loss_shape(state.loss).shared_names;
-  const int D = state.num_targets();
+  const int D = state.num_targets(), learned_of = state.num_regressed();
   std::vector<LossValue> values;
   for (std::size_t i = 0; i < names.size(); ++i)
-    values.push_back({names[i], mean(learned.data() + static_cast<int>(i) * padded(D), D)});
+    values.push_back(
+        {names[i], mean(learned.data() + static_cast<int>(i) * padded(D), learned_of)});
   return values;
 }
 
@@ -34,6 +35,9 @@ std::string FitReport::summary() const {
           : fmt::format("{} train and {} holdout rows, holdout mse [{:.5f}], elites [{}]",
                         num_train, num_holdout, fmt::join(holdout_mse, ", "),
                         fmt::join(elites, ", "));
+  if (ends)
+    learned += fmt::format("ends above {:.3f}, {} of the holdout, {:.3f} of them found, ",
+                           ends->threshold, ends->num_ended, ends->share_found);
   return fmt::format("model fit: {} epochs, {} steps, {}, {}loss {:.4f}, {:.1f} s", epochs, steps,
                      rows, learned, train_loss, seconds);
 }

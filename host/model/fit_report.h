@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,13 @@ struct LossValue {
 /// Those that the ensemble has learned; waits for the device.
 std::vector<LossValue> loss_values(const EnsembleState& state);
 
+/// How the elites predict the ends among the holdout rows.
+struct EndReport {
+  float threshold;     // above which a logit is an end
+  int num_ended;       // holdout rows that end their episode
+  double share_found;  // of those, by the elites; NaN where there is none
+};
+
 /// What one fit did.
 struct FitReport {
   bool stopped = false;  // a stop was asked for: the ensemble is as before the fit
@@ -31,6 +39,7 @@ struct FitReport {
   double validation_loss = 0.0;        // mean holdout error of the elites
   float train_loss = 0.0f;             // of the last step
   std::vector<LossValue> loss_values;  // of gaussian_nll max_logvar and min_logvar, of mse none
+  std::optional<EndReport> ends;       // of a model that learns where episodes end
   double seconds = 0.0;
 
   /// One line for the log.

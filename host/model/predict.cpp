@@ -118,7 +118,7 @@ std::vector<double> losses_by_members(Stream& stream, const EnsembleState& model
           for (int lane = 0; lane < tile.num_rows; ++lane) {
             const float* record = records.record(tile.rows[lane]);
             double sum = 0.0;
-            for (int i = 0; i < D; ++i) {
+            for (int i = 0; i < model.num_regressed(); ++i) {
               float output[Loss::kOutputs], shared[Loss::kShared > 0 ? Loss::kShared : 1] = {};
               for (int j = 0; j < Loss::kOutputs; ++j)
                 output[j] = outputs[(j * D + i) * kTileRows + lane];
@@ -126,7 +126,7 @@ std::vector<double> losses_by_members(Stream& stream, const EnsembleState& model
                 shared[j] = shared_values[static_cast<std::size_t>(j * padded(D) + i)];
               sum += Loss::row(output, shared, model.maps.target(record, model.data, i), 1.0f).loss;
             }
-            of_member[tile.rows[lane]] = sum / D;
+            of_member[tile.rows[lane]] = sum / model.num_regressed();
           }
         });
       });

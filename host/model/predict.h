@@ -33,7 +33,7 @@ std::vector<float> predict_by_members(Stream& stream, const EnsembleState& model
                                       const TransitionsView& records);
 
 /// The training loss of each record by every member, without decay and penalty: the mean over the
-/// targets of gaussian_nll (mean - target)^2 exp(-logvar) + logvar, of mse the square alone.
+/// targets, without the logit of an end, of gaussian_nll (mean - target)^2 exp(-logvar) + logvar, of mse the square alone.
 ///
 /// Shapes   records: on the host; returns [E, records.size].
 /// Cost     as above. Deterministic for any number of threads.

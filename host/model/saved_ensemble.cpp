@@ -28,7 +28,9 @@ void describe(Archive& archive, const EnsembleState& state) {
                    maps.backward() ? "next_observation, action" : "observation, action");
   archive.describe("model.predicts", maps.output == OutputMap::kDelta ? "change" : "state");
   archive.describe("model.predicts_reward", text_of(maps.reward));
-  archive.describe("model.predicts_end", text_of(maps.terminal));
+  archive.describe("model.predicts_end", text_of(maps.end != EndTarget::kNone));
+  if (maps.end == EndTarget::kLogit)
+    archive.describe("model.end_threshold", nlohmann::json(state.end_threshold).dump());
   nlohmann::json inputs = nlohmann::json::array(), themselves = nlohmann::json::array();
   for (int i = 0; i < maps.observation.num_inputs; ++i) {
     const ObservationMap::Input& input = maps.observation.input[i];
@@ -52,6 +54,7 @@ void copy_ensemble(Stream& stream, EnsembleState& to, const EnsembleState& from)
   copy(stream, to.input_inv_std.data(), from.input_inv_std.data(), from.input_inv_std.size());
   to.num_steps = from.num_steps;
   to.elites = from.elites;
+  to.end_threshold = from.end_threshold;
 }
 
 void visit_ensemble(Archive& archive, EnsembleState& state) {

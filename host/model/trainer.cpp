@@ -6,11 +6,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
+#include "host/model/end_rule.h"
 #include "host/stats/summary.h"
+#include "kernels/data/ended.h"
 #include "kernels/data/permutation.h"
+#include "kernels/formulas/rollout_rows.h"
 #include "kernels/networks/normalizer.h"
 
 namespace mbrl {
@@ -79,6 +83,11 @@ FitReport ModelTrainer::fit(Stream& stream, const ModelConfig& config, EnsembleS
   fit_normalizer(
       stream, data, state.maps, training(), {state.input_mean.data(), state.num_inputs()},
       {state.input_inv_std.data(), state.num_inputs()}, config.min_input_std, normalizer_scratch_);
+  if (state.maps.end == EndTarget::kLogit) {
+    const std::vector<float> truth = ended(stream, data, training());
+    end_weights_ = balanced_weights(truth);
+    any_ended_ = std::find(truth.begin(), truth.end(), 1.0f) != truth.end();
+  }
   if (!train(stream, config, state, data, fit_index, should_stop, on_epoch, report)) {
     before_.put_back(stream, state);
     report.stopped = true;
@@ -96,7 +105,8 @@ bool ModelTrainer::train(Stream& stream, const ModelConfig& config, EnsembleStat
                          const TransitionsView& data, std::uint64_t fit_index,
                          const std::function<bool()>& should_stop, const OnEpoch& on_epoch,
                          FitReport& report) {
-  const EnsembleConstants constants = ensemble_constants(config);
+  EnsembleConstants constants = ensemble_constants(config);
+  constants.end_weights = end_weights_;
   has_snapshot_.assign(has_snapshot_.size(), false);
   const auto save_snapshot = [&](int e) {
     has_snapshot_[static_cast<std::size_t>(e)] = true;
@@ -140,7 +150,12 @@ void ModelTrainer::restore_snapshots(Stream& stream, const ModelConfig& config,
           std::abs(mse[static_cast<std::size_t>(e)])));
 
   copy(stream, state.members.value.data(), snapshot_.data(), snapshot_.size());
-  ensemble_holdout_mse(stream, state, data, holdout(), mse, workspace_);
+  Matrix<float> end_logit;
+  if (state.maps.end == EndTarget::kLogit) {
+    reserve(stream, end_logit_, static_cast<std::size_t>(ensemble_size_) * num_holdout_);
+    end_logit = {end_logit_.data(), ensemble_size_, num_holdout_};
+  }
+  ensemble_holdout_mse(stream, state, data, holdout(), mse, workspace_, end_logit);
   std::vector<int> order(static_cast<std::size_t>(ensemble_size_));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return mse[a] < mse[b]; });
@@ -148,6 +163,40 @@ void ModelTrainer::restore_snapshots(Stream& stream, const ModelConfig& config,
   state.elites = order;
   report.elites = order;
   for (const int e : order) report.validation_loss += mse[e] / config.num_elites;
+  if (state.maps.end == EndTarget::kLogit) calibrate_ends(stream, state, data, report);
+}
+
+// which of the rows end, on the host
+std::vector<float> ModelTrainer::ended(Stream& stream, const TransitionsView& data,
+                                       Vector<const std::uint32_t> rows) {
+  reserve(stream, ended_, rows.count());
+  gather_ended(stream, data, rows, {ended_.data(), rows.size()});
+  std::vector<float> values(rows.count());
+  copy(stream, values.data(), ended_.data(), values.size());
+  stream.synchronize();
+  return values;
+}
+
+// the threshold of the elites' logits, and what they find with it
+void ModelTrainer::calibrate_ends(Stream& stream, EnsembleState& state, const TransitionsView& data,
+                                  FitReport& report) {
+  const std::vector<float> truth = ended(stream, data, holdout());
+  std::vector<float> logits(num_holdout_ * state.elites.size());
+  for (std::size_t i = 0; i < state.elites.size(); ++i)
+    copy(stream, logits.data() + i * num_holdout_,
+         end_logit_.data() + static_cast<std::size_t>(state.elites[i]) * num_holdout_,
+         num_holdout_);
+  stream.synchronize();
+
+  const auto num_ended = static_cast<std::size_t>(std::count(truth.begin(), truth.end(), 1.0f));
+  state.end_threshold = any_ended_ || num_ended > 0
+                            ? matching_threshold(logits, num_holdout_, num_ended, end_weights_)
+                            : std::numeric_limits<float>::max();
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    found += truth[i % num_holdout_] == 1.0f && predicts_end(logits[i], state.end_threshold);
+  report.ends = {state.end_threshold, static_cast<int>(num_ended),
+                 static_cast<double>(found) / static_cast<double>(num_ended * state.elites.size())};
 }
 
 }  // namespace mbrl

@@ -63,6 +63,10 @@ class ModelTrainer {
   /// resumed run repeats the fit. on_epoch(number, error) hears of every epoch: how many there have
   /// been, and the holdout error, a mean over the members.
   ///
+  /// A model that learns ends weights its training rows so that both kinds count alike, and takes
+  /// the threshold above which as many holdout rows are predicted to end as do: host/model/end_rule.h.
+  /// Where no row of `data` ends, nothing is predicted to.
+  ///
   /// Errors   DivergedError if the loss is not finite, or naming a member that no epoch improved;
   ///          DataError if there are fewer than 2 rows.
   /// Source   jannerm/mbpo:mbpo/models/bnn.py.
@@ -78,6 +82,10 @@ class ModelTrainer {
              const std::function<bool()>& should_stop, const OnEpoch& on_epoch, FitReport& report);
   void restore_snapshots(Stream& stream, const ModelConfig& config, EnsembleState& state,
                          const TransitionsView& data, std::uint64_t fit_index, FitReport& report);
+  std::vector<float> ended(Stream& stream, const TransitionsView& data,
+                           Vector<const std::uint32_t> rows);
+  void calibrate_ends(Stream& stream, EnsembleState& state, const TransitionsView& data,
+                      FitReport& report);
   Vector<const std::uint32_t> holdout() const { return {permutation_.data(), num_holdout_}; }
   Vector<const std::uint32_t> training() const {
     return {permutation_.data() + num_holdout_, num_train_};
@@ -99,6 +107,10 @@ class ModelTrainer {
   Buffer<std::uint32_t> bootstrap_, shuffled_;  // [E, num_train]
   std::vector<PermutationScratch> scratch_{1};  // per member
   Buffer<double> normalizer_scratch_;
+  Buffer<float> ended_;      // of rows
+  Buffer<float> end_logit_;  // [E, num_holdout], of a model that has them
+  EndWeights end_weights_;   // of the running fit
+  bool any_ended_ = false;   // of its training rows
   std::size_t num_holdout_ = 0, num_train_ = 0;
 };
 

@@ -24,13 +24,17 @@ enum class InputMap { MBRL_INPUT_MAPS(MBRL_MAP) };
 enum class OutputMap { MBRL_OUTPUT_MAPS(MBRL_MAP) };
 #undef MBRL_MAP
 
+/// What a model predicts of an episode's end: nothing, 1 or 0 by its own loss, or the logit of
+/// kernels/formulas/end_head.h.
+enum class EndTarget { kNone, kNumber, kLogit };
+
 /// Inputs and targets of a model. Targets are [reward, state entries, end], of which the first and
 /// the last may be missing. Layout: TransitionLayout, which lies above this folder.
 struct ModelMaps {
   InputMap input = InputMap::kForward;
   OutputMap output = OutputMap::kDelta;
-  bool reward = true;               // whether the model predicts it
-  bool terminal = false;            // whether it predicts the end of an episode, as 1 or 0
+  bool reward = true;  // whether the model predicts it
+  EndTarget end = EndTarget::kNone;
   ObservationMap observation = {};  // of the task: what a model reads and predicts of its entries
 
   MBRL_HD bool backward() const {
@@ -55,7 +59,11 @@ struct ModelMaps {
     return 0;
   }
   MBRL_HD int num_targets(int observation_size) const {
-    return first_state() + observation_size + (terminal ? 1 : 0);
+    return first_state() + observation_size + (end == EndTarget::kNone ? 0 : 1);
+  }
+  /// The first of them, which the model's own loss and its holdout error are of: all but a logit.
+  MBRL_HD int num_regressed(int observation_size) const {
+    return num_targets(observation_size) - (end == EndTarget::kLogit ? 1 : 0);
   }
   /// Position of the state's first entry among the targets.
   MBRL_HD int first_state() const { return reward ? 1 : 0; }

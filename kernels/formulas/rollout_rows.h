@@ -31,6 +31,6 @@ MBRL_HD bool apply_prediction(const Maps& maps, const float* from, int observati
 }
 
 /// Whether a predicted end, of a model that has one, ends the branch.
-MBRL_HD bool predicts_end(float predicted) { return predicted > 0.5f; }
+MBRL_HD bool predicts_end(float predicted, float threshold) { return predicted > threshold; }
 
 }  // namespace mbrl

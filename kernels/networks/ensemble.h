@@ -38,6 +38,7 @@ struct EnsembleState {
   std::int64_t num_steps = 0;  // Adam steps
   Buffer<float> input_mean, input_inv_std;  // [inputs]
   std::vector<int> elites;                  // members used for prediction, best first
+  float end_threshold = 0.5f;               // above which a predicted end is one
 
   EnsembleState(int ensemble_size, TransitionLayout data, int hidden_size, int num_hidden_layers,
                 Memory memory = Memory::kHost, const EnsembleForm& form = {});
@@ -46,6 +47,8 @@ struct EnsembleState {
 
   /// D: with the usual maps 1 + S, the reward and the change of the observation.
   int num_targets() const { return maps.num_targets(data.observation_size); }
+  /// Those of them that the loss and the holdout error are of.
+  int num_regressed() const { return maps.num_regressed(data.observation_size); }
   int num_inputs() const { return maps.num_inputs(data.observation_size, data.action_size); }
   /// Learned parameters per target that all members share.
   int num_shared() const { return static_cast<int>(loss_shape(loss).shared_names.size()); }

@@ -21,7 +21,7 @@ class Prediction(NamedTuple):
     """What members say of N transitions: `mean` and `variance` of their targets, [E, N, D].
 
     Targets are the reward (where `predicts_reward`), each entry of the observation, and whether the episode ends
-    (where `predicts_end`). `variance` is None of a model of means alone (model.loss=mse).
+    (where `predicts_end`; a logit where there is an `end_threshold`). `variance` is None of a model of means alone (model.loss=mse).
     """
     mean: Array
     variance: Optional[Array]
@@ -31,7 +31,7 @@ class Ensemble:
     """All members of an ensemble.
 
     elites: indices of those that rollouts use, best first. predicts_reward, predicts_end: what targets there are beside
-    the observation's entries. about: words such as the environment's name and the step, by name.
+    the observation's entries; end_threshold: above which rollouts take a learned logit for an end, or None. about: words such as the environment's name and the step, by name.
     """
 
     def __init__(self, arrays: Dict[str, Array], words: Dict[str, str]) -> None:
@@ -40,6 +40,8 @@ class Ensemble:
         self.elites: List[int] = json.loads(words["model.elites"])
         self.predicts_reward = words["model.predicts_reward"] == "true"
         self.predicts_end = words["model.predicts_end"] == "true"
+        threshold = words.get("model.end_threshold")
+        self.end_threshold: Optional[float] = None if threshold is None else float(threshold)
         members = [layers_of(arrays, f"model.{i}") for i in range(int(words["model.members"]))]
         # one product for all members: [E, out, in]
         self._layers: List[Tuple[Array, Array]] = [

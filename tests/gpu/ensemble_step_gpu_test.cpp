@@ -149,7 +149,9 @@ TEST_P(EnsembleProviderGpuTest, OtherFormsAreThoseOfTheCpu) {
          {EnsembleForm{EnsembleLoss::kMse},
           EnsembleForm{EnsembleLoss::kMse,
                        {.input = InputMap::kBackward, .output = OutputMap::kAbsolute}},
-          EnsembleForm{EnsembleLoss::kGaussianNll, {.reward = false, .terminal = true}}}) {
+          EnsembleForm{EnsembleLoss::kGaussianNll, {.reward = false, .end = EndTarget::kNumber}},
+          EnsembleForm{EnsembleLoss::kGaussianNll, {.end = EndTarget::kLogit}},
+          EnsembleForm{EnsembleLoss::kMse, {.reward = false, .end = EndTarget::kLogit}}}) {
       Problem p(2, 33, 24, 2, form);
       TwinStreams streams;
       streams.gpu.set_precision(GetParam().precision);

@@ -161,7 +161,7 @@ struct RolloutProblem {
 
   /// Predicted ends on both sides of the limit, where the model predicts ends.
   void center_predicted_ends() {
-    for (int e = 0; e < model.ensemble_size && model.maps.terminal; ++e)
+    for (int e = 0; e < model.ensemble_size && model.maps.end != EndTarget::kNone; ++e)
       model.member(e)[model.layout.layers.back().bias + 1 + layout.observation_size] = 0.5f;
   }
 

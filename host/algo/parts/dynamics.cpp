@@ -10,8 +10,7 @@ namespace mbrl {
 Dynamics::Dynamics(Context& context, TransitionLayout layout)
     : Part(context),
       state_(context.config.model.ensemble_size, layout, context.config.model.hidden_size,
-             context.config.model.num_hidden_layers, context.stream.memory(),
-             {find_ensemble_loss(context.config.model.loss)}),
+             context.config.model.num_hidden_layers, context.stream.memory(), form(context.config)),
       trainer_(context.stream, context.config.model, state_, context.seed(), context.learner,
                context.hooks.gemm.ensemble),
       loss_(context.metrics.declare("model_loss")),
@@ -21,8 +20,16 @@ Dynamics::Dynamics(Context& context, TransitionLayout layout)
       validation_loss_(std::numeric_limits<double>::quiet_NaN()) {
   for (const std::string& name : loss_shape(state_.loss).shared_names)
     loss_values_.push_back(context.metrics.declare(name));
+  if (state_.maps.end == EndTarget::kLogit)
+    end_recall_ = context.metrics.declare("model_end_recall");
   init_ensemble(state_, context.seed(), context.learner, context.config.model.init_max_logvar,
                 context.config.model.init_min_logvar);
+}
+
+EnsembleForm Dynamics::form(const Config& config) {
+  EnsembleForm form{find_ensemble_loss(config.model.loss)};
+  if (config.env.end == "learned") form.maps.end = EndTarget::kLogit;
+  return form;
 }
 
 bool Dynamics::fit_due() const {
@@ -60,6 +67,8 @@ bool Dynamics::fit(const TransitionsView& real) {
   metrics.add(steps_, static_cast<double>(report.steps));
   for (std::size_t i = 0; i < report.loss_values.size(); ++i)
     metrics.add(loss_values_[i], report.loss_values[i].value);
+  if (end_recall_ && report.ends->num_ended > 0)
+    metrics.add(*end_recall_, report.ends->share_found);
   return true;
 }
 
@@ -72,6 +81,7 @@ void Dynamics::visit(Archive& archive) {
     archive.indices("elites", state_.elites,
                     num_fits_ > 0 ? context_.config.model.num_elites : state_.ensemble_size,
                     state_.ensemble_size);
+    if (state_.maps.end == EndTarget::kLogit) archive.value("end_threshold", state_.end_threshold);
   }
   {
     // checkpoints of runs without a schedule have had neither

@@ -17,8 +17,12 @@ class Dynamics : public Part {
   enum class Fit { kNotDue, kDone, kStopped };
 
   /// Declares what a fit measures: model_loss, model_validation_loss, model_epochs, model_steps,
-  /// and what the loss has learned (max_logvar and min_logvar of the Gaussian).
+  /// what the loss has learned (max_logvar and min_logvar of the Gaussian), and model_end_recall
+  /// where it learns where episodes end (env.end=learned).
   Dynamics(Context& context, TransitionLayout layout);
+
+  /// What the config has the model learn.
+  static EnsembleForm form(const Config& config);
 
   /// Whether the next step fits: always before the first fit, then as was decided (hyperparameter
   /// model.fit), and every loop.model_train_interval steps of an epoch where nothing decides.
@@ -45,6 +49,7 @@ class Dynamics : public Part {
   ModelTrainer trainer_;
   Metric loss_, validation_, epochs_, steps_;
   std::vector<Metric> loss_values_;
+  std::optional<Metric> end_recall_;
   std::int64_t num_fits_ = 0;
   double validation_loss_;
   // whether the next step fits; the steps after it do not until this is set again

@@ -83,8 +83,14 @@ class CheckedEnsemble : public EnsembleStage {
     const Buffer<std::uint32_t> indices = host_copy(c.indices.data, c.indices.count());
     take_over(twin_, c.state);
     std::vector<double> cpu(c.mse.size());
+    std::vector<float> logit(c.end_logit.count());
+    const Matrix<float> end_logit{logit.empty() ? nullptr : logit.data(), c.end_logit.size(0),
+                                  c.end_logit.size(1)};
     ensemble_holdout_mse(check_.cpu(), twin_, records.view(), {indices.data(), c.indices.size()},
-                         cpu, workspace_);
+                         cpu, workspace_, end_logit);
+    if (!logit.empty())
+      check_.compare("ensemble holdout", "logit of the end", {c.end_logit.data, logit.size()},
+                     logit, rounding_allowed(c.stream.precision()));
     const std::vector<float> a(c.mse.begin(), c.mse.end()), b(cpu.begin(), cpu.end());
     check_.compare("ensemble holdout", "error", a, b, rounding_allowed(c.stream.precision()));
   }

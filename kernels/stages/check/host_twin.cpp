@@ -50,6 +50,7 @@ void take_over(EnsembleState& twin, const EnsembleState& state) {
   copy_arrays(twin, state);
   twin.num_steps = state.num_steps;
   twin.elites = state.elites;
+  twin.end_threshold = state.end_threshold;
 }
 
 void take_over(GaussianActor& twin, const GaussianActor& actor) {

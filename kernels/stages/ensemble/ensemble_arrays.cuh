@@ -22,6 +22,7 @@ constexpr int kMaxShared = 2;       // learned parameters per target that a loss
 struct alignas(16) EpochPlan {
   TransitionsView data;
   const std::uint32_t* rows;  // [E, num_rows]
+  EndWeights end_weights;
   int num_rows, batch_size, num_steps;
   int first_step;  // of the running graph; advanced on the device
 };
@@ -41,7 +42,7 @@ struct EnsembleArrays {
   const AdamStep* adam;
   std::size_t size;  // floats of a member
   ModelMaps maps;
-  int E, D, num_inputs, num_shared, shared_pitch, pitch, num_tiles;
+  int E, D, num_regressed, num_inputs, num_shared, shared_pitch, pitch, num_tiles;
   float shared_penalty[kMaxShared];  // gradient of each kind apart from the rows'
 
   /// What belongs to the caller: a recording holds these addresses.
@@ -102,8 +103,11 @@ __device__ void loss_tile(const EnsembleArrays& a, int e, int tile, int batch, f
 #pragma unroll
     for (int which = 0; which < Loss::kShared; ++which)
       shared[which] = a.shared[which * a.shared_pitch + k];
-    const auto term = Loss::row(outputs, shared, a.maps.target(record(row), a.plan->data.layout, k),
-                                row < rows ? scale : 0.0f);
+    const float target = a.maps.target(record(row), a.plan->data.layout, k);
+    const float weight = row < rows ? scale : 0.0f;
+    const auto term = k < a.num_regressed
+                          ? Loss::row(outputs, shared, target, weight)
+                          : end_row<Loss>(outputs[0], target, weight, a.plan->end_weights);
 #pragma unroll
     for (int j = 0; j < Loss::kOutputs; ++j)
       at[j * a.D] = scaled_gradient(term.d_output[j], precision);
@@ -154,7 +158,7 @@ __device__ inline void update_shared(const EnsembleArrays& a, const AdamStep& ad
         sum += a.shared_gradient[(task * a.num_shared + which) * a.shared_pitch + k];
       }
     sum = warp_sum<8>(sum);
-    if (i < num_sums && thread % 8 == 0) {
+    if (i < num_sums && k < a.num_regressed && thread % 8 == 0) {
       const float gradient = sum + a.shared_penalty[which];
       const int at = which * a.shared_pitch + k;
       adam_update(a.shared[at], a.shared_m[at], a.shared_v[at], gradient, adam);

@@ -9,6 +9,7 @@
 #include "base/not_finite.h"
 #include "kernels/cpu/model_input.h"
 #include "kernels/cpu/tile_mlp.h"
+#include "kernels/data/shapes.h"
 #include "kernels/stages/check/checked_stages.h"
 
 namespace mbrl {
@@ -176,17 +177,27 @@ double EnsembleTiles::loss_of_tile(const EpochCall& call, const Batch& batch, in
                                        call.data.layout, i);
     float shared[kShared] = {};
     for (int which = 0; which < Loss::kShared; ++which) shared[which] = state.shared(which)[i];
-    for (int lane = 0; lane < kTileRows; ++lane) {
-      const int at = i * kTileRows + lane;
-      float outputs[Loss::kOutputs];
-      for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * D * kTileRows + at];
-      const LossRow row =
-          Loss::row(outputs, shared, target[lane], lane < rows ? batch.weight : 0.0f);
-      for (int j = 0; j < Loss::kOutputs; ++j) gradient[j * D * kTileRows + at] = row.d_output[j];
-      for (int which = 0; which < Loss::kShared; ++which)
-        shared_part[which][lane] = row.d_shared[which];
-      loss_part[lane] = lane < rows ? row.loss : 0.0f;
-    }
+    // of each lane its part, by a rule that is one for all of them
+    const auto for_each_lane = [&](auto row_of) {
+      for (int lane = 0; lane < kTileRows; ++lane) {
+        const int at = i * kTileRows + lane;
+        float outputs[Loss::kOutputs];
+        for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * D * kTileRows + at];
+        const LossRow row = row_of(outputs, target[lane], lane < rows ? batch.weight : 0.0f);
+        for (int j = 0; j < Loss::kOutputs; ++j) gradient[j * D * kTileRows + at] = row.d_output[j];
+        for (int which = 0; which < Loss::kShared; ++which)
+          shared_part[which][lane] = row.d_shared[which];
+        loss_part[lane] = lane < rows ? row.loss : 0.0f;
+      }
+    };
+    if (i < state.num_regressed())
+      for_each_lane([&](const float* outputs, float wanted, float weight) {
+        return Loss::row(outputs, shared, wanted, weight);
+      });
+    else
+      for_each_lane([&](const float* outputs, float wanted, float weight) {
+        return end_row<Loss>(outputs[0], wanted, weight, call.constants.end_weights);
+      });
     float sum_loss = 0.0f, sum_shared[kShared] = {};
     for (int lane = 0; lane < kTileRows; ++lane) {
       for (int which = 0; which < Loss::kShared; ++which)
@@ -228,7 +239,7 @@ template <typename Loss>
 void EnsembleTiles::update_shared(const EpochCall& call, int num_tasks, const AdamStep& adam) {
   TrainedParameters& p = call.state.logvar_bounds;
   for (int which = 0; which < Loss::kShared; ++which)
-    for (int i = 0; i < call.state.num_targets(); ++i) {
+    for (int i = 0; i < call.state.num_regressed(); ++i) {
       float gradient = Loss::shared_gradient(which, call.constants.logvar_penalty);
       for (int task = 0; task < num_tasks; ++task) gradient += shared_gradient(task, which)[i];
       const int at = which * shared_pitch_ + i;
@@ -240,6 +251,7 @@ void EnsembleTiles::holdout_mse(const HoldoutCall& call) {
   const EnsembleState& state = call.state;
   const TransitionsView& data = call.data;
   const int E = state.ensemble_size, D = state.num_targets(), rows = call.indices.size();
+  const int regressed = state.num_regressed();
   const int tiles = num_tiles(rows);
   if (partial_.size() < static_cast<std::size_t>(E) * tiles)
     partial_.resize(static_cast<std::size_t>(E) * tiles);
@@ -257,16 +269,19 @@ void EnsembleTiles::holdout_mse(const HoldoutCall& call) {
     double sum = 0.0;
     for (int lane = 0; lane < tile_rows; ++lane) {
       const float* record = data.record(indices[lane]);
-      for (int i = 0; i < D; ++i)
+      for (int i = 0; i < regressed; ++i)
         sum += squared_error(predicted[i * kTileRows + lane],
                              state.maps.target(record, data.layout, i));
     }
     partial_[task] = sum;
+    if (call.end_logit.data != nullptr)
+      std::copy_n(predicted + (D - 1) * kTileRows, tile_rows,
+                  call.end_logit.row(e) + tile * kTileRows);
   });
   for (int e = 0; e < E; ++e) {
     double sum = 0.0;
     for (int tile = 0; tile < tiles; ++tile) sum += partial_[e * tiles + tile];
-    call.mse[e] = sum / (static_cast<double>(rows) * D);
+    call.mse[e] = sum / (static_cast<double>(rows) * regressed);
   }
 }
 
@@ -293,8 +308,14 @@ EnsembleEpoch ensemble_epoch(Stream& stream, EnsembleState& state, const Transit
 
 void ensemble_holdout_mse(Stream& stream, const EnsembleState& state, const TransitionsView& data,
                           Vector<const std::uint32_t> indices, std::span<double> mse,
-                          EnsembleWorkspace& workspace) {
-  workspace.stage().holdout_mse({stream, state, data, indices, mse});
+                          EnsembleWorkspace& workspace, Matrix<float> end_logit) {
+  if (end_logit.data != nullptr) {
+    if (state.maps.end != EndTarget::kLogit)
+      throw ShapeError("ensemble_holdout_mse: the model predicts no logit of an end.");
+    check_shape("ensemble_holdout_mse", {"end_logit", end_logit},
+                {state.ensemble_size, indices.size()}, "one per member and row");
+  }
+  workspace.stage().holdout_mse({stream, state, data, indices, mse, end_logit});
 }
 
 }  // namespace mbrl

@@ -89,7 +89,8 @@ template <Precision kPrecision>
 __global__ void __launch_bounds__(kBlockThreads, 1)
     ensemble_holdout_kernel(const __grid_constant__ EnsembleArrays a,
                             const __grid_constant__ TransitionsView data,
-                            const std::uint32_t* indices, int num_rows, double* sums) {
+                            const std::uint32_t* indices, int num_rows, double* sums,
+                            float* end_logit) {
   if (lacks_format<kPrecision>()) return;
   const int first = static_cast<int>(blockIdx.x) * kModelRows, e = static_cast<int>(blockIdx.y);
   const int rows = num_rows - first < kModelRows ? num_rows - first : kModelRows;
@@ -103,13 +104,16 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 
   if (threadIdx.x >= 32) return;
   double sum = 0.0;
-  for (int i = static_cast<int>(threadIdx.x); i < rows * a.D; i += 32) {
-    const int row = i / a.D, k = i % a.D;
+  for (int i = static_cast<int>(threadIdx.x); i < rows * a.num_regressed; i += 32) {
+    const int row = i / a.num_regressed, k = i % a.num_regressed;
     sum += squared_error(mlp.tile()[row * mlp.pitch() + k],
                          a.maps.target(record(row), data.layout, k));
   }
   sum = warp_sum(sum);
   if (threadIdx.x == 0) sums[e * gridDim.x + blockIdx.x] = sum;
+  if (end_logit != nullptr && static_cast<int>(threadIdx.x) < rows)
+    end_logit[static_cast<std::size_t>(e) * num_rows + first + threadIdx.x] =
+        mlp.tile()[static_cast<int>(threadIdx.x) * mlp.pitch() + a.D - 1];
 }
 
 /// Device arrays of the stage, and the graph recorded over them.
@@ -167,6 +171,7 @@ EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& stat
   a.maps = state.maps;
   a.E = state.ensemble_size;
   a.D = state.num_targets();
+  a.num_regressed = state.num_regressed();
   a.num_inputs = state.num_inputs();
   a.num_shared = state.num_shared();
   a.shared_pitch = padded(a.D);
@@ -228,7 +233,13 @@ void EnsembleBuffers::reserve(std::size_t num_steps) {
 }
 
 void EnsembleBuffers::write_plan(const EpochCall& call, int num_steps) {
-  plan_.value() = {call.data, call.rows.data, call.rows.size(1), call.batch_size, num_steps, 0};
+  plan_.value() = {call.data,
+                   call.rows.data,
+                   call.constants.end_weights,
+                   call.rows.size(1),
+                   call.batch_size,
+                   num_steps,
+                   0};
   plan_.set_steps(call.constants.adam, call.state.num_steps, static_cast<std::size_t>(num_steps));
   plan_.copy(call.stream, static_cast<std::size_t>(num_steps));
 }
@@ -306,13 +317,13 @@ void EnsembleBuffers::holdout_mse(const HoldoutCall& call) {
            {{static_cast<unsigned>(tiles), static_cast<unsigned>(arrays_.E), 1},
             kBlockThreads,
             shared_bytes()},
-           arrays_, call.data, call.indices.data, rows, holdout_sums_.data());
+           arrays_, call.data, call.indices.data, rows, holdout_sums_.data(), call.end_logit.data);
   });
   stream.synchronize();
   for (std::size_t e = 0; e < call.mse.size(); ++e) {
     double sum = 0.0;
     for (std::size_t tile = 0; tile < tiles; ++tile) sum += holdout_sums_[e * tiles + tile];
-    call.mse[e] = sum / (static_cast<double>(rows) * arrays_.D);
+    call.mse[e] = sum / (static_cast<double>(rows) * arrays_.num_regressed);
   }
 }
 

@@ -17,6 +17,7 @@
 #include "cuda/stream.h"
 #include "kernels/data/transition.h"
 #include "kernels/formulas/adam.h"
+#include "kernels/formulas/end_head.h"
 #include "kernels/gpu/product.h"
 #include "kernels/networks/ensemble.h"
 
@@ -26,6 +27,7 @@ struct EnsembleConstants {
   AdamConstants adam{1e-3f};
   std::vector<float> weight_decay;  // per layer; gradient decay * W
   float logvar_penalty = 0.01f;     // loss += penalty (sum max_logvar - sum min_logvar)
+  EndWeights end_weights = {};      // of a model that predicts the logit of an end
 };
 
 /// What the steps of an epoch did.
@@ -51,6 +53,7 @@ struct HoldoutCall {
   const TransitionsView& data;
   Vector<const std::uint32_t> indices;
   std::span<double> mse;
+  Matrix<float> end_logit;
 };
 
 /// The stage on one device, with its buffers.
@@ -80,7 +83,7 @@ class EnsembleWorkspace {
 ///          rows[e][i batch_size] on, the last step on what is left. In the stream's memory, as data
 ///          and state.
 /// Units    loss: sum over members of the mean over rows and targets, of gaussian_nll of
-///          (mu - y)^2 / var + ln var, of mse of (mu - y)^2.
+///          (mu - y)^2 / var + ln var, of mse of (mu - y)^2; of a logit as in end_head.h.
 /// Errors   DivergedError naming the step, and on the CPU the member, if a loss is not finite.
 /// Cost     1.36 GFLOP per step at Hopper sizes (7 members, 4 x 200, batch 256). Deterministic for
 ///          any number of threads. No allocation. should_stop() is asked before each step, on a GPU
@@ -92,13 +95,15 @@ EnsembleEpoch ensemble_epoch(
     Matrix<const std::uint32_t> rows, int batch_size, const EnsembleConstants& constants,
     EnsembleWorkspace& workspace, const std::function<bool()>& should_stop = [] { return false; });
 
-/// Mean squared error of each member's predictions on the given rows, in raw target units.
+/// Mean squared error of each member's predictions on the given rows, in raw target units, without
+/// the logit of an end; and these logits where the model has them and they are asked for.
 ///
-/// Shapes   mse: [E], on the host; indices in the stream's memory.
+/// Shapes   mse: [E], on the host; indices [N] and end_logit [E, N] in the stream's memory.
+/// Errors   ShapeError if logits are asked of a model without them, or in another shape.
 /// Cost     two products of 0.25 MFLOP per row and member. Deterministic. Waits for the device.
 void ensemble_holdout_mse(Stream& stream, const EnsembleState& state, const TransitionsView& data,
                           Vector<const std::uint32_t> indices, std::span<double> mse,
-                          EnsembleWorkspace& workspace);
+                          EnsembleWorkspace& workspace, Matrix<float> end_logit = {});
 
 /// Throws the DivergedError of a loss that is not finite before step `step`: that of one member, or
 /// of all where only their sum is known, as on a GPU.

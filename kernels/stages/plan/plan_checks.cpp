@@ -73,7 +73,7 @@ PlanWorkspace::PlanWorkspace(Stream& stream, const EnsembleState& model, const P
       layout_(model.data),
       member_(model.layout),
       ensemble_size_(model.ensemble_size) {
-  if (model.maps.backward() || model.maps.reward || model.maps.terminal)
+  if (model.maps.backward() || model.maps.reward || model.maps.end != EndTarget::kNone)
     throw ShapeError(
         "plan: the model predicts what was before, a reward or an end; plans need the next "
         "observation alone, and take costs from the task.");

@@ -224,7 +224,7 @@ void RolloutTiles::sample_tile(const RolloutCall& call, std::uint64_t draw_step,
   constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
   const RandomKey noise_key = key(call, purpose::kModelNoise);
   const int D = call.model.num_targets();
-  for (int i = 0; i < D; ++i) {
+  for (int i = 0; i < call.model.num_regressed(); ++i) {
     alignas(64) float noise[kTileRows] = {};
     if constexpr (Loss::kNoise)
       for (int lane = 0; lane < rows; ++lane)
@@ -251,8 +251,9 @@ void RolloutTiles::write_row(const RolloutCall& call, std::uint32_t row, float* 
   float* next = record + layout.next_observation();
   for (int i = 0; i < S; ++i) next[i] = output[(model.maps.first_state() + i) * kTileRows];
   const bool terminated =
-      model.maps.terminal ? predicts_end(output[(model.num_targets() - 1) * kTileRows])
-                          : task_terminated(call.constants.task, call.constants.end_bounds, next);
+      model.maps.end != EndTarget::kNone
+          ? predicts_end(output[(model.num_targets() - 1) * kTileRows], model.end_threshold)
+          : task_terminated(call.constants.task, call.constants.end_bounds, next);
   write_record(record, layout, s, action_of(row), output[0], terminated, next);
   terminated_[row] = terminated;
 }

@@ -45,6 +45,7 @@ struct alignas(16) RolloutPlan {
   RingView ring;  // head moves on with every step
   std::uint64_t rollout_index;
   int num_rows, num_elites;
+  float end_threshold;
   int live, survivors;  // rows of the running step, and of the next
   int num_terminated;
   int num_steps;
@@ -69,7 +70,7 @@ struct RolloutArrays {
   TaskId task;
   EndBounds end_bounds;
   ModelMaps maps;
-  int S, A, D, num_inputs, shared_pitch, policy_pitch, member_pitch, num_sort_tiles;
+  int S, A, D, num_regressed, num_inputs, shared_pitch, policy_pitch, member_pitch, num_sort_tiles;
   std::uint32_t seed, learner;
 
   MBRL_HD RandomKey key(Purpose purpose) const { return {seed, purpose, learner}; }
@@ -187,8 +188,8 @@ __device__ __forceinline__ void sample_tile(const RolloutArrays& a, std::uint64_
                                             int pitch) {
   constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
   const RandomKey noise_key = a.key(purpose::kModelNoise);
-  for (int i = static_cast<int>(threadIdx.x); i < rows * a.D; i += kBlockThreads) {
-    const int row = i / a.D, k = i % a.D;
+  for (int i = static_cast<int>(threadIdx.x); i < rows * a.num_regressed; i += kBlockThreads) {
+    const int row = i / a.num_regressed, k = i % a.num_regressed;
     float* output = tile + row * pitch + k;
     float outputs[Loss::kOutputs], shared[kShared] = {};
 #pragma unroll
@@ -208,8 +209,9 @@ __device__ __forceinline__ void write_row(const RolloutArrays& a, std::uint32_t 
   const float* s = a.state + static_cast<std::size_t>(row) * a.S;
   const bool finite = apply_prediction(a.maps, s, a.S, targets, 1);
   const float* next = targets + a.maps.first_state();
-  const bool terminated = a.maps.terminal ? predicts_end(targets[a.D - 1])
-                                          : task_terminated(a.task, a.end_bounds, next);
+  const bool terminated = a.maps.end != EndTarget::kNone
+                              ? predicts_end(targets[a.D - 1], a.plan->end_threshold)
+                              : task_terminated(a.task, a.end_bounds, next);
   write_record(ring_record(a, static_cast<int>(row)), a.layout, s,
                a.action + static_cast<std::size_t>(row) * a.A, targets[0], terminated, next);
   a.outcome[row] =
@@ -342,6 +344,7 @@ RolloutBuffers::RolloutBuffers(const Stream& stream, const GaussianActor& policy
   a.S = model.data.observation_size;
   a.A = model.data.action_size;
   a.D = model.num_targets();
+  a.num_regressed = model.num_regressed();
   a.layout = model.data;
   a.policy = make_table(policy.layout);
   a.member = make_table(model.layout);
@@ -440,6 +443,7 @@ void RolloutBuffers::write_plan(const RolloutCall& call) {
   plan.num_rows = plan.live = call.constants.num_rows;
   plan.finite = 1;
   plan.num_elites = static_cast<int>(call.model.elites.size());
+  plan.end_threshold = call.model.end_threshold;
   std::copy(call.model.elites.begin(), call.model.elites.end(), plan.elites);
 }
 

@@ -4,7 +4,8 @@
 //
 // The fault happens at message AT of its kind, counted from 1, in every process; with a MARKER only in
 // the first one, which makes that file. An observation is (seed % 1000, steps of the episode), the
-// reward of a step is the action as it arrived, and an episode is over after 1000 steps.
+// reward of a step is the action as it arrived, and an episode is over after 1000 steps. Mode ends_at_step is
+// no fault: step AT ends each episode.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -107,6 +108,8 @@ std::string step(const std::vector<char>& in) {
     environments[i].steps += 1;
     std::memcpy(&rewards[i], in.data() + padded(static_cast<std::uint32_t>(N)) + 4 * i, 4);
     flags[i] = environments[i].steps >= 1000 ? kTruncated : 0;
+    if (mode == "ends_at_step" && environments[i].steps >= static_cast<float>(fault_at))
+      flags[i] = kTerminated;
   }
   if (is_due("not_a_number")) rewards[0] = NAN;
   if (is_due("flags")) flags[0] = 7;

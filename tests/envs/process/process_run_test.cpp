@@ -117,6 +117,26 @@ TEST_F(ProcessRunTest, ImaginedEpisodesEndWhereItIsSaid) {
   EXPECT_GT(by_bounds, 0.5);
   EXPECT_EQ(ended("served", imagining("fine", "served")), by_bounds);
   EXPECT_EQ(tables("bounds"), tables("served"));
+  // nothing has ever ended
+  EXPECT_EQ(ended("learned_never", imagining("fine", "learned")), 0.0);
+  // every sixth step ends an episode, and three are imagined of each branch
+  std::vector<std::string> ends = imagining("ends_at_step 6", "learned");
+  ends.insert(ends.end(), {"model.max_epochs=30", "model.hidden_size=32"});
+  const double learned = ended("learned", ends);
+  EXPECT_GT(learned, 0.3);
+  EXPECT_LT(learned, 0.7);
+}
+
+TEST_F(ProcessRunTest, LearnedEndsGoOnFromACheckpoint) {
+  std::vector<std::string> words = imagining("ends_at_step 6", "learned");
+  words.insert(words.end(), {"loop.num_env_steps=170", "--runs", "first"});
+  ASSERT_EQ(run(words).exit_code, 0);
+  words = imagining("ends_at_step 6", "learned");
+  words.insert(words.end(), {"--resume", run_folder("first").string()});
+  const Outcome done = run(words);
+  EXPECT_EQ(done.exit_code, 0) << done.error;
+  // the fits go on, and with them the report of each
+  EXPECT_THAT(file_text(run_folder("runs") / "log.txt"), HasSubstr(" of them found, "));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "base/error.h"
@@ -160,6 +161,76 @@ TEST(ModelTrainerTest, LearnsSmoothDynamicsInEveryMap) {
     EXPECT_LT(last, 0.25 * first);
     EXPECT_LT(last, 0.6);
   }
+}
+
+// an end is where an entry of the next observation is large, in one row of twelve
+Buffer<float> records_with_ends(int count) {
+  Buffer<float> records = make_records(count);
+  for (int row = 0; row < count; ++row) {
+    float* r = records.data() + static_cast<std::size_t>(row) * kLayout.pitch();
+    r[kLayout.terminated()] = r[kLayout.next_observation() + 1] > 6.2f ? 1.0f : 0.0f;
+  }
+  return records;
+}
+
+Fitted fit_with_ends(const ModelConfig& config, const Buffer<float>& records, int threads = 2) {
+  return fit(config, records, threads, [] { return false; }, {.end = EndTarget::kLogit});
+}
+
+TEST(ModelTrainerTest, LearnsWhereEpisodesEnd) {
+  const Buffer<float> records = records_with_ends(2000);
+  for (const char* loss : {"gaussian_nll", "mse"}) {
+    ModelConfig config = small_config();
+    config.loss = loss;
+    const Fitted f = fit_with_ends(config, records);
+    ASSERT_TRUE(f.report.ends);
+    EXPECT_GT(f.report.ends->num_ended, 15);
+    EXPECT_LT(f.report.ends->num_ended, 60);
+    EXPECT_GT(f.report.ends->share_found, 0.6) << loss;
+    EXPECT_EQ(f.report.ends->threshold, f.state.end_threshold);
+    EXPECT_NE(f.report.summary().find(" of them found"), std::string::npos) << f.report.summary();
+    // states and rewards are learned as before
+    EXPECT_LT(f.report.validation_loss, 0.3) << loss;
+  }
+}
+
+TEST(ModelTrainerTest, ATrainedEndDoesNotDependOnTheNumberOfThreads) {
+  ModelConfig config = small_config();
+  config.max_epochs = 2;
+  const Buffer<float> records = records_with_ends(300);
+  const Fitted one = fit_with_ends(config, records, 1), three = fit_with_ends(config, records, 3);
+  EXPECT_EQ(one.state.end_threshold, three.state.end_threshold);
+  EXPECT_NE(one.state.end_threshold, 0.5f);
+}
+
+TEST(ModelTrainerTest, WhereNothingEndsNothingIsPredictedTo) {
+  ModelConfig config = small_config();
+  config.max_epochs = 1;
+  const Fitted f = fit_with_ends(config, make_records(200));
+  EXPECT_EQ(f.state.end_threshold, std::numeric_limits<float>::max());
+  EXPECT_EQ(f.report.ends->num_ended, 0);
+  EXPECT_TRUE(std::isnan(f.report.ends->share_found));
+}
+
+TEST(ModelTrainerTest, AnEndThatTheHoldoutDoesNotHaveCountsToo) {
+  ModelConfig config = small_config();
+  config.max_epochs = 1;
+  config.max_holdout = 1;
+  Buffer<float> records = make_records(200);
+  // all but one row that may be held out: an end among the training rows for certain
+  for (int row = 0; row < 2; ++row)
+    records[static_cast<std::size_t>(row * kLayout.pitch() + kLayout.terminated())] = 1.0f;
+  const Fitted f = fit_with_ends(config, records);
+  ASSERT_EQ(f.report.ends->num_ended, 0);
+  EXPECT_LT(f.state.end_threshold, 100.0f);
+}
+
+TEST(ModelTrainerTest, AStoppedFitLeavesTheThresholdAsItWas) {
+  int asked = 0;
+  const Fitted f = fit(small_config(), records_with_ends(300), 2, [&] { return ++asked > 20; },
+                       {.end = EndTarget::kLogit});
+  EXPECT_TRUE(f.report.stopped);
+  EXPECT_EQ(f.state.end_threshold, 0.5f);
 }
 
 TEST(ModelTrainerTest, AFitReadsItsConfigAnew) {

@@ -53,8 +53,16 @@ TEST(ModelMapsTest, ABackwardModelGoesFromTheNextObservationToTheOneBefore) {
 
 TEST(ModelMapsTest, TheRewardMayBeLeftOutAndTheEndAdded) {
   EXPECT_EQ(targets({.reward = false}), (std::vector<float>{10, 20}));
-  EXPECT_EQ(targets({.terminal = true}), (std::vector<float>{4, 10, 20, 1}));
-  EXPECT_EQ(targets({.reward = false, .terminal = true}), (std::vector<float>{10, 20, 1}));
+  EXPECT_EQ(targets({.end = EndTarget::kNumber}), (std::vector<float>{4, 10, 20, 1}));
+  EXPECT_EQ(targets({.reward = false, .end = EndTarget::kNumber}), (std::vector<float>{10, 20, 1}));
+  EXPECT_EQ(targets({.end = EndTarget::kLogit}), (std::vector<float>{4, 10, 20, 1}));
+}
+
+TEST(ModelMapsTest, ALogitIsNoneOfTheTargetsThatTheModelsLossIsOf) {
+  EXPECT_EQ(ModelMaps{}.num_regressed(2), 3);
+  EXPECT_EQ((ModelMaps{.end = EndTarget::kNumber}).num_regressed(2), 4);
+  EXPECT_EQ((ModelMaps{.end = EndTarget::kLogit}).num_regressed(2), 3);
+  EXPECT_EQ((ModelMaps{.reward = false, .end = EndTarget::kLogit}).num_regressed(2), 2);
 }
 
 TEST(ModelMapsTest, APerfectPredictionGivesTheStateBackInEveryMap) {

@@ -21,12 +21,14 @@ namespace {
 using reference::Doubles;
 
 constexpr int kS = 3, kA = 2, kD = 1 + kS;
+constexpr EndWeights kEndWeights{0.7f, 2.5f};
 const TransitionLayout kLayout{kS, kA};
 
 struct Problem : EnsembleProblem {
   Problem(int num_members, int batch_size, const EnsembleForm& form = {})
       : EnsembleProblem(num_members, batch_size, 10, 2, form) {
     leave_the_start();
+    constants.end_weights = kEndWeights;
   }
 };
 
@@ -80,14 +82,23 @@ double full_loss(const Problem& p, const Doubles& members, const Doubles& max_lo
       const float* record = p.view().record(p.batch().row(e)[row]);
       const Doubles out =
           reference::mlp(p.state.layout, member, Activation::kSwish, scaled_input(p, record));
-      for (int i = 0; i < kD; ++i) {
+      const int D = p.state.num_targets();
+      for (int i = 0; i < D; ++i) {
+        if (i == kD) {  // the logit of the end
+          const bool ends = record[kLayout.terminated()] > 0.5f;
+          const double probability = 1.0 / (1.0 + std::exp(-out[i]));
+          rows += (ends ? -kEndWeights.ends * std::log(probability)
+                        : -kEndWeights.goes_on * std::log(1.0 - probability)) /
+                  (p.num_rows * D);
+          continue;
+        }
         const double square = std::pow(out[i] - target(record, i), 2);
         double loss = square;
         if (p.state.loss == EnsembleLoss::kGaussianNll) {
-          const double lv = reference::bound_logvar(out[kD + i], max_logvar[i], min_logvar[i]);
+          const double lv = reference::bound_logvar(out[D + i], max_logvar[i], min_logvar[i]);
           loss = square * std::exp(-lv) + lv;
         }
-        rows += loss / (p.num_rows * kD);
+        rows += loss / (p.num_rows * D);
       }
     }
     for (int l = 0; l < p.state.layout.num_layers(); ++l) {
@@ -106,16 +117,18 @@ double full_loss(const Problem& p, const Doubles& members, const Doubles& max_lo
 struct Size {
   int members, batch;
   EnsembleLoss loss = EnsembleLoss::kGaussianNll;
+  EndTarget end = EndTarget::kNone;
 };
 void PrintTo(const Size& size, std::ostream* out) {
-  *out << size.members << "x" << size.batch << (size.loss == EnsembleLoss::kMse ? "_mse" : "");
+  *out << size.members << "x" << size.batch << (size.loss == EnsembleLoss::kMse ? "_mse" : "")
+       << (size.end == EndTarget::kLogit ? "_ends" : "");
 }
 
 class EnsembleStepTest : public DeviceTest<std::tuple<On, Size>> {
  protected:
   Problem problem() const {
     const Size size = std::get<1>(GetParam());
-    return {size.members, size.batch, {size.loss}};
+    return {size.members, size.batch, {size.loss, {.end = size.end}}};
   }
 };
 
@@ -181,11 +194,71 @@ TEST_P(EnsembleStepTest, ResultsDoNotDependOnTheNumberOfThreads) {
                          three.state.logvar_bounds.value.begin()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, EnsembleStepTest,
-                         testing::Combine(testing::ValuesIn(available_devices()),
-                                          testing::Values(Size{1, 5}, Size{3, 33}, Size{2, 64},
-                                                          Size{1, 5, EnsembleLoss::kMse},
-                                                          Size{3, 33, EnsembleLoss::kMse})),
+INSTANTIATE_TEST_SUITE_P(
+    Sizes, EnsembleStepTest,
+    testing::Combine(testing::ValuesIn(available_devices()),
+                     testing::Values(Size{1, 5}, Size{3, 33}, Size{2, 64},
+                                     Size{1, 5, EnsembleLoss::kMse},
+                                     Size{3, 33, EnsembleLoss::kMse},
+                                     Size{2, 33, EnsembleLoss::kMse, EndTarget::kLogit},
+                                     Size{3, 33, EnsembleLoss::kGaussianNll, EndTarget::kLogit})),
+    ParamName());
+
+// what the loss learns for all members has nothing to do with the logit
+using EnsembleEndTest = DeviceTest<>;
+
+TEST_P(EnsembleEndTest, TheBoundsOfTheLogitStayWhereTheyAre) {
+  Problem p(2, 33, {EnsembleLoss::kGaussianNll, {.end = EndTarget::kLogit}});
+  const float highest = p.state.max_logvar()[kD], lowest = p.state.min_logvar()[kD];
+  const float other = p.state.max_logvar()[kD - 1];
+  train(on(), p, 3);
+  EXPECT_EQ(p.state.max_logvar()[kD], highest);
+  EXPECT_EQ(p.state.min_logvar()[kD], lowest);
+  EXPECT_NE(p.state.max_logvar()[kD - 1], other);
+}
+
+TEST_P(EnsembleEndTest, TheHoldoutGivesTheLogitOfEachMemberAndRow) {
+  const Problem p(2, 33, {EnsembleLoss::kGaussianNll, {.end = EndTarget::kLogit}});
+  DeviceStream stream(on());
+  const EnsembleState state = copy_to(stream.memory(), p.state);
+  const Buffer<float> records = copy_to(stream.memory(), p.records);
+  std::vector<std::uint32_t> indices;
+  for (std::uint32_t i = 0; i < 75; ++i) indices.push_back((i * 7 + 3) % Problem::kRecords);
+  const Buffer<std::uint32_t> rows = copy_to(stream.memory(), indices);
+  Buffer<float> logit(2 * indices.size(), -9.0f, stream.memory());
+  EnsembleWorkspace workspace(stream, state, p.num_rows);
+  std::vector<double> mse(2);
+  ensemble_holdout_mse(stream, state, p.view(records), {rows.data(), rows.size()}, mse, workspace,
+                       {logit.data(), 2, static_cast<int>(indices.size())});
+  const std::vector<float> got = to_host(logit);
+  const Doubles values = reference::to_double(p.state.members.value);
+  for (std::size_t e = 0; e < 2; ++e)
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      const Doubles out =
+          reference::mlp(p.state.layout, values.data() + e * p.state.layout.size,
+                         Activation::kSwish, scaled_input(p, p.view().record(indices[i])));
+      EXPECT_NEAR(got[e * indices.size() + i], out[kD], 1e-5) << e << " " << i;
+    }
+}
+
+TEST_P(EnsembleEndTest, LogitsOfAModelWithoutThemAreRefused) {
+  for (const auto& [end, columns] :
+       {std::pair{EndTarget::kNone, 5}, std::pair{EndTarget::kLogit, 4}}) {
+    const Problem p(2, 33, {EnsembleLoss::kMse, {.end = end}});
+    DeviceStream stream(on());
+    const EnsembleState state = copy_to(stream.memory(), p.state);
+    const Buffer<float> records = copy_to(stream.memory(), p.records);
+    const Buffer<std::uint32_t> rows = copy_to(stream.memory(), p.rows);
+    Buffer<float> logit(10, stream.memory());
+    EnsembleWorkspace workspace(stream, state, p.num_rows);
+    std::vector<double> mse(2);
+    EXPECT_THROW(ensemble_holdout_mse(stream, state, p.view(records), {rows.data(), 5}, mse,
+                                      workspace, {logit.data(), 2, columns}),
+                 ShapeError);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, EnsembleEndTest, testing::ValuesIn(available_devices()),
                          ParamName());
 
 // the holdout error is that of inputs and targets in the model's own maps

@@ -683,7 +683,7 @@ TEST_P(PlanTest, AnObservationThatIsNotFiniteIsRefused) {
 }
 
 TEST_P(PlanTest, AModelThatPredictsMoreThanObservationsIsRefused) {
-  for (const ModelMaps& maps : {ModelMaps{}, ModelMaps{.reward = false, .terminal = true},
+  for (const ModelMaps& maps : {ModelMaps{}, ModelMaps{.reward = false, .end = EndTarget::kNumber},
                                 ModelMaps{.input = InputMap::kBackward, .reward = false}})
     EXPECT_THROW(plan_once(on(), PlanLearner(2, {EnsembleLoss::kMse, maps})), ShapeError);
 }

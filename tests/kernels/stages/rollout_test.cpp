@@ -147,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(
 using RolloutTest = DeviceTest<>;
 
 TEST_P(RolloutTest, APredictedEndTakesThePlaceOfTheTasksRule) {
-  Problem p(0.01f, {EnsembleLoss::kMse, {.terminal = true}});
+  Problem p(0.01f, {EnsembleLoss::kMse, {.end = EndTarget::kNumber}});
   p.center_predicted_ends();
   const Imagined r = imagine(on(), p);
   std::size_t ended = 0;
@@ -168,6 +168,40 @@ TEST_P(RolloutTest, APredictedEndTakesThePlaceOfTheTasksRule) {
   EXPECT_EQ(r.result.num_terminated, ended);
   EXPECT_GT(ended, 20u);
   EXPECT_LT(ended, 480u);
+}
+
+// by the model's threshold, and without noise, which the other targets have
+TEST_P(RolloutTest, ALearnedEndIsALogitAboveTheThreshold) {
+  Problem p(0.01f, {EnsembleLoss::kGaussianNll, {.end = EndTarget::kLogit}});
+  p.center_predicted_ends();
+  p.model.end_threshold = 0.47f;
+  const Imagined r = imagine(on(), p);
+  const Doubles parameters = reference::to_double(p.model.members.value);
+  std::size_t ended = 0, between = 0;
+  for (std::size_t row = 0; row < 500; ++row) {
+    const float* record = r.ring.data() + row * static_cast<std::size_t>(kLayout.pitch());
+    Doubles x;
+    for (int i = 0; i < kS + kA; ++i) x.push_back((record[i] - 0.1) * 1.5);
+    const int e = p.member(0, static_cast<std::uint32_t>(row));
+    const Doubles out = reference::mlp(p.model.layout, parameters.data() + e * p.model.layout.size,
+                                       Activation::kSwish, x);
+    if (std::abs(out[kD] - 0.47) > 1e-5) {
+      EXPECT_EQ(record[kLayout.terminated()], out[kD] > 0.47 ? 1.0f : 0.0f) << row;
+    }
+    // the noise of the last observation's entry is still that of its place
+    const double lv = reference::bound_logvar(out[2 * kD], p.model.max_logvar()[kD - 1],
+                                              p.model.min_logvar()[kD - 1]);
+    const double noise = std::exp(0.5 * lv) * normal(p.key(purpose::kModelNoise), p.draw_step(0),
+                                                     static_cast<std::uint32_t>(row), kD - 1);
+    EXPECT_NEAR(record[kLayout.next_observation() + kS - 1], out[kD - 1] + noise + record[kS - 1],
+                1e-5);
+    ended += record[kLayout.terminated()] == 1.0f;
+    between += out[kD] > 0.47 && out[kD] < 0.5;
+  }
+  EXPECT_EQ(r.result.num_terminated, ended);
+  EXPECT_GT(ended, 20u);
+  EXPECT_LT(ended, 480u);
+  EXPECT_GT(between, 5u) << "the threshold matters";
 }
 
 TEST_P(RolloutTest, AModelThatCannotImagineIsRefused) {
