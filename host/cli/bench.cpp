@@ -48,6 +48,7 @@ struct BenchOptions {
   std::vector<std::string> overrides;
   std::string device = "auto";
   std::string preset, peers;
+  std::string command = "python3 -m mbrl_gpu.serve mbrl_gpu.point:Point";  // of bench process
   int num_rounds = 3;
   int num_threads = 0;
   double seconds = 2.0;
@@ -167,7 +168,16 @@ void add_bench(CLI::App& program) {
       bench->add_subcommand("envs", "Measure every environment beside its simulator instead");
   envs->fallthrough();  // the other options of bench may follow it too
   add_common_options(*envs, *o);
-  bench->callback([o, envs] {
+  CLI::App* process = bench->add_subcommand(
+      "process", "Measure environments of another process beside two processes that do nothing");
+  process->fallthrough();
+  process
+      ->add_option("command", o->command,
+                   "what serves them, as env.command; usually a trivial one in Python")
+      ->default_str("");
+  add_common_options(*process, *o);
+  bench->callback([o, envs, process] {
+    if (process->parsed()) return bench_process(o->command, o->seconds, o->json);
     if (envs->parsed()) return bench_envs(o->threads(), o->seconds, o->json);
     if (!o->peers.empty()) compare_with_peers(*o);
     bench_loops(*o);

@@ -18,6 +18,7 @@ void add_export(CLI::App& program);
 void add_bench(CLI::App& program);
 /// The table of `bench envs`; seconds for each environment.
 void bench_envs(int num_threads, double seconds, bool json);
+void bench_process(const std::string& command, double seconds, bool json);
 void add_config(CLI::App& program);
 void add_envs(CLI::App& program);
 /// `envs trace`, the way in for programs that step environments from outside.

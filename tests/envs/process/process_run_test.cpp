@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/shell_word.h"
 #include "tests/support/program.h"
@@ -84,6 +86,28 @@ TEST_F(ProcessRunTest, TheThirdFailureInARowEndsTheRun) {
   EXPECT_EQ(done.exit_code, 4);
   EXPECT_THAT(done.error, HasSubstr("its process failed 3 times in a row, with no whole episode in "
                                     "between. The last time the arm broke."));
+}
+
+TEST_F(ProcessRunTest, BenchMeasuresBatchesBesideAPingPong) {
+  const Outcome done = run(
+      {"bench", "process", shell_word(MBRL_FAULTY_SERVER) + " fine", "--json", "--seconds", "0.1"});
+  EXPECT_EQ(done.exit_code, 0) << done.error;
+  std::istringstream lines(output());
+  std::string line;
+  for (const int count : {1, 8, 64}) {
+    ASSERT_TRUE(std::getline(lines, line)) << count;
+    const auto row = nlohmann::json::parse(line);
+    EXPECT_EQ(row["shape"], "batch " + std::to_string(count));
+    const double time = row["time_s"], floor = row["floor_s"];
+    EXPECT_GT(floor, 0.0);
+    EXPECT_GT(time, 0.0);
+    EXPECT_NEAR(row["rate"].get<double>() * time, count, 1e-6 * count);
+    // medians of ratios and ratios of medians are near one another, whatever else runs
+    EXPECT_GT(row["share_of_floor"].get<double>() * time, 0.1 * floor);
+    EXPECT_LT(row["share_of_floor"].get<double>() * time, 10.0 * floor);
+  }
+  EXPECT_FALSE(std::getline(lines, line));
+  EXPECT_EQ(run({"bench", "process", "no_such_program"}).exit_code, 2);
 }
 
 TEST_F(ProcessRunTest, ACommandThatDoesNotExist) {

@@ -1,0 +1,155 @@
+#include "host/bench/process_trial.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "envs/pool.h"
+#include "envs/process/protocol.h"
+#include "host/algo/draws.h"
+#include "host/stats/summary.h"
+
+extern char** environ;
+
+namespace mbrl {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kProcessRounds = 5;       // at least
+constexpr double kProcessSlice = 0.05;  // seconds: many turns of a scheduler
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// A process that sends back what it is sent, on the core of the thread that made it.
+class Echo {
+ public:
+  explicit Echo(std::size_t bytes) : message_(bytes) {
+    int to[2], from[2];
+    if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) fail();
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+    posix_spawn_file_actions_adddup2(&actions, from[1], 1);
+    char name[] = "cat";
+    char* words[] = {name, nullptr};
+    const int error = posix_spawnp(&pid_, name, &actions, nullptr, words, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(to[0]);
+    close(from[1]);
+    to_ = to[1];
+    from_ = from[0];
+    if (error != 0) fail();
+  }
+  ~Echo() {
+    close(to_);
+    close(from_);
+    while (pid_ > 0 && waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  Echo(const Echo&) = delete;
+  Echo& operator=(const Echo&) = delete;
+
+  void trip() {
+    stay_beside();
+    for (std::size_t sent = 0; sent < message_.size();)
+      sent += moved(write(to_, message_.data() + sent, message_.size() - sent));
+    for (std::size_t got = 0; got < message_.size();)
+      got += moved(read(from_, message_.data() + got, message_.size() - got));
+  }
+
+ private:
+  [[noreturn]] static void fail() {
+    throw DeviceError(std::string("bench process: `cat` cannot be started or spoken to: ") +
+                      std::strerror(errno) + ".");
+  }
+  static std::size_t moved(ssize_t count) {
+    if (count > 0) return static_cast<std::size_t>(count);
+    if (count < 0 && errno == EINTR) return 0;
+    fail();
+  }
+  // where this thread may be moved, so is its process
+  void stay_beside() {
+    const int core = sched_getcpu();
+    if (core < 0 || core == core_) return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core, &set);
+    sched_setaffinity(pid_, sizeof(set), &set);
+    core_ = core;
+  }
+
+  std::vector<char> message_;
+  pid_t pid_ = -1;
+  int to_ = -1, from_ = -1, core_ = -1;
+};
+
+// the larger of request and reply of a step
+std::size_t message_bytes(const EnvSpec& spec, std::size_t count) {
+  const std::size_t request = sizeof(protocol::Request) +
+                              protocol::padded(static_cast<std::uint32_t>(count)) +
+                              count * static_cast<std::size_t>(spec.action_size) * sizeof(float);
+  const std::size_t reply =
+      sizeof(protocol::Reply) +
+      count * ((static_cast<std::size_t>(spec.observation_size) + 1) * sizeof(float) + 1);
+  return std::max(request, reply);
+}
+
+}  // namespace
+
+ProcessTimes time_process(const EnvOptions& options, int count, ThreadPool& one, double seconds) {
+  EnvOptions in_one = options;
+  in_one.process.count = 1;
+  EnvPool pool(in_one, count, 1, one);
+  pool.reset();
+  const int width = pool.spec().action_size;
+  Echo echo(message_bytes(pool.spec(), static_cast<std::size_t>(count)));
+
+  // drawn once, so that drawing them costs no time
+  constexpr std::uint64_t kRows = 64;
+  const RandomKey key{1, purpose::kActionNoise, 0};
+  std::vector<float> actions;
+  for (std::uint64_t row = 0; row < kRows; ++row)
+    for (int i = 0; i < count * width; ++i)
+      actions.push_back(2.0f * uniform01(key.bits(row, static_cast<std::uint32_t>(i)).x) - 1.0f);
+  std::uint64_t step = 0;
+  const auto slice = [&](auto&& once) {
+    int calls = 0;
+    const auto start = Clock::now();
+    do once();
+    while (++calls % 8 != 0 || seconds_since(start) < kProcessSlice);
+    return seconds_since(start) / calls;
+  };
+  const auto step_all = [&] {
+    const auto row = static_cast<std::size_t>(step++ % kRows);
+    pool.step({actions.data() + row * static_cast<std::size_t>(count * width), count, width});
+  };
+  const auto trip = [&] { echo.trip(); };
+
+  slice(step_all);
+  slice(trip);
+  std::vector<double> steps, trips, shares;
+  const int rounds = std::max(kProcessRounds, static_cast<int>(seconds / (2 * kProcessSlice)));
+  for (int i = 0; i < rounds; ++i) {
+    // every other round the other way round: what drifts favours nobody
+    if (i % 2 == 0) trips.push_back(slice(trip));
+    steps.push_back(slice(step_all));
+    if (i % 2 != 0) trips.push_back(slice(trip));
+    shares.push_back(trips.back() / steps.back());
+  }
+  return {quantile(steps, 0.5), quantile(trips, 0.5), quantile(shares, 0.5)};
+}
+
+}  // namespace mbrl
