@@ -8,6 +8,9 @@ Gymnasium's interface (observation_space, action_space, reset(seed=...), step(ac
     from mbrl_gpu.serve import serve
     serve(MyEnvironment)
 
+A class or function with an argument num_envs makes a vector of environments (gymnasium.vector.VectorEnv, made with
+autoreset_mode=AutoresetMode.DISABLED), all of which one call steps.
+
 Observations are flattened to float32: a Box row by row, a Dict by the sorted names of its entries, a Tuple in
 its order, a Discrete as 1 at its value and 0 elsewhere. Actions are a Box of finite bounds, or a Dict or Tuple
 of such. docs/process_environments.md describes the protocol.
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import os
 import struct
@@ -125,7 +129,7 @@ def action_bounds(space: Any, name: str) -> Tuple[Any, Any]:
 
 
 def action_reader(space: Any) -> Callable[[Any], Any]:
-    """A function that makes an action of `space` from a row of float32, which it may keep."""
+    """A function that makes an action of `space` from a row of float32, which it may keep, or a batch from rows."""
     if _kind(space) in ("Dict", "Tuple"):
         parts, first = [], 0
         for _, key, inner in _entries(space):
@@ -133,22 +137,42 @@ def action_reader(space: Any) -> Callable[[Any], Any]:
             parts.append((key, slice(first, first + size), action_reader(inner)))
             first += size
         if _kind(space) == "Dict":
-            return lambda row: {key: read(row[place]) for key, place, read in parts}
-        return lambda row: tuple(read(row[place]) for _, place, read in parts)
+            return lambda row: {key: read(row[..., place]) for key, place, read in parts}
+        return lambda row: tuple(read(row[..., place]) for _, place, read in parts)
     shape, dtype = tuple(space.shape), space.dtype
     if dtype == np.float32 and len(shape) == 1:
         return lambda row: row
     low, high = space.low, space.high
     # a bound rounded to float32 may lie beyond the one it stands for
-    return lambda row: np.clip(row.astype(dtype).reshape(shape), low, high)
+    return lambda row: np.clip(row.astype(dtype).reshape(row.shape[:-1] + shape), low, high)
 
 
-def maker(target: str, kwargs: Optional[dict] = None) -> Callable[[], Any]:
-    """A function that makes the environment that a Gymnasium id or `module:name` stands for."""
+def _one_of(space: Any, batch: Any, i: int) -> Any:
+    """Observation `i` of a batch of observations of `space`."""
+    if _kind(space) == "Dict":
+        return {key: _one_of(inner, batch[key], i) for _, key, inner in _entries(space)}
+    if _kind(space) == "Tuple":
+        return tuple(_one_of(inner, batch[key], i) for _, key, inner in _entries(space))
+    return batch[i]
+
+
+def makes_vectors(make: Callable[..., Any]) -> bool:
+    """Whether `make` takes the number of environments, and so makes a vector of them."""
+    try:
+        return "num_envs" in inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def maker(target: str, kwargs: Optional[dict] = None) -> Callable[..., Any]:
+    """A function that makes the environment that a Gymnasium id or `module:name` stands for; of a vector it takes
+    num_envs."""
     arguments = kwargs or {}
     module, colon, name = target.partition(":")
     if colon:
         found = getattr(importlib.import_module(module), name, None)
+        if callable(found) and makes_vectors(found) and "num_envs" not in arguments:
+            return lambda num_envs: found(num_envs=num_envs, **arguments)
         if callable(found):
             return lambda: found(**arguments)
     try:
@@ -177,28 +201,29 @@ def _ends_of(env: Any) -> Optional[Callable[[Any], Any]]:
 class Server:
     """Environments side by side and the messages that step them."""
 
-    def __init__(self, make: Callable[[], Any], name: str, ends: Optional[Callable[[Any], Any]] = None) -> None:
+    def __init__(self, make: Callable[..., Any], name: str, ends: Optional[Callable[[Any], Any]] = None) -> None:
         self.make, self.name, self.ends = make, name, ends
         self.envs: List[Any] = []
+        self.spaces = ("observation_space", "action_space")
 
     def open(self, num_envs: int) -> bytes:
         """Makes the environments anew; returns the greeting."""
         for env in self.envs:
             if hasattr(env, "close"):
                 env.close()
-        self.envs = [self.make() for _ in range(num_envs)]
+        self.envs = self.make_envs(num_envs)
         first = self.envs[0]
-        missing = [part for part in ("observation_space", "action_space", "reset", "step") if not hasattr(first, part)]
+        missing = [part for part in (*self.spaces, "reset", "step") if not hasattr(first, part)]
         if missing:
             raise Refused(f"{self.name} has no {' and no '.join(missing)}; expected an environment with Gymnasium's "
                           "interface: spaces of observations and actions, reset(seed=...) and step(action).")
-        low, high = action_bounds(first.action_space, self.name)
-        space = first.observation_space
+        space, actions = (getattr(first, part) for part in self.spaces)
+        low, high = action_bounds(actions, self.name)
         names = observation_names(space)
         if len(names) == 0 or len(low) == 0:
             raise Refused(f"{self.name} has {len(names)} entries in its observations and {len(low)} in its "
                           "actions; expected one at least of both.")
-        self.read_action = action_reader(first.action_space)
+        self.read_action = action_reader(actions)
         self.write_observation = observation_writer(space)
         self.ends = self.ends or _ends_of(first)
         spec = getattr(first, "spec", None)
@@ -212,14 +237,19 @@ class Server:
         self.step_reply = bytearray(HEADER.size + N * (4 * S + 4 + 1))
         self.start = np.frombuffer(self.reset_reply, np.float32, N * S, HEADER.size).reshape(N, S)
         self.observation = np.frombuffer(self.step_reply, np.float32, N * S, HEADER.size).reshape(N, S)
-        self.rows = list(self.observation)
+        self.rows, self.low, self.high = list(self.observation), low, high
         self.first_reward = HEADER.size + 4 * N * S
         self.first_flag = self.first_reward + 4 * N
+        self.reward = np.frombuffer(self.step_reply, np.uint8, 4 * N, self.first_reward).view(np.float32)
+        self.flags = np.frombuffer(self.step_reply, np.uint8, N, self.first_flag)
         self.pack_rewards = struct.Struct(f"<{N}f").pack_into
         text = self.name if _kind(space) == "Box" else "\n".join([self.name] + names)
         encoded = text.encode()
         return (struct.pack("<8I", MAGIC, VERSION, S, A, N, SERVES_ENDS if self.ends else 0, limit, len(encoded))
                 + low.tobytes() + high.tobytes() + encoded)
+
+    def make_envs(self, num_envs: int) -> List[Any]:
+        return [self.make() for _ in range(num_envs)]
 
     def reset(self, request: memoryview) -> bytearray:
         seeds = np.frombuffer(request, np.uint64, len(self.envs), self.after_which)
@@ -276,6 +306,73 @@ class Server:
         return bytes(HEADER.size) + self.open(num_envs)
 
 
+class VectorServer(Server):
+    """A vector of environments with Gymnasium's interface of such, stepped by one call: they share their step, so
+    one that is left out of a step goes on unseen, and is to be reset before it is stepped again."""
+
+    def __init__(self, make: Callable[..., Any], name: str, ends: Optional[Callable[[Any], Any]] = None) -> None:
+        super().__init__(make, name, ends)
+        self.spaces = ("single_observation_space", "single_action_space")
+
+    def make_envs(self, num_envs: int) -> List[Any]:
+        vector = self.make(num_envs)
+        mode = getattr(vector, "metadata", {}).get("autoreset_mode")
+        if str(getattr(mode, "value", mode)).lower() != "disabled":
+            raise Refused(f"{self.name} resets its environments by itself (metadata[\"autoreset_mode\"] is {mode}), so "
+                          "that the last observation of an episode would not arrive. Make it with "
+                          "autoreset_mode=AutoresetMode.DISABLED.")
+        if getattr(vector, "num_envs", None) != num_envs:
+            raise Refused(f"{self.name} has {getattr(vector, 'num_envs', 'no number of')} environments; expected "
+                          f"{num_envs}, its argument num_envs.")
+        self.begun = False
+        self.over = np.ones(num_envs, bool)  # or left out of a step
+        return [vector]
+
+    def asked(self, request: memoryview) -> Any:
+        return np.frombuffer(request, np.uint8, len(self.rows), HEADER.size) != 0
+
+    def keep(self, observation: Any, rows: Any) -> None:
+        space = self.envs[0].single_observation_space
+        if _kind(space) == "Box":
+            rows[:] = np.reshape(observation, rows.shape)
+            return
+        for i in range(len(rows)):
+            self.write_observation(_one_of(space, observation, i), rows[i])
+
+    def reset(self, request: memoryview) -> bytearray:
+        asked, vector = self.asked(request), self.envs[0]
+        seeds = [int(seed) for seed in np.frombuffer(request, np.uint64, len(asked), self.after_which)]
+        # the first time all of them, as nothing is known of those that are left out
+        options = {"reset_mask": asked} if self.begun else None
+        observation, _ = vector.reset(seed=seeds, options=options)
+        self.begun = True
+        self.over &= ~asked
+        self.keep(observation, self.start)
+        return self.reset_reply
+
+    def step(self, request: memoryview) -> bytearray:
+        asked, vector = self.asked(request), self.envs[0]
+        if np.any(asked & self.over):
+            raise RuntimeError("an environment of a vector is to be stepped that is over or was left out of a step")
+        ended = self.over & ~asked & self.begun
+        if np.any(ended):  # they step with the others
+            vector.reset(options={"reset_mask": ended.copy()})
+        N = len(asked)
+        actions = np.frombuffer(request, np.float32, N * self.num_actions, self.after_which).reshape(N, -1)
+        actions = np.where(asked[:, None], actions, 0.5 * (self.low + self.high))
+        observation, reward, terminated, truncated, _ = vector.step(self.read_action(actions))
+        self.over = np.asarray(terminated) | np.asarray(truncated) | ~asked
+        self.keep(observation, self.observation)
+        with np.errstate(over="ignore"):  # infinite in float32, which the program sees
+            self.reward[:] = reward
+        self.flags[:] = TERMINATED * np.asarray(terminated, bool) + TRUNCATED * np.asarray(truncated, bool)
+        return self.step_reply
+
+
+def _server(make: Callable[..., Any], name: str, ends: Optional[Callable[[Any], Any]]) -> Server:
+    return (VectorServer if makes_vectors(make) else Server)(make, name, ends)
+
+
 def _write(data: Any) -> None:
     view = memoryview(data)
     sent = os.write(REPLIES, view)
@@ -311,13 +408,14 @@ def _requests() -> Any:
         got += count
 
 
-def serve(make: Callable[[], Any], name: Optional[str] = None, ends: Optional[Callable[[Any], Any]] = None) -> None:
-    """Serves environments that `make()` makes until the program closes its pipe.
+def serve(make: Callable[..., Any], name: Optional[str] = None, ends: Optional[Callable[[Any], Any]] = None) -> None:
+    """Serves environments that `make()` makes until the program closes its pipe; where it takes an argument num_envs,
+    a vector of so many (gymnasium.vector.VectorEnv), which steps them by one call.
 
     `name` is what the program calls the environment; `ends(observations [rows, S]) -> bool [rows]` says where
     imagined episodes end (env.end=served), in place of a method `ends` of the environment.
     """
-    _serve(lambda: Server(make, name or getattr(make, "__name__", "process"), ends))
+    _serve(lambda: _server(make, name or getattr(make, "__name__", "process"), ends))
 
 
 def _serve(make_server: Callable[[], Server]) -> None:
@@ -372,7 +470,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
 
     def make_server() -> Server:
         ends = _function(options.ends) if options.ends else None
-        return Server(maker(options.environment, kwargs), options.environment, ends)
+        return _server(maker(options.environment, kwargs), options.environment, ends)
     _serve(make_server)
 
 

@@ -219,6 +219,34 @@ class Failing(Many):
     def step(self, action): raise RuntimeError("the arm broke")
 
 def not_a_class(**arguments): return Many(**arguments)
+
+class Counters:
+    """A vector: each counts its steps from its seed on, and is over at 10."""
+    single_observation_space = Dict(count=Box(-100, 100, ()), half=Box(-50, 50, (1,)))
+    single_action_space = Dict(by=Box(-1, 3, (1,), float))
+    metadata = {"autoreset_mode": "Disabled"}
+    def __init__(self, num_envs, scale=1.0): self.num_envs, self.scale = num_envs, scale
+    def look(self): return dict(count=self.count * self.scale, half=self.count[:, None] / 2)
+    def reset(self, seed=None, options=None):
+        start = np.zeros(self.num_envs) if seed is None else np.array(seed, float)
+        mask = np.ones(self.num_envs, bool) if options is None else options["reset_mask"]
+        self.count = start if options is None else np.where(mask, start, self.count)
+        return self.look(), {}
+    def step(self, action):
+        assert action["by"].shape == (self.num_envs, 1) and action["by"].dtype == float
+        assert np.all(self.count < 10), "one that is over is not stepped"
+        self.count = self.count + action["by"][:, 0]
+        return self.look(), 2 * self.count, self.count >= 10, self.count <= -3, {}
+
+class Restless(Counters):
+    metadata = {"autoreset_mode": "NextStep"}
+
+class OneTooMany(Counters):
+    def __init__(self, num_envs): super().__init__(num_envs + 1)
+
+class Shapeless:
+    metadata, num_envs = Counters.metadata, 2
+    def __init__(self, num_envs): pass
 '''
 
 
@@ -301,6 +329,51 @@ class ServeTest(unittest.TestCase):
                               env={**os.environ, "PYTHONPATH": os.path.join(ROOT, "python")}, cwd=self.folder.name)
         self.assertEqual(done.returncode, 1)
         self.assertIn("is started by the program", done.stderr)
+
+    def test_a_vector_is_stepped_by_one_call(self):
+        with self.server("own:Counters", "--kwargs", '{"scale": 3}') as server:
+            self.assertIsNone(server.open(3))
+            self.assertEqual((server.entries, server.low, server.high), (["count", "half[0]"], (-1,), (3,)))
+            start = server.reset({0, 1, 2}, [1, 2, 8])
+            self.assertEqual([start[i] for i in range(3)], [(3, 0.5), (6, 1), (24, 4)])
+            rows, rewards, flags = server.step({0, 1, 2}, [[1], [-1], [3]])
+            self.assertEqual([rows[i] for i in range(3)], [(6, 1), (3, 0.5), (33, 5.5)])
+            self.assertEqual((rewards[0], rewards[1], rewards[2]), (4, 2, 22))
+            self.assertEqual((flags[0], flags[1], flags[2]), (0, 0, 1))
+            # the third is over and left out, the second is started anew
+            start = server.reset({1}, [0, 5, 0])
+            self.assertEqual(start[1], (15, 2.5))
+            rows, _, flags = server.step({0, 1}, [[0.5], [-1], [9]])
+            self.assertEqual((rows[0], rows[1], flags[0]), ((7.5, 1.25), (12, 2), 0))
+            # the second is left out: it has gone on unseen, and is to be started again
+            server.step({0}, [[0.5], [0], [0]])
+            status, text = server.ask(3, struct.pack("<8B3f", 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+            self.assertEqual(status, 1)
+            self.assertIn("is over or was left out of a step", text.decode())
+
+    def test_vectors_that_cannot_be_served(self):
+        for name, text in [("Restless", "resets its environments by itself"), ("OneTooMany", "has 4 environments; expected 3"),
+                           ("Shapeless", "has no single_observation_space and no single_action_space and no reset")]:
+            with self.server(f"own:{name}") as server:
+                self.assertIn(text, server.open(2 if name == "Shapeless" else 3))
+
+    @unittest.skipUnless(HAS_GYMNASIUM, "gymnasium is not installed")
+    def test_gymnasiums_vectors_are_the_environments_that_they_hold(self):
+        with open(os.path.join(self.folder.name, "pendulums.py"), "w", encoding="utf-8") as file:
+            file.write("import gymnasium as gym\n"
+                       "def vector(num_envs):\n"
+                       "    return gym.vector.SyncVectorEnv([lambda: gym.make('Pendulum-v1')] * num_envs,\n"
+                       "        autoreset_mode=gym.vector.AutoresetMode.DISABLED)\n")
+        with self.server("pendulums:vector") as vector, self.server("Pendulum-v1") as single:
+            self.assertIsNone(vector.open(2))
+            self.assertIsNone(single.open(2))
+            self.assertEqual((vector.S, vector.A, vector.low, vector.high), (single.S, single.A, single.low, single.high))
+            for episode in range(2):
+                seeds = [3 + episode, 4 + episode]
+                self.assertEqual(vector.reset({0, 1}, seeds), single.reset({0, 1}, seeds))
+                for step in range(200):
+                    actions = [[math.sin(step)], [math.cos(3 * step)]]
+                    self.assertEqual(vector.step({0, 1}, actions), single.step({0, 1}, actions))
 
     @unittest.skipIf(HAS_GYMNASIUM, "gymnasium is installed")
     def test_without_gymnasium(self):
