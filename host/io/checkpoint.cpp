@@ -150,9 +150,12 @@ std::vector<StepFolder> step_folders(const fs::path& checkpoints_dir, const std:
 }
 
 // false, with a warning, if something of it stays
-bool remove_folder(const fs::path& folder, const Warn& warn) {
+bool remove_folder(const fs::path& folder, const Warn& warn, const Discard& discard = {}) {
   std::error_code error;
-  fs::remove_all(folder, error);
+  if (discard)
+    error = discard(folder);
+  else
+    fs::remove_all(folder, error);
   if (error)
     tell(warn, fmt::format("{} is no longer needed and cannot be removed: {}.", folder.string(),
                            error.message()));
@@ -200,12 +203,13 @@ void put_in_place(const fs::path& temporary, const fs::path& target, const fs::p
 }
 
 // those before the step `newest` that have `keep` newer ones
-void delete_old(const fs::path& checkpoints_dir, std::int64_t newest, int keep, const Warn& warn) {
+void delete_old(const fs::path& checkpoints_dir, std::int64_t newest, int keep, const Warn& warn,
+                const Discard& discard = {}) {
   int kept = 1;
   for (const auto& [step, path] : step_folders(checkpoints_dir, "step-")) {
     if (step >= newest) continue;
     if (kept >= keep) {
-      remove_folder(path, warn);
+      remove_folder(path, warn, discard);
       continue;
     }
     // not one read that fails deletes anything
@@ -224,7 +228,8 @@ void delete_old(const fs::path& checkpoints_dir, std::int64_t newest, int keep, 
 // and those with `keep` newer ones
 template <typename Fill>
 fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_steps, int keep,
-                          const Warn& warn, const Fill& fill, OnDisk on_disk = OnDisk::kAtOnce) {
+                          const Warn& warn, const Fill& fill, OnDisk on_disk = OnDisk::kAtOnce,
+                          const Discard& discard = {}) {
   const bool at_once = on_disk == OnDisk::kAtOnce;
   const fs::path target = checkpoints_dir / fmt::format("step-{:09}", env_steps);
   const fs::path temporary = checkpoints_dir / fmt::format(".writing-{:09}", env_steps);
@@ -251,16 +256,16 @@ fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
     throw;
   }
   // what an exchange has left there
-  if (fs::exists(temporary, ignored)) remove_folder(temporary, warn);
-  if (fs::exists(replaced, ignored)) remove_folder(replaced, warn);
+  if (fs::exists(temporary, ignored)) remove_folder(temporary, warn, discard);
+  if (fs::exists(replaced, ignored)) remove_folder(replaced, warn, discard);
 
   for (const auto& [step, path] : step_folders(checkpoints_dir, "step-"))
-    if (step > env_steps && !remove_folder(path, warn))
+    if (step > env_steps && !remove_folder(path, warn, discard))
       throw DataError(
           fmt::format("checkpoint {} is of a later step than this run, which was started over from "
                       "before it, and would be taken for its newest. Delete it.",
                       path.string()));
-  delete_old(checkpoints_dir, env_steps, keep, warn);
+  delete_old(checkpoints_dir, env_steps, keep, warn, discard);
   return target;
 }
 
@@ -339,7 +344,7 @@ fs::path copy_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints
 }
 
 fs::path link_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints_dir,
-                         OnDisk on_disk) {
+                         OnDisk on_disk, const Discard& discard) {
   if (const Finding finding = examine(checkpoint, Depth::kSizes); finding.kind != Finding::kWhole)
     throw DataError(
         fmt::format("checkpoint {} cannot be copied: {}.", checkpoint.string(), finding.text));
@@ -349,11 +354,12 @@ fs::path link_checkpoint(const fs::path& checkpoint, const fs::path& checkpoints
         for (const char* file : kFiles) link_or_copy(checkpoint / file, folder / file);
         link_or_copy(checkpoint / "DONE", folder / "DONE");
       },
-      on_disk);
+      on_disk, discard);
 }
 
 fs::path graft_checkpoint(const fs::path& own, const fs::path& learned,
-                          const std::vector<std::string>& values, const fs::path& checkpoints_dir) {
+                          const std::vector<std::string>& values, const fs::path& checkpoints_dir,
+                          const Discard& discard) {
   const CheckpointReader mine(own), others(learned);
   const nlohmann::json mine_done = read_json(own / "DONE"),
                        others_done = read_json(learned / "DONE");
@@ -367,13 +373,15 @@ fs::path graft_checkpoint(const fs::path& own, const fs::path& learned,
       done.at(promise)[kTensorFiles[0]] = others_done.at(promise).at(kTensorFiles[0]);
     done.at("bytes")["state.json"] = text.size();
     done.at("crc32c")["state.json"] = crc32c(text);
-    return place_checkpoint(checkpoints_dir, step_of(own, "step-"), /*keep=*/1, {},
-                            [&](const fs::path& folder) {
-                              link_or_copy(learned / kTensorFiles[0], folder / kTensorFiles[0]);
-                              link_or_copy(own / kTensorFiles[1], folder / kTensorFiles[1]);
-                              write_new_file(folder / "state.json", text);
-                              write_new_file(folder / "DONE", done.dump(1));
-                            });
+    return place_checkpoint(
+        checkpoints_dir, step_of(own, "step-"), /*keep=*/1, {},
+        [&](const fs::path& folder) {
+          link_or_copy(learned / kTensorFiles[0], folder / kTensorFiles[0]);
+          link_or_copy(own / kTensorFiles[1], folder / kTensorFiles[1]);
+          write_new_file(folder / "state.json", text);
+          write_new_file(folder / "DONE", done.dump(1));
+        },
+        OnDisk::kAtOnce, discard);
   });
 }
 

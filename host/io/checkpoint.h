@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "host/io/safetensors.h"
@@ -64,11 +65,16 @@ std::filesystem::path copy_checkpoint(const std::filesystem::path& checkpoint,
 /// second case a power failure, and nothing else, may damage the copy or leave what was there before.
 enum class OnDisk { kAtOnce, kInTime };
 
+/// Takes a folder away that is no longer needed, as Discards does; deletes it if there is none.
+/// Returns why it stays where it is.
+using Discard = std::function<std::error_code(const std::filesystem::path&)>;
+
 /// The same without a look at what the files hold: for one that was just written. Who loads the copy
 /// compares the checksums. Cost: a few names, whatever the size; kInTime waits for no disk.
 std::filesystem::path link_checkpoint(const std::filesystem::path& checkpoint,
                                       const std::filesystem::path& checkpoints_dir,
-                                      OnDisk on_disk = OnDisk::kAtOnce);
+                                      OnDisk on_disk = OnDisk::kAtOnce,
+                                      const Discard& discard = {});
 
 /// Puts a checkpoint into checkpoints_dir as copy_checkpoint() does that has weights.safetensors, and of
 /// the learner's values those named in `values`, of `learned`, and all else of `own`.
@@ -77,7 +83,8 @@ std::filesystem::path link_checkpoint(const std::filesystem::path& checkpoint,
 std::filesystem::path graft_checkpoint(const std::filesystem::path& own,
                                        const std::filesystem::path& learned,
                                        const std::vector<std::string>& values,
-                                       const std::filesystem::path& checkpoints_dir);
+                                       const std::filesystem::path& checkpoints_dir,
+                                       const Discard& discard = {});
 
 /// The newest complete checkpoint of a folder, whose files are read for it. Folders without DONE, or
 /// that are not what DONE says, are passed over; `warn` is told which and why.

@@ -131,11 +131,14 @@ void FolderExchange::take(int member, const Slice& from, const std::string& mark
         (source ? checkpoints : state(from.member, from.number)).string(), member));
   // anew: file systems hurry to write a file that was cut off
   std::filesystem::remove(file, absent);
+  const auto discard = [this](const std::filesystem::path& folder) {
+    return discards_.discard(folder);
+  };
   // what it is grafted on is nowhere else
   if (weights_only_)
-    graft_checkpoint(*own, *source, kLearnedValues, checkpoints);
+    graft_checkpoint(*own, *source, kLearnedValues, checkpoints, discard);
   else
-    link_checkpoint(*source, checkpoints, OnDisk::kInTime);
+    link_checkpoint(*source, checkpoints, OnDisk::kInTime, discard);
   OutputFile marked(file, OutputFile::Mode::kTruncate, text.size());
   marked.write(text);
   marked.close();
@@ -149,12 +152,15 @@ void FolderExchange::drop_all_but(const std::set<std::pair<int, int>>& states) {
   for (std::filesystem::directory_iterator entry(study_ / "states", error), last;
        !error && entry != last; entry.increment(error))
     if (!kept.contains(entry->path())) gone.push_back(entry->path());
-  for (const std::filesystem::path& folder : gone) {
-    std::filesystem::remove_all(folder, error);
-    if (error)
-      warn_(fmt::format("{} is no longer needed and cannot be removed: {}.", folder.string(),
-                        error.message()));
-  }
+  for (const std::filesystem::path& folder : gone) drop(folder);
+}
+
+void FolderExchange::drop_checkpoints(int member) { drop(this->member(member) / "checkpoints"); }
+
+void FolderExchange::drop(const std::filesystem::path& folder) {
+  if (const std::error_code error = discards_.discard(folder))
+    warn_(fmt::format("{} is no longer needed and cannot be removed: {}.", folder.string(),
+                      error.message()));
 }
 
 // ---- what a population is
@@ -544,6 +550,11 @@ bool PopulationSearch::run() {
   const bool ended =
       options_.config.pbt.mode == "synchronous" ? run_synchronous(how) : run_asynchronous(how);
   if (ended) finish();
+  {
+    const Timed own(effort_.own_s);
+    states_->finish();
+  }
+  effort_.own_s += states_->thread_seconds();
   return ended;
 }
 
@@ -565,8 +576,7 @@ void PopulationSearch::finish() {
     }
   });
   for (int m = 0; m < record_.size(); ++m)
-    if (best < 0 || m != record_.slice(best).member)
-      drop_checkpoints(states_->member(m), options_.warn);
+    if (best < 0 || m != record_.slice(best).member) states_->drop_checkpoints(m);
   states_->drop_all_but({});
 }
 

@@ -7,6 +7,7 @@
 //   members/<member>/             the run's folder: its tables, its newest checkpoints
 //   members/<member>/copied       which copy its checkpoints come from
 //   states/<member>-<slice>/      the state that a slice ended with, as long as somebody may copy it
+//   discards/                     what is being deleted
 //
 // A state is a checkpoint whose files are shared, not copied: history, weights and all. Under mpirun
 // the process of rank 0 has all of that, decides and copies; a member's slice is trained by any rank.
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "host/config/config.h"
+#include "host/io/discards.h"
 #include "host/run/open_device.h"
 #include "host/tune/population.h"
 #include "host/tune/schedule_file.h"
@@ -59,7 +61,10 @@ class FolderExchange : public StateExchange {
   /// `weights_only`: taking a state leaves the member its history.
   FolderExchange(std::filesystem::path study, bool weights_only,
                  std::function<void(const std::string&)> warn)
-      : study_(std::move(study)), weights_only_(weights_only), warn_(std::move(warn)) {}
+      : study_(std::move(study)),
+        weights_only_(weights_only),
+        warn_(std::move(warn)),
+        discards_(study_ / "discards", warn_) {}
 
   bool has_come_to(int member, std::int64_t step) const override;
   void keep(int member, int number) override;
@@ -68,14 +73,22 @@ class FolderExchange : public StateExchange {
   void drop_all_but(const std::set<std::pair<int, int>>& states) override;
 
   std::filesystem::path member(int member) const;
+  /// Deletes a member's checkpoints.
+  void drop_checkpoints(int member);
+  /// Waits until all is deleted that is no longer needed; until then a thread of its own does it.
+  void finish() { discards_.finish(); }
+  /// Processor time of that thread.
+  double thread_seconds() const { return discards_.thread_seconds(); }
 
  private:
+  void drop(const std::filesystem::path& folder);
   std::filesystem::path state(int member, int number) const;
 
   std::filesystem::path study_;
   bool weights_only_;
   std::function<void(const std::string&)> warn_;
   std::vector<std::filesystem::path> not_on_disk_;  // states
+  Discards discards_;
 };
 
 /// What must hold before a population of this config trains; `base`: of a member but for its values.

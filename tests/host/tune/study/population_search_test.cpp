@@ -144,6 +144,7 @@ TEST_F(PopulationSearchTest, EveryAlgorithmsMembersLearnFromEachOther) {
             fs::exists(folder(name) / "members" / ("000" + std::to_string(m)) / "checkpoints");
       EXPECT_EQ(num_kept, 1) << name;
       EXPECT_TRUE(copy == "hyperparameters" || fs::is_empty(folder(name) / "states")) << name;
+      EXPECT_FALSE(fs::exists(folder(name) / "discards")) << name << ": all are deleted by now";
     }
 }
 
@@ -371,6 +372,39 @@ TEST_F(FolderExchangeTest, WhatNobodyNeedsGoes) {
   EXPECT_TRUE(fs::exists(folder("s") / "states/0000-0001"));
   EXPECT_THAT(error_text<DataError>([&] { states.take(0, slice(0, 0), "c"); }),
               HasSubstr("holds no state of a member"));
+}
+
+// of a process that was killed while it deleted
+TEST_F(FolderExchangeTest, WhatWasBeingDeletedGoesWithTheNextStart) {
+  fs::create_directories(folder("s") / "discards/7/step-000000100");
+  write_text(folder("s") / "discards/7/step-000000100/DONE", "");
+  FolderExchange states = this->states();
+  write(0, 100, 1.0f);
+  states.drop_checkpoints(0);
+  states.finish();
+  EXPECT_FALSE(fs::exists(folder("s") / "discards"));
+  EXPECT_FALSE(fs::exists(folder("s") / "members/0000/checkpoints"));
+  EXPECT_GT(states.thread_seconds(), 0.0);
+}
+
+// what a copy replaces, and its own later steps, leave by a name: nothing of them is deleted here
+TEST_F(FolderExchangeTest, ACopyDeletesNothingInPlace) {
+  for (const bool weights_only : {false, true}) {
+    FolderExchange states = this->states(weights_only);
+    write(0, 100, 1.0f);
+    write(0, 150, 3.0f);
+    write(1, 100, 2.0f);
+    write(1, 150, 4.0f);
+    states.keep(1, 0);
+    states.take(0, slice(1, 0), "a\n");
+    EXPECT_EQ(held(0).weight, 4.0f);
+    const fs::path own = folder("s") / "members/0000/checkpoints";
+    EXPECT_EQ(std::distance(fs::directory_iterator(own), fs::directory_iterator()), 1);
+    EXPECT_TRUE(fs::exists(folder("s") / "discards")) << "made by the first that went aside";
+    states.finish();
+    EXPECT_FALSE(fs::exists(folder("s") / "discards"));
+    fs::remove_all(folder("s"));
+  }
 }
 
 // ---- what is refused
