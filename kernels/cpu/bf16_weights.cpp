@@ -18,8 +18,7 @@ void Bf16Weights::refresh(const float* parameters) {
     const float* weight = parameters + l.weight;
     Bf16Pair* pairs = by_inputs(layer);
     const std::size_t count = static_cast<std::size_t>(l.out) * l.in_pitch;
-    for (std::size_t i = 0; i < count / 2; ++i)
-      pairs[i] = bf16_pair(weight[2 * i], weight[2 * i + 1]);
+    bf16_pairs(weight, count / 2, pairs);
     pairs = by_outputs(layer);
     for (int row = 0; row < l.out; row += 2, weight += 2 * l.in_pitch, pairs += l.in_pitch)
       for (int i = 0; i < l.in_pitch; ++i)

@@ -39,4 +39,20 @@ inline void lane_normals(const RandomKey& key, std::uint64_t step, const std::ui
     normal_pair(z[lane], w[lane], out[2 * kTileRows + lane], out[3 * kTileRows + lane]);
 }
 
+/// The normals of a tile's rows, one number of each after the other.
+struct TileNormals {
+  TileNormals(const RandomKey& with, std::uint64_t at) : key(with), step(at) {}
+
+  /// normal(key, step, row[lane], i) of each lane; i is asked for in ascending order, from 0 on.
+  const float* of(int i) {
+    if (i % 4 == 0) lane_normals(key, step, row, static_cast<std::uint32_t>(i / 4), block);
+    return block + i % 4 * kTileRows;
+  }
+
+  RandomKey key;
+  std::uint64_t step;
+  alignas(64) std::uint32_t row[kTileRows];
+  alignas(64) float block[4 * kTileRows];
+};
+
 }  // namespace mbrl

@@ -261,7 +261,7 @@ void dense_backward(const BasicDenseBackwardTile<typename Format::Element>& t) {
 }
 
 [[maybe_unused]] void pair_lanes(const float* x, int features, Bf16Pair* pairs) {
-  for (int i = 0; i < features * kTileRows / 2; ++i) pairs[i] = bf16_pair(x[2 * i], x[2 * i + 1]);
+  bf16_pairs(x, static_cast<std::size_t>(features) * kTileRows / 2, pairs);
 }
 
 /// Transposes an 8 x 8 block.
@@ -310,11 +310,9 @@ inline void copy_to_bf16(const WeightUpdate& u, int out, int pitch, int row, int
                          int width) {
   for (int r = row; r < row + count; ++r) {
     const std::size_t at = static_cast<std::size_t>(r) * pitch + column;
-    for (int i = 0; i < width / 2; ++i)
-      u.by_inputs[at / 2 + i] = bf16_pair(u.weight[at + 2 * i], u.weight[at + 2 * i + 1]);
-    if (u.target_by_inputs == nullptr) continue;
-    for (int i = 0; i < width / 2; ++i)
-      u.target_by_inputs[at / 2 + i] = bf16_pair(u.target[at + 2 * i], u.target[at + 2 * i + 1]);
+    bf16_pairs(u.weight + at, static_cast<std::size_t>(width) / 2, u.by_inputs + at / 2);
+    if (u.target_by_inputs != nullptr)
+      bf16_pairs(u.target + at, static_cast<std::size_t>(width) / 2, u.target_by_inputs + at / 2);
   }
   for (int r = row; r < row + count; r += 2) {
     const float* first = u.weight + static_cast<std::size_t>(r) * pitch + column;

@@ -1,6 +1,7 @@
 // Tests for permutations, moments, products and advantages on a GPU, each against its CPU twin.
 #include <gtest/gtest.h>
 
+#include "kernels/data/ended.h"
 #include "kernels/data/permutation.h"
 #include "kernels/networks/initialize.h"
 #include "kernels/networks/normalizer.h"
@@ -73,6 +74,26 @@ TEST_F(OperationsGpuTest, MomentsAreThoseOfTheCpu) {
     EXPECT_LT(relative_error(gpu_inv_std, inv_std), 1e-7);
     EXPECT_EQ(to_host(gpu_inv_std)[5] == 1.0f, input == InputMap::kForward);
   }
+}
+
+TEST_F(OperationsGpuTest, EndedRowsAreThoseOfTheCpu) {
+  TwinStreams streams;
+  const TransitionLayout layout{3, 2};
+  constexpr std::uint32_t kRows = 700;
+  const auto pitch = static_cast<std::size_t>(layout.pitch());
+  Buffer<float> records(kRows * pitch, 7.0f);
+  for (std::size_t i = 0; i < kRows; ++i)
+    records[i * pitch + static_cast<std::size_t>(layout.terminated())] = i % 5 == 2 ? 1.0f : 0.0f;
+  const Buffer<float> gpu_records = on_device(records);
+  Buffer<std::uint32_t> indices(301), gpu_indices(301, Memory::kDevice);
+  for (std::uint32_t i = 0; i < 301; ++i) indices[i] = (i * 599u) % kRows;
+  from_host(gpu_indices, to_host(indices));
+  Buffer<float> wanted(301), got(301, -1.0f, Memory::kDevice);
+  gather_ended(streams.cpu, {records.data(), layout, kRows}, {indices.data(), 301},
+               {wanted.data(), 301});
+  gather_ended(streams.gpu, {gpu_records.data(), layout, kRows}, {gpu_indices.data(), 301},
+               {got.data(), 301});
+  EXPECT_EQ(to_host(got), to_host(wanted));
 }
 
 TEST_F(OperationsGpuTest, CopiesKeepTheOrderOfTheStream) {

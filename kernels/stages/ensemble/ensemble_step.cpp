@@ -159,6 +159,36 @@ void EnsembleTiles::gradients(const EpochCall& call, const Batch& batch, int tas
   member.backward(weights(state, e), tile);
 }
 
+/// One target of a tile. Plain arrays, none of which overlaps another: only so does the compiler work
+/// on vectors of lanes, and a loss by single numbers was a fourteenth of a step.
+template <typename Loss>
+struct LaneLosses {
+  static constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
+
+  const float* output;  // of each kind, `pitch` apart
+  float* gradient;
+  int pitch;
+  const float *target, *weight;
+  float (*shared_part)[kTileRows];
+  float* loss_part;
+
+  /// row_of(outputs, target, weight) of each lane.
+  template <typename RowOf>
+  void fill(RowOf row_of) const {
+    const float* __restrict from = output;
+    float* __restrict to = gradient, * __restrict losses = loss_part;
+    float(*__restrict shared)[kTileRows] = shared_part;
+    for (int lane = 0; lane < kTileRows; ++lane) {
+      float outputs[Loss::kOutputs];
+      for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = from[j * pitch + lane];
+      const auto row = row_of(outputs, target[lane], weight[lane]);
+      for (int j = 0; j < Loss::kOutputs; ++j) to[j * pitch + lane] = row.d_output[j];
+      for (int which = 0; which < Loss::kShared; ++which) shared[which][lane] = row.d_shared[which];
+      losses[lane] = row.loss;
+    }
+  }
+};
+
 template <typename Loss>
 double EnsembleTiles::loss_of_tile(const EpochCall& call, const Batch& batch, int task) {
   constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
@@ -169,6 +199,8 @@ double EnsembleTiles::loss_of_tile(const EpochCall& call, const Batch& batch, in
   const int D = state.num_targets();
   const float* output = training_[e].output(tile);
   float* gradient = training_[e].output_gradient(tile);
+  alignas(64) float weight[kTileRows];
+  for (int lane = 0; lane < kTileRows; ++lane) weight[lane] = lane < rows ? batch.weight : 0.0f;
   double loss = 0.0;
   for (int i = 0; i < D; ++i) {
     alignas(64) float target[kTileRows], loss_part[kTileRows], shared_part[kShared][kTileRows];
@@ -177,27 +209,22 @@ double EnsembleTiles::loss_of_tile(const EpochCall& call, const Batch& batch, in
                                        call.data.layout, i);
     float shared[kShared] = {};
     for (int which = 0; which < Loss::kShared; ++which) shared[which] = state.shared(which)[i];
-    // of each lane its part, by a rule that is one for all of them
-    const auto for_each_lane = [&](auto row_of) {
-      for (int lane = 0; lane < kTileRows; ++lane) {
-        const int at = i * kTileRows + lane;
-        float outputs[Loss::kOutputs];
-        for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * D * kTileRows + at];
-        const LossRow row = row_of(outputs, target[lane], lane < rows ? batch.weight : 0.0f);
-        for (int j = 0; j < Loss::kOutputs; ++j) gradient[j * D * kTileRows + at] = row.d_output[j];
-        for (int which = 0; which < Loss::kShared; ++which)
-          shared_part[which][lane] = row.d_shared[which];
-        loss_part[lane] = lane < rows ? row.loss : 0.0f;
-      }
-    };
+    const LaneLosses<Loss> lanes{output + i * kTileRows,
+                                 gradient + i * kTileRows,
+                                 D * kTileRows,
+                                 target,
+                                 weight,
+                                 shared_part,
+                                 loss_part};
     if (i < state.num_regressed())
-      for_each_lane([&](const float* outputs, float wanted, float weight) {
-        return Loss::row(outputs, shared, wanted, weight);
+      lanes.fill([&](const float* outputs, float wanted, float row_weight) {
+        return Loss::row(outputs, shared, wanted, row_weight);
       });
     else
-      for_each_lane([&](const float* outputs, float wanted, float weight) {
-        return end_row<Loss>(outputs[0], wanted, weight, call.constants.end_weights);
+      lanes.fill([&](const float* outputs, float wanted, float row_weight) {
+        return end_row<Loss>(outputs[0], wanted, row_weight, call.constants.end_weights);
       });
+    std::fill(loss_part + rows, loss_part + kTileRows, 0.0f);
     float sum_loss = 0.0f, sum_shared[kShared] = {};
     for (int lane = 0; lane < kTileRows; ++lane) {
       for (int which = 0; which < Loss::kShared; ++which)

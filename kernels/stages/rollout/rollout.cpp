@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "kernels/cpu/lane_draws.h"
 #include "kernels/cpu/tile_mlp.h"
 #include "kernels/formulas/squashed_gaussian.h"
 #include "kernels/stages/check/checked_stages.h"
@@ -151,10 +152,12 @@ void RolloutTiles::act(const RolloutCall& call, int step) {
     }
     policy_.forward({call.policy.parameters.value.data(), bf16_of(bf16_policy_, 0)}, thread);
     const float* output = policy_.output(thread);
+    TileNormals normals(action_key, draw_step);
+    for (int lane = 0; lane < kTileRows; ++lane)
+      normals.row[lane] = row_id_[begin + std::min(lane, rows - 1)];
     for (int i = 0; i < A; ++i) {
-      alignas(64) float noise[kTileRows] = {}, action[kTileRows];
-      for (int lane = 0; lane < rows; ++lane)
-        noise[lane] = normal(action_key, draw_step, row_id_[begin + lane], i);
+      alignas(64) float action[kTileRows];
+      const float* noise = normals.of(i);
       for (int lane = 0; lane < kTileRows; ++lane)
         action[lane] = squashed_gaussian_action(output[i * kTileRows + lane],
                                                 output[(A + i) * kTileRows + lane], noise[lane]);
@@ -217,26 +220,34 @@ void RolloutTiles::predict(const RolloutCall& call, int step) {
   });
 }
 
+/// One target of a tile; plain arrays, so that the compiler works on vectors of lanes.
+template <typename Loss>
+void sample_lanes(float* output, int pitch, const float* shared, const float* noise) {
+  alignas(64) float sample[kTileRows];
+  for (int lane = 0; lane < kTileRows; ++lane) {
+    float outputs[Loss::kOutputs];
+    for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * pitch + lane];
+    sample[lane] = Loss::sample(outputs, shared, Loss::kNoise ? noise[lane] : 0.0f);
+  }
+  std::copy_n(sample, kTileRows, output);
+}
+
 // draws of the predicted targets, in place of the predictions
 template <typename Loss>
 void RolloutTiles::sample_tile(const RolloutCall& call, std::uint64_t draw_step,
                                const std::uint32_t* live_rows, int rows, float* output) const {
   constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
   const RandomKey noise_key = key(call, purpose::kModelNoise);
-  const int D = call.model.num_targets();
+  const int pitch = call.model.num_targets() * kTileRows;
+  TileNormals normals(noise_key, draw_step);
+  for (int lane = 0; lane < kTileRows; ++lane)
+    normals.row[lane] = row_id_[live_rows[std::min(lane, rows - 1)]];
   for (int i = 0; i < call.model.num_regressed(); ++i) {
-    alignas(64) float noise[kTileRows] = {};
-    if constexpr (Loss::kNoise)
-      for (int lane = 0; lane < rows; ++lane)
-        noise[lane] = normal(noise_key, draw_step, row_id_[live_rows[lane]], i);
+    const float* noise = nullptr;
+    if constexpr (Loss::kNoise) noise = normals.of(i);
     float shared[kShared] = {};
     for (int which = 0; which < Loss::kShared; ++which) shared[which] = call.model.shared(which)[i];
-    for (int lane = 0; lane < kTileRows; ++lane) {
-      const int at = i * kTileRows + lane;
-      float outputs[Loss::kOutputs];
-      for (int j = 0; j < Loss::kOutputs; ++j) outputs[j] = output[j * D * kTileRows + at];
-      output[at] = Loss::sample(outputs, shared, noise[lane]);
-    }
+    sample_lanes<Loss>(output + i * kTileRows, pitch, shared, noise);
   }
 }
 
