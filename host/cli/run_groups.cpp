@@ -174,12 +174,20 @@ std::vector<RunGroup> group_tables(const std::vector<fs::path>& tables, GroupBy 
 }
 
 std::string environment_of(const RunGroup& group) {
-  const auto known = group.values.find("env.name");
-  if (known != group.values.end()) {
+  const auto value_of = [&](const char* key) -> std::string {
+    const auto known = group.values.find(key);
+    if (known == group.values.end()) return "";
     // another version's config has it in quotes
-    std::string name = known->second;
-    std::erase(name, '"');
-    return name;
+    std::string value = known->second;
+    std::erase(value, '"');
+    return value;
+  };
+  if (const std::string name = value_of("env.name"); !name.empty()) {
+    // names that stand for many environments
+    const std::string own = value_of(name == "process" ? "env.command"
+                                     : name == "mjcf"  ? "mjcf.model"
+                                                       : "");
+    return own.empty() ? name : own;
   }
   if (!group.values.empty()) return "";
   const std::vector<std::string> names = env_names();

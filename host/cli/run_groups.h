@@ -35,9 +35,10 @@ std::vector<RunGroup> find_groups(const std::filesystem::path& path, const std::
 std::vector<RunGroup> group_tables(const std::vector<std::filesystem::path>& tables,
                                    GroupBy by = GroupBy::kConfig);
 
-/// The environment of the runs: env.name of their config; where there is none, the nearest name in
-/// the path of the first table, from the file's own on, that is an environment's, after an
-/// algorithm's and an underline or alone ("results/ppo_hopper/seed-0.csv": hopper). "" if none is.
+/// The environment of the runs: env.name of their config, of process its command and of mjcf its
+/// model; where there is none, the nearest name in the path of the first table, from the file's own
+/// on, that is an environment's, after an algorithm's and an underline or alone
+/// ("results/ppo_hopper/seed-0.csv": hopper). "" if none is.
 std::string environment_of(const RunGroup& group);
 
 /// The keys and files in which groups differ, each with the values of the groups that know it, in

@@ -30,9 +30,9 @@ struct Example {
 struct CommandUsage {
   std::string words;  // "mbrl_gpu config show"
   std::string text;
-  std::vector<OptionUsage> arguments, options;
-  std::vector<CommandUsage> subcommands;
-  std::vector<Example> examples;
+  std::vector<OptionUsage> arguments = {}, options = {};
+  std::vector<CommandUsage> subcommands = {};
+  std::vector<Example> examples = {};
 };
 
 /// All that a program or one of its subcommands takes, but for what is hidden.

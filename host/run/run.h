@@ -28,9 +28,9 @@ struct RunOptions {
   int num_threads = 0;  // 0: all cores this process may use
   std::string resume =
       "auto";  // auto: the newest checkpoint of this run, never: anew, or a checkpoint's path
-  std::string check;  // "cpu": compare each stage of a GPU with its CPU twin; "": do not
+  std::string check = {};  // "cpu": compare each stage of a GPU with its CPU twin; "": do not
   std::filesystem::path runs = "runs";
-  std::vector<std::string> command;  // argv, kept in command.txt
+  std::vector<std::string> command = {};  // argv, kept in command.txt
 };
 
 /// Errors   ConfigError if the config's name is that of the link to the newest run.

@@ -54,6 +54,24 @@ TEST_F(RunGroupsTest, SeedsOfOneConfigAreOneGroup) {
   EXPECT_THAT(labels(), ElementsAre("3 "));
 }
 
+TEST_F(RunGroupsTest, TheEnvironmentIsTheOneThatANameOfManyStandsFor) {
+  Config config;
+  config.env.name = "walker2d";
+  add("1", config);
+  config.env.name = "process";
+  config.env.command = "python3 -m mbrl_gpu.serve Hopper-v5";
+  add("2", config);
+  config.env.command = "";
+  config.env.name = "mjcf";
+  config.env.mjcf.model = "robots/leg.xml";
+  add("3", config);
+  std::vector<std::string> environments;
+  for (const RunGroup& group : groups()) environments.push_back(environment_of(group));
+  EXPECT_THAT(environments,
+              testing::UnorderedElementsAre("walker2d", "python3 -m mbrl_gpu.serve Hopper-v5",
+                                            "robots/leg.xml"));
+}
+
 TEST_F(RunGroupsTest, ConfigsAreToldApartByTheKeysThatDiffer) {
   for (const int seed : {0, 1})
     for (const float rate : {1e-3f, 1e-1f}) {
