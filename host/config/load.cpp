@@ -211,6 +211,22 @@ fs::path find_base(const Json& value, const fs::path& path) {
       near.empty() ? "" : fmt::format(" Did you mean {}?", near), list_text(shipped)));
 }
 
+/// Files that a config file names by a relative path start at the current folder. Where there is no such
+/// file they start at the config's own folder, so that the two may lie side by side anywhere.
+void find_files_beside(Config& config, const std::set<std::string>& keys, const fs::path& path) {
+  const std::pair<const char*, std::string*> files[] = {
+      {"mjcf.model", &config.env.mjcf.model},
+      {"controller.file", &config.controller.file},
+      {"schedule", &config.schedule}};
+  for (const auto& [key, file] : files) {
+    std::error_code absent;
+    if (!keys.contains(key) || file->empty() || fs::exists(*file, absent)) continue;
+    const fs::path beside = path.parent_path() / *file;
+    if (fs::is_regular_file(beside, absent))
+      *file = fs::absolute(beside).lexically_normal().string();
+  }
+}
+
 /// Adds the layers of a file, its base's first. `chain` holds the files that led to it.
 void add_file(LayeredConfig& result, const fs::path& path, std::vector<fs::path> chain) {
   const auto same = [&](const fs::path& other) {
@@ -233,8 +249,9 @@ void add_file(LayeredConfig& result, const fs::path& path, std::vector<fs::path>
     add_file(result, find_base(*base, path), chain);
     json.erase(kExtends);
   }
-  for (const std::string& key : set_keys(result.config, json, origin))
-    result.set_by[key] = result.layers.size();
+  const std::set<std::string> keys = set_keys(result.config, json, origin);
+  find_files_beside(result.config, keys, path);
+  for (const std::string& key : keys) result.set_by[key] = result.layers.size();
   result.layers.push_back({origin, result.config});
 }
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "host/algo/resolve_config.h"
 #include "host/config/check.h"
 #include "host/config/former_names.h"
@@ -98,6 +100,48 @@ TEST_F(LoadTest, FormerSpellingsAreUnderstood) {
 }
 
 // a config that extends another
+TEST_F(LoadTest, FilesThatAConfigNamesMayLieBesideIt) {
+  namespace fs = std::filesystem;
+  fs::create_directories(folder_.path() / "configs/parts");
+  const fs::path robot = folder_.write("configs/robot.xml", ""),
+                 controller = folder_.write("configs/parts/c.safetensors", ""),
+                 schedule = folder_.write("configs/s.json", "");
+  const auto load = [&](const std::string& text) {
+    return load_config(folder_.write("configs/x.json", text));
+  };
+  const Config config = load(
+      R"({"mjcf": {"model": "robot.xml"}, "controller": {"file": "parts/c.safetensors"},
+          "schedule": "../configs/s.json"})");
+  EXPECT_EQ(config.env.mjcf.model, robot);
+  EXPECT_EQ(config.controller.file, controller);
+  EXPECT_EQ(config.schedule, schedule);
+  EXPECT_EQ(load(R"({"env": {"model": "robot.xml"}})").env.mjcf.model, robot) << "a former name";
+  // the folder is that of the file which names the other, not of one that extends it
+  load(R"({"mjcf": {"model": "robot.xml"}})");
+  EXPECT_EQ(load_config(folder_.write("y.json", R"({"extends": "configs/x.json"})")).env.mjcf.model,
+            robot);
+  EXPECT_EQ(load_config(folder_.write("z.json", R"({"extends": "configs/x.json", "seed": 3,
+                                                    "schedule": "s.json"})"))
+                .schedule,
+            "s.json")
+      << "what is nowhere stays as it is written";
+  EXPECT_EQ(load(R"({"mjcf": {"model": "parts"}})").env.mjcf.model, "parts") << "a folder";
+  EXPECT_EQ(load(R"({"mjcf": {"model": ""}})").env.mjcf.model, "");
+
+  // the current folder comes first
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_.path());
+  folder_.write("robot.xml", "");
+  const std::string here = load(R"({"mjcf": {"model": "robot.xml"}})").env.mjcf.model;
+  const std::string beside = load_config("configs/x.json").env.mjcf.model;
+  fs::remove(folder_.path() / "robot.xml");
+  const std::string absolute = load_config("configs/x.json").env.mjcf.model;
+  fs::current_path(before);
+  EXPECT_EQ(here, "robot.xml");
+  EXPECT_EQ(beside, "robot.xml");
+  EXPECT_EQ(absolute, robot) << "good for any folder, as it is kept in the run's own config";
+}
+
 class ExtendsTest : public LoadTest {
  protected:
   // the error from loading a file of the folder, without the folder in front of its names
