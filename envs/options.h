@@ -18,16 +18,27 @@ struct MjcfOptions {
            Formerly{"env.frame_skip"}) = 5;
   MBRL_KEY(int, skip_positions, "leading positions that are not observed", at_least(0),
            Formerly{"env.skip_positions"}) = 1;
+  MBRL_KEY(
+      std::vector<std::string>, observe,
+      "what is observed, in this order: qpos, qvel, sensor, mocap, or one by its name such as "
+      "sensor:tip or qpos:elbow[0]; empty: positions but the leading ones, then velocities") = {};
   MBRL_KEY(float, velocity_limit, "observed velocities are clipped to this; 0: not", at_least(0),
            Formerly{"env.velocity_limit"}) = 0.0f;
-  MBRL_KEY(float, reward_forward, "weight of the forward speed", Unit{"reward per m/s"},
-           Formerly{"env.reward_forward"}) = 1.0f;
+  MBRL_KEY(float, reward_forward, "weight of the forward speed, where mjcf.reward is empty",
+           Unit{"reward per m/s"}, Formerly{"env.reward_forward"}) = 1.0f;
+  MBRL_KEY(
+      std::vector<std::string>, reward,
+      "weighted terms in place of the forward speed: entries such as 0.5 sensor:speed, distances "
+      "of sites or bodies such as -1 distance tip target") = {};
   MBRL_KEY(float, reward_alive, "reward of every step", Unit{"reward"},
            Formerly{"env.reward_alive"}) = 0.0f;
   MBRL_KEY(float, control_cost, "price of the sum of squared controls", Unit{"reward"}, at_least(0),
            Formerly{"env.control_cost"}) = 0.001f;
   MBRL_KEY(float, reset_noise, "half width of the noise on the start state", at_least(0),
            Formerly{"env.reset_noise"}) = 0.005f;
+  MBRL_KEY(std::vector<std::string>, reset_ranges,
+           "what starts anywhere in a range in place of the noise, such as qpos:elbow -1 1, or "
+           "mocap:target[0] -0.1 0.1") = {};
   // this and max_speed are newer than the section; they answer to env.* as the rest of it does
   MBRL_KEY(std::string, keyframe,
            "keyframe of the model that episodes start from, by name or number from 0; empty: its "

@@ -109,6 +109,8 @@ Picture picture_of(const Env& env) {
         .model = mujoco->shared_model(), .tracked = travelling_body(mujoco->model()), .pose = {}};
     picture.pose = [](const Env& now, mjData& data) {
       const auto& robot = static_cast<const MujocoEnv&>(now);
+      std::copy_n(robot.data().mocap_pos, 3 * robot.model().nmocap, data.mocap_pos);
+      std::copy_n(robot.data().mocap_quat, 4 * robot.model().nmocap, data.mocap_quat);
       copy_positions(robot.data().qpos, data, robot.model());
     };
     return picture;

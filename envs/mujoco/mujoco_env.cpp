@@ -80,23 +80,28 @@ std::string one_paragraph(const char* text) {
   return result;
 }
 
-// MJCF grows with MuJoCo: what this one does not know may be newer than it, or misspelled
-std::string newer_advice(const std::string& error) {
+// MJCF changes with MuJoCo: what this one does not know may be newer or older than it, or misspelled
+std::string version_advice(const std::string& error) {
   constexpr const char* kSigns[] = {"unrecognized attribute", "unrecognized element",
-                                    "invalid keyword", "Schema violation"};
+                                    "invalid keyword", "Schema violation", "has too much data"};
+  const std::string end = error.empty() || error.back() != '.' ? "." : "";
+  if (error.find("autolimits") != std::string::npos)
+    return end + " This is " + mujoco_name() +
+           "; newer ones take a range for a limit by themselves.";
   if (std::none_of(std::begin(kSigns), std::end(kSigns),
                    [&](const char* sign) { return error.find(sign) != std::string::npos; }))
     return "";
-  const std::string end = error.empty() || error.back() != '.' ? "." : "";
   return end + " This is " + mujoco_name() +
-         ", which does not know it: the file may be written for a newer MuJoCo. Take it out of the "
-         "file, or build with a newer one: cmake --preset cpu -DMuJoCo_ROOT=<its folder>.";
+         ", which does not know it: the file may be written for another version, most likely a newer "
+         "one. Take it out of the file, or build with that version: cmake --preset cpu "
+         "-DMuJoCo_ROOT=<its folder>.";
 }
 
 mjModel* load(const std::string& path) {
   const std::filesystem::path file(path);
-  const std::string advice = std::string("; give the path of an MJCF file") +
-                             (file.is_relative() ? ", from the current folder." : ".");
+  const std::string advice =
+      std::string("; give the path of an MJCF file") +
+      (file.is_relative() ? ", from the current folder or from that of the config file." : ".");
   std::error_code error_of_disk;
   const std::filesystem::file_status status = std::filesystem::status(file, error_of_disk);
   if (!std::filesystem::status_known(status))
@@ -109,7 +114,7 @@ mjModel* load(const std::string& path) {
   mjModel* model = mj_loadXML(path.c_str(), nullptr, error, sizeof(error));
   if (model == nullptr)
     throw DataError("MuJoCo cannot compile mjcf.model " + path + ": " + one_paragraph(error) +
-                    newer_advice(error));
+                    version_advice(one_paragraph(error)));
   return model;
 }
 
@@ -251,13 +256,44 @@ void MujocoEnv::start(const ResetNoise& noise) {
     data_->qvel[i] +=
         width * (robot_.gaussian_velocities ? noise.gaussian(nq + i) : noise.uniform(nq + i));
   mj_normalizeQuat(&model(), data_->qpos);
+  if (robot_.place) robot_.place(*data_, noise);
+}
+
+// an error of the engine with the robot's name and what helps
+template <typename Simulate>
+void MujocoEnv::simulate_or_advise(Simulate&& simulate) {
+  try {
+    simulate();
+  } catch (const DataError& error) {
+    throw DataError(spec().name + ", " + spec().description + ": " + error.what() + kMemoryAdvice);
+  }
+}
+
+void MujocoEnv::refresh() {
+  const mjModel& m = model();
+  switch (robot_.fresh) {
+    case Fresh::kNothing:
+      return;
+    case Fresh::kPlaces:
+      mj_kinematics(&m, data_);
+      mj_comPos(&m, data_);
+      return;
+    case Fresh::kPositionSensors:
+    case Fresh::kVelocitySensors:
+      mj_fwdPosition(&m, data_);
+      mj_sensorPos(&m, data_);
+      if (robot_.fresh == Fresh::kPositionSensors) return;
+      mj_fwdVelocity(&m, data_);
+      mj_sensorVel(&m, data_);
+      return;
+    case Fresh::kAllSensors:
+      mj_forward(&m, data_);
+      return;
+  }
 }
 
 void MujocoEnv::observe(double speed, std::span<float> o) {
-  if (robot_.observes_places) {
-    mj_kinematics(&model(), data_);
-    mj_comPos(&model(), data_);
-  }
+  simulate_or_advise([&] { refresh(); });
   if (robot_.observe) return robot_.observe(*data_, o);
   const int first = robot_.observes_speed ? 1 : 0;
   const int skip = robot_.skip_positions, positions = model().nq - skip;
@@ -288,11 +324,9 @@ void MujocoEnv::set_controls(std::span<const float> action) {
 
 // one control step of the engine
 void MujocoEnv::advance() {
-  try {
+  simulate_or_advise([&] {
     for (int i = 0; i < robot_.frame_skip; ++i) mj_step(&model(), data_);
-  } catch (const DataError& error) {
-    throw DataError(spec().name + ", " + spec().description + ": " + error.what() + kMemoryAdvice);
-  }
+  });
 }
 
 bool MujocoEnv::simulate(std::span<const float> action) {
@@ -344,7 +378,30 @@ Fault MujocoEnv::fault(double time_before) const {
   return kNoFault;
 }
 
-int MujocoEnv::state_size() const { return model().nq + 2 * model().nv + model().na + 1; }
+namespace {
+
+// earlier values of delayed controls and sensors: from MuJoCo 3.5 on a part of the state
+template <typename Model>
+int history_size(const Model& model) {
+  if constexpr (requires { model.nhistory; })
+    return static_cast<int>(model.nhistory);
+  else
+    return 0;
+}
+template <typename Data>
+auto history_of(Data& data) {
+  if constexpr (requires { data.history; })
+    return data.history;
+  else
+    return data.qpos;  // of which 0 are read
+}
+
+}  // namespace
+
+int MujocoEnv::state_size() const {
+  return model().nq + 2 * model().nv + model().na + 1 + history_size(model()) +
+         (robot_.moves_mocap ? 7 * model().nmocap : 0);
+}
 
 void MujocoEnv::get_state(std::span<double> state) const {
   double* out = state.data();
@@ -354,6 +411,10 @@ void MujocoEnv::get_state(std::span<double> state) const {
   put(data_->act, model().na);
   put(data_->qacc_warmstart, model().nv);
   put(&data_->time, 1);
+  put(history_of(*data_), history_size(model()));
+  if (!robot_.moves_mocap) return;
+  put(data_->mocap_pos, 3 * model().nmocap);
+  put(data_->mocap_quat, 4 * model().nmocap);
 }
 
 void MujocoEnv::set_state(std::span<const double> state) {
@@ -368,6 +429,10 @@ void MujocoEnv::set_state(std::span<const double> state) {
   take(data_->act, model().na);
   take(data_->qacc_warmstart, model().nv);
   take(&data_->time, 1);
+  take(history_of(*data_), history_size(model()));
+  if (!robot_.moves_mocap) return;
+  take(data_->mocap_pos, 3 * model().nmocap);
+  take(data_->mocap_quat, 4 * model().nmocap);
 }
 
 }  // namespace mbrl

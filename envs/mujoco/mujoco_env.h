@@ -43,6 +43,17 @@ struct ResetNoise {
 /// Joint speeds beyond this are an explosion, whatever the engine says (rad/s or m/s).
 inline constexpr double kMaxSpeed = 1e3;
 
+/// What is computed anew after a step for observation and reward, so that it is of the step's last
+/// state: the engine leaves places, and with them sensors, at the state before its last integration.
+/// Each has all that stands before it.
+enum class Fresh {
+  kNothing,
+  kPlaces,           // of bodies, sites and geoms; centers of mass
+  kPositionSensors,  // sensors by what they need
+  kVelocitySensors,
+  kAllSensors,  // forces, accelerations, touch
+};
+
 /// One step of a robot: what its reward and its end are made of.
 struct MujocoStep {
   const mjModel& model;
@@ -66,10 +77,11 @@ struct MujocoRobot {
 
   /// Reward and end of a step.
   std::function<StepResult(const MujocoStep& step)> outcome;
-  bool contact_forces = false;  // outcome() reads data.cfrc_ext: compute it after each step
-  bool reads_before = false;    // outcome() reads step.before
-  // observe() reads places of bodies: those of the state, and not of the engine's last stage
-  bool observes_places = false;
+  bool contact_forces = false;    // outcome() reads data.cfrc_ext: compute it after each step
+  bool reads_before = false;      // outcome() reads step.before
+  Fresh fresh = Fresh::kNothing;  // what observe() and outcome() read of the last state
+  // mocap bodies stand elsewhere than in the model: their places are a part of the state
+  bool moves_mocap = false;
 
   double reset_noise =
       0.0;  // every position and velocity starts at rest + U(-1, 1) reset_noise ...
@@ -84,6 +96,8 @@ struct MujocoRobot {
 
   /// Moves the rest state to a start state. Usual: by reset_noise.
   std::function<void(mjData& data, const ResetNoise& noise)> start = {};
+  /// After the usual start: what starts elsewhere.
+  std::function<void(mjData& data, const ResetNoise& noise)> place = {};
   /// Usual: the speed where it is observed, positions but the first skip_positions, velocities
   /// clipped to velocity_limit.
   std::function<void(const mjData& data, std::span<float> observation)> observe = {};
@@ -105,7 +119,7 @@ class MujocoEnv : public Env {
   bool simulate(std::span<const float> action) override;
 
   /// qpos, qvel, act, qacc_warmstart, time: without the warm start a restored simulation drifts
-  /// away in the last bits.
+  /// away in the last bits. After them places and quaternions of mocap bodies, where these move.
   int state_size() const override;
   void get_state(std::span<double> state) const override;
   void set_state(std::span<const double> state) override;
@@ -118,10 +132,13 @@ class MujocoEnv : public Env {
   StepResult do_step(std::span<const float> action, std::span<float> observation) override;
   void start(const ResetNoise& noise);
   void observe(double speed, std::span<float> observation);
+  void refresh();
   double forward_position();
   void set_controls(std::span<const float> action);
   double squared_control() const;
   void advance();
+  template <typename Simulate>
+  void simulate_or_advise(Simulate&& simulate);
   Fault fault(double time_before) const;
 
   MujocoRobot robot_;

@@ -121,7 +121,7 @@ std::unique_ptr<Env> make_pusher(const EnvOptions& options) {
       .frame_skip = 4,
       .outcome = outcome,
       .reads_before = true,
-      .observes_places = true,
+      .fresh = Fresh::kPlaces,
       .start = start,
       .observe =
           [=](const mjData& d, std::span<float> o) {

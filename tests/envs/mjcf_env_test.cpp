@@ -140,7 +140,7 @@ TEST_F(MjcfEnvTest, ErrorsTellTheWayOut) {
   none.mjcf.model = "no_such_robot.xml";
   EXPECT_EQ(text_of(none),
             "mjcf.model no_such_robot.xml does not exist; give the path of an MJCF file, from the "
-            "current folder.");
+            "current folder or from that of the config file.");
   none.mjcf.model = directory_.path().string();
   EXPECT_THAT(text_of(none), testing::HasSubstr(" is a folder; give the path of an MJCF file."));
   none.name = "hopper";
@@ -354,6 +354,18 @@ TEST_F(MjcfEnvTest, WhatThisMuJoCoDoesNotKnowIsToldWithItsVersion) {
     EXPECT_THAT(text, testing::HasSubstr("This is " + mujoco_name() + ", which does not know it"));
     EXPECT_THAT(text, testing::HasSubstr("-DMuJoCo_ROOT="));
   }
+  const EnvOptions more = options(replaced("mass=\"2\"", "mass=\"2 3\""));
+  EXPECT_THAT(error_text<DataError>([&] { make_env(more); }), testing::HasSubstr("-DMuJoCo_ROOT="));
+  // before 3.0 a range limits only what is said to be limited
+  const EnvOptions unlimited = options(replaced(" ctrllimited=\"true\"", ""));
+  if (mj_version() < 300)
+    EXPECT_THAT(
+        error_text<DataError>([&] { make_env(unlimited); }),
+        testing::AllOf(testing::HasSubstr("specify `ctrllimited` explicitly"),
+                       testing::EndsWith(". This is " + mujoco_name() +
+                                         "; newer ones take a range for a limit by themselves.")));
+  else
+    EXPECT_NO_THROW(make_env(unlimited));
   // a model of what it knows that does not compile has nothing to do with versions
   EXPECT_THAT(
       error_text<DataError>([&] { make_env(options(replaced("mass=\"2\"", "mass=\"x\""))); }),

@@ -33,8 +33,11 @@ struct OtherValue {
     value->dimensions.push_back(
         {.key = "sac.learning_rate", .low = 1e-5, .high = 1e-2, .log = true});
   }
-  // lists of names hold all of them by default
-  void operator()(std::vector<std::string>* value) const { value->pop_back(); }
+  // lists of names hold all of them by default, lists of free texts none
+  void operator()(std::vector<std::string>* value) const {
+    if (value->empty()) return value->push_back("qpos");
+    value->pop_back();
+  }
 };
 
 }  // namespace mbrl

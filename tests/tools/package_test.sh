@@ -15,7 +15,7 @@ package=$(ls "$work"/mbrl-gpu_*_amd64.deb) || fail "there is no .deb"
 archive=$(ls "$work"/mbrl-gpu-*.tar.gz) || fail "there is no .tar.gz"
 
 held=$(dpkg-deb -c "$package" | awk '{print $6}')
-for file in ./usr/bin/mbrl_gpu ./usr/share/mbrl_gpu/configs/hopper.json ./usr/share/mbrl_gpu/python/mbrl_gpu/serve.py; do
+for file in ./usr/bin/mbrl_gpu ./usr/share/mbrl_gpu/configs/hopper.json ./usr/share/mbrl_gpu/configs/mjcf_reacher.xml ./usr/share/mbrl_gpu/python/mbrl_gpu/serve.py; do
   grep -qxF "$file" <<<"$held" || fail "the .deb lacks $file"
 done
 grep -E '/include/|\.a$|/cmake/|lib/mbrl_gpu' <<<"$held" && fail "the .deb holds what is not the program's"

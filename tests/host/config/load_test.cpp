@@ -4,8 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
 #include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
 
+#include "envs/env.h"
 #include "host/algo/resolve_config.h"
 #include "host/config/check.h"
 #include "host/config/former_names.h"
@@ -340,13 +346,65 @@ TEST(ShippedConfigsTest, AllLoadAndPassTheChecks) {
   }
 }
 
+// steps a shipped robot with actions of which none is 0, and gives each step's observation and reward
+template <typename Check>
+void walk(const std::string& name, Check check) {
+  const Config config = resolve_config(name, {});
+  EXPECT_EQ(config.env.name, "mjcf");
+  const std::unique_ptr<Env> env = make_env(config.env);
+  EXPECT_EQ(env->spec().action_size, 2);
+  std::vector<float> o(static_cast<std::size_t>(env->spec().observation_size));
+  for (std::uint64_t episode = 0; episode < 3; ++episode) {
+    env->reset(1, episode, o);
+    for (int t = 0; t < 20; ++t) {
+      const std::array<float, 2> action = {static_cast<float>(std::sin(t + 1.0)),
+                                           static_cast<float>(std::cos(2.0 * t + 0.1))};
+      const StepResult result = env->step(action, o);
+      ASSERT_EQ(result.broken, kNoFault);
+      EXPECT_FALSE(result.terminated);
+      const double control = action[0] * action[0] + action[1] * action[1];
+      check(episode, o, result.reward + 0.01 * control);
+    }
+  }
+}
+
+TEST(ShippedConfigsTest, ARobotFromAFileReachesForATargetThatIsElsewhereInEveryEpisode) {
+  std::set<std::pair<float, float>> targets;
+  walk("mjcf_reacher", [&](std::uint64_t, const std::vector<float>& o, double paid) {
+    ASSERT_EQ(o.size(), 10u);
+    // cosine and sine of both links, two rates, from the target to the fingertip, target
+    const double x = 0.12 * (o[0] + o[2]), y = 0.12 * (o[1] + o[3]);
+    EXPECT_NEAR(o[6], x - o[8], 1e-6);
+    EXPECT_NEAR(o[7], y - o[9], 1e-6);
+    EXPECT_NEAR(paid, -std::hypot(x - o[8], y - o[9]), 1e-6);
+    EXPECT_LE(std::max(std::abs(o[8]), std::abs(o[9])), 0.15f);
+    targets.insert({o[8], o[9]});
+  });
+  EXPECT_EQ(targets.size(), 3u);
+}
+
+TEST(ShippedConfigsTest, ARobotFromAFilePushesAPuckToAGoal) {
+  std::map<std::uint64_t, float> goals;
+  walk("mjcf_pusher", [&](std::uint64_t episode, const std::vector<float>& o, double paid) {
+    ASSERT_EQ(o.size(), 12u);
+    // places of finger and puck, their speeds, from the finger to the puck, from the goal to it
+    EXPECT_NEAR(o[8], o[2] - o[0], 1e-6);
+    EXPECT_NEAR(o[9], o[3] - o[1], 1e-6);
+    const double height = 0.029;
+    EXPECT_NEAR(paid, -0.5 * std::hypot(o[8], o[9]) - std::hypot(o[10], o[11], height), 1e-6);
+    goals.emplace(episode, o[2] - o[10]);
+  });
+  EXPECT_GT(std::abs(goals[0] - goals[1]), 1e-3);
+  EXPECT_GT(std::abs(goals[1] - goals[2]), 1e-3);
+}
+
 TEST(ShippedConfigsTest, AreCalledAsTheirFilesAndWereCalledOtherwise) {
   for (const std::string& name : shipped_configs()) {
     EXPECT_EQ(resolve_config(name, {}).name, name);
     const std::string former = former_name(name);
     // younger than the names of today
-    EXPECT_EQ(former.empty(),
-              name == "smoke" || name.starts_with("tune_") || name.starts_with("pets_"))
+    EXPECT_EQ(former.empty(), name == "smoke" || name.starts_with("tune_") ||
+                                  name.starts_with("pets_") || name.starts_with("mjcf_"))
         << name;
     if (!former.empty()) {
       EXPECT_EQ(present_name(former), name);
