@@ -1,15 +1,15 @@
 #include "host/bench/process_trial.h"
 
-#include <fcntl.h>
 #include <sched.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -17,9 +17,9 @@
 #include "envs/pool.h"
 #include "envs/process/protocol.h"
 #include "host/algo/draws.h"
+#include "host/io/program_path.h"
+#include "host/io/spawned_program.h"
 #include "host/stats/summary.h"
-
-extern char** environ;
 
 namespace mbrl {
 namespace {
@@ -37,48 +37,26 @@ double seconds_since(Clock::time_point start) {
 class Echo {
  public:
   explicit Echo(std::size_t bytes) : message_(bytes) {
-    int to[2], from[2];
-    if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) fail();
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, to[0], 0);
-    posix_spawn_file_actions_adddup2(&actions, from[1], 1);
-    char name[] = "cat";
-    char* words[] = {name, nullptr};
-    const int error = posix_spawnp(&pid_, name, &actions, nullptr, words, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(to[0]);
-    close(from[1]);
-    to_ = to[1];
-    from_ = from[0];
-    if (error != 0) fail();
+    Pipe to, from;
+    cat_.emplace(program_path("cat"), std::vector<std::string>{}, to.read.get(), from.write.get(),
+                 -1);
+    to_ = std::move(to.write);
+    from_ = std::move(from.read);
   }
-  ~Echo() {
-    close(to_);
-    close(from_);
-    while (pid_ > 0 && waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
-  Echo(const Echo&) = delete;
-  Echo& operator=(const Echo&) = delete;
 
   void trip() {
     stay_beside();
     for (std::size_t sent = 0; sent < message_.size();)
-      sent += moved(write(to_, message_.data() + sent, message_.size() - sent));
+      sent += moved(write(to_.get(), message_.data() + sent, message_.size() - sent));
     for (std::size_t got = 0; got < message_.size();)
-      got += moved(read(from_, message_.data() + got, message_.size() - got));
+      got += moved(read(from_.get(), message_.data() + got, message_.size() - got));
   }
 
  private:
-  [[noreturn]] static void fail() {
-    throw DeviceError(std::string("bench process: `cat` cannot be started or spoken to: ") +
-                      std::strerror(errno) + ".");
-  }
   static std::size_t moved(ssize_t count) {
     if (count > 0) return static_cast<std::size_t>(count);
     if (count < 0 && errno == EINTR) return 0;
-    fail();
+    throw DataError(std::string("bench process: `cat` ended: ") + std::strerror(errno) + ".");
   }
   // where this thread may be moved, so is its process
   void stay_beside() {
@@ -87,13 +65,14 @@ class Echo {
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(core, &set);
-    sched_setaffinity(pid_, sizeof(set), &set);
+    sched_setaffinity(cat_->pid(), sizeof(set), &set);
     core_ = core;
   }
 
   std::vector<char> message_;
-  pid_t pid_ = -1;
-  int to_ = -1, from_ = -1, core_ = -1;
+  int core_ = -1;
+  std::optional<SpawnedProgram> cat_;  // ends once its pipes are closed
+  Descriptor to_, from_;
 };
 
 // the larger of request and reply of a step

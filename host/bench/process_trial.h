@@ -18,7 +18,7 @@ struct ProcessTimes {
 /// The floor is the larger of a batch's two messages, sent to a process `cat` on this thread's core
 /// and read back.
 ///
-/// Errors   those of the environment; DeviceError if `cat` cannot be started.
+/// Errors   those of the environment; DataError if `cat` cannot be started.
 ProcessTimes time_process(const EnvOptions& options, int count, ThreadPool& one, double seconds);
 
 }  // namespace mbrl

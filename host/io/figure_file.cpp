@@ -1,14 +1,9 @@
 #include "host/io/figure_file.h"
 
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -16,8 +11,7 @@
 #include "base/printable.h"
 #include "host/io/output_file.h"
 #include "host/io/program_path.h"
-
-extern char** environ;
+#include "host/io/spawned_program.h"
 
 namespace mbrl {
 namespace {
@@ -27,7 +21,7 @@ namespace fs = std::filesystem;
 // a program that reads an SVG from its standard input and writes a PNG to its standard output
 struct Renderer {
   const char* name;
-  std::vector<const char*> arguments;
+  std::vector<std::string> arguments;
 };
 const std::vector<Renderer>& renderers() {
   static const std::vector<Renderer> kAll = {{"rsvg-convert", {"--zoom", "3", "--format", "png"}},
@@ -66,66 +60,11 @@ Found require_renderer(const fs::path& path) {
       printable(path.string()), printable(instead.string())));
 }
 
-// a file in memory, open as long as this lives
-class MemoryFile {
- public:
-  MemoryFile() : fd_(memfd_create("figure", MFD_CLOEXEC)) {
-    if (fd_ < 0)
-      throw DataError(fmt::format("a figure cannot be rendered: {}.", std::strerror(errno)));
-  }
-  ~MemoryFile() { close(fd_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-
-  int fd() const { return fd_; }
-
-  void write(const std::string& text) {
-    for (std::size_t done = 0; done < text.size();) {
-      const ssize_t count = ::write(fd_, text.data() + done, text.size() - done);
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0)
-        throw DataError(fmt::format("a figure cannot be rendered: {}.", std::strerror(errno)));
-      done += static_cast<std::size_t>(count);
-    }
-    lseek(fd_, 0, SEEK_SET);
-  }
-  std::string read() const {
-    std::string text;
-    char buffer[65536];
-    for (off_t at = 0;;) {
-      const ssize_t count = pread(fd_, buffer, sizeof(buffer), at);
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) return text;
-      text.append(buffer, static_cast<std::size_t>(count));
-      at += count;
-    }
-  }
-
- private:
-  int fd_;
-};
-
 std::string render(const Found& found, const std::string& svg) {
   MemoryFile in, out, err;
   in.write(svg);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, in.fd(), 0);
-  posix_spawn_file_actions_adddup2(&actions, out.fd(), 1);
-  posix_spawn_file_actions_adddup2(&actions, err.fd(), 2);
-  std::vector<char*> words{const_cast<char*>(found.file.c_str())};
-  for (const char* argument : found.renderer->arguments)
-    words.push_back(const_cast<char*>(argument));
-  words.push_back(nullptr);
-  pid_t pid = 0;
-  const int error = posix_spawn(&pid, found.file.c_str(), &actions, nullptr, words.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0)
-    throw DataError(
-        fmt::format("{} cannot be started: {}.", printable(found.file), std::strerror(error)));
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  SpawnedProgram program(found.file, found.renderer->arguments, in.fd(), out.fd(), err.fd());
+  const int status = program.wait();
   std::string png = out.read();
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && png.starts_with("\x89PNG")) return png;
   std::string said = err.read();

@@ -1,14 +1,10 @@
 #include "host/io/film_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -20,8 +16,6 @@
 #include "host/io/png.h"
 #include "host/io/program_path.h"
 
-extern char** environ;
-
 namespace mbrl {
 namespace {
 
@@ -29,10 +23,10 @@ namespace fs = std::filesystem;
 
 struct Format {
   const char* ending;
-  std::vector<const char*> arguments;
+  std::vector<std::string> arguments;
 };
 const std::vector<Format>& formats() {
-  static const std::vector<const char*> kH264 = {"-c:v", "libx264", "-pix_fmt", "yuv420p"};
+  static const std::vector<std::string> kH264 = {"-c:v", "libx264", "-pix_fmt", "yuv420p"};
   static const std::vector<Format> kAll = {
       {".mp4", kH264}, {".mkv", kH264}, {".mov", kH264}, {".webm", {}}, {".gif", {}}};
   return kAll;
@@ -67,58 +61,31 @@ VideoFile::VideoFile(const std::string& ffmpeg, fs::path path, int width, int he
   unfinished_ = path_;
   unfinished_.replace_extension(".unfinished" + path_.extension().string());
   const std::string size = fmt::format("{}x{}", width, height),
-                    rate = fmt::format("{:.6g}", frames_per_second), out = unfinished_.string();
-  std::vector<const char*> words{ffmpeg.c_str(), "-loglevel",  "error",      "-nostdin", "-y",
-                                 "-f",           "rawvideo",   "-pix_fmt",   "rgb24",    "-s",
-                                 size.c_str(),   "-framerate", rate.c_str(), "-i",       "pipe:0"};
+                    rate = fmt::format("{:.6g}", frames_per_second);
+  std::vector<std::string> words{"-loglevel",  "error",    "-nostdin", "-y",    "-f",
+                                 "rawvideo",   "-pix_fmt", "rgb24",    "-s",    size,
+                                 "-framerate", rate,       "-i",       "pipe:0"};
   const Format& format = *format_of(path_);
   words.insert(words.end(), format.arguments.begin(), format.arguments.end());
-  words.push_back(out.c_str());
-  words.push_back(nullptr);
-
-  int ends[2];
-  messages_ = memfd_create("ffmpeg", MFD_CLOEXEC);
-  if (messages_ < 0 || pipe2(ends, O_CLOEXEC) != 0)
-    throw DataError(
-        fmt::format("{} cannot be started: {}.", printable(ffmpeg), std::strerror(errno)));
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[0], 0);
-  posix_spawn_file_actions_adddup2(&actions, messages_, 1);
-  posix_spawn_file_actions_adddup2(&actions, messages_, 2);
-  const int error = posix_spawn(&child_, ffmpeg.c_str(), &actions, nullptr,
-                                const_cast<char* const*>(words.data()), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  ::close(ends[0]);
-  pipe_ = ends[1];
-  if (error != 0) {
-    child_ = -1;
-    throw DataError(
-        fmt::format("{} cannot be started: {}.", printable(ffmpeg), std::strerror(error)));
-  }
+  words.push_back(unfinished_.string());
+  Pipe pipe;
+  ffmpeg_.emplace(ffmpeg, words, pipe.read.get(), messages_.fd(), messages_.fd());
+  pictures_ = std::move(pipe.write);
 }
 
 VideoFile::~VideoFile() {
-  wait();
+  finish();
   std::error_code absent;
   fs::remove(unfinished_, absent);
-  if (messages_ >= 0) ::close(messages_);
 }
 
-int VideoFile::wait() {
-  if (pipe_ >= 0) ::close(std::exchange(pipe_, -1));
-  if (child_ < 0) return 0;
-  int status = 0;
-  while (waitpid(child_, &status, 0) < 0 && errno == EINTR) {
-  }
-  child_ = -1;
-  return status;
+int VideoFile::finish() {
+  pictures_.close();
+  return ffmpeg_->wait();
 }
 
 void VideoFile::fail(int status, const std::string& reason) const {
-  std::string said(1000, '\0');
-  const ssize_t count = pread(messages_, said.data(), said.size(), 0);
-  said.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  const std::string said = messages_.read(1000);
   throw DataError(fmt::format(
       "{} was not written: {}{}{}", printable(path_.string()),
       !reason.empty()       ? reason
@@ -130,15 +97,15 @@ void VideoFile::fail(int status, const std::string& reason) const {
 void VideoFile::add(std::span<const std::uint8_t> pixels) {
   for (std::size_t done = 0; done < pixels.size();) {
     // the program ignores SIGPIPE
-    const ssize_t count = ::write(pipe_, pixels.data() + done, pixels.size() - done);
+    const ssize_t count = ::write(pictures_.get(), pixels.data() + done, pixels.size() - done);
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) fail(wait(), "");
+    if (count <= 0) fail(finish(), "");
     done += static_cast<std::size_t>(count);
   }
 }
 
 void VideoFile::close() {
-  if (const int status = wait(); status != 0) fail(status, "");
+  if (const int status = finish(); status != 0) fail(status, "");
   std::error_code error;
   fs::rename(unfinished_, path_, error);
   if (error) fail(0, error.message());

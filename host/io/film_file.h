@@ -1,12 +1,13 @@
 // Films: pictures that ffmpeg makes a video of, or a folder of PNG files.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
+
+#include "host/io/spawned_program.h"
 
 namespace mbrl {
 
@@ -43,11 +44,12 @@ class VideoFile : public FilmWriter {
   /// With what ffmpeg has said.
   [[noreturn]] void fail(int status, const std::string& reason) const;
   /// Ends what is written and returns ffmpeg's status.
-  int wait();
+  int finish();
 
   std::filesystem::path path_, unfinished_;
-  pid_t child_ = -1;
-  int pipe_ = -1, messages_ = -1;
+  MemoryFile messages_;
+  Descriptor pictures_;
+  std::optional<SpawnedProgram> ffmpeg_;
 };
 
 /// 000000.png and so on in a folder, which is made if need be and must not hold such files.
