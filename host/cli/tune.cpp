@@ -20,6 +20,7 @@
 #include "host/cli/cli.h"
 #include "host/cli/text_table.h"
 #include "host/cli/tune_report.h"
+#include "host/config/search_methods.h"
 #include "host/io/console.h"
 #include "host/io/output_file.h"
 #include "host/run/signals.h"
@@ -203,6 +204,11 @@ void print_result(const Study& study, const StudyOptions& o, bool is_one_of_seve
                        printable(shell_word((o.folder / "journal.log").string()))));
 }
 
+StudyOptions reading(StudyOptions options) {
+  options.only_reads = true;
+  return options;
+}
+
 // ---- the best on test seeds
 
 struct Tested {
@@ -259,7 +265,7 @@ ExitCode test_best(const std::vector<StudyOptions>& studies) {
       throw DataError(fmt::format(
           "there is no study in {} to test. Search first: the same command without --test.",
           printable(options.folder.string())));
-    open.push_back(std::make_unique<Study>(options));
+    open.push_back(std::make_unique<Study>(reading(options)));
     const Study& study = *open.back();
     const std::vector<std::size_t> order = study.ranking();
     if (order.empty())
@@ -319,7 +325,7 @@ ExitCode print_schedule(const TuneOptions& o, const std::vector<StudyOptions>& s
   // of several methods those whose trials keep their values have none of their own
   std::vector<const StudyOptions*> able;
   for (const StudyOptions& study : studies)
-    if (studies.size() == 1 || study.config.tune.method.find("pbt") != std::string::npos)
+    if (studies.size() == 1 || search_method(study.config.tune.method).is_population)
       able.push_back(&study);
   if (able.size() != 1)
     throw ConfigError(fmt::format(
@@ -333,7 +339,7 @@ ExitCode print_schedule(const TuneOptions& o, const std::vector<StudyOptions>& s
         "tune --schedule {}: there is no study in {}. Run it first, or name its folder with --study "
         "DIR.",
         o.schedule, printable(options.folder.string())));
-  const Study study(options);
+  const Study study(reading(options));
   fmt::print("{}", schedule_text(study.schedule(o.schedule)));
   return ExitCode::kDone;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/config/search_methods.h"
+
 namespace mbrl {
 namespace {
 
@@ -254,23 +256,23 @@ std::vector<int> elites(const PopulationRecord& record, double share, std::int64
 
 std::vector<Exchange> exchanges(const ExchangeContext& context, const std::vector<int>& ended) {
   const PopulationRecord& record = context.record;
-  const std::string& method = context.config.tune.method;
+  const SearchMethod method = search_method(context.config.tune.method);
   const auto goes_on = [&](int id) { return record.slice(id).end < context.num_steps; };
-  if (method == "mf_pbt") {
+  if (method.has_parts) {
     if (ended.empty() || !goes_on(ended.front())) return {};
     return evolve_all(context, ended);
   }
   std::vector<Exchange> all;
   for (const int id : ended) {
     if (!goes_on(id)) continue;
-    const bool looks_back = method == "pbt_bt";
-    if (looks_back) {
+    if (method.looks_back) {
       if (auto back = backtrack(context, id, all)) {
         all.push_back(std::move(*back));
         continue;
       }
     }
-    const int from = source_of(context, id, looks_back ? latest(context) : at_step_of(record, id));
+    const int from =
+        source_of(context, id, method.looks_back ? latest(context) : at_step_of(record, id));
     if (from >= 0) all.push_back(copy_of(context, id, from));
   }
   return all;

@@ -12,6 +12,7 @@
 #include "envs/env.h"
 #include "host/algo/keys_read.h"
 #include "host/algo/resolve_config.h"
+#include "host/config/search_methods.h"
 #include "host/io/checkpoint.h"
 #include "host/io/crc32c.h"
 #include "host/io/curves.h"
@@ -206,7 +207,7 @@ void check_population(const Config& config, const Config& base, const std::strin
                       "(loop.num_env_steps), so that nobody learns from another. Lower pbt.first "
                       "or eval.interval.",
                       times.first, base.loop.num_env_steps));
-  if (method != "mf_pbt") return;
+  if (!search_method(method).has_parts) return;
   const auto parts = static_cast<int>(config.pbt.frequencies.size());
   require(config.tune.trials % (4 * parts) == 0,
           fmt::format("tune.trials is {}; mf_pbt divides them into the {} sub-populations of "
@@ -467,7 +468,7 @@ std::set<std::pair<int, int>> PopulationSearch::needed_states() const {
     behind = std::min(behind, seat.begin);
     if (seat.is_copy) need(seat.parent);
   }
-  const bool looks_back = options_.config.tune.method == "pbt_bt";
+  const bool looks_back = search_method(options_.config.tune.method).looks_back;
   if (looks_back)
     for (const int id :
          elites(record_, options_.config.pbt.elites, member_config_.loop.num_env_steps))

@@ -19,6 +19,7 @@
 #include "host/algo/resolve_config.h"
 #include "host/config/load.h"
 #include "host/config/print.h"
+#include "host/config/search_methods.h"
 #include "host/io/curves.h"
 #include "host/io/json_file.h"
 #include "host/io/output_file.h"
@@ -37,19 +38,24 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// whether a method's trials are the members of one population
-bool is_population(const std::string& method) {
-  return method == "pbt" || method == "pbt_bt" || method == "mf_pbt";
-}
+bool is_population(const std::string& method) { return search_method(method).is_population; }
 
 std::string claim_of(std::size_t trial) { return fmt::format("{:04}", trial); }
 
-// what a study may be given more of while it goes on; a population keeps its members
-bool may_grow(const Field& field, const Config& config) {
+// "pbt, pbt_bt and mf_pbt"
+std::string populations_text() {
+  std::vector<std::string> names = search_method_names();
+  std::erase_if(names, [](const std::string& name) { return !is_population(name); });
+  return fmt::format("{} and {}", fmt::join(names.begin(), names.end() - 1, ", "), names.back());
+}
+
+// what a study may be given more of while it goes on; a population keeps its members. Who only reads what
+// a study has found need not know how large it was to be
+bool may_differ(const Field& field, const Config& config, bool only_reads) {
   const std::string path = field.path();
-  if (is_population(config.tune.method)) return path == "tune.test_seeds";
-  return path == "tune.trials" || path == "tune.budget" || path == "tune.iterations" ||
-         path == "tune.test_seeds";
+  if (path == "tune.test_seeds") return true;
+  if (is_population(config.tune.method) && !only_reads) return false;
+  return path == "tune.trials" || path == "tune.budget" || path == "tune.iterations";
 }
 
 // what the journal keeps of the study: all keys, and what the files behind them hold
@@ -58,7 +64,7 @@ Json definition_of(const Config& config) {
 }
 
 std::vector<std::string> definition_differences(const Json& before, const Config& now,
-                                                const fs::path& file) {
+                                                const fs::path& file, bool only_reads) {
   Config saved;
   std::vector<InputFile> files;
   try {
@@ -81,7 +87,7 @@ std::vector<std::string> definition_differences(const Json& before, const Config
     const bool has_file =
         std::any_of(files.begin(), files.end(), [&](const InputFile& f) { return f.key == path; });
     const bool counts = is_hashed(field) || is_of_search(field) || path == "seed";
-    if (!counts || has_file || path == "tune.space" || may_grow(field, now)) continue;
+    if (!counts || has_file || path == "tune.space" || may_differ(field, now, only_reads)) continue;
     const std::string a = field_text(saved, field), b = field_text(now, field);
     if (a != b) texts.push_back(fmt::format("{} differs ({} -> {})", path, a, b));
   }
@@ -142,7 +148,7 @@ Study::Study(StudyOptions options) : options_(std::move(options)), base_(options
 void Study::require_same() const {
   const fs::path file = options_.folder / "journal.log";
   const std::vector<std::string> texts =
-      definition_differences(journal_->definition(), options_.config, file);
+      definition_differences(journal_->definition(), options_.config, file, options_.only_reads);
   if (texts.empty()) return;
   throw DataError(fmt::format(
       "{} is another study: {}. Go on with what it was begun with, or begin another one with "
@@ -273,7 +279,8 @@ std::size_t Study::num_planned() const {
   if (tune.budget > 0.0)
     count = std::min(count, static_cast<std::size_t>(std::min(tune.budget / each, 1e9)));
   // whole quarters of each sub-population
-  if (tune.method == "mf_pbt") count -= count % (4 * options_.config.pbt.frequencies.size());
+  if (search_method(tune.method).has_parts)
+    count -= count % (4 * options_.config.pbt.frequencies.size());
   return count;
 }
 
@@ -319,9 +326,9 @@ bool Study::is_decided(const Request& request) const {
 // it runs and no process of the study has it: whoever asked for it, or Optuna
 bool Study::is_outside(std::size_t trial) const {
   const Trial& t = trials()[trial];
-  const std::string& method = options_.config.tune.method;
-  return (method == "random" || method == "grid") && t.state == TrialState::kRunning &&
-         t.scores.empty() && !claims_->has_claim(claim_of(trial));
+  return search_method(options_.config.tune.method).is_fixed_ahead &&
+         t.state == TrialState::kRunning && t.scores.empty() &&
+         !claims_->has_claim(claim_of(trial));
 }
 
 std::vector<std::size_t> Study::outside() const {
@@ -557,8 +564,8 @@ ScheduleFile Study::schedule(const std::string& kind) const {
     if (kind != "incumbent")
       throw ConfigError(fmt::format(
           "tune --schedule {}: the trials of {} keep their values. --schedule incumbent gives those "
-          "of the best one; pbt, pbt_bt and mf_pbt find schedules.",
-          kind, method));
+          "of the best one; {} find schedules.",
+          kind, method, populations_text()));
     const std::vector<std::size_t> order = ranking();
     if (order.empty()) throw nothing();
     for (const SearchDimension& d : space().dimensions)
@@ -570,6 +577,16 @@ ScheduleFile Study::schedule(const std::string& kind) const {
   const int best = best_slice(record, base_.loop.num_env_steps);
   if (best < 0) throw nothing();
   schedule.end = record.slice(best).end;
+  // the slices were used up, and nobody goes on
+  const auto has_ended = [&](std::size_t trial) { return is_over(trials()[trial]); };
+  if (const std::vector<std::size_t> all = members();
+      schedule.end < base_.loop.num_env_steps && std::all_of(all.begin(), all.end(), has_ended)) {
+    options_.warn(fmt::format(
+        "{}: no member has come to the end of its training. The best has {} of {} env steps; its "
+        "last values hold from there on.",
+        options_.folder.string(), schedule.end, base_.loop.num_env_steps));
+    schedule.end = base_.loop.num_env_steps;
+  }
   schedule.points =
       kind == "incumbent" ? record.schedule(best) : top_average(record, space(), kTopAverage);
   return schedule;
@@ -613,11 +630,11 @@ bool Study::run_hyperband() {
 
 std::optional<std::size_t> Study::ask() {
   const std::string& method = options_.config.tune.method;
-  if (method == "hyperband" || is_population(method))
+  if (!search_method(method).is_fixed_ahead)
     throw ConfigError(fmt::format(
         "tune --ask: {} needs the scores of its own runs after each {}. Choose "
         "tune.method=random or grid, or let the program train the trials: leave --ask out.",
-        method, method == "hyperband" ? "rung" : "slice"));
+        method, is_population(method) ? "slice" : "rung"));
   const Journal::Hold hold(*journal_);
   for (const std::size_t trial : place(0, num_planned()))
     if (trials()[trial].state == TrialState::kWaiting && !claims_->holder(claim_of(trial))) {

@@ -39,6 +39,7 @@ struct StudyOptions {
   int num_threads = 1;
   std::function<void(const std::string&)> warn;
   std::function<void(const std::string&)> tell = {};  // what it waits for
+  bool only_reads = false;  // what was found; how large the study was to be may differ then
 };
 
 /// What a trial earns: the mean of the last three evaluations of a run, as far as there are three, up

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "host/config/search_methods.h"
 #include "host/io/folders.h"
 #include "host/io/json_file.h"
 #include "host/io/output_file.h"
@@ -292,9 +293,7 @@ std::string RecordedAxis::text(double place) const {
   return i < choices.size() ? choices[i] : "?";
 }
 
-bool StudyRecord::is_population() const {
-  return method == "pbt" || method == "pbt_bt" || method == "mf_pbt";
-}
+bool StudyRecord::is_population() const { return search_method(method).is_population; }
 
 std::vector<std::size_t> StudyRecord::ranking() const {
   std::vector<std::size_t> order;
