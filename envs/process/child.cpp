@@ -28,10 +28,11 @@ namespace {
 
 using Clock = ChildProcess::Clock;
 
-constexpr std::size_t kMostPrinted = 2000;      // bytes of output that are kept
-constexpr std::uint32_t kMostBytes = 1u << 30;  // of a reply whose size is its own
-constexpr int kLowestDescriptor = 20;           // of ours: 3 and 4 are made anew in the child
-constexpr double kPatience = 2.0;               // s that a process has to end by itself
+constexpr std::size_t kMostPrinted = 2000;          // bytes of output that are kept
+constexpr std::uint32_t kMostBytes = 1u << 30;      // of a message
+constexpr std::uint32_t kMostGreeting = 80u << 20;  // of a reply whose size is its own
+constexpr int kLowestDescriptor = 20;               // of ours: 3 and 4 are made anew in the child
+constexpr double kPatience = 2.0;                   // s that a process has to end by itself
 constexpr auto kSpin = std::chrono::microseconds(50);
 
 void close_descriptor(int& descriptor) {
@@ -249,9 +250,12 @@ bool ChildProcess::reap(double patience_s) {
 
 void ChildProcess::read_output() {
   char some[4096];
-  while (output_ >= 0) {
+  // one that prints without end is not to be read without end
+  constexpr std::size_t kMostAtOnce = 1u << 20;
+  for (std::size_t got = 0; output_ >= 0 && got < kMostAtOnce;) {
     const ssize_t count = ::read(output_, some, sizeof(some));
     if (count > 0) {
+      got += static_cast<std::size_t>(count);
       printed_.append(some, static_cast<std::size_t>(count));
       if (printed_.size() > 2 * kMostPrinted) printed_.erase(0, printed_.size() - kMostPrinted);
     } else if (count < 0 && errno == EINTR) {
@@ -393,12 +397,13 @@ std::optional<ProcessFailure> ChildProcess::receive(std::size_t bytes, double ti
                                   " was asked: that is no reply of the protocol");
   const bool refused = header.status != 0;
   constexpr std::uint32_t kLongestText = 1u << 16;
-  if (refused ? header.bytes > kLongestText
-              : header.bytes > kMostBytes || (bytes != kAnySize && header.bytes != bytes))
+  if (refused             ? header.bytes > kLongestText
+      : bytes == kAnySize ? header.bytes > kMostGreeting
+                          : header.bytes != bytes)
     return failure(kNonsense, "its reply has " + std::to_string(header.bytes) +
                                   " bytes; expected " +
                                   (refused ? "a text of up to " + std::to_string(kLongestText)
-                                   : bytes == kAnySize ? "up to " + std::to_string(kMostBytes)
+                                   : bytes == kAnySize ? "up to " + std::to_string(kMostGreeting)
                                                        : std::to_string(bytes)));
   reply_.resize(header.bytes);
   if (auto wrong = read_fully(reply_, deadline, timeout_s, false)) return wrong;

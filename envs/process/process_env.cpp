@@ -103,6 +103,7 @@ std::optional<ProcessFailure> read_greeting(ChildProcess& process, int num_envs,
   std::istringstream lines(text);
   std::string line;
   while (std::getline(lines, line)) {
+    if (greeting.entries.size() > S) break;
     if (greeting.name.empty() && greeting.entries.empty())
       greeting.name = printable(line);
     else
@@ -110,8 +111,11 @@ std::optional<ProcessFailure> read_greeting(ChildProcess& process, int num_envs,
   }
   if (greeting.name.empty()) greeting.name = "process";
   if (!greeting.entries.empty() && greeting.entries.size() != S)
-    return nonsense(process, "its greeting names " + std::to_string(greeting.entries.size()) +
-                                 " entries of an observation that has " + std::to_string(S));
+    return nonsense(process,
+                    "its greeting names " +
+                        (greeting.entries.size() > S ? "more than " + std::to_string(S)
+                                                     : std::to_string(greeting.entries.size())) +
+                        " entries of an observation that has " + std::to_string(S));
   return std::nullopt;
 }
 

@@ -87,7 +87,7 @@ std::optional<std::int64_t> unused_signs(const PopulationRecord& record, int id,
   std::set<std::int64_t> used = record.used_signs(id);
   for (const Exchange& exchange : now)
     if (exchange.from == id && exchange.signs >= 0) used.insert(exchange.signs);
-  if (static_cast<std::int64_t>(used.size()) == count) return std::nullopt;
+  if (static_cast<std::int64_t>(used.size()) >= count) return std::nullopt;
   std::int64_t signs =
       static_cast<std::int64_t>(std::uint64_t{bits.x} << 32 | bits.y) & (count - 1);
   while (used.contains(signs)) signs = (signs + 1) & (count - 1);

@@ -103,7 +103,9 @@ Json external_value(const Json& value, const Json& distribution) {
     return choice;
   }
   const double number = json_number<double>(value, "a parameter");
-  if (name == "IntDistribution") return static_cast<std::int64_t>(number);
+  constexpr double kMost = 9007199254740992.0;  // to which whole numbers are exact
+  if (name == "IntDistribution")
+    return static_cast<std::int64_t>(json_number<double>(value, "a parameter", -kMost, kMost));
   return number;
 }
 

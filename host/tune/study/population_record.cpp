@@ -1,8 +1,11 @@
 #include "host/tune/study/population_record.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 
+#include "base/printable.h"
 #include "host/io/archive.h"
 #include "host/io/json_file.h"
 
@@ -14,6 +17,12 @@ nlohmann::ordered_json returns_json(const Returns& returns) {
   for (const auto& [step, value] : returns)
     list.push_back(nlohmann::ordered_json::array({step, value}));
   return list;
+}
+
+std::string text_of(const nlohmann::ordered_json& value) {
+  std::string text = value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  if (text.size() > 60) text.resize(60);
+  return text;
 }
 
 }  // namespace
@@ -151,7 +160,23 @@ nlohmann::ordered_json PopulationRecord::to_json(const std::vector<SliceResult>&
 
 TrialValues PopulationRecord::values_from(const nlohmann::ordered_json& json) const {
   TrialValues values;
-  for (const SearchDimension& d : space_.dimensions) values.push_back(json.at(d.key));
+  for (const SearchDimension& d : space_.dimensions) {
+    const auto& value = json.at(d.key);
+    // mf_pbt's numbers may lie beyond the ends
+    if (!d.choices.empty()) {
+      const auto is_it = [&](const std::string& choice) {
+        return nlohmann::ordered_json::parse(choice) == value;
+      };
+      if (std::none_of(d.choices.begin(), d.choices.end(), is_it))
+        throw ValueError(fmt::format("{} is {}; expected one of its choices.", d.key,
+                                     printable(text_of(value))));
+    } else if (d.integer) {
+      json_number<std::int64_t>(value, d.key, -kMaxCount, kMaxCount);
+    } else if (const auto number = json_number<double>(value, d.key); d.log && number <= 0.0) {
+      throw ValueError(fmt::format("{} is {}; expected a number above 0.", d.key, number));
+    }
+    values.push_back(value);
+  }
   return values;
 }
 
@@ -160,8 +185,10 @@ void PopulationRecord::replay(const nlohmann::ordered_json& line) {
   const int last = size() - 1;
   for (const auto& json : line.at("ended")) {
     SliceResult result{.member = json_number<int>(json.at("member"), "member", 0, last),
-                       .end = json_number<std::int64_t>(json.at("end"), "end", 1, kMaxCount),
+                       .end = 0,
                        .error = json.value("error", std::string())};
+    result.end =
+        json_number<std::int64_t>(json.at("end"), "end", seat(result.member).begin + 1, kMaxCount);
     for (const auto& value : json.at("returns"))
       result.returns.emplace_back(
           json_number<std::int64_t>(value.at(0), "a step of returns", 0, kMaxCount),

@@ -331,6 +331,11 @@ PopulationSearch::PopulationSearch(PopulationSearchOptions options, Journal& jou
   for (std::int64_t step = 0; step < member_config_.loop.num_env_steps; ++each)
     step = times_.after(step, member_config_.loop.num_env_steps);
   num_slices_left_ = each * record_.size() - static_cast<std::int64_t>(record_.slices().size());
+  if (num_slices_left_ < 0)
+    throw DataError(fmt::format(
+        "{} tells of {} slices of its members, and there are {}. Put the file back from a copy, or "
+        "begin another study with --study DIR.",
+        journal_.path().string(), record_.slices().size(), each * record_.size()));
 }
 
 bool PopulationSearch::go_together(const TrialValues& values) const {

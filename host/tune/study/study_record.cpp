@@ -153,10 +153,13 @@ class Reader {
     study_.algorithm = config.value("algorithm", "");
     study_.env = section("env").value("name", "");
     study_.method = tune.value("method", "");
-    study_.seed = config.value("seed", 0);
-    study_.num_seeds = std::max(1, tune.value("seeds", 1));
+    const auto whole = [](const Json& from, const char* key, int low, int otherwise) {
+      return from.contains(key) ? json_number<int>(from.at(key), key, low) : otherwise;
+    };
+    study_.seed = whole(config, "seed", 0, 0);
+    study_.num_seeds = whole(tune, "seeds", 1, 1);
     study_.continues = tune.value("rungs", "") == "continued";
-    study_.num_env_steps = section("loop").value("num_env_steps", std::int64_t{0});
+    study_.num_env_steps = whole(section("loop"), "num_env_steps", 0, 0);
     const Json space = tune.value("space", Json::object());
     for (const auto& [key, entry] : space.items()) order_.push_back(key);
   }

@@ -82,6 +82,7 @@ std::string greeting() {
   if (is_due("no_observation")) head.observation_size = 0;
   if (is_due("number_of_environments")) ++head.num_envs;
   if (is_due("names")) text = "faulty\nseed";
+  if (is_due("many_names")) text += std::string(100, '\n');
   if (is_due("infinite")) high = kInfinity;
   if (is_due("swapped")) std::swap(low, high);
   if (is_due("no_limit")) head.max_episode_steps = 0;
@@ -138,6 +139,11 @@ void fail_before_answer() {
   if (is_due("closes")) {
     close(4);
     while (true) pause();
+  }
+  if (is_due("floods")) {
+    const std::string text(1 << 16, 'x');
+    while (write(1, text.data(), text.size()) > 0) {
+    }
   }
   if (is_due("prints")) {
     const std::string line(1000, 'x');

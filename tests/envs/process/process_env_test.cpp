@@ -160,7 +160,8 @@ TEST_P(ProcessFaultTest, EndsTheEpisodeAndStartsTheProcessAgain) {
   const TemporaryDirectory folder;
   ThreadPool threads(1);
   EnvOptions options = faulty_once(GetParam().mode, 3, folder);
-  options.process.timeout = std::string(GetParam().mode) == "hangs" ? 4.0f : 60.0f;
+  const std::string mode = GetParam().mode;
+  options.process.timeout = mode == "hangs" || mode == "floods" ? 4.0f : 60.0f;
   EnvPool envs(options, 1, 3, threads);
   envs.reset();
   const float action = 1.0f;
@@ -188,6 +189,8 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"leaves_a_child", kDied, "it ended with exit code 4"},
         FaultCase{"closes", kDied, "it closed the descriptor .*"},
         FaultCase{"hangs", kHung, "it did not answer within 4 s, which is process.timeout"},
+        FaultCase{"floods", kHung,
+                  "it did not answer within 4 s, which is process.timeout. Its last words: x*"},
         FaultCase{"number", kNonsense, "its reply has the number [0-9]+ where [0-9]+ was asked.*"},
         FaultCase{"short", kNonsense, "its reply has 12 bytes; expected 13"},
         FaultCase{"flags", kNonsense, "its reply holds flags beyond 3"},
@@ -307,6 +310,8 @@ TEST(ProcessEnvTest, CommandsThatCannotServeSayWhy) {
               HasSubstr("it made 2 environments where 1 were asked for"));
   EXPECT_THAT(start_text(faulty("names")),
               HasSubstr("names 1 entries of an observation that has 2"));
+  EXPECT_THAT(start_text(faulty("many_names")),
+              HasSubstr("names more than 2 entries of an observation that has 2"));
   EXPECT_THAT(start_text(faulty("infinite")),
               HasSubstr("entry 0 of its actions is bounded by -3 and inf. A policy acts within "
                         "finite bounds: give the environment some"));

@@ -172,6 +172,11 @@ TEST_F(JournalTest, OthersLinesAreReadAsFarAsTheyCountAndWhatIsNoJournalIsRefuse
       whole + R"({"op_code": 7, "worker_id": "w", "trial_id": 9, "step": 1, "intermediate_value": 2}
 )" + "{}\n");
   EXPECT_THAT(error(), HasSubstr("trial_id is 9, and there are 3 trials"));
+  // a whole number that no integer holds
+  std::string huge = whole;
+  huge.replace(huge.find("\"model.max_epochs\":5"), 20, "\"model.max_epochs\":1e300");
+  write_text(file(), huge);
+  EXPECT_THAT(error(), HasSubstr("line 4: a parameter is 1e+300; expected a finite number from"));
   write_text(file(), "{}\n{}\n");
   EXPECT_THAT(error(), HasSubstr("line 1, is no line of a journal of Optuna"));
 }

@@ -119,6 +119,7 @@ class PopulationSearchTest : public testing::Test {
     return read_population(config, *journal(study, config), members_of(config));
   }
   TemporaryDirectory folder_;
+  int number_ = 0;  // of studies
 };
 
 TEST_F(PopulationSearchTest, EveryAlgorithmsMembersLearnFromEachOther) {
@@ -215,6 +216,61 @@ TEST_F(PopulationSearchTest, ALineOfTheJournalThatCannotBeIsRefusedWithTheFile) 
           {});
   EXPECT_THAT(error_text<DataError>([&] { record("s", config); }),
               HasSubstr("journal.log: from is 7; expected an integer from 0 to -1"));
+}
+
+TEST_F(PopulationSearchTest, WhatNoMemberCanHaveDoneIsRefused) {
+  using Json = nlohmann::ordered_json;
+  Config config = config_of("pets");
+  config.tune.space.dimensions.push_back({.key = "planner.keep", .choices = {"0.1", "0.3"}});
+  const Json good{{"model.learning_rate", 1e-3},
+                  {"planner.horizon", 3},
+                  {"model.weight_decay", 1e-4},
+                  {"planner.keep", 0.3}};
+  const auto refusal = [&](const Json& values, std::int64_t end) {
+    const Json ended = Json::array({{{"member", 1}, {"end", end}, {"returns", Json::array()}}});
+    const std::string name = "s" + std::to_string(number_++);
+    const auto journal = this->journal(name, config);
+    // twice: the second slice of member 1 begins where the first has ended
+    journal->add_exchange(
+        {{"ended", Json::array({{{"member", 1}, {"end", 40}, {"returns", Json::array()}}})},
+         {"exchanged", Json::array()}},
+        {});
+    journal->add_exchange(
+        {{"ended", ended},
+         {"exchanged", Json::array({{{"member", 0}, {"from", 0}, {"values", values}}})}},
+        {});
+    return error_text<DataError>([&] { record(name, config); });
+  };
+  const auto with = [&](const char* key, Json value) {
+    Json values = good;
+    values[key] = std::move(value);
+    return values;
+  };
+  EXPECT_EQ(refusal(good, 60), "");
+  EXPECT_THAT(refusal(good, 40), HasSubstr("end is 40; expected an integer from 41"));
+  EXPECT_THAT(refusal(with("model.learning_rate", "fast"), 60),
+              HasSubstr("model.learning_rate is \"fast\"; expected a finite number"));
+  EXPECT_THAT(refusal(with("model.learning_rate", -1e-3), 60),
+              HasSubstr("model.learning_rate is -0.001; expected a number above 0"));
+  EXPECT_THAT(refusal(with("planner.horizon", 2.5), 60),
+              HasSubstr("planner.horizon is 2.5; expected an integer"));
+  EXPECT_THAT(refusal(with("planner.keep", 0.2), 60),
+              HasSubstr("planner.keep is 0.2; expected one of its choices"));
+}
+
+TEST_F(PopulationSearchTest, MoreSlicesThanThereAreAreRefused) {
+  const Config config = config_of("sac");
+  {
+    const auto journal = this->journal("s", config);
+    // four members of four slices each
+    nlohmann::ordered_json ended = nlohmann::ordered_json::array();
+    for (int i = 0; i < 17; ++i)
+      ended.push_back(
+          {{"member", i % 4}, {"end", 40}, {"returns", nlohmann::ordered_json::array()}});
+    journal->add_exchange({{"ended", ended}, {"exchanged", nlohmann::ordered_json::array()}}, {});
+  }
+  EXPECT_THAT(error_text<DataError>([&] { search("s", config); }),
+              HasSubstr("tells of 17 slices of its members, and there are 16"));
 }
 
 // ---- states

@@ -123,6 +123,20 @@ TEST_F(StudyRecordTest, AMembersReturnsAndCopiesAreReadFromItsAttributes) {
   EXPECT_THAT(copies_of(study.trials[2]), IsEmpty());
 }
 
+TEST_F(StudyRecordTest, NumbersThatNoStudyHasAreRefusedWithTheirLine) {
+  const auto refusal = [&](const std::string& config) {
+    write_text(folder_.path() / "x.log",
+               "{\"op_code\": 0, \"study_name\": \"x\", \"directions\": [2]}\n{\"op_code\": 2, "
+               "\"user_attr\": {\"mbrl_gpu\": {\"config\": " +
+                   config + "}}}\n{\"op_code\": 3}\n");
+    return error_text<DataError>([&] { read_study(folder_.path() / "x.log"); });
+  };
+  EXPECT_THAT(refusal(R"({"seed": 1e300})"), HasSubstr("line 2: seed is 1e+300"));
+  EXPECT_THAT(refusal(R"({"tune": {"seeds": 0}})"), HasSubstr("line 2: seeds is 0"));
+  EXPECT_THAT(refusal(R"({"loop": {"num_env_steps": 4294967296}})"),
+              HasSubstr("line 2: num_env_steps is 4294967296"));
+}
+
 TEST_F(StudyRecordTest, AFolderOfSeveralStudiesIsAllOfThem) {
   for (const char* name : {"b/random-0", "b/pbt-0", "caf\xc3\xa9, 1"})
     StudyJournal("random").write(folder_.path() / name);
