@@ -24,9 +24,10 @@ void tell(const std::function<void(const std::string&)>& warn, const fs::path& f
   print_to(stderr, fmt::format("warning: {}\n", text));
 }
 
-// seed-<n>.old-<k>
+// seed-<n>.old-<k>, and what is on its way from another rank or was when a process was killed
 bool is_set_aside(const fs::path& folder) {
   const std::string name = folder.filename().string();
+  if (name.ends_with(kArriving)) return true;
   const std::size_t at = name.rfind(".old-");
   return at != std::string::npos && at + 5 < name.size() &&
          name.find_first_not_of("0123456789", at + 5) == std::string::npos;

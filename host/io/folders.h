@@ -13,6 +13,9 @@ namespace mbrl {
 /// Where runs lie unless --runs names another folder.
 inline const std::filesystem::path kRunsFolder = "runs";
 
+/// After a run's name: the files that another rank has trained, until all of them have come.
+inline constexpr const char* kArriving = ".arriving";
+
 /// What a user means by a path of a run or of several: what is there, else what lies below runs/
 /// ("latest", "hopper/3f9a2c1d"), else the path as it is, which whoever opens it refuses.
 std::filesystem::path run_path(const std::filesystem::path& given);
@@ -20,7 +23,7 @@ std::filesystem::path run_path(const std::filesystem::path& given);
 /// A folder and all below it, each once however many links lead to it, by a name without links where
 /// it has one, in the order of their paths (base/natural_order.h); nothing if there is none. Links to
 /// folders are followed. Runs that were set aside for a new one
-/// (seed-<n>.old-<k>) are left out. `warn` is told which folder cannot be read and why; standard
+/// (seed-<n>.old-<k>) or are on their way from another rank are left out. `warn` is told which folder cannot be read and why; standard
 /// error if there is none. What lies in a folder for which `ends_at` is true is left out.
 std::vector<std::filesystem::path> folders_below(
     const std::filesystem::path& folder, const std::function<void(const std::string&)>& warn = {},

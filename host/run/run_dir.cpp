@@ -22,6 +22,7 @@
 #include "host/config/former_names.h"
 #include "host/config/print.h"
 #include "host/config/version.h"
+#include "host/io/folders.h"
 #include "host/io/output_file.h"
 #include "kernels/cpu/simd.h"
 
@@ -38,7 +39,7 @@ std::string machine_text(const std::string& device) {
       {"host", system.nodename},
       {"system", fmt::format("{} {}", system.sysname, system.release)},
       {"cpu", cpu_description()},
-      {"cpu_kernels", simd().name},  // AVX2 or AVX-512, or what MBRL_ISA asks for
+      {"cpu_kernels", simd().name},               // AVX2 or AVX-512, or what MBRL_ISA asks for
       {"cpu_bf16_kernels", bf16_kernels().name},  // where device.precision is bf16
       {"memory", bytes_text(static_cast<std::uint64_t>(memory.totalram) * memory.mem_unit)},
       {"device", device},
@@ -144,6 +145,9 @@ RunDir RunDir::open_folder(const fs::path& folder, const Config& config,
     dir.move_aside();
     dir.take();
   }
+  // of a process that was killed while a rank's files came in
+  std::error_code ignored;
+  fs::remove_all(folder.string() + kArriving, ignored);
   write_file_atomically(dir.path_ / "config.json", config_json_text(config, keys_read(config)));
   if (const std::vector<InputFile> files = input_files(config); !files.empty())
     write_file_atomically(dir.path_ / "files.json", to_json(files).dump(2) + "\n");

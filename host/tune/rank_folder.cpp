@@ -144,14 +144,12 @@ void send_folder(Ranks& ranks, int to, int tag, const fs::path& folder, std::siz
 
 void break_off(Ranks& ranks, int to, int tag) { ranks.send(to, tag, ""); }
 
-void receive_folder(Ranks& ranks, int from, int tag, const fs::path& folder, bool on_disk) {
-  const auto next = [&] {
-    std::string bytes = ranks.wait_for(from, tag);
-    if (bytes.empty())
-      throw DataError(fmt::format("rank {} cannot send the files of a run.", from));
-    return bytes;
-  };
-  const nlohmann::json list = nlohmann::json::from_cbor(next());
+namespace {
+
+// the files of a list, whose parts `next_part` takes
+template <typename NextPart>
+void write_files(const nlohmann::json& list, int from, const fs::path& folder, bool on_disk,
+                 const NextPart& next_part) {
   std::set<fs::path> folders{folder};
   for (const nlohmann::json& entry : list) {
     const fs::path name = entry.at("name").get<std::string>();
@@ -169,7 +167,7 @@ void receive_folder(Ranks& ranks, int from, int tag, const fs::path& folder, boo
     auto left = entry.at("bytes").get<std::uint64_t>();
     OutputFile file(path, OutputFile::Mode::kTruncate, left);
     while (left > 0) {
-      const std::string bytes = next();
+      const std::string bytes = next_part();
       if (bytes.size() > left)
         throw DataError(fmt::format("rank {} sends {} bytes of {}, of which {} are left.", from,
                                     bytes.size(), printable(name.string()), left));
@@ -181,6 +179,36 @@ void receive_folder(Ranks& ranks, int from, int tag, const fs::path& folder, boo
   }
   if (on_disk)
     for (const fs::path& one : folders) sync_folder(one);
+}
+
+}  // namespace
+
+void receive_folder(Ranks& ranks, int from, int tag, const fs::path& folder, bool on_disk) {
+  bool is_broken_off = false;
+  const auto next = [&] {
+    std::string bytes = ranks.wait_for(from, tag);
+    is_broken_off = bytes.empty();
+    if (is_broken_off)
+      throw DataError(fmt::format("rank {} cannot send the files of a run.", from));
+    return bytes;
+  };
+  const nlohmann::json list = nlohmann::json::from_cbor(next());
+  std::uint64_t to_come = 0;
+  for (const nlohmann::json& entry : list) to_come += entry.at("bytes").get<std::uint64_t>();
+  try {
+    write_files(list, from, folder, on_disk, [&] {
+      std::string bytes = next();
+      to_come -= std::min<std::uint64_t>(to_come, bytes.size());
+      return bytes;
+    });
+  } catch (const DataError&) {
+    while (to_come > 0 && !is_broken_off) {
+      const std::string bytes = ranks.wait_for(from, tag);
+      is_broken_off = bytes.empty();
+      to_come -= std::min<std::uint64_t>(to_come, bytes.size());
+    }
+    throw;
+  }
 }
 
 void adopt_folder(const fs::path& arrived, const fs::path& folder) {

@@ -51,8 +51,8 @@ void break_off(Ranks& ranks, int to, int tag);
 /// Takes what send_folder() sends into a folder that holds nothing; `on_disk`: and waits until the disk
 /// has it.
 ///
-/// Errors   DataError for a name that leads out of it, what was broken off, or a full disk; those of
-///          Ranks::wait_for.
+/// Errors   DataError for a name that leads out of it, what was broken off, or a full disk, after all
+///          else has been taken: who sends does not wait for ever; those of Ranks::wait_for.
 void receive_folder(Ranks& ranks, int from, int tag, const std::filesystem::path& folder,
                     bool on_disk);
 

@@ -18,6 +18,7 @@
 #include "host/config/load.h"
 #include "host/config/print.h"
 #include "host/io/console.h"
+#include "host/io/folders.h"
 #include "host/run/open_device.h"
 #include "host/run/run_dir.h"
 #include "host/run/signals.h"
@@ -221,14 +222,12 @@ Message RankSlot::await_reply(const RankRun& run, ProgressSink& progress) {
                   fmt::format("rank {}: {}", rank_, reply.at("error").get<std::string>()));
     if (reply.at(kSendsFiles).get<bool>()) {
       fs::path arrived = run.folder;
-      arrived += ".arriving";
+      arrived += kArriving;
       std::error_code ignored;
       fs::remove_all(arrived, ignored);
       try {
         receive_folder(ranks_, rank_, kFiles + slot_, arrived, /*on_disk=*/true);
       } catch (...) {
-        // it may go on sending, to nobody
-        ranks_.give_up();
         fs::remove_all(arrived, ignored);
         throw;
       }

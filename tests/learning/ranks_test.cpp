@@ -212,6 +212,29 @@ TEST_F(RanksTest, APopulationThatLosesARankGoesOnInOneProcess) {
   }
 }
 
+// who sends files to a rank whose disk is full does not wait for ever
+TEST_F(RanksTest, ARankWithoutRoomForARunsFilesEndsTheJobWithTheReason) {
+  const std::string small =
+      "unshare -m sh -c 'mkdir -p tmp && mount -t tmpfs -o size=8k tmpfs tmp && "
+      "export TMPDIR=\"$PWD/tmp\" && exec \"$0\" \"$@\"' ";
+  if (shell(small + "true 2>err") != 0) GTEST_SKIP() << "no small disk can be made: " << error();
+  const std::string words =
+      "sweep ../brief.json seed=0..1 loop.num_env_steps=100000 checkpoint.interval=100 --runs s";
+  // both runs have checkpoints that are to travel
+  ASSERT_EQ(shell("mkdir -p x && cd x && { \"$M\" " + words + R"sh( >../out 2>../err & pid=$!
+      while [ $(find s -name DONE 2>/dev/null | cut -d/ -f4 | sort -u | wc -l) -lt 2 ]; do
+        sleep 0.01; done
+      kill -TERM $pid; wait $pid; })sh"),
+            130)
+      << error();
+  const int code =
+      shell("mkdir -p y && timeout 60 env " + mpirun(1) + "--wdir \"$PWD/x\" \"$M\" " + words +
+            " : -n 1 --wdir \"$PWD/y\" " + small + "\"$M\" " + words + " >out 2>err");
+  EXPECT_NE(code, 0);
+  EXPECT_NE(code, 124) << "it hangs\n" << error();
+  EXPECT_THAT(error(), HasSubstr("No space left on device"));
+}
+
 TEST_F(RanksTest, AnAsynchronousPopulationUsesAllRanks) {
   ASSERT_EQ(shell("mkdir -p x && cd x && " + mpirun(2) + "\"$M\" " + population("pbt", "a") +
                   "pbt.mode=asynchronous >../out 2>../err"),

@@ -26,7 +26,7 @@ TEST(FoldersTest, EachOneOnceAlsoThroughLinksInACircle) {
 
 TEST(FoldersTest, RunsThatWereSetAsideAreLeftOut) {
   const TemporaryDirectory folder;
-  for (const char* name : {"seed-1", "seed-1.old-2", "seed-1.old-new"})
+  for (const char* name : {"seed-1", "seed-1.old-2", "seed-1.old-new", "seed-1.arriving"})
     fs::create_directory(folder.path() / name);
   EXPECT_THAT(folders_below(folder.path()),
               testing::ElementsAre(folder.path(), folder.path() / "seed-1",

@@ -60,6 +60,14 @@ TEST(RunDirTest, ASecondProcessIsRefusedWhileTheFirstRuns) {
   EXPECT_NO_THROW(RunDir::open(folder.path(), trial_config(), {}, "cpu"));
 }
 
+TEST(RunDirTest, FilesOfARankThatNeverAllArrivedGo) {
+  const TemporaryDirectory folder;
+  const fs::path run = RunDir::folder_of(folder.path(), trial_config());
+  fs::create_directories(run.string() + ".arriving/checkpoints");
+  const RunDir dir = RunDir::open(folder.path(), trial_config(), {}, "cpu");
+  EXPECT_FALSE(fs::exists(run.string() + ".arriving"));
+}
+
 TEST(RunDirTest, AnEarlierRunIsSetAsideInOneStepBeforeAnythingIsWritten) {
   const TemporaryDirectory folder;
   const auto open = [&](RunDir::Earlier earlier) {
