@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "envs/pool.h"
 #include "host/analysis/fresh_episodes.h"
+#include "host/io/replace_file.h"
 #include "host/io/safetensors.h"
 
 namespace mbrl {
@@ -59,22 +60,17 @@ Episodes record_episodes(Stream& stream, Learner& learner, int count, int max_st
 void write_bank(const std::filesystem::path& path, const Episodes& episodes) {
   Episodes copy = episodes;
   const auto count = static_cast<std::int64_t>(copy.lengths.size());
-  std::filesystem::path unfinished = path;
-  unfinished += ".tmp";
-  write_safetensors(unfinished,
-                    {tensor_ref("real", copy.records.data(),
-                                {static_cast<std::int64_t>(copy.num_steps()), copy.layout.pitch()}),
-                     tensor_ref("lengths", copy.lengths.data(), {count}),
-                     tensor_ref("returns", copy.returns.data(), {count})},
-                    {{"env", copy.env},
-                     {"observation_size", std::to_string(copy.layout.observation_size)},
-                     {"action_size", std::to_string(copy.layout.action_size)}});
-  std::error_code error;
-  std::filesystem::rename(unfinished, path, error);
-  if (!error) return;
-  std::error_code ignored;
-  std::filesystem::remove(unfinished, ignored);
-  throw DataError(fmt::format("cannot write {}: {}.", path.string(), error.message()));
+  replace_file(path, [&](const std::filesystem::path& file) {
+    write_safetensors(
+        file,
+        {tensor_ref("real", copy.records.data(),
+                    {static_cast<std::int64_t>(copy.num_steps()), copy.layout.pitch()}),
+         tensor_ref("lengths", copy.lengths.data(), {count}),
+         tensor_ref("returns", copy.returns.data(), {count})},
+        {{"env", copy.env},
+         {"observation_size", std::to_string(copy.layout.observation_size)},
+         {"action_size", std::to_string(copy.layout.action_size)}});
+  });
 }
 
 Episodes read_bank(const std::filesystem::path& path, const std::string& env,

@@ -18,6 +18,7 @@
 #include "host/io/folders.h"
 #include "host/io/npz.h"
 #include "host/io/output_file.h"
+#include "host/io/replace_file.h"
 #include "host/run/open_device.h"
 #include "host/run/resume.h"
 
@@ -72,22 +73,6 @@ ExportedPolicy exported(Learner& learner, Stream& stream, const Config& config,
   return policy;
 }
 
-void write_tensors(const fs::path& path, ExportedPolicy& policy) {
-  fs::path unfinished = path;
-  unfinished += ".tmp";
-  std::error_code error, ignored;
-  try {
-    write_safetensors(unfinished, policy_tensors(policy), policy_metadata(policy));
-  } catch (...) {
-    fs::remove(unfinished, ignored);
-    throw;
-  }
-  fs::rename(unfinished, path, error);
-  if (!error) return;
-  fs::remove(unfinished, ignored);
-  throw DataError(fmt::format("cannot write {}: {}.", path.string(), error.message()));
-}
-
 void export_policy(const ExportOptions& o) {
   const fs::path path = find_checkpoint(o.run);
   const Config config = checkpoint_config(path);
@@ -114,7 +99,9 @@ void export_policy(const ExportOptions& o) {
     written(o.c_header);
   }
   if (!o.safetensors.empty()) {
-    write_tensors(o.safetensors, policy);
+    replace_file(o.safetensors, [&](const fs::path& file) {
+      write_safetensors(file, policy_tensors(policy), policy_metadata(policy));
+    });
     written(o.safetensors);
   }
   if (!o.npz.empty()) {

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/io/replace_file.h"
+
 namespace mbrl {
 namespace fs = std::filesystem;
 
@@ -82,36 +84,12 @@ void OutputFile::fail(int error, std::size_t num_bytes) const {
 }
 
 void write_file_atomically(const fs::path& given, std::string_view text) {
-  std::error_code unknown;
-  const fs::file_status status = fs::status(given, unknown);
-  if (fs::exists(status) && !fs::is_regular_file(status)) {
-    // a rename would replace a device or a pipe for everybody
-    OutputFile file(given, OutputFile::Mode::kTruncate, text.size());
-    file.write(text);
-    return file.close();
-  }
-  fs::path path = given;
-  // as many as the system itself would follow
-  for (int links = 0; links < 40 && fs::is_symlink(path, unknown); ++links)
-    path = path.parent_path() / fs::read_symlink(path, unknown);
-  fs::path temporary = path;
-  temporary += ".tmp";
-  try {
-    OutputFile file(temporary, OutputFile::Mode::kTruncate, text.size());
+  replace_file(given, [&](const fs::path& path) {
+    OutputFile file(path, OutputFile::Mode::kTruncate, text.size());
     file.write(text);
     file.sync();
     file.close();
-    std::error_code error;
-    fs::rename(temporary, path, error);
-    if (error) {
-      throw DataError(fmt::format("{} cannot be replaced: {}.", path.string(), error.message()));
-    }
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    throw;
-  }
-  sync_folder(path.parent_path());
+  });
 }
 
 void sync_folder(const fs::path& folder) {

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <system_error>
 
 #include "base/error.h"
 #include "base/printable.h"
 #include "host/io/archive.h"
 #include "host/io/crc32c.h"
 #include "host/io/output_file.h"
+#include "host/io/replace_file.h"
 #include "host/io/safetensors.h"
 #include "kernels/data/permutation.h"
 #include "kernels/networks/host_mlp.h"
@@ -211,16 +211,11 @@ std::uint32_t ControllerStack::fingerprint() const {
 void ControllerStack::save(const std::filesystem::path& file) {
   std::vector<std::string> updates;
   for (const Group& g : groups_) updates.push_back(std::to_string(g.state.num_updates));
-  const std::filesystem::path temporary = file.string() + ".tmp";
-  write_safetensors(
-      temporary, tensors(),
-      {{"controller", description()}, {"updates", fmt::format("{}", fmt::join(updates, " "))}});
-  std::error_code error;
-  std::filesystem::rename(temporary, file, error);
-  if (error)
-    throw DataError(
-        fmt::format("controller {} cannot be put in place: {}.", file.string(), error.message()));
-  sync_folder(file.parent_path());
+  replace_file(file, [&](const std::filesystem::path& unfinished) {
+    write_safetensors(
+        unfinished, tensors(),
+        {{"controller", description()}, {"updates", fmt::format("{}", fmt::join(updates, " "))}});
+  });
 }
 
 void ControllerStack::load(const std::filesystem::path& file) {

@@ -103,8 +103,17 @@ TEST_F(ExportTest, WhatCannotBeExportedIsToldWithTheWayOut) {
         << option;
   std::filesystem::create_directory(folder_.path() / "taken");
   EXPECT_THAT(error_of({"export", checkpoint_of("sac"), "--safetensors", "taken"}, 4),
-              HasSubstr("cannot write taken"));
+              HasSubstr("taken cannot be written: Is a directory"));
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "taken.tmp"));
+  // as all other files: the one that a link means, and a pipe as it is
+  std::filesystem::create_symlink("meant", folder_.path() / "link");
+  for (const std::string option : {"--onnx", "--c-header", "--safetensors", "--npz"}) {
+    EXPECT_EQ(run({"export", checkpoint_of("sac"), option, "link"}).exit_code, 0) << option;
+    EXPECT_TRUE(std::filesystem::is_symlink(folder_.path() / "link")) << option;
+    EXPECT_TRUE(std::filesystem::remove(folder_.path() / "meant")) << option;
+    EXPECT_EQ(run({"export", checkpoint_of("sac"), option, "/dev/null"}).exit_code, 0) << option;
+    EXPECT_FALSE(std::filesystem::is_regular_file("/dev/null")) << option;
+  }
 }
 
 }  // namespace
