@@ -429,7 +429,7 @@ std::string parallel_figure(const StudyRecord& study) {
   }
   return html_figure(
       svg_parallel(axes, lines),
-      std::string("Each line is a trial; the darker, the better its rank; orange is the best.") +
+      std::string("Each line is a trial; the bluer, the better its rank; orange is the best.") +
           (study.is_population() ? " The values are those that members began with." : ""));
 }
 
@@ -594,12 +594,21 @@ std::string lineage_figure(const StudyRecord& study) {
     plot.series.push_back(
         {.name = "", .x = {0.0, static_cast<double>(end)}, .y = {y, y}, .faint = true});
   }
+  // slanting, so that those of one step can be told apart, and who copied whom
+  std::set<std::int64_t> steps{end};
+  for (const std::vector<Copied>& of_member : copies)
+    for (const Copied& copy : of_member) steps.insert(copy.step);
+  auto gap = static_cast<double>(end);
+  for (auto step = steps.begin(); std::next(step) != steps.end(); ++step)
+    gap = std::min(gap, static_cast<double>(*std::next(step)) - static_cast<double>(*step));
+  const double slant = 0.6 * gap;
   PlotSeries all{.name = "copied from", .x = {}, .y = {}, .color = 4};
   for (std::size_t i = 0; i < copies.size(); ++i)
     for (const Copied& copy : copies[i]) {
       const double x = static_cast<double>(copy.step);
-      for (const auto& [at, y] : {std::pair(x, static_cast<double>(copy.from)),
-                                  std::pair(x, static_cast<double>(i)), std::pair(x, kNone)}) {
+      for (const auto& [at, y] :
+           {std::pair(x, static_cast<double>(copy.from)),
+            std::pair(x + slant, static_cast<double>(i)), std::pair(x, kNone)}) {
         all.x.push_back(at);
         all.y.push_back(y);
       }
@@ -620,7 +629,7 @@ std::string lineage_figure(const StudyRecord& study) {
             (last == nullptr || copy.step >= last->step))
           last = &copy;
       if (last == nullptr) break;
-      best.x.push_back(static_cast<double>(last->step));
+      best.x.push_back(static_cast<double>(last->step) + slant);
       best.y.push_back(static_cast<double>(member));
       best.x.push_back(static_cast<double>(last->step));
       best.y.push_back(static_cast<double>(last->from));
@@ -633,8 +642,13 @@ std::string lineage_figure(const StudyRecord& study) {
     plot.series.push_back(std::move(best));
   }
   return figure_text(plot,
-                     "Each gray line is a member; an upright one leads from what it was to what it "
-                     "became a copy of.");
+                     "Each gray line is a member; a slanting one leads from a member to one that "
+                     "became a copy of it.");
+}
+
+// other programs draw numbers of 17 digits; trials.csv has all of them
+std::string value_text(const RecordedAxis& axis, double place) {
+  return axis.choices.empty() && !axis.integer ? fmt::format("{:.5g}", place) : axis.text(place);
 }
 
 std::string best_trials(const StudyRecord& study) {
@@ -649,8 +663,9 @@ std::string best_trials(const StudyRecord& study) {
     rows.push_back({std::to_string(order[i]), number_text(*trial.score)});
     for (const RecordedAxis& axis : study.axes) {
       const auto place = trial.places.find(axis.key);
-      rows.back().push_back(place == trial.places.end() ? "<span>-</span>"
-                                                        : html_text(axis.text(place->second)));
+      rows.back().push_back(place == trial.places.end()
+                                ? "<span>-</span>"
+                                : html_text(value_text(axis, place->second)));
     }
   }
   return html_table(header, rows);

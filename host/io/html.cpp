@@ -27,7 +27,7 @@ p { margin: .4rem 0; }
 .bad { color: var(--bad); }
 .good { color: var(--good); }
 .figures { display: grid; gap: 1.2rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
 figure { margin: 0; min-width: 0; max-width: 36rem; }
 figure svg { display: block; width: 100%; height: auto; }
 .scroll { overflow-x: auto; }

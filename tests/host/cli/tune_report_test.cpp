@@ -125,6 +125,7 @@ TEST_F(TuneReportTest, LineagesOfPopulationsAreDrawnAndTheirValuesNotJudged) {
   }
   const TuneReport one = report({journal.write(folder_.path() / "s")});
   EXPECT_THAT(one.html, HasSubstr("ancestors of the best"));
+  EXPECT_THAT(one.html, HasSubstr("a slanting one leads from a member to one that became a copy"));
   EXPECT_THAT(one.html, HasSubstr("Members change their values"));
   EXPECT_THAT(one.html, Not(HasSubstr("PED-ANOVA")));
   EXPECT_THAT(table(one, "lineage.csv"), HasSubstr("s,2,300,1\ns,2,600,0\n"));
