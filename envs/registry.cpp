@@ -7,6 +7,7 @@
 #include "envs/env.h"
 #include "envs/list.h"
 #include "envs/mujoco/mujoco_env.h"
+#include "envs/mujoco/mujoco_version.h"
 #include "envs/process/process_env.h"
 
 namespace mbrl {
@@ -81,6 +82,8 @@ void register_environment(const std::string& name,
 }
 
 std::unique_ptr<Env> make_env(const EnvOptions& options) {
+  // here and not where a robot is made: GCC 12 unwinds a half-made aggregate wrongly
+  require_mujoco();
   if (options.capsule_masses != "old" && options.capsule_masses != "exact")
     throw ConfigError(
         "env.capsule_masses is \"" + options.capsule_masses +

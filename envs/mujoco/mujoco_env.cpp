@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "envs/env.h"
+#include "envs/mujoco/mujoco_version.h"
 
 namespace mbrl {
 namespace {
@@ -51,6 +52,9 @@ mjModel* compile(const std::string& mjcf) {
   char error[1000] = "";
   mjModel* model = mj_loadXML(name, vfs.get(), error, sizeof(error));
   if (model == nullptr) throw DataError(std::string("MuJoCo cannot compile a model: ") + error);
+  // all geoms of a robot of ours have the same
+  if (sums_margins(mj_version()))
+    for (int geom = 0; geom < model->ngeom; ++geom) model->geom_margin[geom] *= 0.5;
   return model;
 }
 
@@ -61,6 +65,7 @@ std::shared_ptr<const mjModel> shared_model(const std::string& key,
   static std::map<std::string, std::weak_ptr<const mjModel>> models;
   const std::lock_guard lock(mutex);
   if (auto model = models[key].lock()) return model;
+  require_mujoco();
   install_handlers();
   std::shared_ptr<const mjModel> model(
       make(key), [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
@@ -133,8 +138,6 @@ std::shared_ptr<const mjModel> compile_model(const std::string& mjcf) {
 std::shared_ptr<const mjModel> load_model(const std::string& path) {
   return shared_model(path, load);
 }
-
-std::string mujoco_name() { return std::string("MuJoCo ") + mj_versionString(); }
 
 std::string shape(const Capsule& c) {
   const bool sphere = std::equal(c.from, c.from + 3, c.to);

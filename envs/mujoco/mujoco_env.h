@@ -146,19 +146,18 @@ class MujocoEnv : public Env {
   std::vector<float> before_;  // [S]; empty where robot_ does not read it
 };
 
-/// The model of an MJCF text. Models are compiled once per text and shared.
+/// The model of an MJCF text of ours. Models are compiled once per text and shared. Geoms that can
+/// touch have one margin, which is that of their contacts under any MuJoCo (sums_margins).
 ///
-/// Errors   DataError with MuJoCo's text if it does not parse.
+/// Errors   DataError with MuJoCo's text if it does not parse, or of require_mujoco.
 std::shared_ptr<const mjModel> compile_model(const std::string& mjcf);
 
-/// The model of an MJCF file, shared by all who load the same path.
+/// The model of an MJCF file, shared by all who load the same path. Its margins mean what they mean
+/// to this MuJoCo.
 ///
 /// Errors   ConfigError if there is no such file, DataError with MuJoCo's text if it does not
-/// parse.
+/// parse, or of require_mujoco.
 std::shared_ptr<const mjModel> load_model(const std::string& path);
-
-/// "MuJoCo 2.2.2": the library the program runs with.
-std::string mujoco_name();
 
 /// The user's own robot of env.name=mjcf.
 std::unique_ptr<Env> make_mjcf(const EnvOptions& options);

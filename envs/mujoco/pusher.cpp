@@ -56,9 +56,10 @@ std::string mjcf(bool old_masses) {
   };
   // All inertia of the reference's object is the armature of its slides. From MuJoCo 3 on contacts
   // take it for weightless, unless the axes of its mass are turned (Farama-Foundation/Gymnasium#950);
-  // from 3.3 on they are searched for in another way.
+  // from 3.3 on they are searched for in another way, and from 3.8 on there are several of a pair.
   const std::string flags =
-      mj_version() >= 330 ? "<option><flag nativeccd=\"disable\"/></option>" : "";
+      mj_version() >= 330 ? "<option><flag nativeccd=\"disable\" multiccd=\"disable\"/></option>"
+                          : "";
   return R"(<mujoco model="pusher">
   <compiler angle="radian"/>
   <option timestep="0.01" gravity="0 0 0" iterations="20"/>

