@@ -19,6 +19,7 @@
 #include "host/io/json_file.h"
 
 namespace mbrl {
+namespace fs = std::filesystem;
 namespace {
 
 // earlier versions saved every key, read or not
@@ -58,6 +59,39 @@ std::vector<std::string> differences(const Config& saved, std::vector<InputFile>
   return texts;
 }
 
+// Which simulator the environment of a checkpoint ran on; "" where nothing tells. Those of earlier
+// versions do not: there MuJoCo is what the run began with (machine_text).
+std::string simulator_of(const CheckpointReader& reader, const fs::path& path,
+                         const std::string& present) {
+  return using_file(path / "state.json", [&]() -> std::string {
+    const auto named = reader.state().find("simulator");
+    if (named != reader.state().end()) return *named;
+    const fs::path machine = path.parent_path().parent_path() / "machine.json";
+    std::error_code error;
+    if (!present.starts_with("MuJoCo ") || !fs::exists(machine, error)) return "";
+    return using_file(machine, [&]() -> std::string {
+      const nlohmann::json facts = read_json(machine);
+      const auto before = facts.find("mujoco_before");
+      return before != facts.end() ? before->at(0).get<std::string>() : facts.value("mujoco", "");
+    });
+  });
+}
+
+// two versions of a simulator part within a few steps: a curve of both is neither's
+void compare_simulators(const std::string& before, const std::string& present, const fs::path& path,
+                        bool may_differ, const Warn& warn) {
+  if (before.empty() || before == present) return;
+  if (!may_differ)
+    throw DataError(fmt::format(
+        "checkpoint {} was trained on {}, this program has {}: its environment would go on as "
+        "another. Go on with a program that is built with {} (-DMuJoCo_ROOT and the like), start "
+        "anew with --resume never, or accept the change with checkpoint.other_simulator=true.",
+        path.string(), before, present, before));
+  if (warn)
+    warn(fmt::format("{} was trained on {} and goes on with {}, as checkpoint.other_simulator allows",
+                     path.string(), before, present));
+}
+
 }  // namespace
 
 CheckpointState::CheckpointState(Learner& learner, const Config& config)
@@ -68,6 +102,7 @@ CheckpointState::CheckpointState(Learner& learner, const Config& config)
   contents_.state = {{"config", nlohmann::json(config_to_json(config, keys_read(config)))},
                      {"config_hash", hash},
                      {"files", nlohmann::json(to_json(learner.inputs()))},
+                     {"simulator", learner.env_spec().simulator},
                      {"learner", learned.state}};
   contents_.metadata = learned.metadata;
   contents_.metadata.insert({{"format", "mbrl_gpu checkpoint 2"},
@@ -127,7 +162,7 @@ Config checkpoint_config(const std::filesystem::path& path) {
 }
 
 nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,
-                               const Config& config, CheckpointUse use) {
+                               const Config& config, CheckpointUse use, const Warn& warn) {
   const bool evaluates = use == CheckpointUse::kEvaluate;
   CheckpointReader reader(path);
   Config saved = saved_config(reader, path);
@@ -153,6 +188,11 @@ nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learn
         using_file(path / "state.json",
                    [&] { return reader.state().at("config_hash").get<std::string>(); }),
         config_hash(wanted, learner.inputs()), fmt::join(texts, "; ")));
+  }
+  if (!evaluates) {
+    const std::string& present = learner.env_spec().simulator;
+    compare_simulators(simulator_of(reader, path, present), present, path,
+                       config.checkpoint.other_simulator, warn);
   }
   try {
     StateReader saved_state(

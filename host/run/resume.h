@@ -52,9 +52,11 @@ enum class CheckpointUse { kGoOn, kEvaluate };
 ///          belong to another config: the keys and the files behind them that differ are listed.
 ///          Keys that cannot change results (name, checkpoint.*) may differ, and so may
 ///          loop.num_env_steps: a run can be made longer. Checkpoints of earlier versions do not
-///          know their files.
+///          know their files. Or, when it is to go on, if the environment's simulator had another
+///          version, unless checkpoint.other_simulator; then `warn` hears of it.
 nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,
-                               const Config& config, CheckpointUse use = CheckpointUse::kGoOn);
+                               const Config& config, CheckpointUse use = CheckpointUse::kGoOn,
+                               const Warn& warn = {});
 
 /// The config a checkpoint was written with.
 ///

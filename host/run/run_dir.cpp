@@ -17,12 +17,13 @@
 #include "base/error.h"
 #include "cuda/device.h"
 #include "envs/bullet/bullet_env.h"
-#include "envs/mujoco/mujoco_env.h"
+#include "envs/mujoco/mujoco_version.h"
 #include "host/algo/keys_read.h"
 #include "host/config/former_names.h"
 #include "host/config/print.h"
 #include "host/config/version.h"
 #include "host/io/folders.h"
+#include "host/io/json_file.h"
 #include "host/io/output_file.h"
 #include "kernels/cpu/simd.h"
 
@@ -30,12 +31,31 @@ namespace mbrl {
 namespace fs = std::filesystem;
 namespace {
 
-std::string machine_text(const std::string& device) {
+// The MuJoCos of those who wrote `file` before, oldest first: checkpoints of earlier versions do
+// not name theirs.
+std::vector<std::string> former_mujocos(const fs::path& file) {
+  std::error_code error;
+  if (!fs::exists(file, error)) return {};
+  std::vector<std::string> names;
+  try {
+    const nlohmann::json machine = read_json(file);
+    names = machine.value("mujoco_before", names);
+    const std::string last = machine.value("mujoco", "");
+    if (!last.empty() && (names.empty() || names.back() != last)) names.push_back(last);
+  } catch (const std::exception&) {
+    return {};  // what cannot be read is written anew
+  }
+  if (names.size() == 1 && names[0] == mujoco_name()) names.clear();
+  return names;
+}
+
+// `former`: of the file that this text is to replace
+std::string machine_text(const std::string& device, const std::vector<std::string>& former) {
   utsname system{};
   uname(&system);
   struct sysinfo memory {};
   sysinfo(&memory);
-  const nlohmann::ordered_json machine{
+  nlohmann::ordered_json machine{
       {"host", system.nodename},
       {"system", fmt::format("{} {}", system.sysname, system.release)},
       {"cpu", cpu_description()},
@@ -48,6 +68,7 @@ std::string machine_text(const std::string& device) {
       {"compiler", compiler()},
       {"mujoco", mujoco_name()},
       {"bullet", bullet_version()}};
+  if (!former.empty()) machine["mujoco_before"] = former;
   // names of hosts and processors may be any bytes
   return machine.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
@@ -152,7 +173,8 @@ RunDir RunDir::open_folder(const fs::path& folder, const Config& config,
   if (const std::vector<InputFile> files = input_files(config); !files.empty())
     write_file_atomically(dir.path_ / "files.json", to_json(files).dump(2) + "\n");
   write_file_atomically(dir.path_ / "command.txt", command_text(command) + "\n");
-  write_file_atomically(dir.path_ / "machine.json", machine_text(device));
+  const fs::path machine = dir.path_ / "machine.json";
+  write_file_atomically(machine, machine_text(device, former_mujocos(machine)));
   return dir;
 }
 

@@ -79,7 +79,8 @@ Training::Training(TrainingOptions options, const RunDir& dir, OpenDevice& devic
   learner_ = make_learner(options_.config, device_.stream, hooks(), options_.learner_index);
   std::int64_t resumed_at = -1;
   if (const auto path = checkpoint_to_resume(options_.resume, dir.checkpoints(), hooks().warn)) {
-    const nlohmann::json run = load_checkpoint(*path, *learner_, options_.config);
+    const nlohmann::json run =
+        load_checkpoint(*path, *learner_, options_.config, CheckpointUse::kGoOn, hooks().warn);
     using_file(*path / "state.json", [&] {
       if (schedule_ != nullptr) schedule_->set_state(run.at("schedule"));
       wall_time_before_ = run.at("wall_time_s");

@@ -459,6 +459,83 @@ TEST(ForeignCheckpointTest, EarlierVersionsSavedKeysThatAreNotRead) {
   EXPECT_EQ(checkpoint_config(find_checkpoint(folder.path())).ppo.clip, 0.2f);
 }
 
+// A run's checkpoint, in which `simulator` stands in for ours; null: none, as earlier versions wrote it.
+class OtherSimulatorTest : public testing::Test {
+ protected:
+  void save(const nlohmann::json& simulator) {
+    Session first(config_);
+    first.run_to(20);
+    StateWriter learned;
+    first.learner->visit(learned);
+    nlohmann::json state{{"config", nlohmann::json(config_to_json(config_))},
+                         {"config_hash", config_hash(config_)},
+                         {"run", {}},
+                         {"learner", learned.state}};
+    if (!simulator.is_null()) state["simulator"] = simulator;
+    write_checkpoint(folder_.path() / "checkpoints", 20,
+                     {learned.weight_tensors, learned.replay_tensors, state}, 1);
+  }
+  // what is said; empty where it goes on without a word
+  std::string go_on(CheckpointUse use = CheckpointUse::kGoOn) {
+    Session second(config_);
+    std::string said;
+    try {
+      load_checkpoint(find_checkpoint(folder_.path()), *second.learner, config_, use,
+                      [&](const std::string& text) { said = "warning: " + text; });
+      EXPECT_EQ(second.learner->env_steps(), 20);
+    } catch (const DataError& error) {
+      said = error.what();
+    }
+    return said;
+  }
+  void write_machine(const std::string& text) { folder_.write("machine.json", text); }
+
+  const TemporaryDirectory folder_;
+  Config config_ = small_config("sac");
+  const std::string present_ = make_env(config_.env)->spec().simulator;
+};
+
+TEST_F(OtherSimulatorTest, ACheckpointNamesItsOwn) {
+  Session first(config_);
+  first.run_to(20);
+  save_checkpoint(folder_.path(), *first.learner, config_, {});
+  EXPECT_EQ(CheckpointReader(find_checkpoint(folder_.path())).state().at("simulator"), present_);
+  EXPECT_THAT(present_, testing::StartsWith("MuJoCo "));
+  EXPECT_EQ(go_on(), "");
+}
+
+TEST_F(OtherSimulatorTest, AnotherVersionIsRefusedUnlessTheRunIsTold) {
+  save("MuJoCo 1.50");
+  EXPECT_THAT(
+      go_on(),
+      testing::AllOf(testing::HasSubstr("was trained on MuJoCo 1.50, this program has " + present_),
+                     testing::HasSubstr("checkpoint.other_simulator=true"),
+                     testing::HasSubstr("--resume never")));
+  // what it has learned can be looked at anywhere
+  EXPECT_EQ(go_on(CheckpointUse::kEvaluate), "");
+  config_.checkpoint.other_simulator = true;
+  EXPECT_THAT(
+      go_on(),
+      testing::AllOf(testing::StartsWith("warning: "),
+                     testing::HasSubstr("trained on MuJoCo 1.50 and goes on with " + present_)));
+}
+
+TEST_F(OtherSimulatorTest, WhereACheckpointNamesNoneTheRunsMachineTells) {
+  save(nullptr);
+  EXPECT_EQ(go_on(), "") << "nothing tells";
+  write_machine("{\"mujoco\": \"" + present_ + "\"}");
+  EXPECT_EQ(go_on(), "");
+  write_machine("{\"mujoco\": \"MuJoCo 1.50\"}");
+  EXPECT_THAT(go_on(), testing::HasSubstr("was trained on MuJoCo 1.50"));
+  // a start that was refused left its own name, beside that of the one that began
+  write_machine("{\"mujoco\": \"" + present_ +
+                "\", \"mujoco_before\": [\"MuJoCo 1.31\", \"MuJoCo 1.50\"]}");
+  EXPECT_THAT(go_on(), testing::HasSubstr("was trained on MuJoCo 1.31"));
+  config_.env.name = "pendulum";
+  save(nullptr);
+  EXPECT_EQ(go_on(), "") << "no MuJoCo steps it";
+}
+
 TEST(ForeignCheckpointTest, ALongerRunMayGoOnFromIt) {
   Config config = small_config("mbpo");
   const TemporaryDirectory folder;

@@ -11,6 +11,9 @@ struct CheckpointConfig {
   MBRL_KEY(float, minutes, "wall time between two checkpoints, beside `interval`; 0: off",
            Unit{"minutes"}, at_least(0)) = 0.0f;
   MBRL_KEY(int, keep, "checkpoints kept, newest first", at_least(1)) = 2;
+  MBRL_KEY(bool, other_simulator,
+           "go on from a checkpoint whose environment ran on another version of its simulator") =
+      false;
 };
 
 }  // namespace mbrl

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "envs/mujoco/mujoco_version.h"
 #include "host/algo/keys_read.h"
 #include "host/config/print.h"
 #include "tests/support/configs.h"
@@ -31,6 +32,28 @@ TEST(RunDirTest, IsNameHashSeedAndSaysHowItWasMade) {
   const auto machine = nlohmann::json::parse(file_text(dir.path() / "machine.json"));
   for (const char* key : {"host", "cpu", "memory", "device", "program", "commit", "compiler"})
     EXPECT_TRUE(machine.contains(key)) << key;
+}
+
+// a start with another MuJoCo is refused where there is a checkpoint, and this file is written before
+TEST(RunDirTest, TheMachineNamesTheMujocosOfFormerStartsOldestFirst) {
+  const TemporaryDirectory folder;
+  const auto before = [&](const std::string& former) {
+    const fs::path file = RunDir::folder_of(folder.path(), trial_config()) / "machine.json";
+    fs::create_directories(file.parent_path());
+    write_text(file, former);
+    RunDir::open(folder.path(), trial_config(), {}, "cpu");
+    const auto machine = nlohmann::json::parse(file_text(file));
+    EXPECT_EQ(machine.at("mujoco"), mujoco_name());
+    return machine.value("mujoco_before", nlohmann::json::array()).dump();
+  };
+  EXPECT_EQ(before("{\"mujoco\": \"" + mujoco_name() + "\"}"), "[]");
+  EXPECT_EQ(before("{\"mujoco\": \"MuJoCo 1.50\"}"), "[\"MuJoCo 1.50\"]");
+  EXPECT_EQ(before("{\"mujoco\": \"MuJoCo 2.0\", \"mujoco_before\": [\"MuJoCo 1.50\"]}"),
+            "[\"MuJoCo 1.50\",\"MuJoCo 2.0\"]");
+  EXPECT_EQ(before("{\"mujoco\": \"MuJoCo 1.50\", \"mujoco_before\": [\"MuJoCo 1.50\"]}"),
+            "[\"MuJoCo 1.50\"]");
+  EXPECT_EQ(before("{\"cpu\": \"old\"}"), "[]");
+  EXPECT_EQ(before("{\"mujoco"), "[]");
 }
 
 TEST(RunDirTest, AFolderThatCannotBeWrittenSaysWhyAndTheWayOut) {
