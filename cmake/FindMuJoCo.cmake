@@ -1,37 +1,176 @@
-# Finds MuJoCo: Debian's libmujoco-dev, or one given by -DMuJoCo_ROOT=<folder> or the variable MuJoCo_ROOT: an
-# upstream release, or the folder mujoco/ of the unpacked Python wheel.
+# Finds MuJoCo: the one in -DMuJoCo_ROOT=<folder> or the variable MuJoCo_ROOT, else what CMake finds, such as
+# Debian's libmujoco-dev. A folder is an upstream release, a prefix such as /usr, or the unpacked Python wheel.
 #
 # Debian's own package configuration asks for development files that the package does not bring, so it
-# is not used. Makes the imported target MuJoCo::MuJoCo and sets MuJoCo_VERSION.
-find_path(MuJoCo_INCLUDE_DIR mujoco/mujoco.h)
-if(NOT MuJoCo_LIBRARY)
-  # the wheel has its library beside its modules, and under the name with the version alone
-  foreach(_root "${MuJoCo_ROOT}" "$ENV{MuJoCo_ROOT}")
-    file(GLOB _libraries "${_root}/libmujoco.so.*")
-    if(_root AND _libraries)
-      list(GET _libraries 0 _library)
-      set(MuJoCo_LIBRARY ${_library} CACHE FILEPATH "MuJoCo")
-      break()
+# is not used. Makes the imported target MuJoCo::MuJoCo and sets MuJoCo_VERSION, MuJoCo_LIBRARY, MuJoCo_INCLUDE_DIR.
+
+# mujoco_version(NUMBER OUT): 222, 337, 3005000 as 2.2.2, 3.3.7, 3.5.0
+function(mujoco_version number out)
+  if(number GREATER_EQUAL 1000000)
+    math(EXPR major "${number} / 1000000")
+    math(EXPR minor "${number} / 1000 % 1000")
+    math(EXPR patch "${number} % 1000")
+  else()
+    math(EXPR major "${number} / 100")
+    math(EXPR minor "${number} / 10 % 10")
+    math(EXPR patch "${number} % 10")
+  endif()
+  set(${out} ${major}.${minor}.${patch} PARENT_SCOPE)
+endfunction()
+
+# mujoco_header_version(INCLUDE_DIR OUT): its version as the headers number it, empty if they do not
+function(mujoco_header_version folder out)
+  set(number "")
+  foreach(file mujoco.h mjmodel.h)
+    if(NOT number AND EXISTS ${folder}/mujoco/${file})
+      file(STRINGS ${folder}/mujoco/${file} line REGEX "#define mjVERSION_HEADER")
+      string(REGEX MATCH "[0-9]+" number "${line}")
     endif()
   endforeach()
-endif()
-find_library(MuJoCo_LIBRARY mujoco)
+  set(${out} "${number}" PARENT_SCOPE)
+endfunction()
 
-if(MuJoCo_INCLUDE_DIR)
-  file(STRINGS ${MuJoCo_INCLUDE_DIR}/mujoco/mujoco.h _line REGEX "#define mjVERSION_HEADER")
-  if(NOT _line AND EXISTS ${MuJoCo_INCLUDE_DIR}/mujoco/mjmodel.h)
-    file(STRINGS ${MuJoCo_INCLUDE_DIR}/mujoco/mjmodel.h _line REGEX "#define mjVERSION_HEADER")
+# mujoco_in(FOLDER LIBRARY INCLUDE_DIR): what of MuJoCo is in a folder, and nowhere else; NOTFOUND for what is not
+function(mujoco_in folder library include)
+  # the wheel has its library beside its modules, in a folder mujoco
+  find_path(in_include mujoco/mujoco.h HINTS ${folder} PATH_SUFFIXES include mujoco/include NO_DEFAULT_PATH NO_CACHE)
+  set(folders "")
+  foreach(suffix "" lib lib64 lib/${CMAKE_LIBRARY_ARCHITECTURE} mujoco)
+    list(APPEND folders ${folder}/${suffix})
+  endforeach()
+  # and under the name with the version alone; that of the headers comes first, should there be several
+  set(names mujoco)
+  foreach(place IN LISTS folders)
+    file(GLOB others RELATIVE ${place} ${place}/libmujoco.so.*)
+    list(APPEND names ${others})
+  endforeach()
+  mujoco_header_version("${in_include}" number)
+  if(number)
+    mujoco_version(${number} version)
+    list(PREPEND names libmujoco.so.${version})
   endif()
-  string(REGEX MATCH "[0-9]+" MuJoCo_VERSION "${_line}")
+  find_library(in_library NAMES ${names} HINTS ${folders} NO_DEFAULT_PATH NO_CACHE)
+  set(${include} ${in_include} PARENT_SCOPE)
+  set(${library} ${in_library} PARENT_SCOPE)
+endfunction()
+
+# mujoco_fault(LIBRARY INCLUDE_DIR OUT): why this pair cannot be used; empty if it can. Runs a program, since names
+# of files may say anything.
+function(mujoco_fault library include out)
+  set(${out} "" PARENT_SCOPE)
+  mujoco_header_version(${include} header)
+  if(NOT header)
+    set(${out} "the headers in ${include} name no version" PARENT_SCOPE)
+    return()
+  endif()
+  set(number ${header})
+  file(TIMESTAMP ${library} time)
+  set(key "${library};${include};${header};${time}")
+  if(NOT CMAKE_CROSSCOMPILING)
+    if(NOT MuJoCo_ASKED STREQUAL key)
+      unset(MuJoCo_RUNS CACHE)
+      unset(MuJoCo_COMPILES CACHE)
+      set(source "#include <mujoco/mujoco.h>\n#include <cstdio>\nint main() { std::printf(\"version %d\", mj_version()); }\n")
+      try_run(MuJoCo_RUNS MuJoCo_COMPILES SOURCE_FROM_CONTENT mujoco_version.cpp "${source}"
+        CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${include}" LINK_LIBRARIES ${library}
+        COMPILE_OUTPUT_VARIABLE compiled RUN_OUTPUT_VARIABLE said)
+      set(MuJoCo_ASKED "${key}" CACHE INTERNAL "")
+      set(MuJoCo_SAID "${said}" CACHE INTERNAL "")
+    endif()
+    if(MuJoCo_SAID MATCHES "version ([0-9]+)")
+      set(number ${CMAKE_MATCH_1})
+    else()
+      # the program asks again when it starts
+      message(WARNING "A program with ${library} cannot be tried: ${compiled} ${MuJoCo_SAID}")
+    endif()
+  endif()
+  mujoco_version(${header} header_version)
+  mujoco_version(${number} version)
+  if(NOT number EQUAL header)
+    set(${out} "the headers in ${include} are of MuJoCo ${header_version}, the library ${library} is ${version}. Give the folder of one \
+release: -U 'MuJoCo_*' -DMuJoCo_ROOT=<folder>" PARENT_SCOPE)
+  elseif(number EQUAL 4000000)
+    # its Newton solver factors a wrong Hessian: google-deepmind/mujoco#3767
+    set(${out} "${library} is MuJoCo 4.0.0, whose solver is wrong (google-deepmind/mujoco issue 3767). Take 4.0.1" PARENT_SCOPE)
+  endif()
+endfunction()
+
+# mujoco_target(NAME LIBRARY INCLUDE_DIR): the imported target
+function(mujoco_target name library include)
+  add_library(${name} UNKNOWN IMPORTED)
+  set_target_properties(${name} PROPERTIES IMPORTED_LOCATION ${library} INTERFACE_INCLUDE_DIRECTORIES ${include})
+endfunction()
+
+set(_root "${MuJoCo_ROOT}")
+if(NOT _root)
+  set(_root "$ENV{MuJoCo_ROOT}")
+endif()
+# what was found before may be gone
+if(MuJoCo_LIBRARY AND NOT EXISTS ${MuJoCo_LIBRARY})
+  unset(MuJoCo_LIBRARY CACHE)
+  unset(MuJoCo_INCLUDE_DIR CACHE)
+endif()
+set(_fault "")
+if(_root)
+  file(REAL_PATH ${_root} _root BASE_DIRECTORY ${CMAKE_SOURCE_DIR} EXPAND_TILDE)
+  # another folder than the last time; what a user has set stays, to be compared below
+  foreach(_place LIBRARY INCLUDE_DIR)
+    if(NOT MuJoCo_${_place} OR (NOT MuJoCo_FOUND_IN STREQUAL _root AND MuJoCo_${_place} STREQUAL "${MuJoCo_FOUND_${_place}}"))
+      unset(MuJoCo_${_place} CACHE)
+    endif()
+  endforeach()
+  mujoco_in(${_root} _library _include)
+  set(MuJoCo_LIBRARY ${_library} CACHE FILEPATH "MuJoCo's library")
+  set(MuJoCo_INCLUDE_DIR ${_include} CACHE PATH "folder of mujoco/mujoco.h")
+  foreach(_place LIBRARY INCLUDE_DIR)
+    if(NOT MuJoCo_${_place})
+      continue()
+    endif()
+    file(REAL_PATH ${MuJoCo_${_place}} _real)
+    cmake_path(IS_PREFIX _root ${_real} _is_inside)
+    cmake_path(IS_PREFIX _root ${MuJoCo_${_place}} _is_named_inside)
+    if(NOT _is_inside AND NOT _is_named_inside)
+      set(_fault "MuJoCo_ROOT is ${_root}, but MuJoCo_${_place} is ${MuJoCo_${_place}}, which is not in it: \
+configure with -U 'MuJoCo_*' -DMuJoCo_ROOT=${_root}, or leave MuJoCo_ROOT out")
+    endif()
+  endforeach()
+  if(NOT MuJoCo_LIBRARY OR NOT MuJoCo_INCLUDE_DIR)
+    set(_fault "${_root} (MuJoCo_ROOT) holds no MuJoCo: expected include/mujoco/mujoco.h and libmujoco.so, beside it or in \
+lib/. Another one, such as the system's, is not taken in its place")
+  endif()
+else()
+  find_library(MuJoCo_LIBRARY mujoco)
+  # headers that are the library's
+  if(MuJoCo_LIBRARY)
+    cmake_path(GET MuJoCo_LIBRARY PARENT_PATH _beside)
+    find_path(MuJoCo_INCLUDE_DIR mujoco/mujoco.h NO_DEFAULT_PATH
+      HINTS ${_beside}/include ${_beside}/../include ${_beside}/../../include)
+  endif()
+  find_path(MuJoCo_INCLUDE_DIR mujoco/mujoco.h)
+endif()
+if(MuJoCo_LIBRARY AND MuJoCo_INCLUDE_DIR AND NOT _fault)
+  mujoco_header_version(${MuJoCo_INCLUDE_DIR} MuJoCo_VERSION)
+  if(MuJoCo_VERSION)
+    mujoco_version(${MuJoCo_VERSION} MuJoCo_VERSION)
+  endif()
+  mujoco_fault(${MuJoCo_LIBRARY} ${MuJoCo_INCLUDE_DIR} _fault)
 endif()
 
+set(_is_usable TRUE)
+set(_reason "")
+if(_fault)
+  set(_is_usable FALSE)
+  string(REPLACE ";" "," _fault "${_fault}")
+  set(_reason REASON_FAILURE_MESSAGE "${_fault}.")
+endif()
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(MuJoCo REQUIRED_VARS MuJoCo_LIBRARY MuJoCo_INCLUDE_DIR
-  VERSION_VAR MuJoCo_VERSION)
+find_package_handle_standard_args(MuJoCo REQUIRED_VARS MuJoCo_LIBRARY MuJoCo_INCLUDE_DIR _is_usable
+  VERSION_VAR MuJoCo_VERSION ${_reason})
 
+set(MuJoCo_FOUND_IN "${_root}" CACHE INTERNAL "where what follows was found")
+set(MuJoCo_FOUND_LIBRARY "${MuJoCo_LIBRARY}" CACHE INTERNAL "")
+set(MuJoCo_FOUND_INCLUDE_DIR "${MuJoCo_INCLUDE_DIR}" CACHE INTERNAL "")
 if(MuJoCo_FOUND AND NOT TARGET MuJoCo::MuJoCo)
-  add_library(MuJoCo::MuJoCo UNKNOWN IMPORTED)
-  set_target_properties(MuJoCo::MuJoCo PROPERTIES
-    IMPORTED_LOCATION ${MuJoCo_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${MuJoCo_INCLUDE_DIR})
+  mujoco_target(MuJoCo::MuJoCo ${MuJoCo_LIBRARY} ${MuJoCo_INCLUDE_DIR})
 endif()
 mark_as_advanced(MuJoCo_INCLUDE_DIR MuJoCo_LIBRARY)

@@ -8,8 +8,8 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-packages_build="cmake g++ ninja-build git libdnnl-dev libmujoco-dev libbullet-dev libboost-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev"
-packages_test="libgtest-dev libgmock-dev libboost-context-dev libopenmpi-dev openmpi-bin libegl1 libegl-mesa0 libgl1-mesa-dri python3-numpy python3-pytest dpkg-dev file"
+packages_build="cmake g++ ninja-build git python3-pip libdnnl-dev libbullet-dev libboost-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev"
+packages_test="libmujoco-dev libgtest-dev libgmock-dev libboost-context-dev libopenmpi-dev openmpi-bin libegl1 libegl-mesa0 libgl1-mesa-dri python3-numpy python3-pytest dpkg-dev file"
 
 # os_name: "Fedora Linux 42"; os_family: the words that tell its package manager
 os_name() { os_value PRETTY_NAME; }
@@ -53,7 +53,7 @@ tell_what_is_needed() {
     return
   fi
   echo "Packages are installed with apt-get, which is not here${name:+ ($name)}. What is needed:"
-  echo "  a C++20 compiler, CMake 3.25, Ninja, git; oneDNN, MuJoCo, Bullet in double precision,"
+  echo "  a C++20 compiler, CMake 3.25, Ninja, git, Python with pip; oneDNN, Bullet in double precision,"
   echo "  headers of Boost; CLI11, nlohmann-json, spdlog, fmt"
   if [ -n "$packages" ]; then
     echo "As root, as far as this release has them under these names:"
@@ -67,10 +67,7 @@ tell_without_root() {
   echo "Without root, all of it from conda-forge (micromamba, mamba or conda):"
   echo "  micromamba create -y -p ~/mbrl -c conda-forge cxx-compiler cmake ninja git onednn libmujoco bullet-cpp libboost-headers cli11 nlohmann_json spdlog fmt"
   echo "  micromamba run -p ~/mbrl env CMAKE_PREFIX_PATH=\"\$HOME/mbrl\" $0 ..."
-  echo "MuJoCo alone, where only that is missing:"
-  echo "  python3 -m pip download --no-deps --only-binary=:all: -d /tmp/mujoco mujoco==3.3.7"
-  echo "  python3 -m zipfile -e /tmp/mujoco/mujoco-*.whl ~/mujoco"
-  echo "  MuJoCo_ROOT=~/mujoco/mujoco $0 ..."
+  echo "MuJoCo comes by itself where python3 has pip and a network; another one is given by MuJoCo_ROOT=<its folder>."
   echo "docs/install.md says more."
 }
 
@@ -92,6 +89,7 @@ install_packages() {
   for name in "$@"; do
     # another MuJoCo is given
     [ "$name" = libmujoco-dev ] && [ -n "${MuJoCo_ROOT:-}" ] && continue
+    [ "$name" = python3-pip ] && python3 -m pip --version >/dev/null 2>&1 && continue
     # others may be, too; what is not there, CMake will say
     [ -n "${CMAKE_PREFIX_PATH:-}" ] && [ "$(id -u)" -ne 0 ] && continue
     dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q "install ok installed" || missing="$missing $name"
@@ -107,10 +105,18 @@ install_packages() {
   # shellcheck disable=SC2086
   if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >&2; then
     echo "apt-get could not install$missing; its messages above say why." >&2
-    echo "Releases before Debian 12 have no libmujoco-dev." >&2
     tell_without_root >&2
     exit 2
   fi
+}
+
+# get_mujoco PRESET: the MuJoCo that CMake will take for a new build folder; Debian's package where it cannot be had
+get_mujoco() {
+  [ ! -f "build/$1/build.ninja" ] && [ -z "${MuJoCo_ROOT:-}${CMAKE_PREFIX_PATH:-}" ] || return 0
+  tools/mujoco >/dev/null && return 0
+  has_apt || return 0 # CMake looks for another, and says what it finds
+  echo "Debian's libmujoco-dev is taken in its place." >&2
+  install_packages libmujoco-dev
 }
 
 # the CUDA compiler, in the PATH or where the toolkit installs it; empty if there is none
@@ -122,6 +128,7 @@ build_target() {
   local preset=$1 tests=OFF
   shift
   if [ "$1" = all ]; then tests=ON; fi
+  get_mujoco "$preset"
   # configured, and with the tests if they are asked for
   if [ ! -f "build/$preset/build.ninja" ] ||
     { [ "$tests" = ON ] && ! grep -qi '^MBRL_TESTS:.*=ON$' "build/$preset/CMakeCache.txt"; }; then

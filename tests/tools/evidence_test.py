@@ -2,6 +2,7 @@
 """Tests for tools/evidence: evidence_test.py PROGRAM. Kills it amid its work and compares what it collects with
 runs that nobody disturbed."""
 import csv
+import glob
 import json
 import os
 import re
@@ -98,6 +99,12 @@ def main():
         check(tree.tool().count("missing") == 3, "an empty list does not call its three curves missing")
         tree.start()
         check("is at it" in tree.start(), "a second start does not say that one is at it")
+        # a MuJoCo beside the build may be deleted with it
+        copy = glob.glob(os.path.join(tree.work, "programs", "*", "bin", "mbrl_gpu"))[0]
+        needed = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True, check=True).stdout
+        for library in re.findall(r"=> (?!/lib|/usr/lib)(/\S+)", needed):
+            kept = os.path.join(os.path.dirname(copy), "..", "lib", "mbrl_gpu", os.path.basename(library))
+            check(os.path.exists(kept), f"the copy of the program has no {os.path.basename(library)} of its own")
         # killed as soon as something has begun, then twice amid the work
         wait_for(lambda: os.path.exists(os.path.join(tree.work, "begun.json")), "the first run")
         for pause in (0.3 * seconds, 0.6 * seconds, 0):

@@ -18,14 +18,26 @@ held=$(dpkg-deb -c "$package" | awk '{print $6}')
 for file in ./usr/bin/mbrl_gpu ./usr/share/mbrl_gpu/configs/hopper.json ./usr/share/mbrl_gpu/configs/mjcf_reacher.xml ./usr/share/mbrl_gpu/python/mbrl_gpu/serve.py; do
   grep -qxF "$file" <<<"$held" || fail "the .deb lacks $file"
 done
-grep -E '/include/|\.a$|/cmake/|lib/mbrl_gpu' <<<"$held" && fail "the .deb holds what is not the program's"
+grep -E '/include/|\.a$|/cmake/|lib/mbrl_gpu/[^/]' <<<"$held" | grep -v 'lib/mbrl_gpu/libmujoco' && fail "the .deb holds what is not the program's"
 depends=$(dpkg-deb -f "$package" Depends)
-for library in libc6 libmujoco libdnnl libbullet; do
+# a MuJoCo that is no package is in this one, with its licenses; of another it has no licenses
+own=$(grep -E '/lib/mbrl_gpu/libmujoco\.so\.[0-9.]+$' <<<"$held")
+mujoco=libmujoco
+if [ -n "$own" ]; then
+  mujoco=libc6
+  for file in LICENSE LICENSES_THIRD_PARTY.md; do
+    grep -qxF "./usr/share/doc/mbrl_gpu/mujoco/$file" <<<"$held" || fail "the .deb carries MuJoCo without its $file"
+  done
+elif grep '/mujoco/' <<<"$held"; then
+  fail "the .deb holds licenses of what it does not hold"
+fi
+for library in libc6 $mujoco libdnnl libbullet; do
   grep -q "$library" <<<"$depends" || fail "the .deb does not depend on $library: $depends"
 done
 
 mkdir "$work/unpacked" && tar -xzf "$archive" -C "$work/unpacked" || fail "the .tar.gz cannot be unpacked"
 root=$(echo "$work"/unpacked/*)
+[ -n "$(ls "$root"/share/doc/mbrl_gpu/mujoco/*)" ] || fail "the .tar.gz has no licenses of MuJoCo"
 [ -x "$root/bin/mbrl_gpu" ] || { find "$work/unpacked" -maxdepth 3; fail "the .tar.gz has no program at its top"; }
 grep -rlE 'find_package|#pragma once' "$root" && fail "the .tar.gz holds the library's headers"
 # nothing comes from the system but the C library, and what an MPI library finds for itself: tools/package is without

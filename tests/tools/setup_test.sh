@@ -10,7 +10,7 @@ mkdir -p "$work/bin" "$work/tree/tools"
 for name in bash sh dirname sed grep head tr cat rm env mkdir; do
   ln -s "$(command -v "$name")" "$work/bin/$name"
 done
-cp "$tree"/tools/run "$tree"/tools/setup.sh "$work/tree/tools"
+cp "$tree"/tools/run "$tree"/tools/setup.sh "$tree"/tools/mujoco "$work/tree/tools"
 stub() { printf '#!/bin/sh\n%s\n' "$2" >"$work/bin/$1" && chmod +x "$work/bin/$1"; }
 stub id 'echo 1000'
 stub uname 'case $1 in -s) echo Linux;; -m) echo x86_64;; esac'
@@ -61,7 +61,7 @@ expect "an empty os-release" 2 "micromamba create"
 for name in ninja c++ git; do stub "$name" :; done
 stub cmake 'echo "Could NOT find MuJoCo"; exit 1'
 run_on 'ID=arch\n'
-expect "no library" 2 "Could NOT find MuJoCo" "pacman -S" "MuJoCo_ROOT=~/mujoco/mujoco"
+expect "no library" 2 "Could NOT find MuJoCo" "pacman -S" "another one is given by MuJoCo_ROOT"
 
 # all is there: it builds and starts the program
 stub cmake 'case $1 in --preset) mkdir -p build/cpu; echo ninja >build/cpu/build.ninja;; --build) printf "#!/bin/sh\necho trains \$*\n" >build/cpu/mbrl_gpu; /bin/chmod +x build/cpu/mbrl_gpu;; esac'
@@ -85,7 +85,12 @@ expect debian 2 "sudo apt-get update && sudo apt-get install -y --no-install-rec
 stub id 'echo 0'
 run_on 'ID=debian\n'
 expect "debian, root" 2 "apt-get could not install ninja-build" "Without root"
-# a MuJoCo that is given need not be a package
+# the default MuJoCo cannot be had: Debian's, with the reason
+stub dpkg-query 'case "$*" in *libmujoco-dev*) exit 1;; esac; echo "install ok installed"'
+run_on 'ID=debian\n'
+expect "debian without the wheel" 2 "cannot be had: there is no python3" "Debian's libmujoco-dev is taken in its place" \
+  "installing libmujoco-dev"
+# a MuJoCo that is given need not be a package, and none is fetched
 stub dpkg-query 'case "$*" in *libmujoco-dev*) exit 1;; esac; echo "install ok installed"'
 stub cmake 'echo configured; exit 1'
 printf 'ID=debian\n' >"$work/os-release"
@@ -93,4 +98,5 @@ said=$(cd "$work" && env -i PATH="$work/bin" HOME="$work" MuJoCo_ROOT=/opt/mujoc
   bash "$work/tree/tools/run" hopper.json 2>&1)
 code=$?
 expect "given MuJoCo" 2 configured
+case $said in *"cannot be had"*) echo "given MuJoCo: one is fetched"; fails=1 ;; esac
 exit "$fails"
