@@ -1,6 +1,6 @@
 # Which MuJoCo the program is built with: one that is given (MuJoCo_ROOT; a folder of CMAKE_PREFIX_PATH that has one),
 # else the one that tools/mujoco fetches, else the system's. A build folder keeps what it was configured with.
-option(MBRL_FETCH_MUJOCO "Fetch the default MuJoCo where none is given; OFF: the system's" ${PROJECT_IS_TOP_LEVEL})
+option(MBRL_FETCH_MUJOCO "Fetch the default MuJoCo where none is given; OFF: the system's" ON)
 
 execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/mujoco --version OUTPUT_VARIABLE MBRL_MUJOCO_VERSION
   OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
@@ -17,6 +17,7 @@ if(NOT MuJoCo_ROOT AND NOT DEFINED ENV{MuJoCo_ROOT})
     execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/mujoco OUTPUT_VARIABLE MuJoCo_ROOT ERROR_VARIABLE why
       OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_STRIP_TRAILING_WHITESPACE)
     if(NOT MuJoCo_ROOT)
+      string(REGEX REPLACE ".*\n" "" why "${why}")
       message(STATUS "${why} The system's is taken.")
     endif()
   endif()
