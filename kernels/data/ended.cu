@@ -1,26 +1,25 @@
+#include "cuda/kernel.cuh"
 #include "kernels/data/ended.h"
-#include "kernels/gpu/linear.cuh"
 
 namespace mbrl::gpu {
 namespace {
 
-struct GatherEnded {
-  TransitionsView data;
-  Vector<const std::uint32_t> indices;
-  Vector<float> ended;
+constexpr int kThreads = 256;
 
-  __device__ void operator()(std::size_t i) const {
-    const auto row = static_cast<int>(i);
-    ended[row] = data.record(indices[row])[data.layout.terminated()];
-  }
-};
+__global__ void gather_ended_kernel(const __grid_constant__ TransitionsView data,
+                                    Vector<const std::uint32_t> indices, Vector<float> ended) {
+  const auto i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i < ended.size()) ended[i] = data.record(indices[i])[data.layout.terminated()];
+}
 
 }  // namespace
 
 void gather_ended(Stream& stream, const TransitionsView& data, Vector<const std::uint32_t> indices,
                   Vector<float> ended) {
   if (indices.size() == 0) return;
-  launch_linear(stream, "gather_ended", indices.count(), GatherEnded{data, indices, ended});
+  const auto blocks = static_cast<unsigned>((indices.count() + kThreads - 1) / kThreads);
+  launch(stream, "gather_ended", gather_ended_kernel, {{blocks, 1, 1}, kThreads, 0}, data, indices,
+         ended);
 }
 
 }  // namespace mbrl::gpu
