@@ -39,7 +39,7 @@ struct FitReport {
   double validation_loss = 0.0;        // mean holdout error of the elites
   float train_loss = 0.0f;             // of the last step
   std::vector<LossValue> loss_values;  // of gaussian_nll max_logvar and min_logvar, of mse none
-  std::optional<EndReport> ends;       // of a model that learns where episodes end
+  std::optional<EndReport> ends = {};  // of a model that learns where episodes end
   double seconds = 0.0;
 
   /// One line for the log.

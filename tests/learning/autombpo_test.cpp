@@ -272,9 +272,9 @@ TEST_F(AutoMbpoTest, ItsTablesSayWhatItsRunsDid) {
   const auto summary = nlohmann::json::parse(file_text(folder / "summary.json"));
   const StepRange range{summary.at("from_env_steps"), summary.at("to_env_steps")};
   std::vector<Curve> curves;
-  const auto arm = [&](const std::vector<fs::path>& tables) {
+  const auto arm = [&](const std::vector<fs::path>& of_arm) {
     std::vector<double> means;
-    for (const fs::path& table : tables) {
+    for (const fs::path& table : of_arm) {
       curves.push_back(read_curve(table, "eval_return_mean"));
       means.push_back(mean_over(curves.back(), range));
     }

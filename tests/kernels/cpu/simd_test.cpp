@@ -463,7 +463,9 @@ TEST_P(Bf16KernelsTest, PairsAreOfNeighbors) {
       for (int lane = 0; lane < kTileRows; ++lane) {
         const Bf16Pair pair = of_features[i / 2 * kTileRows + lane];
         EXPECT_EQ(i % 2 == 0 ? first_of(pair) : second_of(pair), rounded(x[i * kTileRows + lane]));
-        if (i + 1 == features && i % 2 == 0) EXPECT_EQ(second_of(pair), 0.0f);
+        if (i + 1 == features && i % 2 == 0) {
+          EXPECT_EQ(second_of(pair), 0.0f);
+        }
       }
     const auto of_lanes = lanes_in_pairs(*kernels_, x, features);
     for (int i = 0; i < features * kTileRows; ++i)

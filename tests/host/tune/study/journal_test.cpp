@@ -80,9 +80,13 @@ TEST_F(JournalTest, LinesAreThoseOfOptuna) {
   for (const Json& line : all) {
     EXPECT_TRUE(line.at("op_code").is_number_integer());
     EXPECT_TRUE(line.at("worker_id").is_string());
-    if (line.at("op_code") == 6) EXPECT_TRUE(line.contains("values")) << line;
+    if (line.at("op_code") == 6) {
+      EXPECT_TRUE(line.contains("values")) << line;
+    }
     for (const char* attribute : {"user_attr", "system_attr"})
-      if (line.contains(attribute)) EXPECT_EQ(line.at(attribute).size(), 1u) << line;
+      if (line.contains(attribute)) {
+        EXPECT_EQ(line.at(attribute).size(), 1u) << line;
+      }
   }
   EXPECT_EQ(all[0].at("op_code"), 0);
   EXPECT_EQ(all[0].at("directions"), Json::parse("[2]"));
@@ -128,7 +132,9 @@ TEST_F(JournalTest, CutOffAnywhereItHoldsTheWholeLinesBefore) {
     const bool torn = size > 0 && whole[size - 1] != '\n';
     open();
     EXPECT_EQ(warnings_.size(), torn ? 1u : 0u) << size;
-    if (torn) EXPECT_THAT(warnings_[0], HasSubstr("the last one, is damaged and dropped"));
+    if (torn) {
+      EXPECT_THAT(warnings_[0], HasSubstr("the last one, is damaged and dropped"));
+    }
     // what is there stays, and what is missing of the study's own lines is written again
     const std::string after = file_text(file());
     EXPECT_TRUE(after.starts_with(before)) << size;
