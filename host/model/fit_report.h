@@ -33,13 +33,13 @@ struct FitReport {
   bool stopped = false;  // a stop was asked for: the ensemble is as before the fit
   int epochs = 0;
   std::int64_t steps = 0;
-  int num_train = 0, num_holdout = 0;  // 0: the fit has no holdout, no errors on it and no elites
-  std::vector<double> holdout_mse;     // [E] at the snapshots, raw target units
-  std::vector<int> elites;             // best first
-  double validation_loss = 0.0;        // mean holdout error of the elites
-  float train_loss = 0.0f;             // of the last step
-  std::vector<LossValue> loss_values;  // of gaussian_nll max_logvar and min_logvar, of mse none
-  std::optional<EndReport> ends = {};  // of a model that learns where episodes end
+  int num_train = 0, num_holdout = 0;    // 0: the fit has no holdout, no errors on it and no elites
+  std::vector<double> holdout_mse = {};  // [E] at the snapshots, raw target units
+  std::vector<int> elites = {};          // best first
+  double validation_loss = 0.0;          // mean holdout error of the elites
+  float train_loss = 0.0f;               // of the last step
+  std::vector<LossValue> loss_values = {};  // what gaussian_nll learns for all members
+  std::optional<EndReport> ends = {};       // of a model that learns where episodes end
   double seconds = 0.0;
 
   /// One line for the log.
