@@ -269,6 +269,7 @@ void ChildProcess::read_output() {
 
 ProcessFailure ChildProcess::failure(Fault fault, std::string text) {
   failed_ = true;
+  let_parent_go();
   read_output();
   std::string words = printed_;
   if (words.size() > kMostPrinted) words.erase(0, words.size() - kMostPrinted);
@@ -312,15 +313,24 @@ ChildProcess::Wait ChildProcess::wait(int descriptor, short events, Clock::time_
   }
 }
 
+// Both stay where this thread is until it has its reply: a scheduler that sees another core idle would
+// wake each of the two there in turn, and the process would have to follow every time.
 void ChildProcess::move_beside_parent() {
   const int core = sched_getcpu();
-  if (core < 0 || core == core_) return;
+  if (core < 0) return;
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(core, &set);
+  if (core_ < 0 && sched_getaffinity(0, sizeof(cores_), &cores_) != 0) return;  // asked once
+  held_ = CPU_COUNT(&cores_) > 1 && sched_setaffinity(0, sizeof(set), &set) == 0;
+  if (core == core_) return;
   // one that has ended or may not be moved stays where it is
   sched_setaffinity(pid_, sizeof(set), &set);
   core_ = core;
+}
+
+void ChildProcess::let_parent_go() {
+  if (std::exchange(held_, false)) sched_setaffinity(0, sizeof(cores_), &cores_);
 }
 
 std::optional<ProcessFailure> ChildProcess::send(
@@ -385,6 +395,12 @@ std::optional<ProcessFailure> ChildProcess::read_fully(std::span<std::byte> into
 }
 
 std::optional<ProcessFailure> ChildProcess::receive(std::size_t bytes, double timeout_s) {
+  auto wrong = receive_whole(bytes, timeout_s);
+  let_parent_go();
+  return wrong;
+}
+
+std::optional<ProcessFailure> ChildProcess::receive_whole(std::size_t bytes, double timeout_s) {
   const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                            std::chrono::duration<double>(timeout_s));
   protocol::Reply header{};

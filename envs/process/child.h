@@ -1,6 +1,7 @@
 // One process that serves environments: its start, its pipes, its end.
 #pragma once
 
+#include <sched.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -54,8 +55,8 @@ class ChildProcess {
   /// A failure with what the process has printed last, for what its callers find wrong.
   ProcessFailure failure(Fault fault, std::string text);
 
-  /// Whether the process runs on the core of the thread that asks it: with one process that is
-  /// waited for, no sleeping core has to be woken.
+  /// Whether the process runs on the core of the thread that asks it, which stays there from send()
+  /// to the end of receive(): with one process that is waited for, no sleeping core has to be woken.
   void stay_beside_parent(bool beside) { beside_parent_ = beside; }
 
   /// Tells the process to end, by closing what it reads.
@@ -71,6 +72,8 @@ class ChildProcess {
   void read_output();
   bool reap(double patience_s);
   void move_beside_parent();
+  void let_parent_go();
+  std::optional<ProcessFailure> receive_whole(std::size_t bytes, double timeout_s);
 
   pid_t pid_ = -1;
   int pid_descriptor_ = -1;  // readable once the process has ended; -1 where the kernel has none
@@ -80,8 +83,10 @@ class ChildProcess {
   std::vector<std::byte> request_, reply_;
   std::string printed_;
   bool beside_parent_ = false;
-  bool failed_ = false;  // and is not waited for
-  int core_ = -1;
+  bool failed_ = false;   // and is not waited for
+  int core_ = -1;         // of the process
+  bool held_ = false;     // whether this thread stays on one core until the reply
+  cpu_set_t cores_ = {};  // that it may use else
 };
 
 }  // namespace mbrl
