@@ -11,7 +11,7 @@
 
 #include "base/rng.h"
 #include "envs/pool.h"
-#include "host/algo/draws.h"
+#include "host/bench/random_actions.h"
 
 namespace mbrl {
 namespace {
@@ -20,7 +20,6 @@ constexpr int kRounds = 5;          // at least
 constexpr double kSlice = 0.01;     // seconds at most: neighbours on the machine come and go slower
 constexpr int kEpisodeSteps = 200;  // at most, so that resets have their share everywhere
 constexpr int kPerThread = 8;       // environments: as many as keep the pool's hand-over small
-constexpr int kActionRows = 256;    // drawn once, so that drawing them costs no time
 
 /// Time that this thread had on a core, s: whoever else wants the core does not count.
 double core_seconds() {
@@ -28,27 +27,6 @@ double core_seconds() {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
-
-float random_action(std::uint64_t step, int i) {
-  const RandomKey key{1, purpose::kActionNoise, 0};
-  return 2.0f * uniform01(key.bits(step, static_cast<std::uint32_t>(i)).x) - 1.0f;
-}
-
-/// kActionRows rows of actions, round and round.
-class Actions {
- public:
-  explicit Actions(int width) : width_(width) {
-    for (std::uint64_t row = 0; row < kActionRows; ++row)
-      for (int i = 0; i < width; ++i) values_.push_back(random_action(row, i));
-  }
-  std::span<const float> row(std::uint64_t step) const {
-    return std::span(values_).subspan(step % kActionRows * width_, width_);
-  }
-
- private:
-  std::size_t width_;
-  std::vector<float> values_;
-};
 
 /// One environment under random actions. A slice of its way is walked three times: once to see
 /// where episodes end, then by its simulator alone and by whole steps, which so meet the same

@@ -13,10 +13,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/rng.h"
 #include "envs/pool.h"
 #include "envs/process/protocol.h"
-#include "host/algo/draws.h"
+#include "host/bench/random_actions.h"
 #include "host/io/program_path.h"
 #include "host/io/spawned_program.h"
 #include "host/stats/summary.h"
@@ -96,13 +95,7 @@ ProcessTimes time_process(const EnvOptions& options, int count, ThreadPool& one,
   const int width = pool.spec().action_size;
   Echo echo(message_bytes(pool.spec(), static_cast<std::size_t>(count)));
 
-  // drawn once, so that drawing them costs no time
-  constexpr std::uint64_t kRows = 64;
-  const RandomKey key{1, purpose::kActionNoise, 0};
-  std::vector<float> actions;
-  for (std::uint64_t row = 0; row < kRows; ++row)
-    for (int i = 0; i < count * width; ++i)
-      actions.push_back(2.0f * uniform01(key.bits(row, static_cast<std::uint32_t>(i)).x) - 1.0f);
+  const Actions actions(count * width);
   std::uint64_t step = 0;
   const auto slice = [&](auto&& once) {
     int calls = 0;
@@ -111,10 +104,7 @@ ProcessTimes time_process(const EnvOptions& options, int count, ThreadPool& one,
     while (++calls % 8 != 0 || seconds_since(start) < kProcessSlice);
     return seconds_since(start) / calls;
   };
-  const auto step_all = [&] {
-    const auto row = static_cast<std::size_t>(step++ % kRows);
-    pool.step({actions.data() + row * static_cast<std::size_t>(count * width), count, width});
-  };
+  const auto step_all = [&] { pool.step({actions.row(step++).data(), count, width}); };
   const auto trip = [&] { echo.trip(); };
 
   slice(step_all);
