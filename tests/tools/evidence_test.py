@@ -41,6 +41,14 @@ def table(path):
     return [{k: v for k, v in row.items() if "seconds" not in k and "wall" not in k} for row in rows], head
 
 
+def edit(path, pattern, replacement):
+    with open(path, encoding="utf-8") as file:
+        text, count = re.subn(pattern, replacement, file.read())
+    check(count == 1, f"{path} has {count} places that say {pattern}")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 class Tree:
     """A copy of what the tool needs of a source tree, with a list of its own."""
 
@@ -139,6 +147,29 @@ def main():
         check(len(table(tree.result("pendulum/seed-0.csv"))[0]) >= len(rows), "a shorter table replaced a longer one")
         check("stopped" in tree.tool("stop"), "stop does not stop")
         check("nothing runs" in tree.tool(), "after stop something runs")
+
+        # seeds of another MuJoCo are no seeds of the same curve
+        shutil.rmtree(os.path.join(tree.work, "runs", "pendulum"))
+        edit(tree.result("pendulum/seed-1.csv"), r"MuJoCo [^;]+;", "MuJoCo 1.50;")
+        os.remove(tree.result("pendulum/seed-0.csv"))
+        tree.start()
+        wait_for(lambda: "nothing runs" in tree.tool(), "the end of a worker that may train nothing")
+        with open(os.path.join(tree.work, "worker.txt"), encoding="utf-8") as file:
+            said = file.read()
+        for seed in (0, 1):
+            check(f"pendulum/seed-{seed}: left out, as its other seeds were not trained with MuJoCo" in said,
+                  f"seed {seed} was begun with another MuJoCo, or left out without a word: {said}")
+        check(not os.path.exists(os.path.join(tree.work, "runs", "pendulum")), "a seed of another MuJoCo has begun")
+        # a program that has theirs trains them, even if it is not the newest
+        programs = os.path.join(tree.work, "programs")
+        shutil.copytree(os.path.join(programs, os.listdir(programs)[0]), os.path.join(programs, "older"))
+        edit(os.path.join(programs, "older", "doctor.txt"), r"(?m)^MuJoCo +.*$", "MuJoCo    1.50")
+        tree.start()
+        wait_for(lambda: "begun" in tree.tool(), "a run with the program that has the other seed's MuJoCo")
+        with open(os.path.join(tree.work, "begun.json"), encoding="utf-8") as file:
+            begun = json.load(file)
+        check("older" in [entry["program"] for entry in begun.values()], f"another program has begun it: {begun}")
+        tree.tool("stop")
 
 
 main()
