@@ -112,6 +112,8 @@ class Tracer {
       std::fill(observation_.begin(), observation_.end(), std::nanf(""));
     }
     print_row(result);
+    // its episode is over: nothing may follow on what it left, of a served one not even a process
+    if (result.broken) started_ = false;
   }
 
   void print_row(const StepResult& result) {

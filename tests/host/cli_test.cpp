@@ -95,11 +95,12 @@ TEST_F(CliTest, EnvsTraceFollowsItsScript) {
   EXPECT_THAT(rows[3], StartsWith("8,0,0,0,0,"));
 
   // a step that means nothing
-  folder_.write("broken", "reset 7\nnan\n");
+  folder_.write("broken", "reset 7\nnan\n0\n");
   const Outcome broken = run("envs trace cartpole --actions broken");
   EXPECT_EQ(broken.error,
             "broken:2: step 1 of episode 7 means nothing: an action is not finite.\n");
-  EXPECT_THAT(broken.output, testing::HasSubstr("\n7,1,0,0,1,nan,nan,nan,nan\n"));
+  EXPECT_THAT(broken.output, testing::ContainsRegex("\n7,1,0,0,1,nan,nan,nan,nan\n8,0,0,0,0,.*\n"
+                                                    "8,1,1,0,0,.*\n$"));
 
   // the same from standard input, and another seed
   EXPECT_EQ(run("envs trace cartpole --state <script").output, outcome.output);
