@@ -35,43 +35,9 @@ constexpr int kLowestDescriptor = 20;               // of ours: 3 and 4 are made
 constexpr double kPatience = 2.0;                   // s that a process has to end by itself
 constexpr auto kSpin = std::chrono::microseconds(50);
 
-void close_descriptor(int& descriptor) {
-  if (descriptor >= 0) ::close(std::exchange(descriptor, -1));
-}
-
-/// A pipe whose ends no other process inherits.
-struct Pipe {
-  int read = -1, write = -1;
-
-  Pipe() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) fail();
-    read = fcntl(ends[0], F_DUPFD_CLOEXEC, kLowestDescriptor);
-    write = fcntl(ends[1], F_DUPFD_CLOEXEC, kLowestDescriptor);
-    ::close(ends[0]);
-    ::close(ends[1]);
-    if (read < 0 || write < 0) {
-      close_descriptor(read);
-      close_descriptor(write);
-      fail();
-    }
-  }
-  ~Pipe() {
-    close_descriptor(read);
-    close_descriptor(write);
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-
-  static void fail() {
-    throw DeviceError(std::string("env.command: no pipe can be made for its process: ") +
-                      std::strerror(errno) + ". `ulimit -n` says how many files may be open.");
-  }
-};
-
-int without_waiting(int descriptor) {
-  fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
-  return descriptor;
+Descriptor without_waiting(Descriptor& descriptor) {
+  fcntl(descriptor.get(), F_SETFL, fcntl(descriptor.get(), F_GETFL) | O_NONBLOCK);
+  return std::move(descriptor);
 }
 
 /// Where this program's Python module lies: where it is installed, or in the source tree.
@@ -188,13 +154,13 @@ ChildProcess::ChildProcess(const std::vector<std::string>& words) {
   }();
   std::ignore = ignored;
 
-  Pipe requests, replies, output;
+  Pipe requests(kLowestDescriptor), replies(kLowestDescriptor), output(kLowestDescriptor);
   SpawnActions actions;
   posix_spawn_file_actions_addopen(&actions.value, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions.value, output.write, 1);
-  posix_spawn_file_actions_adddup2(&actions.value, output.write, 2);
-  posix_spawn_file_actions_adddup2(&actions.value, requests.read, 3);
-  posix_spawn_file_actions_adddup2(&actions.value, replies.write, 4);
+  posix_spawn_file_actions_adddup2(&actions.value, output.write.get(), 1);
+  posix_spawn_file_actions_adddup2(&actions.value, output.write.get(), 2);
+  posix_spawn_file_actions_adddup2(&actions.value, requests.read.get(), 3);
+  posix_spawn_file_actions_adddup2(&actions.value, replies.write.get(), 4);
   const SpawnAttributes attributes;
   std::vector<std::string> arguments = words, environment = child_environment();
   const int error =
@@ -206,17 +172,17 @@ ChildProcess::ChildProcess(const std::vector<std::string>& words) {
   if (error != 0) throw ConfigError(start_error(words.front(), error));
 
 #ifdef SYS_pidfd_open
-  pid_descriptor_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
+  pid_descriptor_ = Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
 #endif
-  requests_ = without_waiting(std::exchange(requests.write, -1));
-  replies_ = without_waiting(std::exchange(replies.read, -1));
-  output_ = without_waiting(std::exchange(output.read, -1));
+  requests_ = without_waiting(requests.write);
+  replies_ = without_waiting(replies.read);
+  output_ = without_waiting(output.read);
 }
 
 ChildProcess::~ChildProcess() {
   close_requests();
   // one that still writes an answer is not to wait for a reader
-  close_descriptor(replies_);
+  replies_.close();
   if (!reap(failed_ ? 0.0 : kPatience)) {
     kill(-pid_, SIGKILL);
     int status = 0;
@@ -226,11 +192,9 @@ ChildProcess::~ChildProcess() {
   }
   // what it has started may live on
   kill(-pid_, SIGKILL);
-  close_descriptor(output_);
-  close_descriptor(pid_descriptor_);
 }
 
-void ChildProcess::close_requests() { close_descriptor(requests_); }
+void ChildProcess::close_requests() { requests_.close(); }
 
 /// Whether the process has ended; waits for that up to a time, and reads what it prints meanwhile.
 bool ChildProcess::reap(double patience_s) {
@@ -241,8 +205,8 @@ bool ChildProcess::reap(double patience_s) {
     if (result == pid_) status_ = status;
     if (result < 0 && errno != EINTR) status_ = 0;
     if (status_ || Clock::now() >= deadline) break;
-    pollfd ends[2] = {{pid_descriptor_, POLLIN, 0}, {output_, POLLIN, 0}};
-    poll(ends, 2, pid_descriptor_ >= 0 ? 100 : 5);
+    pollfd ends[2] = {{pid_descriptor_.get(), POLLIN, 0}, {output_.get(), POLLIN, 0}};
+    poll(ends, 2, pid_descriptor_.is_open() ? 100 : 5);
     if (ends[1].revents != 0) read_output();
   }
   return status_.has_value();
@@ -252,8 +216,8 @@ void ChildProcess::read_output() {
   char some[4096];
   // one that prints without end is not to be read without end
   constexpr std::size_t kMostAtOnce = 1u << 20;
-  for (std::size_t got = 0; output_ >= 0 && got < kMostAtOnce;) {
-    const ssize_t count = ::read(output_, some, sizeof(some));
+  for (std::size_t got = 0; output_.is_open() && got < kMostAtOnce;) {
+    const ssize_t count = ::read(output_.get(), some, sizeof(some));
     if (count > 0) {
       got += static_cast<std::size_t>(count);
       printed_.append(some, static_cast<std::size_t>(count));
@@ -261,7 +225,7 @@ void ChildProcess::read_output() {
     } else if (count < 0 && errno == EINTR) {
       continue;
     } else {
-      if (count == 0 || errno != EAGAIN) close_descriptor(output_);
+      if (count == 0 || errno != EAGAIN) output_.close();
       return;
     }
   }
@@ -302,14 +266,15 @@ ChildProcess::Wait ChildProcess::wait(int descriptor, short events, Clock::time_
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left < 0) return Wait::kLate;
-    pollfd ends[3] = {{descriptor, events, 0}, {output_, POLLIN, 0}, {pid_descriptor_, POLLIN, 0}};
+    pollfd ends[3] = {
+        {descriptor, events, 0}, {output_.get(), POLLIN, 0}, {pid_descriptor_.get(), POLLIN, 0}};
     // without a descriptor for its end, look now and then whether it has ended
-    const long slice = pid_descriptor_ >= 0 ? left + 1 : std::min(left + 1, 100L);
+    const long slice = pid_descriptor_.is_open() ? left + 1 : std::min(left + 1, 100L);
     const int count = poll(ends, 3, static_cast<int>(std::min(slice, 1'000'000L)));
     if (count < 0 && errno == EINTR) continue;
     if (ends[1].revents != 0) read_output();
     if (ends[0].revents != 0) return Wait::kReady;
-    if (ends[2].revents != 0 || (pid_descriptor_ < 0 && reap(0.0))) return Wait::kEnded;
+    if (ends[2].revents != 0 || (!pid_descriptor_.is_open() && reap(0.0))) return Wait::kEnded;
   }
 }
 
@@ -353,11 +318,11 @@ std::optional<ProcessFailure> ChildProcess::send(
   const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                            std::chrono::duration<double>(timeout_s));
   for (std::size_t sent = 0; sent < request_.size();) {
-    const ssize_t count = ::write(requests_, request_.data() + sent, request_.size() - sent);
+    const ssize_t count = ::write(requests_.get(), request_.data() + sent, request_.size() - sent);
     if (count >= 0) {
       sent += static_cast<std::size_t>(count);
     } else if (errno == EAGAIN) {
-      const Wait result = wait(requests_, POLLOUT, deadline);
+      const Wait result = wait(requests_.get(), POLLOUT, deadline);
       if (result == Wait::kEnded) return ended();
       if (result == Wait::kLate) return late(timeout_s);
     } else if (errno != EINTR) {
@@ -375,7 +340,7 @@ std::optional<ProcessFailure> ChildProcess::read_fully(std::span<std::byte> into
   if (first && !beside_parent_) spin_until = Clock::now() + kSpin;
   bool has_ended = false;
   for (std::size_t got = 0; got < into.size();) {
-    const ssize_t count = ::read(replies_, into.data() + got, into.size() - got);
+    const ssize_t count = ::read(replies_.get(), into.data() + got, into.size() - got);
     if (count > 0) {
       got += static_cast<std::size_t>(count);
     } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -386,7 +351,7 @@ std::optional<ProcessFailure> ChildProcess::read_fully(std::span<std::byte> into
         sched_yield();
         continue;
       }
-      const Wait result = wait(replies_, POLLIN, deadline);
+      const Wait result = wait(replies_.get(), POLLIN, deadline);
       if (result == Wait::kLate) return late(timeout_s);
       has_ended = result == Wait::kEnded;  // what it wrote before is there to be read
     }

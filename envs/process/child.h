@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "envs/env.h"
 #include "envs/process/protocol.h"
 
@@ -76,8 +77,8 @@ class ChildProcess {
   std::optional<ProcessFailure> receive_whole(std::size_t bytes, double timeout_s);
 
   pid_t pid_ = -1;
-  int pid_descriptor_ = -1;  // readable once the process has ended; -1 where the kernel has none
-  int requests_ = -1, replies_ = -1, output_ = -1;
+  Descriptor pid_descriptor_;  // readable once the process has ended; none if the kernel has none
+  Descriptor requests_, replies_, output_;
   std::optional<int> status_;  // of waitpid
   std::uint64_t sequence_ = 0;
   std::vector<std::byte> request_, reply_;

@@ -26,17 +26,6 @@ namespace {
 
 }  // namespace
 
-Descriptor::Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
-
-void Descriptor::close() {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-}
-
 MemoryFile::MemoryFile() : fd_(memfd_create("mbrl_gpu", MFD_CLOEXEC)) {
   if (fd() < 0) fail("a file in memory");
 }
@@ -62,13 +51,6 @@ std::string MemoryFile::read(std::size_t most) const {
     text.append(buffer, static_cast<std::size_t>(count));
   }
   return text;
-}
-
-Pipe::Pipe() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) fail("a pipe");
-  read = Descriptor(ends[0]);
-  write = Descriptor(ends[1]);
 }
 
 SpawnedProgram::SpawnedProgram(const std::string& file, const std::vector<std::string>& arguments,

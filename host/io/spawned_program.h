@@ -7,22 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor.h"
+
 namespace mbrl {
-
-/// A descriptor, closed when this ends.
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  ~Descriptor() { close(); }
-  Descriptor(Descriptor&& other) noexcept;
-  Descriptor& operator=(Descriptor&& other) noexcept;
-
-  int get() const { return fd_; }
-  void close();
-
- private:
-  int fd_;
-};
 
 /// A file in memory. Errors: DataError if the system has no room for it.
 class MemoryFile {
@@ -37,12 +24,6 @@ class MemoryFile {
 
  private:
   Descriptor fd_;
-};
-
-/// Both ends of a pipe, which no program inherits but by its standard streams. Errors: DataError.
-struct Pipe {
-  Pipe();
-  Descriptor read, write;
 };
 
 /// A program that runs with these descriptors as its standard input, output and error; a negative
