@@ -362,7 +362,7 @@ ExitCode tune(const TuneOptions& o) {
         "tune needs a config, a file or a shipped one: `mbrl_gpu tune tune_smoke`. `mbrl_gpu tune "
         "report` shows what has been searched.");
   const std::vector<StudyOptions> studies = study_options(o);
-  advise_options_of_a_run();
+  advise_options_of_a_run("--study DIR");
   install_signal_handlers();
   if (o.test) return test_best(studies);
   if (!o.schedule.empty()) return print_schedule(o, studies);

@@ -244,8 +244,8 @@ fs::path place_checkpoint(const fs::path& checkpoints_dir, std::int64_t env_step
   if (error)
     throw DataError(fmt::format(
         "checkpoint folder {} cannot be made: {}. Existing checkpoints are kept; choose "
-        "another place with --runs DIR.",
-        temporary.string(), error.message()));
+        "another place with {}.",
+        temporary.string(), error.message(), folder_option()));
   try {
     fill(temporary);
     if (at_once) sync_folder(temporary);

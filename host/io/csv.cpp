@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "host/io/console.h"
+#include "host/io/output_file.h"
 
 namespace mbrl {
 namespace {
@@ -41,8 +42,8 @@ std::string kept_rows(const std::filesystem::path& path, const std::string& head
   if (!lines.empty() && lines[0] != header)
     throw DataError(
         fmt::format("{} has the columns {}; this run writes {}. Move the file away, or use another "
-                    "folder with --runs DIR.",
-                    path.string(), printable(lines[0]), header));
+                    "folder with {}.",
+                    path.string(), printable(lines[0]), header, folder_option()));
   const auto num_commas = std::count(header.begin(), header.end(), ',');
   std::string kept;
   for (std::size_t i = 1; i < lines.size(); ++i) {

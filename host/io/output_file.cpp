@@ -19,6 +19,7 @@ namespace {
 
 // what errors may advise: the options of the command at hand
 bool of_a_run = false;
+std::string option_of_folder = "--runs DIR";
 
 }  // namespace
 
@@ -60,7 +61,12 @@ void OutputFile::close() {
   if (fd >= 0 && ::close(fd) != 0 && errno != EINTR) fail(errno, 0);
 }
 
-void advise_options_of_a_run() { of_a_run = true; }
+void advise_options_of_a_run(std::string option) {
+  of_a_run = true;
+  option_of_folder = std::move(option);
+}
+
+const std::string& folder_option() { return option_of_folder; }
 
 void OutputFile::fail(int error, std::size_t num_bytes) const {
   std::string text = fmt::format("{} cannot be written: {}", path_.string(), std::strerror(error));
@@ -75,10 +81,12 @@ void OutputFile::fail(int error, std::size_t num_bytes) const {
     text += error == EFBIG ? ". Raise the limit on file sizes (`ulimit -f`)"
             : of_a_run     ? ". Free some space, lower checkpoint.keep"
                            : ". Free some space";
-    text += of_a_run ? " or choose another disk with --runs DIR; existing checkpoints are kept."
-                     : " or choose another disk.";
+    text += " or choose another disk";
+    text +=
+        of_a_run ? fmt::format(" with {}; existing checkpoints are kept.", option_of_folder) : ".";
   } else {
-    text += of_a_run ? ". Choose another place with --runs DIR." : ". Choose another place.";
+    text += ". Choose another place";
+    text += of_a_run ? fmt::format(" with {}.", option_of_folder) : ".";
   }
   throw DataError(text);
 }

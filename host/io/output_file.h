@@ -53,9 +53,12 @@ class OutputFile {
 /// stands, the file it means; devices and pipes are written to as they are.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
-/// From now on the errors of this file advise what `mbrl_gpu run` has: --runs DIR, checkpoint.keep.
-/// Other commands write files too, and have neither.
-void advise_options_of_a_run();
+/// From now on the errors of this file advise what commands that train have: checkpoint.keep and
+/// the option that chooses their folder. Other commands write files too, and have neither.
+void advise_options_of_a_run(std::string folder_option = "--runs DIR");
+
+/// The option that chooses the folder of what trains at hand: "--runs DIR" if not said otherwise.
+const std::string& folder_option();
 
 /// Makes the names inside `folder` last over a power failure.
 void sync_folder(const std::filesystem::path& folder);

@@ -183,14 +183,14 @@ void RunDir::take() {
   for (int tries = 0; tries < 10; ++tries) {
     if (const std::error_code error = make_folders(path_); error)
       throw DataError(
-          fmt::format("run directory {} cannot be made: {}. Choose another place with --runs DIR.",
-                      path_.string(), error.message()));
+          fmt::format("run directory {} cannot be made: {}. Choose another place with {}.",
+                      path_.string(), error.message(), folder_option()));
     if (lock()) return;
   }
   throw DataError(fmt::format(
       "run directory {} is moved or removed by another process each time it is made. Stop that "
-      "process, or choose another place with --runs DIR.",
-      path_.string()));
+      "process, or choose another place with {}.",
+      path_.string(), folder_option()));
 }
 
 // two processes in one folder would write over each other. False if the folder has gone meanwhile
@@ -200,16 +200,16 @@ bool RunDir::lock() {
   if (lock_fd_ < 0 && errno == ENOENT) return false;
   if (lock_fd_ < 0)
     throw DataError(
-        fmt::format("run directory {} cannot be written: {}. Choose another place with --runs DIR.",
-                    path_.string(), std::strerror(errno)));
+        fmt::format("run directory {} cannot be written: {}. Choose another place with {}.",
+                    path_.string(), std::strerror(errno), folder_option()));
   // any other error: a file system without locks, where the run goes on unguarded
   if (!try_lock(lock_fd_) && errno == EWOULDBLOCK) {
     const std::string owner = owner_text(lock_fd_);
     release();
     throw BusyError(
         fmt::format("run directory {} is in use by process {}. Wait for it, stop it, or choose "
-                    "another seed or --runs DIR.",
-                    path_.string(), owner));
+                    "another seed or {}.",
+                    path_.string(), owner, folder_option()));
   }
   if (!is_in_place()) {
     release();
@@ -243,8 +243,8 @@ void RunDir::move_aside() {
     if (error != 0)
       throw DataError(fmt::format(
           "the earlier run in {} cannot be set aside as {}: {}. Move it away, or choose another "
-          "place with --runs DIR.",
-          path_.string(), target.string(), std::strerror(error)));
+          "place with {}.",
+          path_.string(), target.string(), std::strerror(error), folder_option()));
     set_aside_ = target;
     break;
   }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "host/io/output_file.h"
 
 namespace mbrl {
 
@@ -16,7 +17,8 @@ RunLog::RunLog(const std::filesystem::path& file, bool append, bool to_console) 
     to_file =
         std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string(), /*truncate=*/!append);
   } catch (const spdlog::spdlog_ex& error) {
-    throw DataError(std::string(error.what()) + ". Choose another place with --runs DIR.");
+    throw DataError(std::string(error.what()) + ". Choose another place with " + folder_option() +
+                    ".");
   }
   to_file->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
   logger_ = std::make_shared<spdlog::logger>("mbrl", to_file);

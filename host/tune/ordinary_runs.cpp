@@ -22,6 +22,7 @@
 #include "host/config/fields.h"
 #include "host/config/print.h"
 #include "host/io/json_file.h"
+#include "host/io/output_file.h"
 #include "host/run/choose_gemm.h"
 #include "host/run/open_device.h"
 #include "host/run/run_dir.h"
@@ -244,9 +245,9 @@ void check_runs(const std::vector<OrdinaryRun>& runs,
     const bool is_there = fs::is_directory(root, absent);
     if (is_there && access(root.c_str(), W_OK) == 0) continue;
     if (is_there) reason = std::strerror(errno);
-    throw DataError(fmt::format(
-        "the folder of runs {} cannot be written: {}. Choose another place with --runs DIR.",
-        printable(root.string()), reason));
+    throw DataError(
+        fmt::format("the folder of runs {} cannot be written: {}. Choose another place with {}.",
+                    printable(root.string()), reason, folder_option()));
   }
 }
 

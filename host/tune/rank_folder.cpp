@@ -78,8 +78,8 @@ FolderMark::FolderMark(fs::path folder) : folder_(std::move(folder)) {
   text_ = fmt::format("{} {}\n", own_process_name(), number++);
   if (const std::error_code error = make_folders(folder_); error)
     throw DataError(
-        fmt::format("run directory {} cannot be made: {}. Choose another place with --runs DIR.",
-                    printable(folder_.string()), error.message()));
+        fmt::format("run directory {} cannot be made: {}. Choose another place with {}.",
+                    printable(folder_.string()), error.message(), folder_option()));
   OutputFile file(folder_ / kFolderMark, OutputFile::Mode::kTruncate, text_.size());
   file.write(text_);
   file.close();

@@ -489,6 +489,15 @@ TEST_F(TuneTest, SeveralMethodsAreTestedOnSeedsOfTheirOwnAndReported) {
   EXPECT_THAT(outcome.error, HasSubstr("tune needs a config"));
 }
 
+TEST_F(TuneTest, AFullDiskEndsASearchWithAnOptionThatItHas) {
+  std::vector<std::string> words{"tune", "brief.json", "--study", "s"};
+  const Outcome outcome = run(words, 4000);
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_THAT(outcome.error, HasSubstr(" cannot be written: File too large"));
+  EXPECT_THAT(outcome.error, HasSubstr("choose another disk with --study DIR"));
+  EXPECT_THAT(outcome.error, testing::Not(HasSubstr("--runs")));
+}
+
 TEST_F(TuneTest, WhatCannotBeIsRefusedWithTheWayOut) {
   const auto refused = [&](int code, const std::vector<std::string>& words,
                            const std::string& text) {

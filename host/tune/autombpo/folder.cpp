@@ -25,9 +25,8 @@ std::vector<fs::path> all_of(const fs::path& folder) {
 AutoMbpoFolder::AutoMbpoFolder(fs::path path) : path_(std::move(path)) {
   const fs::path controllers = path_ / "controller";
   if (const std::error_code error = make_folders(controllers); error)
-    throw DataError(
-        fmt::format("folder {} cannot be made: {}. Choose another place with --runs DIR.",
-                    controllers.string(), error.message()));
+    throw DataError(fmt::format("folder {} cannot be made: {}. Choose another place with {}.",
+                                controllers.string(), error.message(), folder_option()));
 }
 
 fs::path AutoMbpoFolder::controller(int group, int stage) const {

@@ -111,13 +111,14 @@ TEST(CheckpointTest, AFullDiskLeavesThePreviousOneIntact) {
   const pid_t child = fork();
   if (child == 0) {
     signal(SIGXFSZ, SIG_IGN);
-    advise_options_of_a_run();
+    advise_options_of_a_run("--study DIR");
     const rlimit limit{100000, 100000};  // less than the replay's 160000 bytes
     setrlimit(RLIMIT_FSIZE, &limit);
     const std::string text =
         error_text<DataError>([&] { write_checkpoint(folder.path(), 2, data.contents(2), 2); });
-    const bool named = text.find("replay.safetensors cannot be written") != std::string::npos &&
-                       text.find("existing checkpoints are kept") != std::string::npos;
+    const bool named =
+        text.find("replay.safetensors cannot be written") != std::string::npos &&
+        text.find("with --study DIR; existing checkpoints are kept") != std::string::npos;
     const bool clean =
         std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 1;
     _exit(named && clean ? 0 : 1);
