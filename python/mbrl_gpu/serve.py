@@ -38,7 +38,7 @@ TERMINATED, TRUNCATED, SERVES_ENDS = 1, 2, 1
 REQUESTS, REPLIES = 3, 4  # descriptors
 HEADER = struct.Struct("<IIQ")
 
-Flatten = Callable[[Any, Any], None]
+Flatten = Callable[[Any, Any], None]  # of an observation into a row
 
 
 class Refused(Exception):
@@ -56,6 +56,13 @@ def _entries(space: Any) -> List[Tuple[str, Any, Any]]:
     return [(str(i), i, inner) for i, inner in enumerate(space.spaces)]
 
 
+def _choices(space: Any) -> List[Tuple[int, int]]:
+    """(number of values, first value) of each choice of a Discrete or MultiDiscrete."""
+    counts = np.ravel(space.n if _kind(space) == "Discrete" else space.nvec)
+    starts = np.broadcast_to(np.ravel(getattr(space, "start", 0)), counts.shape)  # old MultiDiscretes have none
+    return [(int(count), int(start)) for count, start in zip(counts, starts)]
+
+
 def observation_names(space: Any, path: str = "") -> List[str]:
     """A name for each entry of a flattened observation."""
     kind = _kind(space)
@@ -68,21 +75,24 @@ def observation_names(space: Any, path: str = "") -> List[str]:
             return [path or "value"]
         return [f"{path}[{','.join(map(str, at))}]" for at in np.ndindex(*shape)]
     if kind == "Discrete":
-        return [f"{path}={int(space.start) + i}" for i in range(int(space.n))]
+        return [f"{path}={start + i}" for count, start in _choices(space) for i in range(count)]
     if kind == "MultiDiscrete":
-        return [f"{path}[{i}]={j}" for i, n in enumerate(np.ravel(space.nvec)) for j in range(int(n))]
+        return [f"{path}[{k}]={start + i}" for k, (count, start) in enumerate(_choices(space)) for i in range(count)]
     raise Refused(f"observations{' ' + path if path else ''} are {space}, which has no fixed number of "
                   "entries. Wrap the environment in one whose observations are a Box or a Dict of such.")
 
 
-def observation_writer(space: Any) -> Flatten:
-    """A function that writes an observation of `space` into a row of float32."""
+def observation_writer(space: Any, path: str = "") -> Flatten:
+    """A function that writes an observation of `space`, the entry `path` of a larger one, into a row of float32. It
+    raises ValueError for one of another shape or beyond its choices, which would be taken for something else."""
     kind = _kind(space)
+    what = f"the observation's entry {path}" if path else "an observation"
     if kind in ("Dict", "Tuple"):
         parts, first = [], 0
-        for _, key, inner in _entries(space):
+        for name, key, inner in _entries(space):
             size = len(observation_names(inner))
-            parts.append((key, slice(first, first + size), observation_writer(inner)))
+            writer = observation_writer(inner, f"{path}.{name}" if path else name)
+            parts.append((key, slice(first, first + size), writer))
             first += size
 
         def write_parts(value: Any, row: Any) -> None:
@@ -90,15 +100,21 @@ def observation_writer(space: Any) -> Flatten:
                 write(value[key], row[place])
         return write_parts
     if kind in ("Discrete", "MultiDiscrete"):
-        sizes = [int(space.n)] if kind == "Discrete" else [int(n) for n in np.ravel(space.nvec)]
-        starts = [int(space.start)] if kind == "Discrete" else [0] * len(sizes)
+        choices = _choices(space)
 
         def write_choices(value: Any, row: Any) -> None:
+            chosen = np.ravel(value)
+            if len(chosen) != len(choices):
+                raise ValueError(f"{what} has {len(chosen)} choices; its space has {len(choices)}")
             row[:] = 0
             first = 0
-            for choice, size, start in zip(np.ravel(value), sizes, starts):
-                row[first + int(choice) - start] = 1
-                first += size
+            for k, (choice, (count, start)) in enumerate(zip(chosen, choices)):
+                at = int(choice) - start
+                if not 0 <= at < count or at + start != choice:
+                    which = f"choice {k} of {what}" if kind == "MultiDiscrete" else what
+                    raise ValueError(f"{which} is {choice}; its space has {start} to {start + count - 1}")
+                row[first + at] = 1
+                first += count
         return write_choices
     shape = tuple(space.shape)
     if len(shape) == 1:
@@ -106,12 +122,15 @@ def observation_writer(space: Any) -> Flatten:
 
         def write_row(value: Any, row: Any) -> None:
             if len(value) != size:  # one entry would be spread over all
-                raise ValueError(f"an observation has {len(value)} entries; its space has {size}")
+                raise ValueError(f"{what} has {len(value)} entries; its space has {size}")
             row[:] = value
         return write_row
 
     def write_array(value: Any, row: Any) -> None:
-        row[:] = np.reshape(value, -1)
+        array = np.asarray(value)
+        if array.shape != shape:
+            raise ValueError(f"{what} has the shape {array.shape}; its space has {shape}")
+        row[:] = array.reshape(-1)
     return write_array
 
 
@@ -119,7 +138,8 @@ def action_bounds(space: Any, name: str) -> Tuple[Any, Any]:
     """Lower and upper bounds of a flattened action, float32."""
     kind = _kind(space)
     if kind in ("Dict", "Tuple"):
-        parts = [action_bounds(inner, name) for _, _, inner in _entries(space)]
+        nothing = (np.zeros(0, np.float32),) * 2
+        parts = [nothing] + [action_bounds(inner, name) for _, _, inner in _entries(space)]
         return tuple(np.concatenate([part[i] for part in parts]) for i in range(2))  # type: ignore
     if kind != "Box" or not np.issubdtype(space.dtype, np.floating):
         raise Refused(f"the actions of {name} are {space}. The algorithms here act with real numbers: take an "
@@ -331,12 +351,15 @@ class VectorServer(Server):
     def asked(self, request: memoryview) -> Any:
         return np.frombuffer(request, np.uint8, len(self.rows), HEADER.size) != 0
 
-    def keep(self, observation: Any, rows: Any) -> None:
+    def keep(self, observation: Any, rows: Any, asked: Any) -> None:
         space = self.envs[0].single_observation_space
         if _kind(space) == "Box":
-            rows[:] = np.reshape(observation, rows.shape)
+            array, shape = np.asarray(observation), (len(rows), *space.shape)
+            if array.shape != shape:
+                raise ValueError(f"the observations have the shape {array.shape}; their space has {shape}")
+            rows[:] = array.reshape(rows.shape)
             return
-        for i in range(len(rows)):
+        for i in np.flatnonzero(asked):  # the others may hold anything
             self.write_observation(_one_of(space, observation, i), rows[i])
 
     def reset(self, request: memoryview) -> bytearray:
@@ -347,7 +370,7 @@ class VectorServer(Server):
         observation, _ = vector.reset(seed=seeds, options=options)
         self.begun = True
         self.over &= ~asked
-        self.keep(observation, self.start)
+        self.keep(observation, self.start, asked)
         return self.reset_reply
 
     def step(self, request: memoryview) -> bytearray:
@@ -361,8 +384,11 @@ class VectorServer(Server):
         actions = np.frombuffer(request, np.float32, N * self.num_actions, self.after_which).reshape(N, -1)
         actions = np.where(asked[:, None], actions, 0.5 * (self.low + self.high))
         observation, reward, terminated, truncated, _ = vector.step(self.read_action(actions))
+        for what, values in (("rewards", reward), ("terminated", terminated), ("truncated", truncated)):
+            if np.shape(values) != (N,):  # one would be spread over all
+                raise ValueError(f"{what} of a step have the shape {np.shape(values)}; expected {(N,)}")
         self.over = np.asarray(terminated) | np.asarray(truncated) | ~asked
-        self.keep(observation, self.observation)
+        self.keep(observation, self.observation, asked)
         with np.errstate(over="ignore"):  # infinite in float32, which the program sees
             self.reward[:] = reward
         self.flags[:] = TERMINATED * np.asarray(terminated, bool) + TRUNCATED * np.asarray(truncated, bool)

@@ -5,6 +5,7 @@
 
 CPP_SERVER is the page's server in C++, compiled. What needs numpy or gymnasium is skipped aloud without it.
 """
+import json
 import math
 import os
 import re
@@ -181,6 +182,11 @@ class Discrete:
     def __init__(self, n): self.n = n
     def __repr__(self): return f"Discrete({self.n})"
 
+class MultiDiscrete:
+    def __init__(self, nvec, start=None):
+        self.nvec = np.array(nvec)
+        if start is not None: self.start = np.array(start)  # old ones have none
+
 class Many:
     """A dictionary, in an order that is not that of its names."""
     observation_space = Dict(z=Box(-1, 1, (2,)), a=Dict(y=Discrete(3), x=Box(-1, 1, ())), m=Box(-1, 1, (2, 2), float))
@@ -212,6 +218,24 @@ class Narrow(Many):
     observation_space = Box(-1, 1, (3,))
     def look(self): return [1.0]
 
+class Choices(Many):
+    observation_space = Dict(a=MultiDiscrete([2, 3], [4, -1]), b=MultiDiscrete([[2], [2]]), c=Discrete(3))
+    def __init__(self, **other): self.other = other
+    def look(self): return {**dict(a=[5, 1], b=[[0], [1]], c=2), **self.other}
+
+class Grid(Many):
+    observation_space = Box(-9, 9, (2, 3))
+    def __init__(self, shape): self.shape = shape
+    def look(self): return np.arange(6.0)[:np.prod(self.shape, dtype=int)].reshape(self.shape)
+
+class Nested(Many):
+    observation_space = Tuple(Dict(grid=Box(-9, 9, (2, 3)), row=Box(-1, 1, (3,))))
+    def __init__(self, grid, row): self.grid, self.row = np.zeros(grid), np.zeros(row)
+    def look(self): return (dict(grid=self.grid, row=self.row),)
+
+class Idle(Many):
+    action_space = Dict()
+
 class Huge(Many):
     def step(self, action): return self.look(), -1e39, True, False, {}
 
@@ -237,6 +261,20 @@ class Counters:
         assert np.all(self.count < 10), "one that is over is not stepped"
         self.count = self.count + action["by"][:, 0]
         return self.look(), 2 * self.count, self.count >= 10, self.count <= -3, {}
+
+class Picky(Counters):
+    """One that is over has nothing to observe."""
+    single_observation_space = Dict(at=Discrete(20))
+    def look(self): return dict(at=np.where(self.count < 10, self.count, -1))
+
+class Grids(Counters):
+    single_observation_space = Box(-9, 9, (2, 3))
+    def __init__(self, num_envs, shape=(2, 3), rewards=None):
+        self.num_envs, self.shape, self.rewards = num_envs, tuple(shape), rewards
+    def look(self): return np.broadcast_to(np.arange(6.0).reshape(self.shape), (self.num_envs,) + self.shape)
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return (observation, reward if self.rewards is None else np.zeros(self.rewards), *rest)
 
 class Restless(Counters):
     metadata = {"autoreset_mode": "NextStep"}
@@ -291,6 +329,7 @@ class ServeTest(unittest.TestCase):
         for arguments, text in [
                 (["own:Choosing"], "the actions of own:Choosing are Discrete(4). "),
                 (["own:Whole"], "the actions of own:Whole are <own.Box"),
+                (["own:Idle"], "own:Idle has 10 entries in its observations and 0 in its actions; expected one at"),
                 (["own:Odd"], "observations words are <own.Text"),
                 (["own:Text"], "own:Text has no observation_space and no action_space and no reset; expected"),
                 (["own:Many", "--ends", "own"], "--ends own names no function"),
@@ -309,6 +348,66 @@ class ServeTest(unittest.TestCase):
             self.assertIsNone(server.open(1))
             status, text = server.ask(2, server.which({0}) + struct.pack("<Q", 0))
             self.assertEqual((status, text), (1, b"ValueError: an observation has 1 entries; its space has 3"))
+
+    def look(self, name, **kwargs):
+        """The first observation, or the text of what is wrong with it."""
+        with self.server(f"own:{name}", "--kwargs", json.dumps(kwargs)) as server:
+            self.assertIsNone(server.open(1))
+            self.entries = server.entries
+            status, reply = server.ask(2, server.which({0}) + struct.pack("<Q", 0))
+            return reply.decode() if status else server.rows(reply)[0]
+
+    def test_choices_count_from_their_start(self):
+        self.assertEqual(self.look("Choices"), (0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 0, 1))
+        self.assertEqual(self.entries, ["a[0]=4", "a[0]=5", "a[1]=-1", "a[1]=0", "a[1]=1", "b[0]=0", "b[0]=1", "b[1]=0",
+                                        "b[1]=1", "c=0", "c=1", "c=2"])
+        self.assertEqual(self.look("Choices", a=[4, -1])[:5], (1, 0, 1, 0, 0))
+
+    def test_choices_that_there_are_none_of(self):
+        for other, text in [(dict(a=[6, 0]), "choice 0 of the observation's entry a is 6; its space has 4 to 5"),
+                            (dict(a=[4, -2]), "choice 1 of the observation's entry a is -2; its space has -1 to 1"),
+                            (dict(a=[4]), "the observation's entry a has 1 choices; its space has 2"),
+                            (dict(c=-1), "the observation's entry c is -1; its space has 0 to 2"),
+                            (dict(c=3), "the observation's entry c is 3; its space has 0 to 2"),
+                            (dict(c=0.5), "the observation's entry c is 0.5; its space has 0 to 2"),
+                            (dict(c=[0, 1]), "the observation's entry c has 2 choices; its space has 1")]:
+            with self.subTest(other):
+                self.assertEqual(self.look("Choices", **other), "ValueError: " + text)
+
+    def test_observations_of_another_shape(self):
+        self.assertEqual(self.look("Grid", shape=[2, 3]), (0, 1, 2, 3, 4, 5))
+        for shape in ([3, 2], [6], [1], [], [1, 2, 3]):
+            with self.subTest(shape):
+                self.assertEqual(self.look("Grid", shape=shape), "ValueError: an observation has the shape "
+                                 f"{tuple(shape)}; its space has (2, 3)")
+        self.assertEqual(self.look("Nested", grid=[2, 3], row=3), (0,) * 9)
+        self.assertEqual(self.look("Nested", grid=[3, 2], row=3),
+                         "ValueError: the observation's entry 0.grid has the shape (3, 2); its space has (2, 3)")
+        self.assertEqual(self.look("Nested", grid=[2, 3], row=1),
+                         "ValueError: the observation's entry 0.row has 1 entries; its space has 3")
+
+    def test_rows_of_a_vector_that_are_not_asked_for_may_hold_anything(self):
+        with self.server("own:Picky") as server:
+            self.assertIsNone(server.open(2))
+            self.assertEqual(server.reset({1}, [99, 7])[1], tuple(float(i == 7) for i in range(20)))
+            rows, _, flags = server.step({1}, [[0], [1]])
+            self.assertEqual((rows[1][8], flags[1]), (1, 0))
+
+    def test_vectors_of_another_shape(self):
+        with self.server("own:Grids") as server:
+            self.assertIsNone(server.open(2))
+            self.assertEqual(server.reset({0, 1}, [0, 0]), [(0, 1, 2, 3, 4, 5)] * 2)
+            self.assertEqual(server.step({0, 1}, [[0], [0]])[1], (0, 0))
+        with self.server("own:Grids", "--kwargs", '{"shape": [3, 2]}') as server:
+            self.assertIsNone(server.open(2))
+            status, reply = server.ask(2, server.which({0, 1}) + struct.pack("<2Q", 0, 0))
+            self.assertEqual((status, reply.decode()), (1, "ValueError: the observations have the shape (2, 3, 2); their "
+                                                        "space has (2, 2, 3)"))
+        with self.server("own:Grids", "--kwargs", '{"rewards": []}') as server:
+            self.assertIsNone(server.open(2))
+            server.reset({0, 1}, [0, 0])
+            self.assertEqual(server.step({0, 1}, [[0], [0]]),
+                             "ValueError: rewards of a step have the shape (); expected (2,)")
 
     def test_a_reward_beyond_float(self):
         with self.server("own:Huge") as server:
