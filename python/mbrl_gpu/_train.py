@@ -65,15 +65,27 @@ def main() -> None:
     os.execv(path, [path, *sys.argv[1:]])
 
 
+def _plain(value: Any) -> Any:
+    """What JSON has no form of, as one it has: numbers and arrays of numpy and the like, and paths."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{value!r} is no value of a key or an argument; expected numbers, texts, paths, lists, arrays or "
+                    "dicts of such")
+
+
 def _words(overrides: Dict[str, Any], before: str = "") -> List[str]:
     """key=value words: {"sac": {"learning_rate": 1e-3}} and {"sac__learning_rate": 1e-3} alike."""
     words: List[str] = []
     for key, value in overrides.items():
         name = before + key.replace("__", ".")
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
         if isinstance(value, dict):
             words += _words(value, name + ".")
         else:
-            words.append(f"{name}={value if isinstance(value, str) else json.dumps(value)}")
+            words.append(f"{name}={value if isinstance(value, str) else json.dumps(value, default=_plain)}")
     return words
 
 
@@ -84,7 +96,10 @@ def _is_gymnasium_id(name: str) -> bool:
 def _class_target(env: Any) -> Tuple[str, str]:
     """("module:name", folder that the module is found from, or "")."""
     name = getattr(env, "__qualname__", "")
-    if not name or "<" in name or "." in name:
+    if not name:
+        raise ValueError(f"{env!r} is no class and no function: pass the class or a function that makes the "
+                         "environment; env_kwargs are its arguments.")
+    if "<" in name or "." in name:
         raise ValueError(f"{env!r} cannot be found by another process: move it to the top level of a module.")
     module = inspect.getmodule(env)
     file = getattr(module, "__file__", None)
@@ -111,7 +126,7 @@ def _env_words(env: Any, kwargs: Optional[Dict[str, Any]]) -> Tuple[List[str], s
     target, folder = (env, "") if isinstance(env, str) else _class_target(env)
     command = [sys.executable, "-m", "mbrl_gpu.serve", target]
     if kwargs:
-        command += ["--kwargs", json.dumps(kwargs)]
+        command += ["--kwargs", json.dumps(kwargs, default=_plain)]
     return ["env.name=process", "env.command=" + shlex.join(command)], folder
 
 
@@ -155,9 +170,11 @@ def train(config: str = "smoke", env: Any = None, *, env_kwargs: Optional[Dict[s
                 sys.stderr.write(line)
             elif callable(progress):
                 found = _EVALUATION.search(line)
-                if found and not stopped and progress(int(found[1]), float(found[2])) is False:
-                    stopped = True
-                    child.send_signal(signal.SIGTERM)
+                if found and not stopped:
+                    verdict = progress(int(found[1]), float(found[2]))
+                    if verdict is not None and not verdict:  # numpy's False, too
+                        stopped = True
+                        child.send_signal(signal.SIGTERM)
         code = child.wait()
     except BaseException:
         # the program writes a checkpoint before it ends

@@ -1,4 +1,5 @@
 """Tests of python/mbrl_gpu against the program: MBRL_GPU_PROGRAM. `run` beside this file starts them."""
+import functools
 import json
 import os
 import shutil
@@ -239,15 +240,16 @@ def test_a_class_is_served_and_its_bounds_are_the_policys(folder):
     assert 0 <= action[0] <= 3
 
 
-def test_a_run_stops_where_progress_says_so(folder):
+@pytest.mark.parametrize("kind", [bool, np.bool_])
+def test_a_run_stops_where_progress_says_so(folder, kind):
     steps = []
 
     def enough(step, mean):
         steps.append(step)
-        return step < 400
+        return kind(step < 400)
     small = json.loads(json.dumps(SMALL))
     small["loop"]["num_env_steps"] = 100000
-    run = mbrl_gpu.train("smoke", runs=folder, threads=1, device="cpu", seed=4, **small, progress=enough)
+    run = mbrl_gpu.train("smoke", runs=folder, threads=1, device="cpu", seed=4, resume="never", **small, progress=enough)
     assert steps[:2] == [350, 500]
     assert run.status in ("paused", "stopped") and 500 <= max(run.checkpoints) < 100000
 
@@ -265,6 +267,10 @@ def test_environments_that_cannot_be_served_are_told():
         mbrl_gpu.train(env=Outer.Inner)
     with pytest.raises(ValueError, match="move it to the top level of a module"):
         mbrl_gpu.train(env=lambda: Point())
+    for one in (Point(), functools.partial(Point, width=0.5)):
+        with pytest.raises(ValueError, match="is no class and no function: pass the class or a function that makes the "
+                                             "environment; env_kwargs are its arguments"):
+            mbrl_gpu.train(env=one)
     with pytest.raises(ValueError, match="env_kwargs are the arguments"):
         mbrl_gpu.train(env="pendulum", env_kwargs={"g": 1})
 
@@ -300,6 +306,15 @@ def test_words_of_overrides():
     given = {"seed": 1, "sac": {"hidden_sizes": [4, 8]}, "loop__epoch_length": 5, "a.b": True, "name": "x"}
     assert _train._words(given) == [
         "seed=1", "sac.hidden_sizes=[4, 8]", "loop.epoch_length=5", "a.b=true", "name=x"]
+    from pathlib import Path
+    given = {"seed": np.int64(3), "sac": {"learning_rate": np.float32(0.5), "hidden_sizes": np.array([4, 8])},
+             "a": np.bool_(True), "b": [np.int32(1), 2], "mjcf__model": Path("robots/arm.xml"), "list": [Path("x/y")]}
+    assert _train._words(given) == ["seed=3", "sac.learning_rate=0.5", "sac.hidden_sizes=[4, 8]", "a=true", "b=[1, 2]",
+                                    "mjcf.model=robots/arm.xml", 'list=["x/y"]']
+    with pytest.raises(TypeError, match="is no value of a key or an argument; expected numbers, texts, paths"):
+        _train._words({"seed": {1, 2}})
+    words, _ = _train._env_words(Point, {"width": np.float32(0.5), "file": Path("a/b"), "table": np.eye(2)})
+    assert words[1].endswith("""point_env:Point --kwargs '{"width": 0.5, "file": "a/b", "table": [[1.0, 0.0], [0.0, 1.0]]}'""")
     assert [name for name in ("Pendulum-v1", "ALE/Pong", "my:make", "hopper", "cartpole_swingup")
             if _train._is_gymnasium_id(name)] == ["Pendulum-v1", "ALE/Pong", "my:make"]
 
