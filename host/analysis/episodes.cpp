@@ -102,11 +102,19 @@ Episodes read_bank(const std::filesystem::path& path, const std::string& env,
   file.read_into(tensor_ref("real", bank.records.data(), shape), SafetensorsFile::Values::kFinite);
   if (file.contains("lengths")) {
     const std::vector<std::int64_t>& lengths = file.shape("lengths");
-    bank.lengths.resize(lengths.size() == 1 ? static_cast<std::size_t>(lengths[0]) : 0);
+    if (lengths.size() != 1)
+      throw DataError(fmt::format("{}: its lengths have {} dimensions; expected one, [episodes].",
+                                  path.string(), lengths.size()));
+    bank.lengths.resize(static_cast<std::size_t>(lengths[0]));
     file.read_into(tensor_ref("lengths", bank.lengths.data(), lengths));
     // as many steps as there are, or they say nothing
     std::int64_t sum = 0;
-    for (const int length : bank.lengths) sum += std::max(length, 0);
+    for (std::size_t i = 0; i < bank.lengths.size(); ++i) {
+      if (bank.lengths[i] < 0)
+        throw DataError(fmt::format("{}: episode {} has a length of {}; expected 0 or more.",
+                                    path.string(), i, bank.lengths[i]));
+      sum += bank.lengths[i];
+    }
     if (sum != shape[0])
       throw DataError(fmt::format("{}: its lengths add up to {} steps; it has {}.", path.string(),
                                   sum, shape[0]));

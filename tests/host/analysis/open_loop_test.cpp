@@ -109,6 +109,28 @@ TEST(BankTest, TheReplayOfACheckpointIsOne) {
               HasSubstr("holds no trajectories; expected a tensor \"real\""));
 }
 
+TEST(BankTest, LengthsThatAreNoneAreRefused) {
+  const TemporaryDirectory folder;
+  const auto path = folder.path() / "bank";
+  const TransitionLayout layout{3, 1};
+  std::vector<float> records(5 * static_cast<std::size_t>(layout.pitch()), 0.25f);
+  const auto error = [&](std::vector<int> lengths, const std::vector<std::int64_t>& shape) {
+    write_safetensors(path, {tensor_ref("real", records.data(), {5, layout.pitch()}),
+                             tensor_ref("lengths", lengths.data(), shape)});
+    return error_text<DataError>([&] { read_bank(path, "pendulum", layout); });
+  };
+  EXPECT_THAT(error({-5, 5}, {2}), HasSubstr("bank: episode 0 has a length of -5; expected 0 or"));
+  EXPECT_THAT(error({10, -5}, {2}), HasSubstr("bank: episode 1 has a length of -5; expected 0 or"));
+  EXPECT_THAT(error({2, 2}, {2}), HasSubstr("bank: its lengths add up to 4 steps; it has 5."));
+  EXPECT_THAT(error({2, 3}, {2, 1}),
+              HasSubstr("bank: its lengths have 2 dimensions; expected one"));
+  EXPECT_THAT(error({5}, {}), HasSubstr("bank: its lengths have 0 dimensions; expected one"));
+  std::vector<int> none_at_first{0, 5};
+  write_safetensors(path, {tensor_ref("real", records.data(), {5, layout.pitch()}),
+                           tensor_ref("lengths", none_at_first.data(), {2})});
+  EXPECT_EQ(read_bank(path, "pendulum", layout).lengths, none_at_first);
+}
+
 // -------------------------------------------------------------------------------------------------
 
 constexpr int kS = 2;
