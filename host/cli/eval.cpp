@@ -101,15 +101,29 @@ struct Explored {
   std::vector<double> returns, lengths;
 };
 Explored explore(Stream& stream, const Learner& learner, const EvalOptions& o) {
-  require_learned(learner.soft_actor_critic() != nullptr, learner, o, "--stochastic",
-                  "actor of soft actor-critic",
-                  [](const Algorithm& algorithm) { return reads_section(algorithm, "sac"); });
   Explored explored;
   for (const EpisodeValues& episode : value_errors(stream, learner, o.num_episodes)) {
     explored.returns.push_back(episode.total);
     explored.lengths.push_back(static_cast<double>(episode.value.size()));
   }
   return explored;
+}
+
+void require_exploring(const Learner& learner, const EvalOptions& o) {
+  require_learned(learner.soft_actor_critic() != nullptr, learner, o, "--stochastic",
+                  "actor of soft actor-critic",
+                  [](const Algorithm& algorithm) { return reads_section(algorithm, "sac"); });
+}
+
+// what acts by plans in a model has none before the first fit
+void require_acting(const Learner& learner, const EvalOptions& o) {
+  const bool plans = reads_section(find_algorithm(learner.config().algorithm), "planner");
+  if (plans && learner.model()->num_steps == 0)
+    throw DataError(fmt::format(
+        "eval: this checkpoint of {} is from the exploration before the first fit, and plans need "
+        "a model. Take one from after env step {} (loop.num_exploration_steps and the episode's "
+        "end).",
+        printable(o.run), learner.config().loop.num_exploration_steps));
 }
 
 void print_stochastic_returns(Stream& stream, const Learner& learner, const EvalOptions& o) {
@@ -284,6 +298,13 @@ void print_model_nll(Stream& stream, const Config& config, const EvalOptions& o)
       const std::size_t rows = banks[b].num_steps();
       const std::vector<double> losses =
           losses_by_members(stream, *learner->model(), banks[b].view());
+      for (std::size_t i = 0; i < losses.size(); ++i)
+        if (!std::isfinite(losses[i]))
+          throw DataError(fmt::format(
+              "eval --model-nll: the loss of the model of {} on step {} of {} is {}: the step's "
+              "numbers are far beyond those of any episode. Write the steps anew with eval RUN "
+              "--save-trajectories FILE.",
+              printable(checkpoint.string()), i % rows, printable(o.trajectories[b]), losses[i]));
       std::vector<double> of_row(rows, 0.0), of_member(E, 0.0);
       for (std::size_t e = 0; e < E; ++e)
         for (std::size_t row = 0; row < rows; ++row) {
@@ -443,6 +464,8 @@ class SeedTable {
   void add(Stream& stream, const std::filesystem::path& checkpoint, const Config& config) {
     const auto learner = make_learner(config, stream, {});
     load_checkpoint(checkpoint, *learner, config, CheckpointUse::kEvaluate);
+    require_acting(*learner, o_);
+    if (o_.stochastic) require_exploring(*learner, o_);
     const Evaluation evaluation = learner->evaluate(o_.num_episodes);
     if (means_.empty()) {
       fmt::print("{} episodes of {} for each run in {}\n\n", o_.num_episodes, config.env.name,
@@ -625,6 +648,9 @@ void add_eval(CLI::App& program) {
     if (o->trajectories.size() > 1 && open_loop->count() > 0)
       throw ConfigError("eval --open-loop predicts along one file of --trajectories; name one.");
     if (!o->svg.empty()) check_figure_name(o->svg);
+    // before hours of episodes, not after them
+    for (const std::string* file : {&o->svg, &o->csv, &o->bank})
+      if (!file->empty()) check_writable(*file);
     const bool films = video->count() + frames->count() > 0;
     if (size->count() > 0 && !films)
       throw ConfigError("eval --size: nothing is filmed; add --video FILE or --frames DIR.");
@@ -646,6 +672,8 @@ void add_eval(CLI::App& program) {
     if (o->model_nll) return print_model_nll(device.stream, config, *o);
     const auto learner = make_learner(config, device.stream, {});
     load_checkpoint(path, *learner, config, CheckpointUse::kEvaluate);
+    if (o->stochastic) require_exploring(*learner, *o);
+    if (open_loop->count() == 0 && model_error->count() == 0) require_acting(*learner, *o);
     fmt::print("checkpoint {}\nenvironment {}\n", path.string(), config.env.name);
     if (open_loop->count() > 0) {
       print_open_loop(device.stream, *learner, *o);

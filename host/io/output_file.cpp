@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/printable.h"
 #include "host/io/replace_file.h"
 
 namespace mbrl {
@@ -59,6 +60,21 @@ void OutputFile::sync() {
 void OutputFile::close() {
   const int fd = std::exchange(fd_, -1);
   if (fd >= 0 && ::close(fd) != 0 && errno != EINTR) fail(errno, 0);
+}
+
+void check_writable(const fs::path& file) {
+  const fs::path folder = file.parent_path().empty() ? "." : file.parent_path();
+  std::error_code unknown;
+  std::string reason;
+  if (!fs::is_directory(folder, unknown))
+    reason = fmt::format("there is no folder {}", printable(folder.string()));
+  else if (fs::is_directory(file, unknown))
+    reason = "it is a folder";
+  else if (access(fs::exists(file, unknown) ? file.c_str() : folder.c_str(), W_OK) != 0)
+    reason = std::strerror(errno);
+  if (!reason.empty())
+    throw DataError(fmt::format("{} cannot be written: {}. Choose another place.",
+                                printable(file.string()), reason));
 }
 
 void advise_options_of_a_run(std::string option) {

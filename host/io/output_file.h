@@ -53,6 +53,11 @@ class OutputFile {
 /// stands, the file it means; devices and pipes are written to as they are.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+/// Whether a file can be written where it is to be, told before the work whose result it holds.
+///
+/// Errors   DataError if its folder is not there, or neither it nor its folder may be written.
+void check_writable(const std::filesystem::path& file);
+
 /// From now on the errors of this file advise what commands that train have: checkpoint.keep and
 /// the option that chooses their folder. Other commands write files too, and have neither.
 void advise_options_of_a_run(std::string folder_option = "--runs DIR");

@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <vector>
+
+#include "host/io/safetensors.h"
 
 namespace mbrl {
 namespace {
@@ -375,13 +378,36 @@ TEST_F(ProgramTest, PlansInTrialsAndShowsWhatItsModelsKnow) {
            {{"--model-nll"}, "add --trajectories FILE"},
            {{"--trajectories", replay}, "nothing reads them; add --model-nll or --open-loop"},
            {{"--csv", "x"}, "add --open-loop"},
+           {{"--stochastic"}, "was trained by pets, which learns no actor"},
            {{"--value-error"}, "was trained by pets, which learns no value of actions"}}) {
     std::vector<std::string> command{"eval", "latest"};
     command.insert(command.end(), words.begin(), words.end());
     const Outcome refused = run(command);
     EXPECT_EQ(refused.exit_code, 2) << text;
     EXPECT_THAT(refused.error, HasSubstr(text));
+    EXPECT_THAT(output(), testing::Not(HasSubstr("return"))) << text << ": told after the work";
   }
+  for (const char* option : {"--svg", "--csv"}) {
+    const Outcome refused = run({"eval", "latest", "--open-loop", "5", option, "none/x.svg"});
+    EXPECT_EQ(refused.exit_code, 4);
+    EXPECT_EQ(refused.error,
+              "none/x.svg cannot be written: there is no folder none. Choose another place.\n");
+    EXPECT_EQ(output(), "");
+  }
+  const Outcome unfitted = run({"eval", (folder / "checkpoints/step-000000030").string()});
+  EXPECT_EQ(unfitted.exit_code, 4);
+  EXPECT_THAT(unfitted.error, HasSubstr("is from the exploration before the first fit, and plans "
+                                        "need a model. Take one from after env step 30"));
+  // steps of no episode
+  SafetensorsFile bank(folder_.path() / "a bank, few.st");
+  std::vector<float> records(
+      static_cast<std::size_t>(bank.shape("real")[0] * bank.shape("real")[1]), 1e30f);
+  write_safetensors(folder_.path() / "far",
+                    {tensor_ref("real", records.data(), bank.shape("real"))});
+  const Outcome far = run({"eval", "latest", "--model-nll", "--trajectories", "far"});
+  EXPECT_EQ(far.exit_code, 4);
+  EXPECT_THAT(far.error,
+              testing::ContainsRegex("the loss of the model of .* on step 0 of far is "));
 }
 
 TEST_F(ProgramTest, ARunThatDoesNotFitIntoMemoryIsRefusedBeforeItStarts) {
