@@ -139,6 +139,12 @@ bool in_range(T number, const Range& range) {
   return low && high;
 }
 
+// what arithmetic that flushes subnormal numbers takes a number for: 1e-40f is no number above 0
+template <typename T>
+T to_normal(T number) {
+  return std::fpclassify(number) == FP_SUBNORMAL ? T{0} : number;
+}
+
 // reads one number; false if it is of another kind or not representable
 bool read_number(const Json& value, int& number) {
   if (!value.is_number()) return false;
@@ -149,12 +155,12 @@ bool read_number(const Json& value, int& number) {
 }
 bool read_number(const Json& value, float& number) {
   if (!value.is_number()) return false;
-  number = static_cast<float>(value.get<double>());
+  number = to_normal(static_cast<float>(value.get<double>()));
   return std::isfinite(number);
 }
 bool read_number(const Json& value, double& number) {
   if (!value.is_number()) return false;
-  number = value.get<double>();
+  number = to_normal(value.get<double>());
   return std::isfinite(number);
 }
 

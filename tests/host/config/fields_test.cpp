@@ -223,6 +223,9 @@ TEST(FieldsTest, RangesHoldForTheNumberThatIsKept) {
   EXPECT_FALSE(accepts("sac.tau", "1e-60")) << "0 as a float";
   EXPECT_FALSE(accepts("sac.learning_rate", "1e-60"));
   EXPECT_FALSE(accepts("ppo.clip", "1e-60"));
+  // arithmetic flushes it to 0
+  EXPECT_FALSE(accepts("ppo.clip", "1e-40"));
+  EXPECT_TRUE(accepts("ppo.clip", "1e-37"));
   EXPECT_FALSE(accepts("controller.clip", "0.99999999999")) << "1 as a float";
   EXPECT_FALSE(accepts("model.min_improvement", "0.99999999999"));
   EXPECT_TRUE(accepts("sac.discount", "1.00000000001")) << "1 as a float";
