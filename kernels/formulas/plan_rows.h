@@ -15,6 +15,12 @@ namespace mbrl {
 inline constexpr int kMaxPlanIterations = 255, kMaxPlanHorizon = 4095;
 inline constexpr int kMaxPlanElements = 16384, kMaxPlanParticles = 1020;
 
+/// The longest sequence of so many actions: its coloured noise has two draws more than it has steps.
+inline int longest_plan(int num_actions) {
+  const int longest = kMaxPlanElements / (num_actions > 1 ? num_actions : 1) - 2;
+  return longest < kMaxPlanHorizon ? longest : kMaxPlanHorizon;
+}
+
 /// Logical step of the draws of one step of a plan.
 MBRL_HD std::uint64_t plan_draw_step(std::uint64_t step, int iteration, int h) {
   return step << 20 | static_cast<std::uint64_t>(iteration) << 12 | static_cast<std::uint64_t>(h);
@@ -137,8 +143,8 @@ inline void make_color_table(int length, float color, float* scale, float* cosin
   for (int t = 0; t < length; ++t) sincos_turns(static_cast<float>(t) / T, sine[t], cosine[t]);
   float sum = 0.0f;
   for (int k = 0; k < num_frequencies(length); ++k) {
-    const float frequency = static_cast<float>(k > 0 ? k : 1) / T;
-    scale[k] = exp_f(-0.5f * color * log_positive(frequency));
+    // as a share of the lowest frequency's, so that no color leaves the range of a float
+    scale[k] = exp_f(-0.5f * color * log_positive(static_cast<float>(k > 0 ? k : 1)));
     const float w = 2 * k == length ? 0.5f * scale[k] : scale[k];
     if (k > 0) sum = fma_f(w, w, sum);
   }

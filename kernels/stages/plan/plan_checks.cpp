@@ -1,6 +1,7 @@
 // What both devices share of planning: the kept plans, and what no search can do.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -25,20 +26,23 @@ void check_most(const char* key, const char* what, int value, int most) {
 }
 
 std::string number(float x) {
-  std::string text = std::to_string(x);
-  text.erase(text.find_last_not_of('0') + 1);
-  return text.back() == '.' ? text + '0' : text;
+  char text[32];
+  std::snprintf(text, sizeof(text), "%g", x);
+  const bool whole = std::string(text).find_first_not_of("-0123456789") == std::string::npos;
+  return std::string(text) + (whole ? ".0" : "");
 }
 
 // what is wrong with the particles, for members that must predict equally many
 std::string uneven_particles(int particles, int members, int most) {
-  const int below = particles / members * members, above = below + members;
+  most = std::min(most, kMaxPlanParticles);
+  const int below = std::min(particles, most) / members * members, above = below + members;
   std::string text = "planner.particles is " + std::to_string(particles) + " for " +
                      std::to_string(members) +
                      " members: each must predict as many particles of a candidate. Set "
-                     "planner.particles to ";
-  if (below > 0) text += std::to_string(below);
+                     "planner.particles ";
+  if (below > 0) text += "to " + std::to_string(below);
   if (below > 0 && above <= most) text += " or ";
+  if (below == 0) text += above <= most ? "to " : "and planner.max_particles to ";
   if (above <= most || below == 0) text += std::to_string(above);
   return text + ", or planner.propagation to e, ds or mm.";
 }
@@ -86,8 +90,7 @@ PlanWorkspace::PlanWorkspace(Stream& stream, const EnsembleState& model, const P
     refuse("model.ensemble_size is " + std::to_string(model.ensemble_size) +
            "; plans are made with up to " + std::to_string(kMaxPlanMembers) +
            " members. Set model.ensemble_size to " + std::to_string(kMaxPlanMembers) + " or less.");
-  const int most =
-      std::min(kMaxPlanHorizon, kMaxPlanElements / std::max(1, model.data.action_size));
+  const int most = longest_plan(model.data.action_size);
   if (limits.horizon > most)
     refuse("planner.horizon is " + std::to_string(limits.horizon) + "; with " +
            std::to_string(model.data.action_size) + " actions a plan has up to " +

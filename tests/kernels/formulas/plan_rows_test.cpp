@@ -150,6 +150,22 @@ TEST(PlanRowsTest, ColoredNoiseHasItsVarianceAndItsMemory) {
   EXPECT_GT(red_memory, 0.8);
   EXPECT_NEAR(moments(1, 2.0f).first, 1.0, 0.1);
   EXPECT_TRUE(std::isfinite(moments(2, 2.0f).first));
+  // the redder the noise, the less is left but a mean of variance 1/2 and one wave of variance 1
+  for (const float color : {40.0f, 1000.0f, 1e30f}) {
+    const auto [square, memory] = moments(20, color);
+    EXPECT_NEAR(square, 1.5, 0.06) << color;
+    EXPECT_NEAR(memory, (0.5 + std::cos(2.0 * 3.14159265 / 20.0)) / 1.5, 0.01) << color;
+  }
+}
+
+TEST(PlanRowsTest, ASequenceHasNoMoreDrawsThanItsRowTellsApart) {
+  for (const int A : {1, 2, 4, 5, 6, 18, 200}) {
+    const int longest = longest_plan(A);
+    EXPECT_LE(longest, kMaxPlanHorizon);
+    EXPECT_LE((longest + 2) * A, kMaxPlanElements);
+    EXPECT_TRUE(longest == kMaxPlanHorizon || (longest + 3) * A > kMaxPlanElements) << A;
+  }
+  EXPECT_EQ(longest_plan(18), 908);
 }
 
 }  // namespace

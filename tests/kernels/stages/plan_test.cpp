@@ -640,6 +640,24 @@ TEST(PlanCheckTest, EachRefusalSaysWhatWouldWork) {
   EXPECT_EQ(refusal([](auto& c) { c.particles = 20; }, 7),
             "planner.particles is 20 for 7 members: each must predict as many particles of a "
             "candidate. Set planner.particles to 14, or planner.propagation to e, ds or mm.");
+  // never more than a candidate may have
+  PlanConstants many;
+  many.particles = 2000;
+  EXPECT_THAT(error_text<ConfigError>([&] {
+                check_plan(many, {1, 500, 30, 2003}, 3);
+              }),
+              testing::HasSubstr("Set planner.particles to 1020, or planner.propagation to"));
+  many.particles = 1019;
+  EXPECT_THAT(error_text<ConfigError>([&] {
+                check_plan(many, {1, 500, 30, 2003}, 3);
+              }),
+              testing::HasSubstr("Set planner.particles to 1017 or 1020, or planner.propagation"));
+  many.particles = 2;
+  EXPECT_THAT(error_text<ConfigError>([&] {
+                check_plan(many, {1, 500, 30, 2}, 3);
+              }),
+              testing::HasSubstr("Set planner.particles and planner.max_particles to 3, or "
+                                 "planner.propagation to"));
   EXPECT_EQ(refusal([](auto& c) { c.num_elites = 501; }),
             "planner.elites_ratio makes 501 elites of a planner.population of 500; it must make 1 "
             "to 500. Set planner.elites_ratio to more than 0 and at most 1.");
@@ -665,6 +683,11 @@ TEST(PlanCheckTest, EachRefusalSaysWhatWouldWork) {
               c.shrink = 0.5f;
             }),
             "planner.shrink is 0.5; it must be at least 1.");
+  EXPECT_EQ(refusal([](auto& c) {
+              c.method = PlanMethod::kIcem;
+              c.shrink = 1e-37f;
+            }),
+            "planner.shrink is 1e-37; it must be at least 1.");
   // what a method does not read is not asked for
   EXPECT_NO_THROW(
       check_plan({.method = PlanMethod::kRandom, .num_elites = 0}, {1, 500, 30, 20}, 5));
