@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "envs/env.h"
 #include "envs/tasks/task.h"
+#include "host/algo/checks.h"
 #include "host/algo/registry.h"
 
 namespace mbrl {
@@ -50,8 +51,14 @@ void check_on_policy(const Config& config) {
 
 void check_trials(const Config& config, const EnvSpec& env,
                   const std::function<void(const std::string&)>& warn) {
+  check_searches(config, env);
   const Steps length = episode_limit(config.env, env);
   const Steps budget = config.loop.num_env_steps;
+  if (budget > config.loop.replay_capacity)
+    warn(
+        fmt::format("the model forgets the run's first trials: loop.replay_capacity keeps {} "
+                    "transitions of {} (loop.num_env_steps). Raise it to {}.",
+                    config.loop.replay_capacity, budget, budget));
   // random trials are finished, and so is the first one that is planned where there is time for it
   const Steps random = (config.loop.num_exploration_steps + length - 1) / length * length;
   if (random + length <= budget) return;

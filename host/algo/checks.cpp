@@ -15,6 +15,7 @@
 #include "host/config/fields.h"
 #include "host/schedule/rollout_schedule.h"
 #include "kernels/formulas/plan_rows.h"
+#include "kernels/stages/plan/plan_search.h"
 
 namespace mbrl {
 
@@ -43,7 +44,7 @@ void check_sizes(const Config& config, const Require& require) {
     at_most(key, size, kMaxPlanHorizon);
   for (const auto& [key, size] : {std::pair("planner.particles", config.planner.particles),
                                   std::pair("planner.max_particles", config.planner.max_particles)})
-    at_most(key, size, kMost);
+    at_most(key, size, kMaxPlanParticles);
   at_most("planner.iterations", config.planner.iterations, kMaxPlanIterations);
   at_most("rollout.batch_size", config.rollout.batch_size, kMostRows);
   at_most("loop.epoch_length", config.loop.epoch_length, kMostRows / 10);
@@ -79,7 +80,7 @@ void check_networks(const ModelConfig& model, const Require& require) {
       model.weight_decay.size() == 1 ||
           static_cast<int>(model.weight_decay.size()) == model.num_hidden_layers + 1,
       fmt::format("model.weight_decay has {} values; model.num_hidden_layers = {} needs {}, one "
-                  "for each layer from first to last.",
+                  "for each layer from first to last, or one for all of them.",
                   model.weight_decay.size(), model.num_hidden_layers, model.num_hidden_layers + 1));
   require(model.init_min_logvar < model.init_max_logvar,
           fmt::format(
@@ -148,6 +149,25 @@ void check_planner(const Config& config, const Require& require) {
 }
 
 }  // namespace
+
+void check_searches(const Config& config, const EnvSpec& env) {
+  const PlannerConfig& planner = config.planner;
+  const int longest = longest_plan(env.action_size);
+  for (const auto& [key, horizon] : {std::pair("planner.horizon", planner.horizon),
+                                     std::pair("planner.max_horizon", planner.max_horizon)})
+    if (horizon > longest)
+      throw ConfigError(
+          fmt::format("{} is {}; with {} actions of {} a plan has up to {} steps. Set it to {} or "
+                      "less.",
+                      key, horizon, env.action_size, env.name, longest, longest));
+  const bool refines = planner.method == "cem" || planner.method == "icem";
+  const float unit = action_scale(env.task), first = kPlanVariance * unit * unit;
+  if (refines && planner.min_variance >= first)
+    throw ConfigError(fmt::format(
+        "planner.min_variance is {}, and a search for actions of {} begins with a variance of {}: "
+        "it would end before a candidate is tried. Set planner.min_variance below that.",
+        planner.min_variance, env.name, first));
+}
 
 void check_pets(const Config& config, const Require& require) {
   const std::vector<std::string> planned = planned_environments();

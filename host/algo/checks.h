@@ -1,6 +1,7 @@
 // What must hold between the keys of a section, for the algorithms that read it.
 #pragma once
 
+#include "envs/spec.h"
 #include "host/config/check.h"
 #include "host/config/config.h"
 
@@ -21,6 +22,12 @@ void check_dynamics(const Config& config, const Require& require);
 
 /// planner, the networks that it plans in, and an environment whose steps have a cost to plan by.
 void check_pets(const Config& config, const Require& require);
+
+/// What a search for actions of an environment can do: how long a plan may be, and whether a search
+/// begins at all. Of a config that check_pets() has passed.
+///
+/// Errors   ConfigError naming the key, what was found and what works.
+void check_searches(const Config& config, const EnvSpec& env);
 
 /// rollout.
 void check_imagination(const Config& config, const Require& require);

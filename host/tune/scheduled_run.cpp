@@ -7,9 +7,12 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "envs/env.h"
+#include "host/algo/checks.h"
 #include "host/algo/hyperparameters.h"
 #include "host/algo/keys_read.h"
 #include "host/algo/learner.h"
+#include "host/algo/registry.h"
+#include "host/algo/resolve_config.h"
 #include "host/io/archive.h"
 #include "host/io/curves.h"
 #include "host/io/json_file.h"
@@ -84,11 +87,18 @@ std::unique_ptr<Schedule> make_replay(const nlohmann::json& message) {
   return std::make_unique<ScheduleReplay>(std::move(schedule));
 }
 
-void make_room(Config& config, const KeyValues& values) {
-  const auto raise = [&](const char* key, int now, int& most) {
-    if (!values.contains(key)) return;
-    const auto wanted = static_cast<int>(values.at(key).get<double>());
-    if (wanted > std::max(now, most)) most = wanted;
+void make_room(Config& config, const std::vector<KeyValues>& values, const std::string& origin) {
+  const auto raise = [&](const std::string& key, int now, int& most) {
+    int wanted = 0;
+    for (const KeyValues& some : values)
+      if (some.contains(key)) wanted = std::max(wanted, some.at(key).get<int>());
+    if (wanted <= std::max(now, most)) return;
+    if (most > 0)
+      throw ConfigError(fmt::format(
+          "{}: {} becomes {}, more than planner.max_{}, which is {}. Raise that, or leave it at 0: "
+          "it is as large as needed then.",
+          origin, key, wanted, key.substr(key.find('.') + 1), most));
+    most = wanted;
   };
   PlannerConfig& planner = config.planner;
   raise("planner.population", planner.population, planner.max_population);
@@ -96,16 +106,42 @@ void make_room(Config& config, const KeyValues& values) {
   raise("planner.particles", planner.particles, planner.max_particles);
 }
 
+namespace {
+
+// what a run is after each point, checked as the run itself is
+void check_points(const ScheduleFile& schedule, Config config, const EnvSpec& env,
+                  const std::string& name) {
+  std::vector<Hyperparameter> keys = live_keys(config);
+  const bool plans = reads_section(find_algorithm(config.algorithm), "planner");
+  for (std::size_t i = 0; i < schedule.points.size(); ++i) {
+    for (const auto& [key, value] : schedule.points[i].values.items())
+      find_hyperparameter(keys, key).set(as_number(*find_field(key), value));
+    const std::string place = fmt::format("{}: points[{}]", name, i);
+    check_run(config, place);
+    try {
+      if (plans) check_searches(config, env);
+    } catch (const ConfigError& error) {
+      throw ConfigError(fmt::format("{}: {}", place, error.what()));
+    }
+  }
+}
+
+}  // namespace
+
 void follow_files(RunOptions& options) {
   follow_controller(options);
   Config& config = options.config;
   if (config.schedule.empty()) return;
   const std::string name = printable(config.schedule);
   ScheduleFile schedule = read_schedule(config.schedule);
+  std::vector<KeyValues> all;
   for (const SchedulePoint& point : schedule.points) {
     for (const auto& [key, value] : point.values.items()) require_changeable(config, key, name);
-    make_room(config, point.values);
+    all.push_back(point.values);
   }
+  make_room(config, all, name);
+  const EnvSpec env = make_env(config.env)->spec();
+  check_points(schedule, config, env, name);
   const bool in_trials = schedule.unit == "trials";
   // where trials are what is evaluated, nothing else is every so many steps
   if (in_trials && is_read(config, *find_field("eval.interval")))
@@ -113,9 +149,7 @@ void follow_files(RunOptions& options) {
         fmt::format("{}: its unit is trials, and algorithm {} has none. Give it in steps.", name,
                     config.algorithm));
   const int chosen = config.env.max_episode_steps;
-  const std::int64_t length = !in_trials   ? 1
-                              : chosen > 0 ? chosen
-                                           : make_env(config.env)->spec().max_episode_steps;
+  const std::int64_t length = !in_trials ? 1 : chosen > 0 ? chosen : env.max_episode_steps;
   if (schedule.end > 0 && config.loop.num_env_steps > schedule.end * length)
     throw ConfigError(fmt::format(
         "{}: the schedule is shorter than the run: it ends after {} {}, and the run has {} env "

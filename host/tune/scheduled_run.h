@@ -45,14 +45,18 @@ nlohmann::json replay_message(const ScheduleFile& schedule);
 bool is_replay(const nlohmann::json& message);
 std::unique_ptr<Schedule> make_replay(const nlohmann::json& message);
 
-/// Raises planner.max_population and its like, which memory is taken for, to the values at least.
-void make_room(Config& config, const KeyValues& values);
+/// Raises planner.max_population and its like, which memory is taken for, to the largest of all these
+/// values where the config does not say how large they may become.
+///
+/// Errors   ConfigError that starts with `origin` if the config says so, and a value is larger.
+void make_room(Config& config, const std::vector<KeyValues>& values, const std::string& origin);
 
 /// Gives a run what its config names to change values while it goes on: a controller
 /// (autombpo/steered_run.h) or a schedule. Leaves all other runs as they are.
 ///
 /// Errors   those of read_schedule; ConfigError naming the file if the run does not read one of its
-///          keys, is longer than the schedule, or counts in trials and has none.
+///          keys, cannot have one of its values beside the others of that moment, is longer than the
+///          schedule, or counts in trials and has none.
 void follow_files(RunOptions& options);
 
 }  // namespace mbrl

@@ -21,6 +21,7 @@
 #include "host/run/signals.h"
 #include "host/tune/ranks.h"
 #include "host/tune/scheduled_run.h"
+#include "host/tune/study/space_checks.h"
 #include "host/tune/training_member.h"
 
 namespace mbrl {
@@ -63,15 +64,6 @@ std::int64_t evaluation_interval(const Config& base) {
 std::int64_t exploration(const Config& base) {
   return is_read(base, *find_field("loop.num_exploration_steps")) ? base.loop.num_exploration_steps
                                                                   : 0;
-}
-
-// a config that has room for all values of a space
-Config roomy(Config config, const SearchSpace& space) {
-  KeyValues most = KeyValues::object();
-  for (const SearchDimension& d : space.dimensions)
-    if (d.integer) most[d.key] = static_cast<std::int64_t>(d.high);
-  make_room(config, most);
-  return config;
 }
 
 }  // namespace
@@ -319,7 +311,7 @@ PopulationSearch::PopulationSearch(PopulationSearchOptions options, Journal& jou
       journal_(journal),
       effort_(effort),
       trials_(std::move(trials)),
-      member_config_(roomy(options_.base, options_.config.tune.space)),
+      member_config_(with_room(options_.base, options_.config.tune.space, "tune.space")),
       times_(exchange_times(options_.config, options_.base)),
       states_(std::make_unique<FolderExchange>(
           options_.folder, options_.config.pbt.copy == "weights", options_.warn)),

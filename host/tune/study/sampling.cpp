@@ -68,6 +68,8 @@ Json value_at(const SearchDimension& d, double place) {
   return number_json(d, at(ends_of(d), place));
 }
 
+std::vector<Json> extreme_values(const SearchDimension& d) { return grid_values(d, 2); }
+
 Json drawn_value(const SearchDimension& d, std::uint32_t bits) {
   if (!d.choices.empty())
     return Json::parse(

@@ -30,6 +30,9 @@ nlohmann::ordered_json number_json(const SearchDimension& dimension, double valu
 double place_of(const SearchDimension& dimension, const nlohmann::ordered_json& value);
 nlohmann::ordered_json value_at(const SearchDimension& dimension, double place);
 
+/// Both ends of a range, or all choices.
+std::vector<nlohmann::ordered_json> extreme_values(const SearchDimension& dimension);
+
 /// A value that 32 random bits choose.
 nlohmann::ordered_json drawn_value(const SearchDimension& dimension, std::uint32_t bits);
 

@@ -31,6 +31,7 @@
 #include "host/tune/study/hyperband.h"
 #include "host/tune/study/population_search.h"
 #include "host/tune/study/process_name.h"
+#include "host/tune/study/space_checks.h"
 
 namespace mbrl {
 namespace fs = std::filesystem;
@@ -177,6 +178,7 @@ void Study::check_space() const {
           "{}: tune.space has {}, which no trial reads: algorithm {} on {} makes no use of it. "
           "Leave it out.",
           printable(options_.name), d.key, base_.algorithm, base_.env.name));
+  check_ends(space(), base_, printable(options_.name));
   if (tune.method == "grid") grid_trials(space(), tune.points, kMostGridRuns);
   // what a trial can learn in the steps that it has at the least
   OrdinaryRun shortest{.options = {.config = base_, .runs = options_.folder, .command = {}},

@@ -1,11 +1,16 @@
 // Tests for host/algo/can_train.{h,cpp}.
 #include "host/algo/can_train.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <string>
+
 #include "base/error.h"
 #include "envs/env.h"
+#include "envs/tasks/planner.h"
 
 namespace mbrl {
 namespace {
@@ -73,6 +78,52 @@ TEST(CanTrainTest, PlanningNeedsATrialAfterTheRandomOnes) {
   EXPECT_THAT(cut.warning, HasSubstr("no trial is planned to its end: random trials take 200"));
   EXPECT_THAT(verdict(of("pets", 450, 201, 1), "pendulum").warning,
               HasSubstr("Raise loop.num_env_steps to 600 or more."));
+}
+
+TEST(CanTrainTest, ASearchIsOneThatItsEnvironmentHas) {
+  Config c = of("pets", 4000, 200, 1);
+  c.planner.horizon = 908;
+  EXPECT_EQ(verdict(c, "daisy").error, "");
+  c.planner.horizon = 909;
+  EXPECT_EQ(
+      verdict(c, "daisy").error,
+      "planner.horizon is 909; with 18 actions of daisy a plan has up to 908 steps. Set it to "
+      "908 or less.");
+  EXPECT_EQ(verdict(c, "pendulum").error, "");
+  c.planner.horizon = 30;
+  c.planner.max_horizon = 1000;
+  EXPECT_THAT(verdict(c, "daisy").error, HasSubstr("planner.max_horizon is 1000; with 18"));
+
+  // the variance of a search's first candidates is a quarter, in squares of the control's unit
+  c = of("pets", 400, 200, 1);
+  const float first =
+      0.25f * action_scale(spec("pendulum").task) * action_scale(spec("pendulum").task);
+  for (const char* method : {"cem", "icem", "random", "mppi"}) {
+    c.planner.method = method;
+    c.planner.min_variance = std::nextafter(first, 0.0f);
+    EXPECT_EQ(verdict(c, "pendulum").error, "") << method;
+    c.planner.min_variance = first;
+    const bool refines = std::string(method).ends_with("cem");
+    EXPECT_EQ(verdict(c, "pendulum").error.empty(), !refines) << method;
+  }
+  c.planner.method = "cem";
+  c.planner.min_variance = 5.0f;
+  EXPECT_EQ(
+      verdict(c, "pendulum").error,
+      fmt::format("planner.min_variance is 5, and a search for actions of pendulum begins with "
+                  "a variance of {}: it would end before a candidate is tried. Set "
+                  "planner.min_variance below that.",
+                  first));
+}
+
+TEST(CanTrainTest, ModelsThatForgetTrialsAreSpokenOf) {
+  Config c = of("pets", 400, 200, 1);
+  c.loop.replay_capacity = 400;
+  EXPECT_EQ(verdict(c, "pendulum").warning, "");
+  c.loop.replay_capacity = 399;
+  EXPECT_EQ(verdict(c, "pendulum").warning,
+            "the model forgets the run's first trials: loop.replay_capacity keeps 399 transitions "
+            "of 400 (loop.num_env_steps). Raise it to 400.");
 }
 
 TEST(CanTrainTest, ExplorationThatTakesAllStepsIsRefused) {

@@ -1,8 +1,10 @@
 // Tests for host/algo/checks.cpp, host/config/check.cpp and the checks of the algorithms.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <string>
 
 #include "host/algo/resolve_config.h"
 #include "host/schedule/rollout_schedule.h"
@@ -33,7 +35,7 @@ TEST(CheckRunTest, WeightDecayHasOneValuePerLayer) {
   EXPECT_EQ(
       error_after([](Config& c) { c.model.num_hidden_layers = 3; }),
       "x.json: model.weight_decay has 5 values; model.num_hidden_layers = 3 needs 4, one for each "
-      "layer from first to last.");
+      "layer from first to last, or one for all of them.");
 }
 
 TEST(CheckRunTest, OneWeightDecayHoldsForEveryLayer) {
@@ -119,6 +121,14 @@ TEST(CheckRunTest, ASearchHasNoMoreOfAnythingThanItsDrawsTellApart) {
               c.planner.max_horizon = 4096;
             }),
             "x.json: planner.max_horizon is 4096; expected at most 4095.");
+  for (const char* key : {"planner.particles", "planner.max_particles"})
+    EXPECT_EQ(error_after([=](Config& c) {
+                plan(c);
+                c.planner.propagation = "ds";
+                (std::string(key) == "planner.particles" ? c.planner.particles
+                                                         : c.planner.max_particles) = 1021;
+              }),
+              fmt::format("x.json: {} is 1021; expected at most 1020.", key));
   EXPECT_EQ(error_after([](Config& c) {
               plan(c);
               c.model.ensemble_size = c.planner.particles = 33;

@@ -1,4 +1,4 @@
-// Tests for host/tune/study/methods.{h,cpp}, and of the shipped searches: what was published is there.
+// Tests for host/tune/study/{methods,space_checks}.{h,cpp}, of schedules that a run follows, and of the shipped searches: what was published is there.
 #include "host/tune/study/methods.h"
 
 #include <fmt/format.h>
@@ -13,6 +13,7 @@
 #include "host/config/load.h"
 #include "host/tune/schedule_file.h"
 #include "host/tune/scheduled_run.h"
+#include "host/tune/study/space_checks.h"
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_directory.h"
 
@@ -182,6 +183,114 @@ TEST(ShippedSearchesTest, SettingsThatWereFoundLieInTheirSpaces) {
   EXPECT_EQ(hopper.planner.population, 447);
   EXPECT_EQ(hopper.planner.elites_ratio, 0.471);
   EXPECT_EQ(hopper.model.learning_rate, 1e-3f);
+}
+
+// ---- what cannot be is told before the first trial
+
+std::string error_of_schedule(const std::vector<std::string>& overrides, const std::string& points,
+                              Config* followed = nullptr) {
+  const TemporaryDirectory folder;
+  const std::string text =
+      R"({"mbrl_gpu_schedule": 1, "algorithm": "pets", "unit": "steps", "end": 100000, "points": [)" +
+      points + "]}";
+  const std::string file = folder.write("s.json", text);
+  std::vector<std::string> words = overrides;
+  words.push_back("schedule=" + file);
+  return error_text<ConfigError>([&] {
+    RunOptions options{.config = resolve_config(words.front(), {words.begin() + 1, words.end()}),
+                       .runs = "r",
+                       .command = {}};
+    follow_files(options);
+    if (followed != nullptr) *followed = options.config;
+  });
+}
+
+constexpr char kAtFirst[] = R"({"at": 0, "values": {"planner.particles": 6}}, )";
+
+TEST(ScheduledRunTest, ValuesThatDoNotGoTogetherAreRefusedWithTheirPoint) {
+  Config followed;
+  const std::string fine = R"({"at": 9, "values": {"planner.particles": 9, "planner.horizon": 25}},
+      {"at": 19, "values": {"planner.population": 300}})";
+  EXPECT_EQ(error_of_schedule({"pets_smoke"}, kAtFirst + fine, &followed), "");
+  EXPECT_EQ(followed.planner.max_particles, 9);
+  EXPECT_EQ(followed.planner.max_horizon, 25);
+  EXPECT_EQ(followed.planner.max_population, 300);
+
+  EXPECT_THAT(
+      error_of_schedule({"pets_smoke"},
+                        kAtFirst + std::string(R"({"at": 9, "values": {"planner.particles": 7}})")),
+      HasSubstr("s.json: points[1]: planner.particles is 7 for 3 members"));
+  // each value is one of those before it, too
+  EXPECT_THAT(error_of_schedule({"pets_smoke", "planner.propagation=ds"},
+                                std::string(
+                                    R"({"at": 0, "values": {"planner.particles": 7}},
+                     {"at": 9, "values": {"planner.propagation": "ts1"}})")),
+              HasSubstr("s.json: points[1]: planner.particles is 7 for 3 members"));
+  EXPECT_THAT(
+      error_of_schedule(
+          {"pets_smoke"},
+          kAtFirst + std::string(R"({"at": 9, "values": {"planner.population": 2000000}})")),
+      HasSubstr("s.json: points[0]: planner.max_population is 2000000; expected at most"));
+  EXPECT_THAT(error_of_schedule(
+                  {"pets_smoke"},
+                  kAtFirst + std::string(R"({"at": 9, "values": {"planner.min_variance": 5}})")),
+              HasSubstr("s.json: points[1]: planner.min_variance is 5, and a search for actions"));
+  EXPECT_THAT(
+      error_of_schedule({"smoke"}, R"({"at": 0, "values": {"loop.model_train_interval": 250}})"),
+      HasSubstr("s.json: points[0]: the model replay would hold"));
+  // what the config says of the most is kept
+  EXPECT_THAT(error_of_schedule({"pets_smoke", "planner.max_horizon=24"}, kAtFirst + fine),
+              HasSubstr("s.json: planner.horizon becomes 25, more than planner.max_horizon, which "
+                        "is 24. Raise that, or leave it at 0"));
+  EXPECT_EQ(error_of_schedule({"pets_smoke", "planner.max_horizon=25"}, kAtFirst + fine), "");
+}
+
+TEST(SpaceChecksTest, EndsThatNoTrialCanHaveAreRefused) {
+  const auto error = [](const std::vector<std::string>& overrides, const SearchDimension& d) {
+    const Config base = resolve_config("pets_smoke", overrides);
+    return error_text<ConfigError>([&] { check_ends({{d}}, base, "x.json"); });
+  };
+  const auto range = [](const char* key, double low, double high) {
+    return SearchDimension{.key = key, .low = low, .high = high, .integer = true};
+  };
+  EXPECT_EQ(error({}, range("planner.horizon", 3, 4095)), "");
+  EXPECT_EQ(error({}, range("planner.horizon", 3, 5000)),
+            "x.json: tune.space.planner.horizon at 5000: planner.horizon is 5000; expected at most "
+            "4095.");
+  EXPECT_THAT(error({"planner.max_horizon=20"}, range("planner.horizon", 3, 21)),
+              HasSubstr("x.json: tune.space: planner.horizon becomes 21, more than"));
+  EXPECT_EQ(error({"planner.max_horizon=21"}, range("planner.horizon", 3, 21)), "");
+  EXPECT_THAT(error({}, {.key = "planner.horizon", .choices = {"3", "5000"}}),
+              HasSubstr("tune.space.planner.horizon at 5000"));
+  EXPECT_THAT(error({}, {.key = "planner.min_variance", .low = 1e-4, .high = 50.0}),
+              HasSubstr("x.json: tune.space: planner.min_variance is 50, and a search for"));
+
+  EXPECT_EQ(
+      error({}, range("planner.particles", 3, 12)),
+      "x.json: tune.space.planner.particles has numbers that 3 members (model.ensemble_size) "
+      "cannot share evenly, as planner.propagation=ts_inf needs. Give {\"choices\": [3, 6, 9, "
+      "12]}, or set planner.propagation to e, ds or mm.");
+  EXPECT_THAT(error({}, range("planner.particles", 4, 100)),
+              HasSubstr("Give {\"choices\": [6, 24, 42, 60, 78, 96]}"));
+  EXPECT_THAT(error({}, range("planner.particles", 4, 5)), HasSubstr("{\"choices\": [6]}"));
+  EXPECT_EQ(error({}, range("planner.particles", 6, 6)), "");
+  EXPECT_EQ(error({"planner.propagation=ds"}, range("planner.particles", 3, 12)), "");
+  EXPECT_EQ(error({}, {.key = "planner.particles", .choices = {"3", "12"}}), "");
+  EXPECT_THAT(error({}, {.key = "planner.particles", .choices = {"3", "4"}}),
+              HasSubstr("{\"choices\": [3]}"));
+  EXPECT_EQ(error({"model.ensemble_size=1", "planner.particles=1"},
+                  range("planner.particles", 1, 7)),
+            "");
+}
+
+TEST(SpaceChecksTest, RoomIsMadeForRangesAndForChoices) {
+  const Config base = resolve_config("pets_smoke", {});
+  const SearchSpace space{{{.key = "planner.horizon", .choices = {"30", "10", "20"}},
+                           {.key = "planner.population", .low = 10, .high = 900, .integer = true}}};
+  const Config roomy = with_room(base, space, "x");
+  EXPECT_EQ(roomy.planner.max_horizon, 30);
+  EXPECT_EQ(roomy.planner.max_population, 900);
+  EXPECT_EQ(roomy.planner.max_particles, 0);
 }
 
 TEST(ShippedSearchesTest, SchedulesThatWereFoundLieInTheirSpacesAndAreFollowed) {
