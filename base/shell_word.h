@@ -46,8 +46,11 @@ inline std::vector<std::string> shell_split(std::string_view text, std::string& 
       }
     } else if (c == '$' || c == '`' ||
                (quote == '\0' && std::string_view("|&;<>()").find(c) != std::string_view::npos)) {
-      wrong =
-          std::string("an unquoted ") + c + " asks a shell to do something, and none reads this";
+      wrong = quote == '\0' ? "an unquoted " : "a ";
+      wrong += c;
+      if (quote != '\0') wrong += " in double quotes";
+      wrong += " asks a shell to do something, and none reads this";
+      if (quote != '\0') wrong += "; single quotes keep it";
       return {};
     } else if (c == '\\' && is_last) {
       wrong = "nothing comes after its last \\";

@@ -56,8 +56,13 @@ TEST(ShellWordTest, WhatOnlyAShellWouldDoIsWrong) {
         std::pair("a \\", "nothing comes after its last \\"),
         std::pair("a | b", "an unquoted | asks a shell to do something, and none reads this"),
         std::pair("a $x", "an unquoted $ asks a shell to do something, and none reads this"),
+        std::pair("\"a$b\"",
+                  "a $ in double quotes asks a shell to do something, and none reads this; single "
+                  "quotes keep it"),
+        std::pair("a `b`", "an unquoted ` asks a shell to do something, and none reads this"),
         std::pair("a \"`b`\"",
-                  "an unquoted ` asks a shell to do something, and none reads this")}) {
+                  "a ` in double quotes asks a shell to do something, and none reads this; single "
+                  "quotes keep it")}) {
     std::string wrong;
     EXPECT_TRUE(shell_split(command, wrong).empty());
     EXPECT_EQ(wrong, expected);
