@@ -201,7 +201,8 @@ std::vector<MjcfEntry> cut(const Asked& asked, std::vector<MjcfEntry> from, std:
   end = first + 1;
   if (has_first && read.ptr < last && *read.ptr == ':')
     read = std::from_chars(read.ptr + 1, last, end);
-  const bool whole = has_first && read.ec == std::errc() && read.ptr + 1 == last;
+  const bool whole =
+      has_first && read.ec == std::errc() && read.ptr + 1 == last && *read.ptr == ']';
   const int count = static_cast<int>(from.size());
   if (!whole || first < 0 || end <= first || end > count)
     asked.refuse(std::string(text) + " takes no part of " +

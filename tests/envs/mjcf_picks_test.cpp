@@ -519,7 +519,7 @@ TEST_F(MjcfPicksTest, PartsThatAreNotThereAreRefused) {
       "[i] takes one, [i:j] those from i on, without j.");
   EXPECT_THAT(refusal(observing({"qpos:elbow[1]"})), HasSubstr("no part of its one entry, 0. [i]"));
   for (const char* part : {"[]", "[", "[-1]", "[1:1]", "[2:1]", "[0:11]", "[0:]", "[:2]", "[0]x",
-                           "[0 ]", "[99999999999]", "x", "[0:2"})
+                           "[0 ]", "[99999999999]", "x", "[0:2", "[0)", "[0:2x", "[0:2}"})
     EXPECT_NE(refusal(observing({std::string("qpos") + part})), "") << part;
   for (const char* part : {"[0]", "[9]", "[0:10]", " "})
     EXPECT_EQ(refusal(observing({std::string("qpos") + part})), "") << part;
