@@ -23,17 +23,13 @@ namespace fs = std::filesystem;
 
 struct Format {
   const char* ending;
-  std::vector<std::string> arguments;
+  bool is_h264;  // which halves both sizes for its colors
 };
-const std::vector<Format>& formats() {
-  static const std::vector<std::string> kH264 = {"-c:v", "libx264", "-pix_fmt", "yuv420p"};
-  static const std::vector<Format> kAll = {
-      {".mp4", kH264}, {".mkv", kH264}, {".mov", kH264}, {".webm", {}}, {".gif", {}}};
-  return kAll;
-}
+constexpr Format kFormats[] = {
+    {".mp4", true}, {".mkv", true}, {".mov", true}, {".webm", false}, {".gif", false}};
 
 const Format* format_of(const fs::path& path) {
-  for (const Format& format : formats())
+  for (const Format& format : kFormats)
     if (path.extension() == format.ending) return &format;
   return nullptr;
 }
@@ -43,14 +39,16 @@ const Format* format_of(const fs::path& path) {
 std::string find_ffmpeg() { return program_path("ffmpeg"); }
 
 void VideoFile::check(const fs::path& path, int width, int height) {
-  if (format_of(path) == nullptr)
+  const Format* format = format_of(path);
+  if (format == nullptr)
     throw ConfigError(fmt::format(
         "{}: expected the name of a video, which ends with .mp4, .mkv, .mov, .webm or .gif.",
         printable(path.string())));
-  if (width % 2 != 0 || height % 2 != 0)
-    throw ConfigError(
-        fmt::format("{}: a video of {} x {} pixels; the format halves both. Give even numbers.",
-                    printable(path.string()), width, height));
+  if (format->is_h264 && (width % 2 != 0 || height % 2 != 0))
+    throw ConfigError(fmt::format(
+        "{}: a video of {} x {} pixels; the format halves both. Give even numbers, or a name with "
+        ".webm or .gif.",
+        printable(path.string()), width, height));
 }
 
 VideoFile::VideoFile(const std::string& ffmpeg, fs::path path, int width, int height,
@@ -65,9 +63,9 @@ VideoFile::VideoFile(const std::string& ffmpeg, fs::path path, int width, int he
   std::vector<std::string> words{"-loglevel",  "error",    "-nostdin", "-y",    "-f",
                                  "rawvideo",   "-pix_fmt", "rgb24",    "-s",    size,
                                  "-framerate", rate,       "-i",       "pipe:0"};
-  const Format& format = *format_of(path_);
-  words.insert(words.end(), format.arguments.begin(), format.arguments.end());
-  words.push_back(unfinished_.string());
+  if (format_of(path_)->is_h264)
+    words.insert(words.end(), {"-c:v", "libx264", "-pix_fmt", "yuv420p"});
+  words.push_back("file:" + unfinished_.string());  // whatever else a : in it would name
   Pipe pipe;
   ffmpeg_.emplace(ffmpeg, words, pipe.read.get(), messages_.fd(), messages_.fd());
   pictures_ = std::move(pipe.write);

@@ -27,8 +27,8 @@ std::string find_ffmpeg();
 /// A video that ffmpeg writes, in one step: .mp4, .mkv, .mov (H.264), .webm or .gif by the name's
 /// end.
 ///
-/// Errors   ConfigError if the name ends otherwise, or the sizes are odd; DataError with what
-///          ffmpeg said if it fails.
+/// Errors   ConfigError if the name ends otherwise, or the sizes are odd where it is H.264; DataError
+///          with what ffmpeg said if it fails.
 class VideoFile : public FilmWriter {
  public:
   VideoFile(const std::string& ffmpeg, std::filesystem::path path, int width, int height,

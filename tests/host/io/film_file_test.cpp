@@ -24,11 +24,11 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-// writes its words to words.txt beside it, then does what `script` says; its last word is $out
+// writes its words to words.txt beside it, then does what `script` says; its last word is file:$out
 std::string program(const TemporaryDirectory& folder, const std::string& script) {
   const fs::path path = folder.path() / "ffmpeg";
   std::ofstream(path) << "#!/bin/sh\necho \"$*\" > '" << (folder.path() / "words.txt").string()
-                      << "'\nfor out; do :; done\n"
+                      << "'\nfor out; do :; done\nout=${out#file:}\n"
                       << script << "\n";
   fs::permissions(path, fs::perms::owner_all);
   return path.string();
@@ -45,9 +45,11 @@ TEST(FilmFileTest, PicturesReachTheProgramInTheirOrder) {
   EXPECT_FALSE(fs::exists(video)) << "a film that is not whole";
   film.close();
   EXPECT_EQ(file_text(video), std::string(24, 'A') + std::string(24, 'B'));
-  EXPECT_THAT(file_text(folder.path() / "words.txt"),
-              AllOf(HasSubstr("-f rawvideo -pix_fmt rgb24 -s 4x2 -framerate 41.6667 -i pipe:0 "),
-                    HasSubstr("-c:v libx264 -pix_fmt yuv420p "), HasSubstr(".mp4")));
+  EXPECT_THAT(
+      file_text(folder.path() / "words.txt"),
+      AllOf(HasSubstr("-f rawvideo -pix_fmt rgb24 -s 4x2 -framerate 41.6667 -i pipe:0 "),
+            HasSubstr("-c:v libx264 -pix_fmt yuv420p file:" + video.parent_path().string() + "/"),
+            HasSubstr(".mp4")));
   EXPECT_EQ(std::distance(fs::directory_iterator(video.parent_path()), {}), 1)
       << "and nothing else";
 }
@@ -58,6 +60,21 @@ TEST(FilmFileTest, OtherFormatsAreLeftToTheProgram) {
   film.close();
   EXPECT_THAT(file_text(folder.path() / "words.txt"), testing::Not(HasSubstr("libx264")));
   EXPECT_TRUE(fs::exists(folder.path() / "film.gif"));
+}
+
+TEST(FilmFileTest, TheRealProgramWritesToNamesWithColonsAndOddSizes) {
+  const std::string ffmpeg = find_ffmpeg();
+  if (ffmpeg.empty()) GTEST_SKIP() << "no ffmpeg here";
+  const TemporaryDirectory folder;
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  for (const char* name : {"a:b.gif", "-i.gif"}) {
+    VideoFile film(ffmpeg, name, 31, 17, 20);
+    film.add(std::vector<std::uint8_t>(31 * 17 * 3, 65));
+    EXPECT_NO_THROW(film.close()) << name;
+    EXPECT_EQ(file_text(folder.path() / name).substr(0, 6), "GIF89a");
+  }
+  fs::current_path(before);
 }
 
 TEST(FilmFileTest, AProgramThatFailsIsQuoted) {
@@ -106,6 +123,7 @@ TEST(FilmFileTest, NamesAndSizesAreCheckedBefore) {
   for (const auto& [width, height] : {std::pair(481, 360), {480, 361}})
     EXPECT_THAT([&] { VideoFile::check("a.mp4", width, height); },
                 ThrowsMessage<ConfigError>(HasSubstr("even numbers")));
+  for (const char* name : {"a.webm", "a.gif"}) EXPECT_NO_THROW(VideoFile::check(name, 481, 361));
   EXPECT_THAT([] { VideoFile("/no/such/ffmpeg", "a.mp4", 4, 2, 20); },
               ThrowsMessage<DataError>(HasSubstr("/no/such/ffmpeg cannot be started")));
 }
