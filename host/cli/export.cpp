@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -42,6 +43,25 @@ void require_policy(bool has_policy, const Config& config, const ExportOptions& 
       "export: {} was trained by {}, which has no policy to take out; expected a run of {} or {}. "
       "What it has learned is in checkpoints/step-*/weights.safetensors.",
       printable(o.run), config.algorithm, fmt::join(names, ", "), last));
+}
+
+// a second file would replace the first
+void require_files_of_their_own(const ExportOptions& o) {
+  struct Asked {
+    const char* option;
+    const std::string& file;
+  };
+  std::map<fs::path, const char*> taken;
+  for (const Asked& asked : {Asked{"--onnx", o.onnx}, Asked{"--c-header", o.c_header},
+                             Asked{"--safetensors", o.safetensors}, Asked{"--npz", o.npz}}) {
+    if (asked.file.empty()) continue;
+    std::error_code error;
+    const fs::path whole = fs::weakly_canonical(fs::absolute(asked.file, error), error);
+    const auto [same, is_first] = taken.emplace(whole, asked.option);
+    if (!is_first)
+      throw ConfigError(fmt::format("export: {} and {} both name the file {}; give each its own.",
+                                    same->second, asked.option, printable(asked.file)));
+  }
 }
 
 // the policy, and what the learner itself does at the start of an episode
@@ -82,10 +102,16 @@ void export_policy(const ExportOptions& o) {
   device_config.precision = "fp32";
   OpenDevice device("cpu", device_config, pool);
   const auto learner = make_learner(config, device.stream, {});
-  load_checkpoint(path, *learner, config, CheckpointUse::kEvaluate);
+  load_checkpoint(path, *learner, config, CheckpointUse::kExport);
   // those of other programs need not say which they have
-  const std::optional<PolicyNetwork> network = learner->policy_network();
+  std::optional<PolicyNetwork> network = learner->policy_network();
   require_policy(network.has_value(), config, o);
+  // what the environment was trained with, whatever a process serves by now
+  if (const ActionBounds bounds = checkpoint_bounds(path, network->action_size());
+      !bounds.low.empty()) {
+    network->low = bounds.low;
+    network->high = bounds.high;
+  }
   ExportedPolicy policy = exported(*learner, device.stream, config, *network);
   fmt::print("checkpoint {}\npolicy of {}: {} observations, {} actions\n", printable(path.string()),
              config.env.name, policy.network.observation_size(), policy.network.action_size());
@@ -140,6 +166,7 @@ void add_export(CLI::App& program) {
       throw ConfigError(
           "export: there is nothing to write; add --onnx FILE, --c-header FILE, --safetensors FILE "
           "or --npz FILE.");
+    require_files_of_their_own(*o);
     export_policy(*o);
   });
 }

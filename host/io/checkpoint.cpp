@@ -440,6 +440,10 @@ const SafetensorsFile& CheckpointReader::open(std::unique_ptr<SafetensorsFile>& 
   return *file;
 }
 
+const std::map<std::string, std::string>& CheckpointReader::metadata() const {
+  return open(weights_, "weights.safetensors").metadata();
+}
+
 void CheckpointReader::read_weights(const std::vector<TensorRef>& tensors) const {
   const SafetensorsFile& file = open(weights_, "weights.safetensors");
   for (const TensorRef& tensor : tensors) file.read_into(tensor, SafetensorsFile::Values::kFinite);

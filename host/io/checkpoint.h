@@ -104,7 +104,8 @@ class CheckpointReader {
   explicit CheckpointReader(const std::filesystem::path& folder);
 
   const nlohmann::json& state() const { return state_; }
-  /// The first call reads the whole file for its checksum.
+  /// Of the file of weights. The first call of these three reads a whole file for its checksum.
+  const std::map<std::string, std::string>& metadata() const;
   void read_weights(const std::vector<TensorRef>& tensors) const;
   void read_replay(const std::vector<TensorRef>& tensors) const;
 

@@ -88,8 +88,54 @@ void compare_simulators(const std::string& before, const std::string& present, c
         "anew with --resume never, or accept the change with checkpoint.other_simulator=true.",
         path.string(), before, present, before));
   if (warn)
-    warn(fmt::format("{} was trained on {} and goes on with {}, as checkpoint.other_simulator allows",
-                     path.string(), before, present));
+    warn(fmt::format(
+        "{} was trained on {} and goes on with {}, as checkpoint.other_simulator allows",
+        path.string(), before, present));
+}
+
+ActionBounds bounds_of(const CheckpointReader& reader, const fs::path& path, int action_size) {
+  const fs::path file = path / "weights.safetensors";
+  const auto numbers = [&](const char* name) -> std::vector<float> {
+    const auto found = reader.metadata().find(name);
+    if (found == reader.metadata().end()) return {};
+    return using_file(file, [&] {
+      return json_numbers<float>(parse_json(found->second, file.string()), name,
+                                 static_cast<std::size_t>(action_size));
+    });
+  };
+  return {numbers("action_low"), numbers("action_high")};
+}
+
+// one of a process, or of a program of a user's own, may be another by now
+void compare_environments(const CheckpointReader& reader, const fs::path& path,
+                          const EnvOptions& options, const EnvSpec& spec, CheckpointUse use) {
+  const bool is_served = options.name == "process";
+  const std::string name =
+      is_served ? "env.command " + printable(options.command) : "env.name " + options.name;
+  const std::string way_out = fmt::format(
+      "{} as it was to {}", is_served ? "Serve it" : "Put it back",
+      use == CheckpointUse::kGoOn ? "go on, or start anew with --resume never" : "use this run");
+  const auto saved = [&](const char* entry, int present) {
+    const auto found = reader.metadata().find(entry);
+    return found == reader.metadata().end() ? std::to_string(present) : found->second;
+  };
+  const int S = spec.observation_size, A = spec.action_size;
+  const std::string saved_S = saved("observation_size", S), saved_A = saved("action_size", A);
+  if (saved_S != std::to_string(S) || saved_A != std::to_string(A))
+    throw DataError(
+        fmt::format("checkpoint {}: {} now has observations of {} entries and actions of {}; when "
+                    "the run was trained they had {} and {}. {}.",
+                    path.string(), name, S, A, saved_S, saved_A, way_out));
+  const ActionBounds before = bounds_of(reader, path, A);
+  const std::vector<float> low = spec.lowest_action(), high = spec.highest_action();
+  if (use == CheckpointUse::kExport || before.low.empty() ||
+      (before.low == low && before.high == high))
+    return;
+  throw DataError(fmt::format(
+      "checkpoint {}: {} now bounds its actions by {} and {}; when the run was trained, by {} and "
+      "{}: the policy would act on another scale. {}.{}",
+      path.string(), name, low, high, before.low, before.high, way_out,
+      use == CheckpointUse::kGoOn ? "" : " `mbrl_gpu export` keeps the bounds of the training."));
 }
 
 }  // namespace
@@ -161,9 +207,13 @@ Config checkpoint_config(const std::filesystem::path& path) {
   return config;
 }
 
+ActionBounds checkpoint_bounds(const std::filesystem::path& path, int action_size) {
+  return bounds_of(CheckpointReader(path), path, action_size);
+}
+
 nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,
                                const Config& config, CheckpointUse use, const Warn& warn) {
-  const bool evaluates = use == CheckpointUse::kEvaluate;
+  const bool evaluates = use != CheckpointUse::kGoOn;
   CheckpointReader reader(path);
   Config saved = saved_config(reader, path);
   const Config wanted = without_unread_keys(config);
@@ -194,6 +244,7 @@ nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learn
     compare_simulators(simulator_of(reader, path, present), present, path,
                        config.checkpoint.other_simulator, warn);
   }
+  compare_environments(reader, path, config.env, learner.env_spec(), use);
   try {
     StateReader saved_state(
         reader.state().at("learner"),

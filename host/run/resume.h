@@ -42,9 +42,10 @@ class CheckpointState {
 void save_checkpoint(const std::filesystem::path& checkpoints, Learner& learner,
                      const Config& config, const nlohmann::json& run);
 
-/// What a checkpoint is read for: the advice in its errors, and which files have to be as they were
-/// (an evaluation does not ask the controller's).
-enum class CheckpointUse { kGoOn, kEvaluate };
+/// What a checkpoint is read for: the advice in its errors, which files have to be as they were (only
+/// a run that goes on asks the controller's), and whether the environment's actions have to have the
+/// bounds that they had.
+enum class CheckpointUse { kGoOn, kEvaluate, kExport };
 
 /// Puts the learner into the state of a checkpoint and returns the run's own part.
 ///
@@ -52,11 +53,22 @@ enum class CheckpointUse { kGoOn, kEvaluate };
 ///          belong to another config: the keys and the files behind them that differ are listed.
 ///          Keys that cannot change results (name, checkpoint.*) may differ, and so may
 ///          loop.num_env_steps: a run can be made longer. Checkpoints of earlier versions do not
-///          know their files. Or, when it is to go on, if the environment's simulator had another
-///          version, unless checkpoint.other_simulator; then `warn` hears of it.
+///          know their files. Or if the environment has other sizes than it had, or, but for kExport,
+///          other bounds of its actions, as one of a process may. Or, when it is to go on, if the
+///          environment's simulator had another version, unless checkpoint.other_simulator; then
+///          `warn` hears of it.
 nlohmann::json load_checkpoint(const std::filesystem::path& path, Learner& learner,
                                const Config& config, CheckpointUse use = CheckpointUse::kGoOn,
                                const Warn& warn = {});
+
+/// The bounds [A] of the environment's actions when a checkpoint was written; empty in those of
+/// earlier versions.
+///
+/// Errors   DataError if the checkpoint is damaged.
+struct ActionBounds {
+  std::vector<float> low, high;
+};
+ActionBounds checkpoint_bounds(const std::filesystem::path& path, int action_size);
 
 /// The config a checkpoint was written with.
 ///

@@ -95,6 +95,9 @@ TEST_F(ExportTest, WhatCannotBeExportedIsToldWithTheWayOut) {
               AllOf(HasSubstr("was trained by pets, which has no policy to take out"),
                     HasSubstr("expected a run of mbpo, mbpo_newest, sac, ppo or autombpo")));
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "p.npz"));
+  EXPECT_THAT(error_of({"export", checkpoint_of("sac"), "--onnx", "y", "--npz", "./y"}, 2),
+              HasSubstr("export: --onnx and --npz both name the file ./y; give each its own."));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "y"));
   EXPECT_THAT(error_of({"export", "nowhere", "--npz", "p.npz"}, 4),
               HasSubstr("holds no complete checkpoint"));
   for (const std::string option : {"--onnx", "--c-header", "--safetensors", "--npz"})
