@@ -43,15 +43,20 @@ class Echo {
     from_ = std::move(from.read);
   }
 
+  // in parts that the pipes hold: `cat` does not wait for a reader while it is written to
   void trip() {
     stay_beside();
-    for (std::size_t sent = 0; sent < message_.size();)
-      sent += moved(write(to_.get(), message_.data() + sent, message_.size() - sent));
-    for (std::size_t got = 0; got < message_.size();)
-      got += moved(read(from_.get(), message_.data() + got, message_.size() - got));
+    for (std::size_t first = 0; first < message_.size(); first += kPart) {
+      const std::size_t end = std::min(first + kPart, message_.size());
+      for (std::size_t at = first; at < end;)
+        at += moved(write(to_.get(), message_.data() + at, end - at));
+      for (std::size_t at = first; at < end;)
+        at += moved(read(from_.get(), message_.data() + at, end - at));
+    }
   }
 
  private:
+  static constexpr std::size_t kPart = 32u << 10;
   static std::size_t moved(ssize_t count) {
     if (count > 0) return static_cast<std::size_t>(count);
     if (count < 0 && errno == EINTR) return 0;

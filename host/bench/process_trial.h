@@ -16,7 +16,7 @@ struct ProcessTimes {
 
 /// `count` environments in one process (process.count=1) under random actions, for about `seconds`.
 /// The floor is the larger of a batch's two messages, sent to a process `cat` on this thread's core
-/// and read back.
+/// and read back, 32 KiB at a time.
 ///
 /// Errors   those of the environment; DataError if `cat` cannot be started.
 ProcessTimes time_process(const EnvOptions& options, int count, ThreadPool& one, double seconds);
