@@ -145,7 +145,21 @@ void EnvPool::step_processes(Matrix<const float> actions, std::span<const std::u
                                     .broken = static_cast<Fault>(faults_[env])});
     any = any || which_[env];
   }
-  if (any) start_process_episodes();
+  while (any) {
+    start_process_episodes();
+    // a process that failed meanwhile took running episodes along: their last steps are broken
+    any = false;
+    for (int env = 0; env < size(); ++env) {
+      const Fault lost = processes_->lost(env);
+      which_[env] = lost != kNoFault;
+      any = any || which_[env];
+      const bool runs = active.empty() || active[env];
+      if (!which_[env] || !runs || terminated_[env] || truncated_[env]) continue;
+      reward_[env] = 0.0f;
+      truncated_[env] = 1;
+      broken_[env] = lost;
+    }
+  }
 }
 
 std::string EnvPool::last_failure() const { return processes_ ? processes_->last_failure() : ""; }

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "base/data_folders.h"
@@ -278,6 +279,25 @@ ChildProcess::Wait ChildProcess::wait(int descriptor, short events, Clock::time_
   }
 }
 
+// One thread, and no child where the kernel tells of children.
+bool ChildProcess::is_alone() const {
+  namespace fs = std::filesystem;
+  const fs::path threads = "/proc/" + std::to_string(pid_) + "/task";
+  std::error_code error;
+  int num_threads = 0;
+  for (fs::directory_iterator at(threads, error); !error && at != fs::directory_iterator();
+       at.increment(error))
+    ++num_threads;
+  std::ifstream children(threads / std::to_string(pid_) / "children");
+  int child = 0;
+  return !error && num_threads == 1 && children && !(children >> child);
+}
+
+void ChildProcess::stay_beside_parent_if_alone() {
+  if (alone_) return;
+  alone_ = beside_parent_ = is_alone();
+}
+
 // Both stay where this thread is until it has its reply: a scheduler that sees another core idle would
 // wake each of the two there in turn, and the process would have to follow every time.
 void ChildProcess::move_beside_parent() {
@@ -389,6 +409,7 @@ std::optional<ProcessFailure> ChildProcess::receive_whole(std::size_t bytes, dou
   reply_.resize(header.bytes);
   if (auto wrong = read_fully(reply_, deadline, timeout_s, false)) return wrong;
   if (!refused) return std::nullopt;
+  if (reply_.empty()) return failure(kRefused, "it answered with an error without a text");
   return failure(kRefused,
                  printable({reinterpret_cast<const char*>(reply_.data()), reply_.size()}));
 }

@@ -56,9 +56,11 @@ class ChildProcess {
   /// A failure with what the process has printed last, for what its callers find wrong.
   ProcessFailure failure(Fault fault, std::string text);
 
-  /// Whether the process runs on the core of the thread that asks it, which stays there from send()
-  /// to the end of receive(): with one process that is waited for, no sleeping core has to be woken.
-  void stay_beside_parent(bool beside) { beside_parent_ = beside; }
+  /// From now on, if the process has a single thread and no child, it runs on the core of the thread
+  /// that asks it, which stays there from send() to the end of receive(): with one process that is
+  /// waited for, no sleeping core has to be woken. One with threads or children is left where it is,
+  /// as they would share that core. Cost: looks at it at the first call alone.
+  void stay_beside_parent_if_alone();
 
   /// Tells the process to end, by closing what it reads.
   void close_requests();
@@ -72,6 +74,7 @@ class ChildProcess {
   ProcessFailure late(double timeout_s);
   void read_output();
   bool reap(double patience_s);
+  bool is_alone() const;
   void move_beside_parent();
   void let_parent_go();
   std::optional<ProcessFailure> receive_whole(std::size_t bytes, double timeout_s);
@@ -83,6 +86,7 @@ class ChildProcess {
   std::uint64_t sequence_ = 0;
   std::vector<std::byte> request_, reply_;
   std::string printed_;
+  std::optional<bool> alone_;  // once it was looked at
   bool beside_parent_ = false;
   bool failed_ = false;   // and is not waited for
   int core_ = -1;         // of the process

@@ -132,6 +132,37 @@ std::optional<ProcessFailure> receive_greeting(ChildProcess& process, const EnvO
   return read_greeting(process, num_envs, greeting);
 }
 
+std::string difference_text(const ProcessGreeting& now, const ProcessGreeting& before) {
+  if (now.observation_size != before.observation_size || now.action_size != before.action_size)
+    return "observations of " + std::to_string(now.observation_size) + " entries, actions of " +
+           std::to_string(now.action_size) + "; before " + std::to_string(before.observation_size) +
+           " and " + std::to_string(before.action_size);
+  if (now.serves_ends != before.serves_ends)
+    return now.serves_ends ? "it serves ends; before it did not"
+                           : "it serves no ends; before it did";
+  if (now.max_episode_steps != before.max_episode_steps)
+    return "a time limit of " + std::to_string(now.max_episode_steps) + " steps; before " +
+           std::to_string(before.max_episode_steps);
+  if (now.name != before.name) return "the name " + now.name + "; before " + before.name;
+  for (std::size_t i = 0; i < now.low.size(); ++i)
+    if (now.low[i] != before.low[i] || now.high[i] != before.high[i])
+      return "entry " + std::to_string(i) + " of its actions within " + number(now.low[i]) +
+             " and " + number(now.high[i]) + "; before within " + number(before.low[i]) + " and " +
+             number(before.high[i]);
+  return "other names of the observation's entries";
+}
+
+/// The greeting of a process that is started again, which is to be that of the first one.
+std::optional<ProcessFailure> receive_same_greeting(ChildProcess& process,
+                                                    const EnvOptions& options, int num_envs,
+                                                    const ProcessGreeting& before) {
+  ProcessGreeting now;
+  if (auto wrong = receive_greeting(process, options, num_envs, now)) return wrong;
+  if (now == before) return std::nullopt;
+  return nonsense(process,
+                  "it does not say the same of itself as before: " + difference_text(now, before));
+}
+
 void check_bounds(const EnvOptions& options, const ProcessGreeting& greeting) {
   for (std::size_t i = 0; i < greeting.low.size(); ++i) {
     const float low = greeting.low[i], high = greeting.high[i];
@@ -251,6 +282,8 @@ class ProcessEnv : public Env {
     batch_.reset({&all, 1}, {&drawn, 1}, observation.data());
   }
 
+  const std::string& last_failure() const { return batch_.last_failure(); }
+
   int state_size() const override { return 0; }
   void get_state(std::span<double>) const override {}
   void set_state(std::span<const double>) override {}
@@ -309,7 +342,8 @@ ProcessBatch::ProcessBatch(const EnvOptions& options, int num_envs, int num_proc
       spec_(spec_of(options, greeting_)),
       num_envs_(num_envs),
       workers_(static_cast<std::size_t>(std::clamp(num_processes, 1, num_envs))),
-      whole_(static_cast<std::size_t>(num_envs), 0) {
+      whole_(static_cast<std::size_t>(num_envs), 0),
+      lost_(static_cast<std::size_t>(num_envs), kNoFault) {
   const int M = static_cast<int>(workers_.size());
   for (int i = 0; i < M; ++i) {
     workers_[i].first = num_envs * i / M;
@@ -326,6 +360,10 @@ ProcessBatch::~ProcessBatch() {
 void ProcessBatch::count_failure(Worker& worker, ProcessFailure failure) {
   worker.process.reset();
   worker.opening = worker.asked = false;
+  for (int env = worker.first; env < worker.first + worker.count; ++env) {
+    whole_[env] = 0;
+    lost_[env] = failure.fault;
+  }
   last_failure_ = failure_text(failure);
   if (++worker.failures < kMostFailures) return;
   throw DataError("env.command is " + printable(options_.command) + ": its process failed " +
@@ -341,7 +379,6 @@ void ProcessBatch::ask_to_open(Worker& worker) {
     if (worker.failures == 0) worker.process = take_spare(options_);
     const bool is_open = worker.process != nullptr && worker.count == 1;
     if (!worker.process) worker.process = std::make_unique<ChildProcess>(words_of(options_));
-    worker.process->stay_beside_parent(workers_.size() == 1);
     if (is_open) return;
     if (auto wrong = send_open(*worker.process, options_, worker.count))
       count_failure(worker, *std::move(wrong));
@@ -356,16 +393,7 @@ void ProcessBatch::start_all() {
   for (Worker& worker : workers_) {
     while (worker.opening) {
       worker.opening = false;
-      ProcessGreeting now;
-      auto wrong = receive_greeting(*worker.process, options_, worker.count, now);
-      if (!wrong && now != greeting_)
-        wrong = nonsense(*worker.process,
-                         "it does not say the same of itself as before: observations of " +
-                             std::to_string(now.observation_size) + " entries, actions of " +
-                             std::to_string(now.action_size) + "; before " +
-                             std::to_string(greeting_.observation_size) + " and " +
-                             std::to_string(greeting_.action_size));
-      if (wrong) {
+      if (auto wrong = receive_same_greeting(*worker.process, options_, worker.count, greeting_)) {
         count_failure(worker, *std::move(wrong));
         ask_to_open(worker);
       }
@@ -401,6 +429,7 @@ std::optional<ProcessFailure> ProcessBatch::take_reset(Worker& worker,
     std::memcpy(row, worker.process->reply().data() + i * S * sizeof(float), S * sizeof(float));
     if (!all_finite(row, S))
       return nonsense(*worker.process, "an episode starts with a value that is not finite");
+    lost_[env] = kNoFault;
   }
   return std::nullopt;
 }
@@ -447,7 +476,6 @@ void ProcessBatch::step(std::span<const std::uint8_t> which, const float* action
   const auto A = static_cast<std::size_t>(spec_.action_size);
   const auto fail = [&](Worker& worker, ProcessFailure failure) {
     for (int env = worker.first; env < worker.first + worker.count; ++env) {
-      whole_[env] = 0;
       if (!which[env]) continue;
       faults[env] = failure.fault;
       reward[env] = 0.0f;
@@ -458,9 +486,10 @@ void ProcessBatch::step(std::span<const std::uint8_t> which, const float* action
 
   for (Worker& worker : workers_) {
     if (!asks_any(which, worker.first, worker.count)) continue;
-    if (!worker.process)
-      throw ShapeError("ProcessBatch::step: environment " + std::to_string(worker.first) +
-                       " is stepped before its episode was started.");
+    for (int env = worker.first; env < worker.first + worker.count; ++env)
+      if (which[env] && (!worker.process || lost_[env] != kNoFault))
+        throw ShapeError("ProcessBatch::step: environment " + std::to_string(env) +
+                         " is stepped before its episode was started.");
     mask(worker, which);
     const auto count = static_cast<std::size_t>(worker.count);
     worker.body.resize(count * A * sizeof(float));
@@ -496,6 +525,8 @@ void ProcessBatch::step(std::span<const std::uint8_t> which, const float* action
       fail(worker, nonsense(*worker.process, "its reply holds flags beyond 3"));
       continue;
     }
+    // what it starts of its own it has started by now
+    if (workers_.size() == 1) worker.process->stay_beside_parent_if_alone();
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t env = worker.first + i;
       if (!which[env]) continue;
@@ -510,26 +541,26 @@ void ProcessBatch::step(std::span<const std::uint8_t> which, const float* action
 }
 
 ServedEnds::ServedEnds(const EnvOptions& options)
-    : options_(options), observation_size_(process_greeting(options).observation_size) {}
+    : options_(options), greeting_(process_greeting(options)) {}
 
 void ServedEnds::ask(const float* observation, int rows, std::uint8_t* ends) {
   constexpr int kMostRows = 1 << 16;  // of a message
   for (int first = 0; first < rows; first += kMostRows)
-    ask_some(observation + static_cast<std::size_t>(first) * observation_size_,
+    ask_some(observation + static_cast<std::size_t>(first) * greeting_.observation_size,
              std::min(kMostRows, rows - first), ends + first);
 }
 
 void ServedEnds::ask_some(const float* observation, int rows, std::uint8_t* ends) {
   const std::uint32_t head[2] = {static_cast<std::uint32_t>(rows), 0};
   const std::span<const float> values(
-      observation, static_cast<std::size_t>(rows) * static_cast<std::size_t>(observation_size_));
+      observation,
+      static_cast<std::size_t>(rows) * static_cast<std::size_t>(greeting_.observation_size));
   for (int failures = 0;;) {
     std::optional<ProcessFailure> wrong;
     if (!process_) {
       process_ = std::make_unique<ChildProcess>(words_of(options_));
-      ProcessGreeting greeting;
       wrong = send_open(*process_, options_, 1);
-      if (!wrong) wrong = receive_greeting(*process_, options_, 1, greeting);
+      if (!wrong) wrong = receive_same_greeting(*process_, options_, 1, greeting_);
     }
     if (!wrong)
       wrong =
@@ -550,6 +581,11 @@ void ServedEnds::ask_some(const float* observation, int rows, std::uint8_t* ends
 
 std::unique_ptr<Env> make_process(const EnvOptions& options) {
   return std::make_unique<ProcessEnv>(options);
+}
+
+std::string last_failure(const Env& env) {
+  const auto* served = dynamic_cast<const ProcessEnv*>(&env);
+  return served == nullptr ? "" : served->last_failure();
 }
 
 std::string process_note(const EnvOptions& options) {

@@ -37,9 +37,9 @@ ProcessGreeting process_greeting(const EnvOptions& options);
 /// N environments in M processes, stepped as one batch in the order of their numbers. Used by one
 /// thread at a time.
 ///
-/// A process that fails ends the episodes of its environments and is started again for the next
+/// A process that fails ends the episodes of all its environments and is started again for the next
 /// ones. Errors of reset() and step(): DataError with its last words at its third failure in a row,
-/// with no whole episode in between.
+/// with no whole episode in between; of step() ShapeError for an environment without an episode.
 class ProcessBatch {
  public:
   ProcessBatch(const EnvOptions& options, int num_envs, int num_processes);
@@ -48,7 +48,9 @@ class ProcessBatch {
   const EnvSpec& spec() const { return spec_; }
   int size() const { return num_envs_; }
 
-  /// Starts episodes where which[i] != 0; writes their rows of observation [N, S].
+  /// Starts episodes where which[i] != 0; writes their rows of observation [N, S]. A process that
+  /// fails meanwhile is started again and takes the episodes of its other environments along: lost()
+  /// says which these are.
   void reset(std::span<const std::uint8_t> which, std::span<const std::uint64_t> seeds,
              float* observation);
 
@@ -57,6 +59,10 @@ class ProcessBatch {
   /// (protocol::kTerminated, kTruncated) and faults [N] of those environments.
   void step(std::span<const std::uint8_t> which, const float* actions, float* next, float* reward,
             std::uint8_t* flags, std::uint8_t* faults);
+
+  /// By what failure an environment has lost its episode, which another reset() starts; kNoFault if
+  /// it has one, or has never had one.
+  Fault lost(int env) const { return static_cast<Fault>(lost_[env]); }
 
   /// What the last failure was; "" if there was none.
   const std::string& last_failure() const { return last_failure_; }
@@ -82,6 +88,7 @@ class ProcessBatch {
   int num_envs_;
   std::vector<Worker> workers_;
   std::vector<std::uint8_t> whole_;  // whether the episode has had steps and no fault
+  std::vector<std::uint8_t> lost_;   // a Fault
   std::string last_failure_;
   bool started_ = false;
 };
@@ -92,14 +99,14 @@ class ServedEnds {
   explicit ServedEnds(const EnvOptions& options);
 
   /// ends[row] = whether an episode ends in observation row [rows, S]. Errors: DataError if the
-  /// process fails three times in a row.
+  /// process fails three times in a row; one that greets otherwise than the environment's has failed.
   void ask(const float* observation, int rows, std::uint8_t* ends);
 
  private:
   void ask_some(const float* observation, int rows, std::uint8_t* ends);
 
   EnvOptions options_;
-  int observation_size_;
+  ProcessGreeting greeting_;
   std::unique_ptr<ChildProcess> process_;
 };
 
@@ -112,6 +119,10 @@ float map_action(float action, float low, float high);
 /// env.name=process. The child starts at the first reset; a process cannot save its state: it has
 /// none, and set_state() begins nothing.
 std::unique_ptr<Env> make_process(const EnvOptions& options);
+
+/// What the last failure of an environment's process was, with its last words; "" if there was none,
+/// or no process serves the environment.
+std::string last_failure(const Env& env);
 
 /// What a run on such an environment says at its start.
 std::string process_note(const EnvOptions& options);

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "envs/process/process_env.h"
 #include "host/cli/cli.h"
 #include "host/config/overrides.h"
 
@@ -86,6 +87,9 @@ class Tracer {
 
   // the observation of a given state is known after the first step: no row
   void start(std::vector<double> state, const std::string& where) {
+    if (state_.empty())
+      throw DataError(where + ": " + env_->spec().name +
+                      " has no state that could be given; begin its episodes with `reset`.");
     if (state.size() > state_.size())
       throw DataError(where + ": a state of " + env_->spec().name + " has " +
                       std::to_string(state_.size()) + " numbers, the line " +
@@ -107,13 +111,20 @@ class Tracer {
     const StepResult result = env_->step(action, observation_);
     ++step_;
     if (result.broken) {
-      fmt::print(stderr, "{}: step {} of episode {} means nothing: {}.\n", where, step_,
-                 episode_ - 1, fault_text(result.broken));
+      const std::string text = broken_text(result.broken);
+      fmt::print(stderr, "{}: step {} of episode {} means nothing: {}{}\n", where, step_,
+                 episode_ - 1, text, text.ends_with('.') ? "" : ".");
       std::fill(observation_.begin(), observation_.end(), std::nanf(""));
     }
     print_row(result);
     // its episode is over: nothing may follow on what it left, of a served one not even a process
     if (result.broken) started_ = false;
+  }
+
+  // of a process also how it failed, and its last words
+  std::string broken_text(Fault fault) const {
+    const std::string text = fault_text(fault);
+    return fault < kNumSimulatorFaults ? text : text + ": " + last_failure(*env_);
   }
 
   void print_row(const StepResult& result) {

@@ -4,9 +4,14 @@
 //
 // The fault happens at message AT of its kind, counted from 1, in every process; with a MARKER only in
 // the first one, which makes that file. An observation is (seed % 1000, steps of the episode), the
-// reward of a step is the action as it arrived, and an episode is over after 1000 steps. Mode ends_at_step is
-// no fault: step AT ends each episode.
+// reward of a step is the action as it arrived, and an episode is over after 1000 steps. An
+// environment that is stepped before its first reset ends the process. Modes without a fault:
+//   ends_at_step   step AT ends each episode
+//   large          an observation has 9998 zeros more
+//   cores          a reward is the number of cores that the process may use; cores_with_thread,
+//                  cores_with_child: the same of one that has a second thread, or a child
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -17,6 +22,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "envs/process/protocol.h"
@@ -26,13 +32,14 @@ namespace {
 using namespace mbrl::protocol;
 
 struct Environment {
-  float seed = 0, steps = 0;
+  float seed = -1, steps = 0;  // -1: before its first reset
 };
 
 std::string mode;
 int fault_at = 1;
 std::string marker;
 std::vector<Environment> environments;
+std::size_t num_zeros = 0;  // after the two entries
 
 void read_fully(void* data, std::size_t bytes) {
   for (std::size_t done = 0; done < bytes;) {
@@ -60,9 +67,31 @@ bool is_due(const char* what) {
   return file >= 0;
 }
 
+/// Whether another greeting than the first one is due: in every process but the first, or, where AT
+/// is 0, as soon as the file MARKER is there.
+bool is_changed(const char* what) {
+  if (mode != what) return false;
+  return fault_at == 0 ? access(marker.c_str(), F_OK) == 0 : !is_due(what);
+}
+
 template <typename T>
 void put(std::string& out, const T& value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+std::string observations() {
+  std::string out;
+  for (const Environment& environment : environments) {
+    put(out, environment);
+    out.append(num_zeros * sizeof(float), '\0');
+  }
+  return out;
+}
+
+float num_cores() {
+  cpu_set_t cores;
+  sched_getaffinity(0, sizeof(cores), &cores);
+  return static_cast<float>(CPU_COUNT(&cores));
 }
 
 std::string greeting() {
@@ -86,11 +115,20 @@ std::string greeting() {
   if (is_due("infinite")) high = kInfinity;
   if (is_due("swapped")) std::swap(low, high);
   if (is_due("no_limit")) head.max_episode_steps = 0;
-  // another greeting from the second process on
-  if (mode == "grows" && !is_due("grows")) {
-    head.observation_size = 3;
+  if (mode == "large") {
+    num_zeros = 9998;
+    text = "large";
+  }
+  if (is_changed("other_bounds")) low = -7;
+  if (is_changed("no_more_ends")) head.flags = 0;
+  if (is_changed("other_name")) text = "another\nseed\nsteps";
+  if (is_changed("other_limit")) head.max_episode_steps = 5;
+  if (is_changed("other_entries")) text = "faulty\nseed\nsteps of it";
+  if (is_changed("grows")) {
+    num_zeros = 1;
     text += "\nanother";
   }
+  head.observation_size += static_cast<std::uint32_t>(num_zeros);
   head.text_bytes = static_cast<std::uint32_t>(text.size());
   std::string out;
   put(out, head);
@@ -106,16 +144,21 @@ std::string step(const std::vector<char>& in) {
   std::vector<std::uint8_t> flags(N);
   for (std::size_t i = 0; i < N; ++i) {
     if (!in[i]) continue;
+    if (environments[i].seed < 0) {
+      std::fprintf(stderr, "environment %zu was never reset\n", i);
+      std::exit(9);
+    }
     environments[i].steps += 1;
     std::memcpy(&rewards[i], in.data() + padded(static_cast<std::uint32_t>(N)) + 4 * i, 4);
     flags[i] = environments[i].steps >= 1000 ? kTruncated : 0;
     if (mode == "ends_at_step" && environments[i].steps >= static_cast<float>(fault_at))
       flags[i] = kTerminated;
+    if (mode == "dies_in_reset" && i == 0 && environments[i].steps >= 5) flags[i] = kTerminated;
+    if (mode.starts_with("cores")) rewards[i] = num_cores();
   }
   if (is_due("not_a_number")) rewards[0] = NAN;
   if (is_due("flags")) flags[0] = 7;
-  std::string out;
-  for (const Environment& environment : environments) put(out, environment);
+  std::string out = observations();
   for (const float reward : rewards) put(out, reward);
   for (const std::uint8_t flag : flags) put(out, flag);
   return out;
@@ -164,6 +207,8 @@ int main(int count, char** arguments) {
   }
   if (mode == "silent")
     while (true) pause();
+  if (mode == "cores_with_child" && fork() == 0)
+    while (true) pause();
   while (true) {
     Request request{};
     read_fully(&request, sizeof(request));
@@ -176,16 +221,27 @@ int main(int count, char** arguments) {
       std::memcpy(&open, in.data(), sizeof(open));
       environments.assign(open.num_envs, {});
       out = greeting();
+      if (mode == "refuses_without_a_text") {
+        reply.status = 1;
+        out.clear();
+      }
     } else if (request.op == kReset) {
+      if (is_due("dies_in_reset")) std::exit(7);
       for (std::size_t i = 0; i < environments.size(); ++i) {
         std::uint64_t seed = 0;
         std::memcpy(&seed,
                     in.data() + padded(static_cast<std::uint32_t>(environments.size())) + 8 * i, 8);
         if (in[i]) environments[i] = {static_cast<float>(seed % 1000), 0};
       }
-      for (const Environment& environment : environments) put(out, environment);
+      out = observations();
       if (is_due("bad_start")) out.replace(0, 4, 4, '\xff');
     } else if (request.op == kStep) {
+      // as libraries start them when they are first used
+      static std::jthread thread;
+      if (mode == "cores_with_thread" && !thread.joinable())
+        thread = std::jthread([](const std::stop_token& stop) {
+          while (!stop.stop_requested()) usleep(1000);
+        });
       fail_before_answer();
       out = step(in);
     } else if (request.op == kEnds) {

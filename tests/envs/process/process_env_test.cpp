@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <cmath>
 #include <limits>
@@ -235,6 +236,126 @@ TEST(ProcessEnvTest, AFaultEndsTheEpisodesOfItsProcessAlone) {
   EXPECT_EQ(rows(envs)[2 * (2 - dead) + 1], 2);
 }
 
+/// Three environments in one process, whose first ends its episodes at step 5.
+EnvOptions in_one_that_dies_in_a_reset(const TemporaryDirectory& folder) {
+  EnvOptions options = faulty_once("dies_in_reset", 2, folder);
+  options.process.count = 1;
+  return options;
+}
+
+TEST(ProcessEnvTest, AProcessThatDiesInAResetTakesTheRunningEpisodesAlong) {
+  const TemporaryDirectory folder;
+  ThreadPool threads(1);
+  EnvPool envs(in_one_that_dies_in_a_reset(folder), 3, 3, threads);
+  envs.reset();
+  const float actions[3] = {1, 1, 1};
+  for (int t = 1; t < 5; ++t) envs.step({actions, 3, 1});
+  const PoolStep step = envs.step({actions, 3, 1});
+  const auto all = [](const auto& values) {
+    return std::vector<std::remove_cvref_t<decltype(*values.data)>>(values.data,
+                                                                    values.data + values.count());
+  };
+  EXPECT_THAT(all(step.terminated), ElementsAre(1, 0, 0));
+  EXPECT_THAT(all(step.truncated), ElementsAre(0, 1, 1));
+  EXPECT_THAT(all(step.broken), ElementsAre(kNoFault, kDied, kDied));
+  EXPECT_THAT(all(step.reward), ElementsAre(1, 0, 0));
+  EXPECT_EQ(step.next_observation[1], 5) << "the end of the first one";
+  EXPECT_EQ(envs.last_failure(), "it ended with exit code 7");
+  // all are at the start of their second episode
+  std::vector<float> starts;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    starts.push_back(static_cast<float>(process_seed(3, (i << 32) + 1) % 1000));
+    starts.push_back(0);
+  }
+  EXPECT_EQ(rows(envs), starts);
+  const PoolStep after = envs.step({actions, 3, 1});
+  EXPECT_THAT(all(after.broken), ElementsAre(kNoFault, kNoFault, kNoFault));
+  EXPECT_THAT(all(after.truncated), ElementsAre(0, 0, 0));
+  EXPECT_THAT(all(after.reward), ElementsAre(1, 1, 1));
+}
+
+TEST(ProcessEnvTest, OneThatIsLeftOutOfAStepLosesItsEpisodeUnseen) {
+  const TemporaryDirectory folder;
+  ThreadPool threads(1);
+  EnvPool envs(in_one_that_dies_in_a_reset(folder), 3, 3, threads);
+  envs.reset();
+  const float actions[3] = {1, 1, 1};
+  const std::uint8_t active[3] = {1, 1, 0};
+  for (int t = 1; t < 5; ++t) envs.step({actions, 3, 1}, active);
+  const PoolStep step = envs.step({actions, 3, 1}, active);
+  EXPECT_EQ(step.broken[1], kDied);
+  EXPECT_EQ(step.broken[2], kNoFault);
+  EXPECT_EQ(step.truncated[2], 0);
+  EXPECT_EQ(rows(envs)[4], static_cast<float>(process_seed(3, (2ull << 32) + 1) % 1000));
+  EXPECT_EQ(envs.step({actions, 3, 1}).broken[2], kNoFault) << "it was started again";
+}
+
+TEST(ProcessEnvTest, FailuresInResetsAreFailuresInARow) {
+  ThreadPool threads(1);
+  EnvOptions options = faulty("dies_in_reset 2");
+  options.process.count = 1;
+  EnvPool envs(options, 2, 3, threads);
+  envs.reset();
+  const float actions[2] = {1, 1};
+  for (int t = 1; t < 5; ++t) envs.step({actions, 2, 1});
+  EXPECT_THAT(
+      error_text<Error>([&] {
+        envs.step({actions, 2, 1});
+      }),
+      HasSubstr("failed 3 times in a row, with no whole episode in between. The last time it ended "
+                "with exit code 7."));
+}
+
+TEST(ProcessEnvTest, AnEpisodeThatWasLostIsNotStepped) {
+  const TemporaryDirectory folder;
+  ProcessBatch batch(in_one_that_dies_in_a_reset(folder), 2, 1);
+  const std::uint8_t both[2] = {1, 1}, first[2] = {1, 0}, second[2] = {0, 1};
+  const std::uint64_t seeds[2] = {1, 2};
+  std::vector<float> observation(4), next(4), reward(2), action(2);
+  std::vector<std::uint8_t> flags(2), faults(2);
+  const auto step = [&](const std::uint8_t* which) {
+    batch.step({which, 2}, action.data(), next.data(), reward.data(), flags.data(), faults.data());
+  };
+  EXPECT_THAT(error_text<ShapeError>([&] { step(second); }),
+              HasSubstr("environment 1 is stepped before its episode was started"));
+  batch.reset({both, 2}, {seeds, 2}, observation.data());
+  step(both);
+  EXPECT_EQ(batch.lost(1), kNoFault);
+  batch.reset({first, 2}, {seeds, 2}, observation.data());
+  EXPECT_EQ(batch.lost(0), kNoFault);
+  EXPECT_EQ(batch.lost(1), kDied);
+  step(first);
+  EXPECT_THAT(error_text<ShapeError>([&] { step(both); }),
+              HasSubstr("environment 1 is stepped before its episode was started"));
+  batch.reset({second, 2}, {seeds, 2}, observation.data());
+  EXPECT_EQ(batch.lost(1), kNoFault);
+  step(both);
+  EXPECT_THAT(faults, ElementsAre(kNoFault, kNoFault));
+}
+
+// on one core two of its threads would take turns
+TEST(ProcessEnvTest, OnlyAProcessThatIsAloneStaysOnOneCore) {
+  cpu_set_t cores;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(cores), &cores), 0);
+  const auto all = static_cast<float>(CPU_COUNT(&cores));
+  if (all < 2) GTEST_SKIP() << "one core";
+  ThreadPool threads(1);
+  const auto cores_at_steps = [&](const std::string& mode, int count) {
+    EnvOptions options = faulty(mode);
+    options.process.count = count;
+    EnvPool envs(options, 2, 3, threads);
+    envs.reset();
+    const float actions[2] = {0, 0};
+    std::vector<float> found;
+    for (int t = 0; t < 3; ++t) found.push_back(envs.step({actions, 2, 1}).reward[0]);
+    return found;
+  };
+  EXPECT_THAT(cores_at_steps("cores", 1), ElementsAre(all, 1, 1));
+  EXPECT_THAT(cores_at_steps("cores", 2), ElementsAre(all, all, all));
+  EXPECT_THAT(cores_at_steps("cores_with_thread", 1), ElementsAre(all, all, all));
+  EXPECT_THAT(cores_at_steps("cores_with_child", 1), ElementsAre(all, all, all));
+}
+
 TEST(ProcessEnvTest, TheThirdFailureInARowEndsTheRun) {
   ThreadPool threads(1);
   EnvPool envs(faulty("dies 2"), 1, 3, threads);
@@ -280,6 +401,17 @@ TEST(ProcessEnvTest, OneThatSaysOtherSizesThanBeforeIsRefused) {
   EXPECT_THAT(error_text<Error>([&] { envs.reset(); }),
               HasSubstr("it does not say the same of itself as before: observations of 3 entries, "
                         "actions of 1; before 2 and 1"));
+  for (const auto& [mode, text] :
+       {std::pair("other_bounds",
+                  "entry 0 of its actions within -7 and 1; before within -3 and 1."),
+        std::pair("no_more_ends", "it serves no ends; before it did."),
+        std::pair("other_limit", "a time limit of 5 steps; before 1000."),
+        std::pair("other_name", "the name another; before faulty."),
+        std::pair("other_entries", "other names of the observation's entries.")}) {
+    EnvPool others(faulty_once(mode, 1, folder), 2, 3, threads);
+    EXPECT_THAT(error_text<Error>([&] { others.reset(); }),
+                HasSubstr(std::string("it does not say the same of itself as before: ") + text));
+  }
 }
 
 TEST(ProcessEnvTest, CommandsThatCannotServeSayWhy) {
@@ -287,6 +419,9 @@ TEST(ProcessEnvTest, CommandsThatCannotServeSayWhy) {
   EXPECT_THAT(start_text(served("  ")), HasSubstr("which names no program"));
   EXPECT_THAT(start_text(served("a 'b")), HasSubstr("a ' has no end. Quote it, or write sh -c"));
   EXPECT_THAT(start_text(served("a | b")), HasSubstr("an unquoted | asks a shell"));
+  EXPECT_THAT(
+      start_text(faulty("refuses_without_a_text")),
+      MatchesRegex(".* refuses_without_a_text: it answered with an error without a text\\."));
   EXPECT_EQ(start_text(served("no_such_program_at_all -x")),
             "env.command: there is no program no_such_program_at_all in PATH. Give one that is "
             "installed, such as python3, or its path.");
@@ -353,6 +488,24 @@ TEST(ServedEndsTest, AnswersForEveryRow) {
   std::vector<std::uint8_t> answers(100'000);
   ends.ask(observations.data(), 100'000, answers.data());
   for (int row = 0; row < 100'000; ++row) ASSERT_EQ(answers[row], row % 10 > 5) << row;
+}
+
+TEST(ServedEndsTest, AProcessThatGreetsOtherwiseIsNotAsked) {
+  for (const auto& [mode, text] :
+       {std::pair("grows",
+                  "observations of 3 entries, actions of 1; "
+                  "before 2 and 1."),
+        std::pair("no_more_ends", "it serves no ends; before it did.")}) {
+    const TemporaryDirectory folder;
+    ServedEnds ends(faulty_once(mode, 1, folder));  // the first process greeted there
+    const float observation[2] = {0, 9};
+    std::uint8_t answer = 0;
+    EXPECT_THAT(
+        error_text<DataError>([&] { ends.ask(observation, 1, &answer); }),
+        HasSubstr("failed 3 times in a row when it was asked where imagined episodes end. The last "
+                  "time it does not say the same of itself as before: " +
+                  std::string(text)));
+  }
 }
 
 }  // namespace

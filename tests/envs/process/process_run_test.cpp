@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/shell_word.h"
+#include "host/io/safetensors.h"
 #include "tests/support/program.h"
 
 namespace mbrl {
@@ -81,6 +82,24 @@ TEST_F(ProcessRunTest, CountsFailuresByReason) {
                 "the episode ended, and the process is started again"));
 }
 
+// the process that dies as one episode starts takes the other along
+TEST_F(ProcessRunTest, CountsEpisodesThatAResetHasLost) {
+  const Outcome done =
+      run({"run", "ppo_hopper", "name=own", "env.name=process",
+           "env.command=" + shell_word(MBRL_FAULTY_SERVER) + " dies_in_reset 3 marker",
+           "process.count=1", "ppo.num_envs=2", "ppo.steps_per_update=16", "ppo.batch_size=16",
+           "ppo.hidden_sizes=[8]", "loop.num_env_steps=64", "env.max_episode_steps=20", "--device",
+           "cpu", "--threads", "1"});
+  EXPECT_EQ(done.exit_code, 0) << done.error;
+  const auto steps = summary("runs")["unstable_steps"];
+  EXPECT_EQ(steps["total"], 1);
+  EXPECT_EQ(steps["the environment's process ended"], 1);
+  EXPECT_THAT(
+      file_text(run_folder("runs") / "log.txt"),
+      HasSubstr("the environment's process ended at env step 20: it ended with exit code 7. "
+                "The transition was dropped"));
+}
+
 TEST_F(ProcessRunTest, TheThirdFailureInARowEndsTheRun) {
   const Outcome done = run(arguments("refuses 20"));
   EXPECT_EQ(done.exit_code, 4);
@@ -108,6 +127,74 @@ TEST_F(ProcessRunTest, BenchMeasuresBatchesBesideAPingPong) {
   }
   EXPECT_FALSE(std::getline(lines, line));
   EXPECT_EQ(run({"bench", "process", "no_such_program"}).exit_code, 2);
+}
+
+TEST_F(ProcessRunTest, BenchMeasuresMessagesThatNoPipeHolds) {
+  EXPECT_EQ(shell("timeout 120 $M bench process '" + shell_word(MBRL_FAULTY_SERVER) +
+                  " large' --json --seconds 0.1 > out"),
+            0);
+  EXPECT_THAT(output(), HasSubstr("\"batch 64\""));
+}
+
+TEST_F(ProcessRunTest, ACheckpointIsNotUsedWithAnotherEnvironment) {
+  const auto train = [&](const std::string& mode) {
+    std::filesystem::remove(folder_.path() / "marker");
+    const Outcome done =
+        run(arguments(mode + " 0 marker", {"loop.num_env_steps=110", "--runs", mode}));
+    EXPECT_EQ(done.exit_code, 0) << done.error;
+    write_text(folder_.path() / "marker", "from now on it greets otherwise");
+    return run_folder(mode).string();
+  };
+  const auto refusal = [&](const std::vector<std::string>& words) {
+    const Outcome done = run(words);
+    EXPECT_EQ(done.exit_code, 4);
+    return done.error;
+  };
+  const std::string bounds = train("other_bounds");
+  EXPECT_THAT(
+      refusal({"eval", bounds, "--device", "cpu"}),
+      HasSubstr("other_bounds 0 marker now bounds its actions by [-7] and [1]; when the run was "
+                "trained, by [-3] and [1]: the policy would act on another scale. Serve it "
+                "as it was to use this run. `mbrl_gpu export` keeps the bounds of the "
+                "training."));
+  ASSERT_EQ(run({"export", bounds, "--safetensors", "p.safetensors"}).exit_code, 0);
+  const SafetensorsFile policy(folder_.path() / "p.safetensors");
+  float low = 0, high = 0;
+  policy.read_into(tensor_ref("action.low", &low, {1}));
+  policy.read_into(tensor_ref("action.high", &high, {1}));
+  EXPECT_EQ(low, -3.0f);
+  EXPECT_EQ(high, 1.0f);
+
+  const std::string sizes = train("grows");
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"eval", sizes, "--device", "cpu"},
+        {"export", sizes, "--npz", "p"}})
+    EXPECT_THAT(
+        refusal(words),
+        HasSubstr("grows 0 marker now has observations of 3 entries and actions of 1; when the run "
+                  "was trained they had 2 and 1. Serve it as it was to use this run."));
+}
+
+TEST_F(ProcessRunTest, TraceSaysHowAProcessFailed) {
+  const std::string command = "env.command='" + shell_word(MBRL_FAULTY_SERVER);
+  EXPECT_EQ(
+      shell("printf 'reset\n0\n0\n' | $M envs trace process " + command + " dies 2' >out 2>err"),
+      0);
+  EXPECT_THAT(
+      file_text(folder_.path() / "err"),
+      HasSubstr("standard input:3: step 2 of episode 0 means nothing: the environment's "
+                "process ended: it ended with exit code 3. Its last words: the first line | "
+                "out of luck.\n"));
+  EXPECT_EQ(
+      shell("printf 'reset\n0\n' | $M envs trace process " + command + " not_a_number' >out 2>err"),
+      0);
+  EXPECT_THAT(file_text(folder_.path() / "err"),
+              HasSubstr("step 1 of episode 0 means nothing: a value is not finite.\n"));
+  EXPECT_EQ(shell("printf 'start\n0\n' | $M envs trace process " + command + " fine' >out 2>err"),
+            4);
+  EXPECT_THAT(file_text(folder_.path() / "err"),
+              HasSubstr("standard input:1: process has no state that could be given; begin its "
+                        "episodes with `reset`."));
 }
 
 TEST_F(ProcessRunTest, ACommandThatDoesNotExist) {
