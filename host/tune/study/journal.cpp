@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cmath>
 #include <cstring>
 #include <ctime>
 #include <string_view>
@@ -22,20 +22,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Optuna's operations
-enum Operation {
-  kCreateStudy = 0,
-  kDeleteStudy = 1,
-  kStudyUserAttribute = 2,
-  kStudySystemAttribute = 3,
-  kCreateTrial = 4,
-  kParameter = 5,
-  kState = 6,
-  kIntermediate = 7,
-  kTrialUserAttribute = 8,
-  kTrialSystemAttribute = 9
-};
-constexpr int kMaximize = 2;
 constexpr const char* kDefinition = "mbrl_gpu";
 constexpr const char* kError = "error";
 constexpr const char* kPlan = "plan";
@@ -98,9 +84,9 @@ Json external_value(const Json& value, const Json& distribution) {
     const Json& choices = attributes.at("choices");
     const Json& choice = choices.at(json_number<std::size_t>(value, "the place of a choice"));
     // a list is the text of one
-    if (choice.is_string() && choice.get<std::string>().starts_with('['))
-      return Json::parse(choice.get<std::string>());
-    return choice;
+    if (!choice.is_string() || !choice.get<std::string>().starts_with('[')) return choice;
+    const Json list = Json::parse(choice.get<std::string>(), nullptr, /*allow_exceptions=*/false);
+    return list.is_discarded() ? choice : list;
   }
   const double number = json_number<double>(value, "a parameter");
   constexpr double kMost = 9007199254740992.0;  // to which whole numbers are exact
@@ -109,36 +95,27 @@ Json external_value(const Json& value, const Json& distribution) {
   return number;
 }
 
-// Python writes NaN, Infinity and -Infinity, which are no JSON: null, outside of texts
-std::string without_nan(std::string_view line) {
-  std::string result;
-  bool in_text = false;
-  for (std::size_t i = 0; i < line.size();) {
-    if (in_text && line[i] == '\\' && i + 1 < line.size()) {
-      result += line.substr(i, 2);
-      i += 2;
-      continue;
-    }
-    if (line[i] == '"') in_text = !in_text;
-    std::size_t count = 0;
-    if (!in_text)
-      for (const std::string_view word : {"NaN", "-Infinity", "Infinity"})
-        if (count == 0 && line.substr(i).starts_with(word)) count = word.size();
-    if (count == 0) {
-      result += line[i++];
-    } else {
-      result += "null";
-      i += count;
-    }
-  }
-  return result;
-}
-
 Json score_line(const Journal::Score& score) {
-  return {{"op_code", kIntermediate},
+  return {{"op_code", JournalOperation::kIntermediate},
           {"trial_id", score.trial},
           {"step", score.steps},
           {"intermediate_value", score.value}};
+}
+
+std::string refusal_text(const std::string& place, const LineProblem& problem) {
+  const std::string text = printable(problem.text);
+  if (problem.kind == LineProblem::kTorn)
+    return fmt::format(
+        "{}, is damaged: {}. Lines after it are whole, so that nothing was cut off while it was "
+        "written. Put the file back from a copy, or begin another study with --study DIR.",
+        place, text);
+  if (problem.kind == LineProblem::kForeign)
+    return fmt::format(
+        "{}, is no line of a journal of Optuna: {}. Choose another folder with --study DIR.", place,
+        text);
+  return fmt::format(
+      "{}: {}. Is it another program's? Put it right, or choose another folder with --study DIR.",
+      place, text);
 }
 
 // what a file holds from a byte on; nothing if there is no file. Opened each time: network file
@@ -171,54 +148,26 @@ std::string read_from(const std::filesystem::path& path, std::uint64_t first) {
 
 }  // namespace
 
-std::string journal_line_problem(std::string_view line, bool has_end,
-                                 nlohmann::ordered_json& json) {
-  if (!has_end) return "it has no end";
-  try {
-    json = parse_json<Json>(without_nan(line), "it");
-    return json.is_object() ? "" : "it is no JSON object";
-  } catch (const DataError& error) {
-    std::string problem = error.what();
-    if (problem.ends_with('.')) problem.pop_back();
-    return problem;
-  }
-}
-
-bool is_over(const Trial& trial) {
-  return trial.state == TrialState::kComplete || trial.state == TrialState::kPruned ||
-         trial.state == TrialState::kFailed;
-}
-
-const char* state_text(TrialState state) {
-  switch (state) {
-    case TrialState::kRunning:
-      return "running";
-    case TrialState::kComplete:
-      return "complete";
-    case TrialState::kPruned:
-      return "pruned";
-    case TrialState::kFailed:
-      return "failed";
-    case TrialState::kWaiting:
-      return "waiting";
-  }
-  return "";
-}
-
 Journal::Journal(std::filesystem::path file, const std::string& name, const Json& definition,
                  const SearchSpace& space, const std::function<void(const std::string&)>& warn)
     : path_(std::move(file)), space_(space), warn_(warn), lock_(path_, warn) {
   const Hold hold(*this);
+  const auto is_planned = [](const Trial& trial) { return trial.plan.has_value(); };
+  if (definition_.is_null() && std::any_of(trials_.begin(), trials_.end(), is_planned))
+    throw DataError(fmt::format(
+        "{} has trials of a search, and the line that says what is searched is gone. Put the file "
+        "back from a copy, or begin another study with --study DIR.",
+        path_.string()));
   file_ = std::make_unique<OutputFile>(path_, OutputFile::Mode::kAppend);
   if (!has_study_)
-    append({Json{{"op_code", kCreateStudy},
+    append({Json{{"op_code", JournalOperation::kCreateStudy},
                  {"study_name", name},
                  {"directions", Json::array({kMaximize})}}});
   if (definition_.is_null()) {
-    append({Json{{"op_code", kStudyUserAttribute},
+    append({Json{{"op_code", JournalOperation::kStudyUserAttribute},
                  {"study_id", 0},
                  {"user_attr", {{kDefinition, definition}}}}});
-    append({Json{{"op_code", kStudySystemAttribute},
+    append({Json{{"op_code", JournalOperation::kStudySystemAttribute},
                  {"study_id", 0},
                  {"system_attr", {{"study:metric_names", Json::array({"return"})}}}}});
   }
@@ -263,35 +212,18 @@ void Journal::read(bool alone) {
     const bool is_last = !is_whole || end + 1 == text.size();
     const std::string_view line =
         std::string_view(text).substr(begin, (is_whole ? end : text.size()) - begin);
-    Json json;
-    const std::string problem = journal_line_problem(line, is_whole, json);
-    if (!problem.empty()) {
-      if (!is_last)
-        throw DataError(fmt::format(
-            "{}, line {}, is damaged: {}. Lines after it are whole, so that nothing was cut off "
-            "while it was written. Put the file back from a copy, or begin another study with "
-            "--study DIR.",
-            path_.string(), number, printable(problem)));
+    const LineProblem problem =
+        read_journal_line(line, is_whole, [this](const Json& json) { apply(json); });
+    if (problem.kind != LineProblem::kNone) {
+      const std::string place = fmt::format("{}, line {}", path_.string(), number);
+      if (!is_last || !problem.is_damage(has_study_)) throw DataError(refusal_text(place, problem));
       if (!alone) return;
-      warn_(
-          fmt::format("{}, line {}, the last one, is damaged and dropped: {}. What it said is "
-                      "done again.",
-                      path_.string(), number, printable(problem)));
+      warn_(fmt::format("{}, the last one, is damaged and dropped: {}. What it said is done again.",
+                        place, printable(problem.text)));
       if (truncate(path_.c_str(), static_cast<off_t>(num_read_)) != 0)
         throw DataError(fmt::format("{} cannot be shortened to its whole lines: {}.",
                                     path_.string(), std::strerror(errno)));
       return;
-    }
-    try {
-      apply(json);
-    } catch (const ValueError& error) {
-      throw DataError(fmt::format("{}, line {}: {} Is it another program's?", path_.string(),
-                                  number, error.what()));
-    } catch (const nlohmann::json::exception& error) {
-      throw DataError(fmt::format(
-          "{}, line {}, is no line of a journal of Optuna: {}. Choose another folder with --study "
-          "DIR.",
-          path_.string(), number, json_error_text(error)));
     }
     begin = end + 1;
     num_read_ += line.size() + 1;
@@ -308,55 +240,56 @@ Trial& Journal::at(const Json& line) {
 }
 
 void Journal::apply(const Json& line) {
-  const int operation = json_number<int>(line.at("op_code"), "op_code");
   const auto set_parameter = [](Trial& trial, const std::string& key, const Json& value,
                                 const Json& distribution) {
-    trial.values[key] =
-        external_value(value, parse_json<Json>(distribution.get<std::string>(), "distribution"));
+    trial.values[key] = external_value(value, distribution_of(distribution));
   };
-  switch (operation) {
-    case kCreateStudy:
-      if (has_study_) throw ValueError("this begins a second study; one file has one.");
+  const auto keep = [](Trial& trial, const Json& attributes) {
+    for (const auto& [name, value] : attributes.items()) {
+      trial.attributes[name] = value;
+      if (name == kError && value.is_string()) trial.error = value.get<std::string>();
+    }
+  };
+  switch (operation_of(line, has_study_)) {
+    case JournalOperation::kCreateStudy:
       has_study_ = true;
       return;
-    case kDeleteStudy:
-      throw ValueError("this deletes the study.");
-    case kStudyUserAttribute:
+    case JournalOperation::kStudyUserAttribute:
       if (const Json& attribute = line.at("user_attr"); attribute.contains(kDefinition))
         definition_ = attribute.at(kDefinition);
       return;
-    case kStudySystemAttribute:
+    case JournalOperation::kStudySystemAttribute:
       for (const auto& [name, value] : line.at("system_attr").items())
         if (name.starts_with(kExchange)) exchanges_.push_back(value);
       return;
-    case kCreateTrial: {
-      Trial trial{.state = static_cast<TrialState>(
-                      json_number<int>(line.value("state", Json(0)), "state", 0, 4))};
-      const Json none = Json::object();
-      const Json params = line.value("params", none), kinds = line.value("distributions", none);
-      for (const auto& [key, value] : params.items())
-        set_parameter(trial, key, value, kinds.at(key));
-      if (const Json attributes = line.value("user_attrs", none); attributes.contains(kPlan))
-        trial.plan = json_number<std::size_t>(attributes.at(kPlan), kPlan);
+    case JournalOperation::kCreateTrial: {
+      const CreatedTrial created = created_trial(line);
+      Trial trial{.state = created.state, .scores = created.scores, .score = created.score};
+      for (const auto& [key, value] : created.values.items())
+        set_parameter(trial, key, value, created.distributions.at(key));
+      keep(trial, created.attributes);
+      if (const auto plan = trial.attributes.find(kPlan);
+          plan != trial.attributes.end() && plan->second.is_number_unsigned())
+        trial.plan = plan->second.get<std::size_t>();
       trials_.push_back(std::move(trial));
       return;
     }
-    case kParameter: {
+    case JournalOperation::kParameter: {
       Trial& trial = at(line);
       if (!is_over(trial))
         set_parameter(trial, line.at("param_name").get<std::string>(),
                       line.at("param_value_internal"), line.at("distribution"));
       return;
     }
-    case kState: {
+    case JournalOperation::kState: {
       Trial& trial = at(line);
       if (is_over(trial)) return;
-      trial.state = static_cast<TrialState>(json_number<int>(line.at("state"), "state", 0, 4));
-      if (const Json& values = line.at("values"); !values.is_null() && !values.at(0).is_null())
-        trial.score = json_number<double>(values.at(0), "a value");
+      const TrialState state = trial_state(line.at("state"));
+      if (const std::optional<double> score = score_of_line(line)) trial.score = score;
+      trial.state = state;
       return;
     }
-    case kIntermediate: {
+    case JournalOperation::kIntermediate: {
       Trial& trial = at(line);
       // none that is not finite counts
       if (!is_over(trial) && !line.at("intermediate_value").is_null())
@@ -364,13 +297,9 @@ void Journal::apply(const Json& line) {
             json_number<double>(line.at("intermediate_value"), "intermediate_value");
       return;
     }
-    case kTrialUserAttribute: {
+    case JournalOperation::kTrialUserAttribute: {
       Trial& trial = at(line);
-      if (is_over(trial)) return;
-      for (const auto& [name, value] : line.at("user_attr").items()) {
-        trial.attributes[name] = value;
-        if (name == kError) trial.error = value.get<std::string>();
-      }
+      if (!is_over(trial)) keep(trial, line.at("user_attr"));
       return;
     }
     default:
@@ -415,7 +344,7 @@ void Journal::add(const std::vector<TrialValues>& trials, std::size_t plan) {
       params[d.key] = internal_value(d, values[i]);
       kinds[d.key] = distribution_text(d);
     }
-    lines.push_back({{"op_code", kCreateTrial},
+    lines.push_back({{"op_code", JournalOperation::kCreateTrial},
                      {"study_id", 0},
                      {"datetime_start", nullptr},
                      {"state", static_cast<int>(TrialState::kWaiting)},
@@ -433,7 +362,7 @@ void Journal::add(const std::vector<TrialValues>& trials, std::size_t plan) {
 void Journal::begin(std::size_t trial) {
   const Hold hold(*this);
   if (trials_.at(trial).state != TrialState::kWaiting) return;
-  append({Json{{"op_code", kState},
+  append({Json{{"op_code", JournalOperation::kState},
                {"trial_id", trial},
                {"state", static_cast<int>(TrialState::kRunning)},
                {"values", nullptr},
@@ -449,8 +378,9 @@ void Journal::score(std::size_t trial, std::int64_t steps, double value) {
 void Journal::note(std::size_t trial, const Json& attributes) {
   std::vector<Json> lines;
   for (const auto& [name, value] : attributes.items())
-    lines.push_back(
-        {{"op_code", kTrialUserAttribute}, {"trial_id", trial}, {"user_attr", {{name, value}}}});
+    lines.push_back({{"op_code", JournalOperation::kTrialUserAttribute},
+                     {"trial_id", trial},
+                     {"user_attr", {{name, value}}}});
   append(std::move(lines));
 }
 
@@ -458,7 +388,7 @@ void Journal::add_exchange(const Json& line, const std::vector<Score>& scores) {
   const Hold hold(*this);
   std::vector<Json> lines;
   for (const Score& score : scores) lines.push_back(score_line(score));
-  lines.push_back({{"op_code", kStudySystemAttribute},
+  lines.push_back({{"op_code", JournalOperation::kStudySystemAttribute},
                    {"study_id", 0},
                    {"system_attr", {{fmt::format("{}{}", kExchange, exchanges_.size()), line}}}});
   append(std::move(lines));
@@ -477,7 +407,7 @@ void Journal::end(std::size_t trial, TrialState state, const std::string& error,
   Json values = nullptr;
   if (state != TrialState::kFailed)
     values = Json::array({score ? *score : known.scores.rbegin()->second});
-  append({Json{{"op_code", kState},
+  append({Json{{"op_code", JournalOperation::kState},
                {"trial_id", trial},
                {"state", static_cast<int>(state)},
                {"values", values},

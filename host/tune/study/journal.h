@@ -15,25 +15,15 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "host/config/search_space.h"
 #include "host/io/output_file.h"
+#include "host/tune/study/journal_line.h"
 #include "host/tune/study/journal_lock.h"
 #include "host/tune/study/sampling.h"
 
 namespace mbrl {
-
-/// Optuna's numbers.
-enum class TrialState { kRunning = 0, kComplete = 1, kPruned = 2, kFailed = 3, kWaiting = 4 };
-
-/// "complete", "failed".
-const char* state_text(TrialState state);
-
-/// What is wrong with a line of a journal, "" if nothing is: `json` is its object then, with null for
-/// Python's NaN and Infinity. `has_end`: whether the line has its newline.
-std::string journal_line_problem(std::string_view line, bool has_end, nlohmann::ordered_json& json);
 
 /// One trial as the journal tells it. Its number is its place.
 struct Trial {
@@ -43,19 +33,19 @@ struct Trial {
   std::optional<double> score = {};            // the last of them, once it has ended
   std::string error = {};                      // of a failed one
   std::optional<std::size_t> plan = {};        // which of the method's own it is; none of others'
-  std::map<std::string, nlohmann::ordered_json> attributes = {};  // what else was noted of it
+  // what else was noted of it, by this program or by any other that gave it a name
+  std::map<std::string, nlohmann::ordered_json> attributes = {};
 };
 
-/// Complete, pruned or failed.
-bool is_over(const Trial& trial);
+inline bool is_over(const Trial& trial) { return is_over(trial.state); }
 
 class Journal {
  public:
   /// Opens the journal of a study, or begins one with `definition`: what the study is, as JSON, which
-  /// is kept in it. A last line that is no whole JSON object is cut off, and `warn` hears of it.
+  /// is kept in it. A last line that is damaged is cut off, and `warn` hears of it.
   ///
-  /// Errors   DataError with the number of the line if one before the last is damaged, or is another
-  ///          program's; those of OutputFile.
+  /// Errors   DataError with the number of the line if one before the last is damaged, or if one is
+  ///          refused; if there are trials of a search and not what was searched; those of OutputFile.
   Journal(std::filesystem::path file, const std::string& name,
           const nlohmann::ordered_json& definition, const SearchSpace& space,
           const std::function<void(const std::string&)>& warn);

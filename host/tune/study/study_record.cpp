@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string_view>
 
 #include "base/error.h"
@@ -23,10 +24,6 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kJournal = "journal.log";
-
-bool is_over(TrialState state) {
-  return state != TrialState::kRunning && state != TrialState::kWaiting;
-}
 
 std::optional<double> number_of(const Json& value) {
   if (!value.is_number() || !std::isfinite(value.get<double>())) return std::nullopt;
@@ -51,6 +48,9 @@ RecordedAxis axis_of(const std::string& key, const Json& distribution) {
   axis.high = json_number<double>(attributes.at("high"), "high");
   axis.log = attributes.value("log", false) && axis.low > 0.0;
   axis.integer = kind == "IntDistribution";
+  axis.step = axis.integer ? 1.0 : 0.0;
+  if (const Json step = attributes.value("step", Json()); !step.is_null())
+    axis.step = json_number<double>(step, "step", std::numeric_limits<double>::min());
   return axis;
 }
 
@@ -85,52 +85,49 @@ class Reader {
   void read_line(std::string_view line, std::size_t number, bool is_last, bool has_end) {
     const std::string place =
         fmt::format("{}, line {}", printable(study_.journal.string()), number);
-    Json json;
-    const std::string problem = journal_line_problem(line, has_end, json);
-    if (!problem.empty()) {
-      if (!is_last)
-        throw DataError(
-            fmt::format("{}, is damaged: {}. Lines after it are whole, so that nothing was cut off "
-                        "while it was written. Put the file back from a copy.",
-                        place, printable(problem)));
+    const LineProblem problem =
+        read_journal_line(line, has_end, [this](const Json& json) { apply(json); });
+    if (problem.kind == LineProblem::kNone) return;
+    const std::string text = printable(problem.text);
+    if (is_last && problem.is_damage(has_study_)) {
       study_.warnings.push_back(
-          fmt::format("{}, the last one, is damaged and left out: {}.", place, printable(problem)));
+          fmt::format("{}, the last one, is damaged and left out: {}.", place, text));
       return;
     }
-    try {
-      apply(json);
-    } catch (const ValueError& error) {
-      throw DataError(fmt::format("{}: {}", place, error.what()));
-    } catch (const nlohmann::json::exception& error) {
+    if (problem.kind == LineProblem::kTorn)
       throw DataError(
-          fmt::format("{}, is no line of a journal of Optuna: {}.", place, json_error_text(error)));
-    }
+          fmt::format("{}, is damaged: {}. Lines after it are whole, so that nothing was cut off "
+                      "while it was written. Put the file back from a copy.",
+                      place, text));
+    if (problem.kind == LineProblem::kForeign)
+      throw DataError(fmt::format("{}, is no line of a journal of Optuna: {}.", place, text));
+    throw DataError(fmt::format("{}: {}.", place, text));
   }
 
-  RecordedTrial& at(const Json& line) {
+  std::size_t number_in(const Json& line) const {
     const auto number = json_number<std::size_t>(line.at("trial_id"), "trial_id");
     if (number >= study_.trials.size())
       throw ValueError(
           fmt::format("trial_id is {}, and there are {} trials.", number, study_.trials.size()));
-    return study_.trials[number];
+    return number;
   }
 
-  void set_parameter(RecordedTrial& trial, const std::string& key, const Json& value,
-                     const Json& distribution) {
-    const RecordedAxis axis =
-        axis_of(key, parse_json<Json>(distribution.get<std::string>(), "distribution"));
-    auto known = std::find_if(study_.axes.begin(), study_.axes.end(),
-                              [&](const RecordedAxis& a) { return a.key == key; });
-    if (known == study_.axes.end()) {
-      study_.axes.push_back(axis);
+  static void set_parameter(std::vector<RecordedAxis>& axes, RecordedTrial& trial,
+                            const std::string& key, const Json& value, const Json& distribution) {
+    const RecordedAxis axis = axis_of(key, distribution_of(distribution));
+    const double place = axis.choices.empty()
+                             ? json_number<double>(value, key)
+                             : static_cast<double>(json_number<std::size_t>(
+                                   value, "the place of a choice", 0, axis.choices.size() - 1));
+    auto known =
+        std::find_if(axes.begin(), axes.end(), [&](const RecordedAxis& a) { return a.key == key; });
+    if (known == axes.end()) {
+      axes.push_back(axis);
     } else if (known->choices.empty() && axis.choices.empty()) {
       known->low = std::min(known->low, axis.low);
       known->high = std::max(known->high, axis.high);
     }
-    trial.places[key] = axis.choices.empty()
-                            ? json_number<double>(value, key)
-                            : static_cast<double>(json_number<std::size_t>(
-                                  value, "the place of a choice", 0, axis.choices.size() - 1));
+    trial.places[key] = place;
   }
 
   void set_score(std::size_t number, std::int64_t steps, double value) {
@@ -145,90 +142,103 @@ class Reader {
         {number, steps, static_cast<double>(steps - before) * study_.num_seeds, value, num_ended_});
   }
 
-  void define(const Json& definition) {
+  // the keys of the space
+  static std::vector<std::string> define(StudyRecord& study, const Json& definition) {
     const Json config = definition.value("config", Json::object());
     const auto section = [&](const char* name) { return config.value(name, Json::object()); };
     const Json tune = section("tune");
-    study_.name = config.value("name", "");
-    study_.algorithm = config.value("algorithm", "");
-    study_.env = section("env").value("name", "");
-    study_.method = tune.value("method", "");
+    study.name = config.value("name", "");
+    study.algorithm = config.value("algorithm", "");
+    study.env = section("env").value("name", "");
+    study.method = tune.value("method", "");
     const auto whole = [](const Json& from, const char* key, int low, int otherwise) {
       return from.contains(key) ? json_number<int>(from.at(key), key, low) : otherwise;
     };
-    study_.seed = whole(config, "seed", 0, 0);
-    study_.num_seeds = whole(tune, "seeds", 1, 1);
-    study_.continues = tune.value("rungs", "") == "continued";
-    study_.num_env_steps = whole(section("loop"), "num_env_steps", 0, 0);
+    study.seed = whole(config, "seed", 0, 0);
+    study.num_seeds = whole(tune, "seeds", 1, 1);
+    study.continues = tune.value("rungs", "") == "continued";
+    study.num_env_steps = whole(section("loop"), "num_env_steps", 0, 0);
     const Json space = tune.value("space", Json::object());
-    for (const auto& [key, entry] : space.items()) order_.push_back(key);
+    std::vector<std::string> keys;
+    for (const auto& [key, entry] : space.items()) keys.push_back(key);
+    return keys;
+  }
+
+  // a trial is over
+  void end(std::size_t number) {
+    const RecordedTrial& trial = study_.trials[number];
+    ++num_ended_;
+    // other programs tell the end alone
+    if (trial.state == TrialState::kComplete && trial.score && trial.scores.empty())
+      set_score(number, study_.num_env_steps, *trial.score);
+    for (auto scored = study_.scored.rbegin(); scored != study_.scored.rend(); ++scored)
+      if (scored->trial == number) {
+        scored->num_ended = std::max(scored->num_ended, num_ended_);
+        break;
+      }
+  }
+
+  static void note(RecordedTrial& trial, const Json& attributes) {
+    for (const auto& [name, value] : attributes.items()) {
+      trial.attributes[name] = value;
+      if (name == "error" && value.is_string()) trial.error = printable(value.get<std::string>());
+    }
   }
 
   void apply(const Json& line) {
-    switch (json_number<int>(line.at("op_code"), "op_code")) {
-      case 0:
-        if (has_study_) throw ValueError("this begins a second study; one file has one.");
+    switch (operation_of(line, has_study_)) {
+      case JournalOperation::kCreateStudy:
         has_study_ = true;
         study_.name = printable(line.value("study_name", ""));
         return;
-      case 1:
-        throw ValueError("this deletes the study.");
-      case 2:
-        if (const Json& attribute = line.at("user_attr"); attribute.contains("mbrl_gpu"))
-          define(attribute.at("mbrl_gpu"));
-        return;
-      case 4: {
-        const Json none = Json::object();
-        RecordedTrial trial{.state = static_cast<TrialState>(
-                                json_number<int>(line.value("state", Json(0)), "state", 0, 4))};
-        trial.attributes = line.value("user_attrs", none);
-        const Json params = line.value("params", none), kinds = line.value("distributions", none);
-        for (const auto& [key, value] : params.items())
-          set_parameter(trial, key, value, kinds.at(key));
-        if (const Json value = line.value("values", Json()); value.is_array() && !value.empty())
-          trial.score = number_of(value.at(0));
-        study_.trials.push_back(std::move(trial));
-        return;
-      }
-      case 5:
-        set_parameter(at(line), line.at("param_name").get<std::string>(),
-                      line.at("param_value_internal"), line.at("distribution"));
-        return;
-      case 6: {
-        RecordedTrial& trial = at(line);
-        if (is_over(trial.state)) return;
-        trial.state = static_cast<TrialState>(json_number<int>(line.at("state"), "state", 0, 4));
-        num_ended_ += is_over(trial.state) ? 1 : 0;
-        if (const Json& values = line.at("values"); values.is_array() && !values.empty())
-          trial.score = number_of(values.at(0));
-        // other programs tell the end alone
-        if (trial.state == TrialState::kComplete && trial.score && trial.scores.empty())
-          set_score(static_cast<std::size_t>(&trial - study_.trials.data()), study_.num_env_steps,
-                    *trial.score);
-        for (auto scored = study_.scored.rbegin(); scored != study_.scored.rend(); ++scored)
-          if (&study_.trials[scored->trial] == &trial && is_over(trial.state)) {
-            scored->num_ended = std::max(scored->num_ended, num_ended_);
-            break;
-          }
-        return;
-      }
-      case 7: {
-        at(line);
-        const std::optional<double> value = number_of(line.at("intermediate_value"));
-        if (value)
-          set_score(line.at("trial_id").get<std::size_t>(),
-                    json_number<std::int64_t>(line.at("step"), "step", 0), *value);
-        return;
-      }
-      case 8: {
-        RecordedTrial& trial = at(line);
-        for (const auto& [key, value] : line.at("user_attr").items()) {
-          trial.attributes[key] = value;
-          if (key == "error" && value.is_string())
-            trial.error = printable(value.get<std::string>());
+      case JournalOperation::kStudyUserAttribute:
+        if (const Json& attribute = line.at("user_attr"); attribute.contains("mbrl_gpu")) {
+          StudyRecord defined = study_;
+          order_ = define(defined, attribute.at("mbrl_gpu"));
+          study_ = std::move(defined);
         }
         return;
+      case JournalOperation::kCreateTrial: {
+        const CreatedTrial created = created_trial(line);
+        RecordedTrial trial{.state = created.state, .score = created.score};
+        note(trial, created.attributes);
+        std::vector<RecordedAxis> axes = study_.axes;
+        for (const auto& [key, value] : created.values.items())
+          set_parameter(axes, trial, key, value, created.distributions.at(key));
+        study_.axes = std::move(axes);
+        const std::size_t number = study_.trials.size();
+        study_.trials.push_back(std::move(trial));
+        for (const auto& [steps, value] : created.scores) set_score(number, steps, value);
+        if (is_over(created.state)) end(number);
+        return;
       }
+      case JournalOperation::kParameter:
+        if (RecordedTrial& trial = study_.trials[number_in(line)]; !is_over(trial.state))
+          set_parameter(study_.axes, trial, line.at("param_name").get<std::string>(),
+                        line.at("param_value_internal"), line.at("distribution"));
+        return;
+      case JournalOperation::kState: {
+        const std::size_t number = number_in(line);
+        RecordedTrial& trial = study_.trials[number];
+        if (is_over(trial.state)) return;
+        const TrialState state = trial_state(line.at("state"));
+        if (const std::optional<double> score = score_of_line(line)) trial.score = score;
+        trial.state = state;
+        if (is_over(state)) end(number);
+        return;
+      }
+      case JournalOperation::kIntermediate: {
+        const std::size_t number = number_in(line);
+        const Json& value = line.at("intermediate_value");
+        if (is_over(study_.trials[number].state) || value.is_null()) return;
+        set_score(number, json_number<std::int64_t>(line.at("step"), "step", 0),
+                  json_number<double>(value, "intermediate_value"));
+        return;
+      }
+      case JournalOperation::kTrialUserAttribute:
+        if (RecordedTrial& trial = study_.trials[number_in(line)]; !is_over(trial.state))
+          note(trial, line.at("user_attr"));
+        return;
       default:
         return;  // what others note
     }

@@ -20,6 +20,7 @@ struct RecordedAxis {
   std::string key;
   double low = 0.0, high = 1.0;
   bool log = false, integer = false;
+  double step = 0.0;                      // between two values of a range; 0: any value in it
   std::vector<std::string> choices = {};  // as text; empty: a range
 
   /// Where a value lies between the ends, 0 to 1; on the logarithm's scale where the range is.
@@ -72,11 +73,11 @@ struct StudyRecord {
   double cost() const;
 };
 
-/// Reads a journal of this program's or of Optuna's. A last line that is cut off is left out and
+/// Reads a journal of this program's or of Optuna's. A last line that is damaged is left out and
 /// warned of; NaN and Infinity, which other writers have, count as no value.
 ///
 /// Errors   ReadError; DataError with the number of the line if one before the last is damaged or no
-///          line of a journal, or if the file holds no study.
+///          line of a journal, or if the study is not maximized; if the file holds no study.
 StudyRecord read_study(const std::filesystem::path& journal);
 
 /// The copies that a member of a population has made; none where its trial tells nothing of them or

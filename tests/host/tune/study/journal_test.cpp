@@ -173,18 +173,117 @@ TEST_F(JournalTest, OthersLinesAreReadAsFarAsTheyCountAndWhatIsNoJournalIsRefuse
   expect_filled(open());
   write_text(file(), whole + whole);
   EXPECT_THAT(error(), HasSubstr("this begins a second study"));
-  write_text(
-      file(),
-      whole + R"({"op_code": 7, "worker_id": "w", "trial_id": 9, "step": 1, "intermediate_value": 2}
-)" + "{}\n");
-  EXPECT_THAT(error(), HasSubstr("trial_id is 9, and there are 3 trials"));
+  const std::string of_nobody =
+      R"({"op_code": 7, "worker_id": "w", "trial_id": 9, "step": 1, "intermediate_value": 2})"
+      "\n";
+  write_text(file(), whole + of_nobody + of_nobody);
+  EXPECT_THAT(error(), HasSubstr("trial_id is 9, and there are 3 trials. Is it another program's? "
+                                 "Put it right, or choose another folder with --study DIR."));
   // a whole number that no integer holds
   std::string huge = whole;
   huge.replace(huge.find("\"model.max_epochs\":5"), 20, "\"model.max_epochs\":1e300");
   write_text(file(), huge);
   EXPECT_THAT(error(), HasSubstr("line 4: a parameter is 1e+300; expected a finite number from"));
-  write_text(file(), "{}\n{}\n");
+  write_text(file(), "{}\n");
   EXPECT_THAT(error(), HasSubstr("line 1, is no line of a journal of Optuna"));
+  EXPECT_EQ(file_text(file()), "{}\n") << "a file that is no journal is left as it is";
+}
+
+// a few wrong bytes leave a whole object that means nothing
+TEST_F(JournalTest, ALastLineThatMeansNothingIsDroppedAndOneThatIsRefusedIsNot) {
+  fill();
+  const std::string whole = file_text(file());
+  const std::pair<const char*, const char*> dropped[] = {
+      {R"({"trial_id": 0})", "key 'op_code' not found"},
+      {R"({"op_code": 8, "trial_id": 99, "user_attr": {}})",
+       "trial_id is 99, and there are 3 trials"},
+      {R"({"op_code": 6, "trial_id": 2, "state": 7, "values": [1]})", "state is 7; expected"},
+      {R"({"op_code": 6, "trial_id": 2, "state": 1, "values": ["x"]})", "a value is \"x\""},
+      {R"({"op_code": 7, "trial_id": 2, "step": 0.5, "intermediate_value": 2})", "step is 0.5"}};
+  for (const auto& [line, text] : dropped) {
+    write_text(file(), whole + line + "\n");
+    expect_filled(open());
+    EXPECT_THAT(warnings_, ElementsAre(testing::AllOf(
+                               HasSubstr("line 15, the last one, is damaged and dropped: "),
+                               HasSubstr(text), HasSubstr(". What it said is done again."))));
+    EXPECT_EQ(file_text(file()), whole);
+    write_text(file(), whole + line + "\n" + R"({"op_code": 9})" + "\n");
+    EXPECT_THAT(error(), HasSubstr("line 15"));
+  }
+  for (const char* line : {R"({"op_code": 1, "study_id": 0})",
+                           R"({"op_code": 0, "study_name": "b", "directions": [2]})"}) {
+    write_text(file(), whole + line + "\n");
+    EXPECT_THAT(error(), HasSubstr("line 15: this "));
+    EXPECT_EQ(file_text(file()), whole + line + "\n");
+  }
+}
+
+TEST_F(JournalTest, AStudyThatMinimizesIsRefused) {
+  const auto refusal = [&](const std::string& directions) {
+    write_text(file(), R"({"op_code": 0, "study_name": "b", "directions": )" + directions + "}\n");
+    return error();
+  };
+  EXPECT_THAT(
+      refusal("[1]"),
+      HasSubstr("line 1: this study minimizes its value, and a search has one return, which "
+                "it maximizes. Create it with optuna.create_study(direction=\"maximize\"). "
+                "Is it another program's? Put it right, or choose another folder with "
+                "--study DIR."));
+  EXPECT_THAT(refusal("[2, 2]"), HasSubstr("this study has 2 values, and"));
+}
+
+TEST_F(JournalTest, TrialsWithoutWhatIsSearchedAreRefused) {
+  fill();
+  std::string text = file_text(file());
+  const std::size_t second = text.find('\n') + 1;
+  const std::string without = text.substr(0, second) + text.substr(text.find('\n', second) + 1);
+  write_text(file(), without);
+  EXPECT_THAT(error(), HasSubstr("has trials of a search, and the line that says what is searched "
+                                 "is gone. Put the file back from a copy, or begin another study"));
+  EXPECT_EQ(file_text(file()), without);
+  write_text(file(), text.substr(second));
+  EXPECT_THAT(error(), HasSubstr("line 1: the line that begins the study is not before this one"));
+  // one that Optuna has begun, and filled, becomes a study
+  std::string others = text.substr(0, second) +
+                       R"({"op_code": 4, "study_id": 0, "user_attrs": {"plan": "none"}})" + "\n";
+  write_text(file(), others);
+  const Journal journal = open();
+  ASSERT_EQ(journal.trials().size(), 1u);
+  EXPECT_FALSE(journal.trials()[0].plan);
+  EXPECT_EQ(journal.definition(), Json({{"what", 1}}));
+}
+
+// as optuna 5.0.0 writes study.add_trial(create_trial(...)) and what its users may set
+TEST_F(JournalTest, ATrialThatIsAddedWholeIsReadWithAllThatItHas) {
+  fill();
+  const std::string kinds =
+      R"x({"a": "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [NaN, \"[x\"]}}"})x";
+  write_text(file(),
+             file_text(file()) +
+                 R"({"op_code":4,"worker_id":"w","study_id":0,"datetime_start":null,"state":1,)"
+                 R"("value":100.5,"values":null,"distributions":)" +
+                 kinds +
+                 R"(,"params":{"a":1},"user_attrs":{"schedule":"cosine","error":5},)"
+                 R"("system_attrs":{},"intermediate_values":{"3":1.5,"20":NaN}}
+{"op_code":4,"worker_id":"w","study_id":0,"state":2,"value":NaN,"values":null}
+{"op_code":4,"worker_id":"w","study_id":0,"value":null,"values":[7.0]}
+{"op_code":6,"worker_id":"w","trial_id":5,"state":1,"values":[]}
+)");
+  const Journal journal = open();
+  EXPECT_THAT(warnings_, IsEmpty());
+  ASSERT_EQ(journal.trials().size(), 6u);
+  const Trial& trial = journal.trials()[3];
+  EXPECT_EQ(trial.state, TrialState::kComplete);
+  EXPECT_EQ(trial.score, 100.5);
+  EXPECT_EQ(trial.scores, (std::map<std::int64_t, double>{{3, 1.5}}));
+  EXPECT_EQ(trial.values.at("a"), "[x");
+  EXPECT_EQ(trial.attributes.at("schedule"), "cosine");
+  EXPECT_EQ(trial.error, "");
+  EXPECT_FALSE(trial.plan);
+  EXPECT_EQ(journal.trials()[4].state, TrialState::kPruned);
+  EXPECT_FALSE(journal.trials()[4].score);
+  EXPECT_EQ(journal.trials()[5].state, TrialState::kComplete);
+  EXPECT_EQ(journal.trials()[5].score, 7.0);
 }
 
 }  // namespace

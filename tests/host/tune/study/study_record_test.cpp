@@ -47,6 +47,8 @@ TEST_F(StudyRecordTest, ATrialIsWhatItsLinesSay) {
   EXPECT_EQ(study.num_env_steps, 900);
   ASSERT_EQ(study.axes.size(), 3u);
   EXPECT_EQ(study.axes[0].key, "sac.learning_rate");
+  EXPECT_EQ(study.axes[0].step, 0.0);
+  EXPECT_EQ(study.axes[1].step, 1.0);
   EXPECT_NEAR(study.axes[0].share(1e-3), 0.5, 1e-12);
   EXPECT_EQ(study.axes[2].text(1),
             "w\xc3\xbc"
@@ -92,7 +94,18 @@ TEST_F(StudyRecordTest, OthersNanIsNoValueAndForeignLinesAreRefused) {
   EXPECT_THAT(study.scored, IsEmpty());
   EXPECT_THAT(study.ranking(), IsEmpty());
   journal.score(7, 900, 1.0);
-  EXPECT_THAT(error(journal), HasSubstr("line 6: trial_id is 7, and there are 1 trials"));
+  EXPECT_THAT(read(journal).warnings,
+              ElementsAre(HasSubstr("line 6, the last one, is damaged and left out: trial_id is 7, "
+                                    "and there are 1 trials.")));
+  journal.score(7, 900, 1.0);
+  EXPECT_THAT(error(journal), HasSubstr("line 6: trial_id is 7, and there are 1 trials."));
+  StudyJournal minimized("random");
+  minimized.add({{"op_code", 0}, {"study_name", "b"}, {"directions", {1}}});
+  EXPECT_THAT(error(minimized), HasSubstr("line 3: this begins a second study"));
+  write_text(folder_.path() / "low.log", R"({"op_code": 0, "study_name": "b", "directions": [1]})"
+                                         "\n");
+  EXPECT_THAT(error_text<DataError>([&] { read_study(folder_.path() / "low.log"); }),
+              HasSubstr("low.log, line 1: this study minimizes its value"));
   StudyJournal empty("random");
   write_text(folder_.path() / "nothing.log", "");
   EXPECT_THAT(error_text<DataError>([&] { read_study(folder_.path() / "nothing.log"); }),
@@ -100,6 +113,37 @@ TEST_F(StudyRecordTest, OthersNanIsNoValueAndForeignLinesAreRefused) {
   write_text(folder_.path() / "other.log", "{\"a\": 1}\n");
   EXPECT_THAT(error_text<DataError>([&] { read_study(folder_.path() / "other.log"); }),
               HasSubstr("is no line of a journal of Optuna"));
+}
+
+// as optuna 5.0.0 writes study.add_trial(create_trial(...))
+TEST_F(StudyRecordTest, ATrialThatIsAddedWholeIsReadWithAllThatItHas) {
+  StudyJournal journal("random");
+  journal.add_text(
+      R"({"op_code":4,"study_id":0,"state":1,"value":100.5,"values":null,"intermediate_values":)"
+      R"({"900":2.5,"300":1.5,"600":NaN},"user_attrs":{"error":5}})"
+      "\n"
+      R"({"op_code":4,"study_id":0,"state":1,"value":-3.0,"values":null,"distributions":{"a":)"
+      R"("{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": 0.25, \"low\": 0.0, \"high\": )"
+      R"(1.0, \"log\": false}}"},"params":{"a":0.75}})"
+      "\n");
+  // a note after the end
+  journal.add({{"op_code", 8}, {"trial_id", 0}, {"user_attr", {{"error", "late"}}}});
+  journal.score(0, 1200, 9.0);
+  const StudyRecord study = read(journal);
+  EXPECT_THAT(study.warnings, IsEmpty());
+  ASSERT_EQ(study.trials.size(), 2u);
+  EXPECT_EQ(study.trials[0].score, 100.5);
+  EXPECT_EQ(study.trials[0].scores, (std::map<std::int64_t, double>{{300, 1.5}, {900, 2.5}}));
+  EXPECT_EQ(study.trials[0].error, "");
+  EXPECT_EQ(study.trials[1].scores, (std::map<std::int64_t, double>{{900, -3.0}}));
+  EXPECT_THAT(study.ranking(), ElementsAre(0u, 1u));
+  EXPECT_EQ(study.cost(), 1800.0);
+  ASSERT_EQ(study.scored.size(), 3u);
+  EXPECT_EQ(study.scored[0].num_ended, 0u);
+  EXPECT_EQ(study.scored[1].num_ended, 1u);
+  EXPECT_EQ(study.scored[2].num_ended, 2u);
+  ASSERT_EQ(study.axes.size(), 1u);
+  EXPECT_EQ(study.axes[0].step, 0.25);
 }
 
 TEST_F(StudyRecordTest, AMembersReturnsAndCopiesAreReadFromItsAttributes) {
