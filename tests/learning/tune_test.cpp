@@ -225,6 +225,11 @@ TEST_F(TuneTest, APopulationKilledTwentyTimesEndsAsOneThatWasNot) {
   using Clock = std::chrono::steady_clock;
   const auto start_time = Clock::now();
   ASSERT_EQ(run(population("pbt", "whole")).exit_code, 0) << file_text(folder_.path() / "err");
+    std::vector<std::string> telling = words;
+    telling.insert(telling.end(), {"--tell", "1", "99"});
+    EXPECT_EQ(run(telling).exit_code, 2);
+    EXPECT_THAT(file_text(folder_.path() / "err"),
+                HasSubstr("tune --tell 1: " + method + " trains its trials itself; choose"));
   const auto duration = Clock::now() - start_time;
   int num_kills = 0;
   for (; num_kills < 20; ++num_kills) {

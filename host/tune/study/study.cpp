@@ -662,6 +662,11 @@ void Study::tell(std::size_t trial, std::optional<double> score) {
     throw ConfigError(fmt::format(
         "{}: {} trains this trial, as it was asked for and not told when that process began. Leave "
         "it to it.",
+  const std::string& method = options_.config.tune.method;
+  if (trials()[trial].plan && !search_method(method).is_fixed_ahead)
+    throw ConfigError(fmt::format(
+        "{}: {} trains its trials itself; choose tune.method=random or grid, or leave --tell out.",
+        name, method));
         name, process_text(*holder)));
   if (!score || !std::isfinite(*score))
     return journal_->end(trial, TrialState::kFailed, "told as failed");

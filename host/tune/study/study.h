@@ -73,7 +73,8 @@ class Study {
   std::optional<std::size_t> ask();
   /// Ends a trial that runs, with what it has earned; failed without it.
   ///
-  /// Errors   ConfigError if it does not run, or a process of the study trains it.
+  /// Errors   ConfigError if it does not run, a process of the study trains it, or the method needs the
+  ///          scores of its own runs.
   void tell(std::size_t trial, std::optional<double> score);
 
   const std::vector<Trial>& trials() const { return journal_->trials(); }
