@@ -116,14 +116,26 @@ void print_plan(const Study& study, const StudyOptions& o) {
            text + idle_ranks_text(study.num_planned() - std::min(num_over, study.num_planned())));
 }
 
-// the values that a trial ended with: those of a member of a population have changed meanwhile
-TrialValues last_values(const Study& study, std::size_t number) {
+// whether what a trial has found is values over time
+bool is_member(const StudyOptions& o, const Trial& trial) {
+  return search_method(o.config.tune.method).is_population && trial.plan.has_value();
+}
+
+// the values that a trial ended with: those of a member of a population have changed meanwhile, as its
+// attribute tells, which other programs may have set
+TrialValues last_values(const Study& study, const StudyOptions& o, std::size_t number) {
   const Trial& trial = study.trials()[number];
   const auto schedule = trial.attributes.find("schedule");
-  if (schedule == trial.attributes.end()) return study.values_of(trial);
+  if (!is_member(o, trial) || schedule == trial.attributes.end() || !schedule->second.is_array() ||
+      schedule->second.empty())
+    return study.values_of(trial);
+  const nlohmann::ordered_json& last = schedule->second.back();
   TrialValues values;
-  for (const SearchDimension& d : study.space().dimensions)
-    values.push_back(schedule->second.back().at("values").at(d.key));
+  for (const SearchDimension& d : study.space().dimensions) {
+    if (!last.is_object() || !last.contains("values") || !last.at("values").contains(d.key))
+      return study.values_of(trial);
+    values.push_back(last.at("values").at(d.key));
+  }
   return values;
 }
 
@@ -149,7 +161,7 @@ void print_result(const Study& study, const StudyOptions& o, bool is_one_of_seve
     for (std::size_t i = 0; i < std::min(kShown, order.size()); ++i) {
       const Trial& trial = study.trials()[order[i]];
       rows.push_back({fmt::format("trial {}", order[i]), numbers.text(*trial.score)});
-      for (const auto& value : last_values(study, order[i]))
+      for (const auto& value : last_values(study, o, order[i]))
         rows.back().push_back(printable(value.dump()));
     }
     print_to(stdout, fmt::format("\nreturn: mean of a run's last three evaluations{}\n\n{}",
@@ -177,19 +189,24 @@ void print_result(const Study& study, const StudyOptions& o, bool is_one_of_seve
                                  effort.training_s.load(), effort.own_s.load(),
                                  100.0 * effort.own_share()));
   if (order.empty()) return;
-  std::string words = printable(shell_word(o.name)), all = words;
-  for (const std::string& word : o.overrides) {
-    const std::string shown = " " + printable(shell_word(word));
-    all += shown;
-    if (!word.starts_with("tune.") && !word.starts_with("pbt.") && !word.starts_with("seed="))
-      words += shown;
-  }
-  // what a population has found is values over time
+  const auto shown = [](const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) text += " " + printable(shell_word(word));
+    return text;
+  };
+  const std::string name = printable(shell_word(o.name)),
+                    words = name + shown(words_of_a_run(o.overrides));
   std::string first, values = values_text(study, order.front());
-  if (study.trials()[order.front()].attributes.contains("schedule")) {
+  if (is_member(o, study.trials()[order.front()])) {
+    // of several methods this one
+    std::vector<std::string> own = o.overrides;
+    if (is_one_of_several) {
+      std::erase_if(own, [](const std::string& word) { return word.starts_with("tune.method="); });
+      own.push_back("tune.method=" + o.config.tune.method);
+    }
     first = fmt::format(
-        "mbrl_gpu tune {} --study {} --schedule incumbent > incumbent.json\n         ", all,
-        printable(shell_word((is_one_of_several ? o.folder.parent_path() : o.folder).string())));
+        "mbrl_gpu tune {}{} --study {} --schedule incumbent > incumbent.json\n         ", name,
+        shown(own), printable(shell_word(o.folder.string())));
     values = " schedule=incumbent.json";
   }
   print_to(stdout,
@@ -284,8 +301,7 @@ ExitCode test_best(const std::vector<StudyOptions>& studies) {
     Tested tested{.study = options, .trial = order.front()};
     const Trial& best = study.trials()[order.front()];
     fs::path schedule;
-    if (best.attributes.contains("schedule")) {
-      // what a population has found is values over time
+    if (is_member(options, best)) {
       schedule = options.folder / "test" / fmt::format("trial-{:04}.json", order.front());
       make_folders(schedule.parent_path());
       write_file_atomically(schedule, schedule_text(study.schedule("incumbent")));

@@ -93,6 +93,29 @@ TEST_F(TuneTest, EachMethodEndsWithTheBestSettingAndTheCommandThatTestsIt) {
     ASSERT_EQ(tune({"tune.method=" + method, "--study", method}).exit_code, 0);
     EXPECT_EQ(file_text(folder_.path() / method / "journal.log"), before) << method;
   }
+  // hyperband's trials are its own
+  const std::string told_off =
+      "tune --tell 0: hyperband trains its trials itself; choose tune.method=random or grid, or "
+      "leave --tell out.";
+  const Outcome told = tune({"tune.method=hyperband", "--study", "hyperband", "--tell", "0", "99"});
+  EXPECT_EQ(told.exit_code, 2);
+  EXPECT_THAT(told.error, HasSubstr(told_off));
+  // the best one is another program's, which has a use of its own for the name of an attribute
+  std::string line;
+  for (const Json& one : journal("random"))
+    if (one.at("op_code") == 4) {
+      Json whole = one;
+      whole["state"] = 1;
+      whole["value"] = 12345.0;
+      whole["user_attrs"] = {{"schedule", Json::array()}};
+      line = whole.dump() + "\n";
+    }
+  const fs::path log = folder_.path() / "random" / "journal.log";
+  write_text(log, file_text(log) + line);
+  ASSERT_EQ(tune({"tune.method=random", "--study", "random"}).exit_code, 0)
+      << file_text(folder_.path() / "err");
+  EXPECT_THAT(output(), testing::ContainsRegex("trial 4 +12345"));
+  EXPECT_THAT(output(), HasSubstr("next     mbrl_gpu sweep brief.json sac.learning_rate="));
   // 3 at 120 of which 1 at 360, then 2 at 360, then the first once more
   const std::vector<std::string> banded = trials("hyperband");
   int num_pruned = 0, num_complete = 0;
@@ -202,6 +225,11 @@ TEST_F(TuneTest, APopulationFindsAScheduleThatARunFollows) {
       EXPECT_EQ(output(), text);
     }
     std::vector<std::string> words = population(method, method);
+    std::vector<std::string> telling = words;
+    telling.insert(telling.end(), {"--tell", "1", "99"});
+    EXPECT_EQ(run(telling).exit_code, 2);
+    EXPECT_THAT(file_text(folder_.path() / "err"),
+                HasSubstr("tune --tell 1: " + method + " trains its trials itself; choose"));
     words.emplace_back("tune.budget=123456");
     EXPECT_EQ(run(words).exit_code, 4) << "going on is another matter";
     EXPECT_THAT(file_text(folder_.path() / "err"), HasSubstr("tune.budget differs (0 -> 123456)"));
@@ -220,16 +248,73 @@ TEST_F(TuneTest, APopulationFindsAScheduleThatARunFollows) {
   EXPECT_NE(hash_with(one), hash_with(one + " "));
 }
 
+// other programs may write any attribute
+TEST_F(TuneTest, AMembersScheduleThatIsNoneIsPassedOver) {
+  ASSERT_EQ(run(population("pbt", "s")).exit_code, 0) << file_text(folder_.path() / "err");
+  const auto best = [&] { return output().substr(output().find("best first")); };
+  const auto values = [&] { return best().substr(0, best().find("\n\n")); };
+  const std::string found = values();
+  const std::string whole = file_text(folder_.path() / "s" / "journal.log");
+  std::set<std::string> shown;
+  for (const char* schedule :
+       {"[]", "\"cosine\"", "[5]", "[{\"values\": 3}]", "[{\"values\": {\"sac.tau\": 1}}]"}) {
+    std::istringstream lines(whole);
+    std::string text;
+    for (std::string line; std::getline(lines, line); text += line + "\n") {
+      const Json json = Json::parse(line);
+      if (json.at("op_code") != 8 || !json.at("user_attr").contains("schedule")) continue;
+      Json changed = json;
+      changed["user_attr"]["schedule"] = Json::parse(schedule);
+      line = changed.dump();
+    }
+    write_text(folder_.path() / "s" / "journal.log", text);
+    ASSERT_EQ(run(population("pbt", "s")).exit_code, 0) << schedule;
+    EXPECT_THAT(output(), HasSubstr("--schedule incumbent > incumbent.json"));
+    shown.insert(values());
+  }
+  EXPECT_EQ(shown.size(), 1u) << "the values that members began with";
+  EXPECT_NE(*shown.begin(), found);
+}
+
+TEST_F(TuneTest, TheNextCommandOfEachOfSeveralMethodsWorksAsItIsPrinted) {
+  std::vector<std::string> words = population("pbt,pbt_bt", "s");
+  words.emplace_back("seed=2");
+  ASSERT_EQ(run(words).exit_code, 0) << file_text(folder_.path() / "err");
+  const std::string told = output();
+  std::size_t at = 0;
+  for (const std::string method : {"pbt", "pbt_bt"}) {
+    const std::string begin = "next     mbrl_gpu ";
+    at = told.find(begin, at) + begin.size();
+    const std::string command = told.substr(at, told.find('\n', at) - at);
+    EXPECT_THAT(command, HasSubstr("seed=2 tune.method=" + method + " --study s/" + method +
+                                   "-2 --schedule incumbent > incumbent.json"));
+    EXPECT_THAT(command, testing::Not(HasSubstr("pbt,")));
+    EXPECT_EQ(shell("\"$M\" " + command), 0);
+    EXPECT_TRUE(Json::parse(file_text(folder_.path() / "incumbent.json")).contains("points"));
+    fs::remove(folder_.path() / "incumbent.json");
+  }
+  EXPECT_THAT(told, HasSubstr("mbrl_gpu sweep brief.json schedule=incumbent.json seed=100..109"));
+}
+
+TEST_F(TuneTest, ATrialsCommandIsThatOfARun) {
+  ASSERT_EQ(
+      tune({"pbt.interval=80", "tune.trials=1", "seed=3", "sac.tau=0.1", "--study", "s"}).exit_code,
+      0)
+      << file_text(folder_.path() / "err");
+  const std::string command = file_text(run_folder("s/trials") / "command.txt");
+  EXPECT_TRUE(command.starts_with("mbrl_gpu run brief.json sac.tau=0.1 sac.learning_rate="))
+      << command;
+  EXPECT_THAT(command, HasSubstr(" seed=0 loop.num_env_steps=360 --runs="));
+  fs::remove_all(folder_.path() / "s" / "trials");
+  EXPECT_EQ(shell("\"$M\" " + command.substr(9, command.size() - 10) + " > out"), 0);
+  EXPECT_EQ(file_text(run_folder("s/trials") / "command.txt"), command);
+}
+
 // 20 times at moments that the whole study's duration gives
 TEST_F(TuneTest, APopulationKilledTwentyTimesEndsAsOneThatWasNot) {
   using Clock = std::chrono::steady_clock;
   const auto start_time = Clock::now();
   ASSERT_EQ(run(population("pbt", "whole")).exit_code, 0) << file_text(folder_.path() / "err");
-    std::vector<std::string> telling = words;
-    telling.insert(telling.end(), {"--tell", "1", "99"});
-    EXPECT_EQ(run(telling).exit_code, 2);
-    EXPECT_THAT(file_text(folder_.path() / "err"),
-                HasSubstr("tune --tell 1: " + method + " trains its trials itself; choose"));
   const auto duration = Clock::now() - start_time;
   int num_kills = 0;
   for (; num_kills < 20; ++num_kills) {

@@ -80,9 +80,7 @@ std::vector<OrdinaryRun> test_runs(const StudyOptions& study, std::size_t trial,
                              kFirstTestSeed + i)};
     run.options.config.seed = kFirstTestSeed + i;
     std::vector<std::string>& command = run.options.command;
-    for (const std::string& word : study.overrides)
-      if (!word.starts_with("tune.") && !word.starts_with("pbt.") && !word.starts_with("seed="))
-        command.push_back(word);
+    for (const std::string& word : words_of_a_run(study.overrides)) command.push_back(word);
     if (schedule.empty())
       for (const std::string& word : override_words(space, values)) command.push_back(word);
     else

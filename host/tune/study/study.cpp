@@ -129,6 +129,16 @@ double trial_score(const std::vector<fs::path>& runs, std::int64_t steps) {
   return sum / static_cast<double>(runs.size());
 }
 
+std::vector<std::string> words_of_a_run(const std::vector<std::string>& overrides) {
+  std::vector<std::string> words;
+  for (const std::string& word : overrides) {
+    const Field* field = find_field(word.substr(0, word.find('=')));
+    const bool is_of_study = field != nullptr && (is_of_search(*field) || field->path() == "seed");
+    if (!is_of_study) words.push_back(word);
+  }
+  return words;
+}
+
 Study::Study(StudyOptions options) : options_(std::move(options)), base_(options_.config) {
   base_.tune = {};
   base_.pbt = {};
@@ -306,8 +316,7 @@ OrdinaryRun Study::run_of(const Request& request, int seed) const {
   const auto add = [&](const std::vector<std::string>& words) {
     run.options.command.insert(run.options.command.end(), words.begin(), words.end());
   };
-  for (const std::string& word : options_.overrides)
-    if (!word.starts_with("tune.") && !word.starts_with("seed=")) add({word});
+  add(words_of_a_run(options_.overrides));
   add(override_words(space(), values));
   add({fmt::format("seed={}", seed),
        fmt::format("loop.num_env_steps={}", config.loop.num_env_steps),
@@ -653,6 +662,11 @@ void Study::tell(std::size_t trial, std::optional<double> score) {
     throw ConfigError(fmt::format(
         "{}: there is no such trial; the study has {}{}.", name, trials().size(),
         trials().empty() ? ". `mbrl_gpu tune CONFIG --ask` begins one" : ", from 0 on"));
+  const std::string& method = options_.config.tune.method;
+  if (trials()[trial].plan && !search_method(method).is_fixed_ahead)
+    throw ConfigError(fmt::format(
+        "{}: {} trains its trials itself; choose tune.method=random or grid, or leave --tell out.",
+        name, method));
   const TrialState state = trials()[trial].state;
   if (state != TrialState::kRunning)
     throw ConfigError(fmt::format(
@@ -662,11 +676,6 @@ void Study::tell(std::size_t trial, std::optional<double> score) {
     throw ConfigError(fmt::format(
         "{}: {} trains this trial, as it was asked for and not told when that process began. Leave "
         "it to it.",
-  const std::string& method = options_.config.tune.method;
-  if (trials()[trial].plan && !search_method(method).is_fixed_ahead)
-    throw ConfigError(fmt::format(
-        "{}: {} trains its trials itself; choose tune.method=random or grid, or leave --tell out.",
-        name, method));
         name, process_text(*holder)));
   if (!score || !std::isfinite(*score))
     return journal_->end(trial, TrialState::kFailed, "told as failed");

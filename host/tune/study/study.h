@@ -48,6 +48,10 @@ struct StudyOptions {
 /// Errors   DataError if a run has no evaluation by then; those of read_curve.
 double trial_score(const std::vector<std::filesystem::path>& runs, std::int64_t steps);
 
+/// Of the overrides of a search, "key=value", those that each of its runs has too: not the search's own
+/// keys, nor its seed.
+std::vector<std::string> words_of_a_run(const std::vector<std::string>& overrides);
+
 class Study {
  public:
   /// Opens the study of a folder, or begins it there.

@@ -81,6 +81,12 @@ TEST(MethodsTest, TestRunsHaveSeedsThatNoTrialHas) {
                                    "sac.tau=0.02", "seed=101", "--runs=s/test/trial-0007"));
 }
 
+TEST(MethodsTest, ARunHasNoWordOfTheSearch) {
+  EXPECT_THAT(words_of_a_run({"seed=3", "pbt.interval=200", "sac.tau=0.1", "tune.trials=5",
+                              "env.name=pendulum", "name=seed=1"}),
+              testing::ElementsAre("sac.tau=0.1", "env.name=pendulum", "name=seed=1"));
+}
+
 TEST(MethodsTest, APopulationsBestIsTestedByItsSchedule) {
   StudyOptions study;
   study.name = "tune_smoke";
