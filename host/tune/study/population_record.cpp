@@ -227,8 +227,17 @@ nlohmann::ordered_json mean_value(const SearchDimension& dimension,
                              [&](const auto& a, const auto& b) { return count(a) < count(b); });
   }
   double sum = 0.0;
-  for (const auto& value : values) sum += value.get<double>();
-  return number_json(dimension, sum / static_cast<double>(values.size()));
+  auto least = values.front().get<double>(), most = least;
+  for (const auto& value : values) {
+    const auto number = value.get<double>();
+    sum += number;
+    least = std::min(least, number);
+    most = std::max(most, number);
+  }
+  const double mean = sum / static_cast<double>(values.size());
+  // mf_pbt's numbers may lie beyond the ends, but for whole ones
+  if (dimension.integer) return number_json(dimension, mean);
+  return std::clamp(rounded_value(mean), least, most);
 }
 
 std::vector<SchedulePoint> top_average(const PopulationRecord& record, const SearchSpace& space,

@@ -140,7 +140,8 @@ inline constexpr int kTopAverage = 5;
 std::vector<SchedulePoint> top_average(const PopulationRecord& record, const SearchSpace& space,
                                        int count);
 
-/// The mean of values of one dimension: whole numbers rounded; of choices the most frequent, of
+/// The mean of values of one dimension, to four digits, beyond its ends where they are; whole numbers
+/// rounded, within them; of choices the most frequent, of
 /// equally frequent ones the first.
 nlohmann::ordered_json mean_value(const SearchDimension& dimension,
                                   const std::vector<nlohmann::ordered_json>& values);

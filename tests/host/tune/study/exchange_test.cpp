@@ -279,6 +279,11 @@ TEST_F(ExchangeTest, TheMeanOfTheBestRoundsWholeNumbersAndTakesTheUsualChoice) {
   // of members 2 to 6, which begin with 7 to 11 epochs
   EXPECT_EQ(top_average(seven, kSpace, 5).at(0).values.at(kEpochs.key), 9);
 }
+  // mf_pbt's numbers may lie outside, whole ones never do; rounding leads no further out
+  EXPECT_EQ(mean_value(kRate, {5e-2, 7e-2}), 6e-2);
+  EXPECT_EQ(mean_value(kRate, {2e-6, 4e-6}), 3e-6);
+  EXPECT_EQ(mean_value(kRate, {0.0399999, 0.0399999}), 0.0399999);
+  EXPECT_EQ(mean_value(kEpochs, {20, 20}), 20);
 
 TEST_F(ExchangeTest, AMemberThatFellFarBehindGoesBackToAnEliteWithAChangeThatIsNew) {
   config_.tune.method = "pbt_bt";
