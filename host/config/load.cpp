@@ -15,8 +15,8 @@
 #include "host/config/fields.h"
 #include "host/config/version.h"
 #include "host/io/folders.h"
-#include "host/io/json_file.h"
 #include "host/io/output_file.h"
+#include "host/io/unique_json.h"
 
 namespace mbrl {
 namespace {
@@ -90,23 +90,10 @@ std::string parse_error_text(const std::string& words, const fs::path& path) {
                      token_text(found), token_text(expected));
 }
 
-// parses the text and refuses a key that appears twice in one object, which JSON would let pass
 Json parse(const std::string& text, const fs::path& path) {
-  std::vector<std::set<std::string>> keys;
-  const auto is_bounded = json_bounds<Json>(path.string());
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    is_bounded(depth, event, parsed);
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key &&
-        !keys.back().insert(parsed.get<std::string>()).second) {
-      throw ConfigError(fmt::format("{}: {} appears twice; keep one of them.", path.string(),
-                                    parsed.get<std::string>()));
-    }
-    return true;
-  };
   try {
-    return Json::parse(text, watch, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+    return Json::parse(text, unique_names<Json>(path.string()), /*allow_exceptions=*/true,
+                       /*ignore_comments=*/true);
   } catch (const DataError& error) {
     throw ConfigError(error.what());
   } catch (const Json::parse_error& error) {

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "host/config/fields.h"
 #include "host/config/name_list.h"
-#include "host/io/json_file.h"
+#include "host/io/unique_json.h"
 
 namespace mbrl {
 namespace {
@@ -49,7 +49,7 @@ const Field& apply_override(Config& config, std::string_view assignment) {
     // numbers too large for a double throw even here
     try {
       value = Json::parse(is_text_list(*field) ? std::string(text) : with_leading_zeros(text),
-                          json_bounds<Json>(fmt::format("command line: {}", field->path())),
+                          unique_names<Json>(fmt::format("command line: {}", field->path())),
                           /*allow_exceptions=*/false);
     } catch (const Json::exception&) {
     } catch (const DataError& error) {

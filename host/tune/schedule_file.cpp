@@ -11,6 +11,7 @@
 #include "host/config/fields.h"
 #include "host/io/archive.h"
 #include "host/io/json_file.h"
+#include "host/io/unique_json.h"
 
 namespace mbrl {
 namespace {
@@ -51,6 +52,10 @@ KeyValues read_values(const Json& json, const std::string& place) {
     if (!value.is_primitive())
       throw ConfigError(fmt::format("{}: {} has a list; expected one number for all of it.", place,
                                     field->path()));
+    // a former name beside today's
+    if (values.contains(field->path()))
+      throw ConfigError(
+          fmt::format("{}: {} appears twice; keep one of them.", place, field->path()));
     values[field->path()] = value;
   }
   return values;
@@ -59,7 +64,7 @@ KeyValues read_values(const Json& json, const std::string& place) {
 }  // namespace
 
 ScheduleFile read_schedule(const std::filesystem::path& file) {
-  const Json json = read_json<Json>(file);
+  const Json json = read_unique_json<Json>(file);
   const std::string name = printable(file.string());
   if (!json.is_object() || !json.contains(kMark))
     throw DataError(fmt::format(

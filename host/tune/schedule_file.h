@@ -28,9 +28,9 @@ struct SchedulePoint {
 };
 
 struct ScheduleFile {
-  std::string algorithm;              // whose keys they were; for people
-  std::string unit = "steps";         // of `at` and `end`: env steps, or trials that have ended
-  std::int64_t end = 0;               // what it was recorded for; 0: any length
+  std::string algorithm;       // whose keys they were; for people
+  std::string unit = "steps";  // of `at` and `end`: env steps, or trials that have ended
+  std::int64_t end = 0;        // what it was recorded for; 0: any length
   std::vector<SchedulePoint> points = {};  // ascending, the first at 0
 
   bool operator==(const ScheduleFile&) const = default;
@@ -39,8 +39,9 @@ struct ScheduleFile {
 /// Reads a file.
 ///
 /// Errors   DataError if it is no schedule, is damaged, or another version's; ConfigError naming the
-///          file and the point for an unknown entry, moments that do not ascend from 0, a key that is
-///          unknown or may not change during a run, and a value that the key does not take.
+///          file and the point for an unknown entry or one that comes twice, moments that do not ascend
+///          from 0, a key that is unknown or may not change during a run, and a value that the key does
+///          not take.
 ScheduleFile read_schedule(const std::filesystem::path& file);
 
 /// The same as text, a line for each point, which read_schedule() reads back.

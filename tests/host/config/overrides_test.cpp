@@ -96,6 +96,12 @@ TEST(OverridesTest, ErrorsNameTheKeyTheValueAndWhatIsExpected) {
       "config keys model` lists all.");
 }
 
+TEST(OverridesTest, AKeyThatComesTwiceInAValueIsRefused) {
+  EXPECT_EQ(
+      error_of(R"(tune.space={"sac.tau":{"low":0.1,"high":0.2},"sac.tau":{"low":0.1,"high":1}})"),
+      "command line: tune.space: sac.tau appears twice; keep one of them.");
+}
+
 TEST(OverridesTest, ANumberTooLargeForADoubleIsRefused) {
   EXPECT_NE(error_of("model.learning_rate=1e999"), "no error");
 }

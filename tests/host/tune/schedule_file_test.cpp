@@ -48,6 +48,10 @@ TEST_F(ScheduleFileTest, EachWayToBeWrongHasItsText) {
   EXPECT_THAT(error<DataError>("[]"), HasSubstr("s.json is no schedule"));
   EXPECT_THAT(error<DataError>("{\"mbrl_gpu_sch"), HasSubstr("is not JSON"));
   EXPECT_THAT(error<DataError>(R"({"mbrl_gpu_schedule": 2})"), HasSubstr("version 2"));
+  EXPECT_THAT(error<ConfigError>(with(R"({"at": 5, "values": {"sac.tau": 0.1, "sac.tau": 0.2}})")),
+              HasSubstr("s.json: sac.tau appears twice; keep one of them."));
+  EXPECT_THAT(error<ConfigError>(with(R"({"at": 5, "values": {}}], "points": [)")),
+              HasSubstr("s.json: points appears twice"));
   EXPECT_THAT(error<ConfigError>(with(R"({"at": 5, "value": {}})")), HasSubstr("points[1] is no"));
   EXPECT_THAT(error<ConfigError>(with(R"({"at": 5, "values": {}, "to": 3})")),
               HasSubstr("points[1] has to, which is unknown"));
