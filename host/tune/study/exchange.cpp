@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "host/config/search_methods.h"
 
 namespace mbrl {
 namespace {
 
-constexpr int kTries = 10;
+constexpr std::size_t kTries = 10;
 constexpr std::uint32_t kSourceRow = 1u << 31;  // beyond the rows of values
 constexpr std::size_t kMostSigns = 62;          // dimensions whose signs fit a number
 
@@ -46,15 +48,13 @@ int source_of(const ExchangeContext& context, int id, const std::vector<int>& co
   return from == id ? -1 : from;
 }
 
-Exchange copy_of(const ExchangeContext& context, int id, int from,
-                 std::optional<std::int64_t> signs = {}) {
+Exchange copy_of(const ExchangeContext& context, int id, int from) {
   const Slice& slice = context.record.slice(id);
   return {.member = slice.member,
           .from = from,
           .values = changed_values(context.config.tune.space, context.record.slice(from).values,
                                    rule_of(context.config), draws_of(context, slice),
-                                   context.go_together, signs),
-          .signs = signs.value_or(-1)};
+                                   context.go_together)};
 }
 
 // of each member the last slice that ended at the same step
@@ -78,20 +78,42 @@ std::vector<int> latest(const ExchangeContext& context) {
   return last;
 }
 
-// A change of this slice's values that none of its copies has had, those of the same time among them;
-// none: all have been.
-std::optional<std::int64_t> unused_signs(const PopulationRecord& record, int id,
-                                         const std::vector<Exchange>& now, std::size_t size,
-                                         Philox4 bits) {
+// Changes of this slice's values that none of its copies has had, those of the same time among them:
+// one for each try, as far as there are so many.
+std::vector<std::int64_t> unused_signs(const PopulationRecord& record, int id,
+                                       const std::vector<Exchange>& now, std::size_t size,
+                                       Philox4 bits) {
   const std::int64_t count = std::int64_t{1} << std::min(size, kMostSigns);
   std::set<std::int64_t> used = record.used_signs(id);
   for (const Exchange& exchange : now)
     if (exchange.from == id && exchange.signs >= 0) used.insert(exchange.signs);
-  if (static_cast<std::int64_t>(used.size()) >= count) return std::nullopt;
+  std::vector<std::int64_t> unused;
   std::int64_t signs =
       static_cast<std::int64_t>(std::uint64_t{bits.x} << 32 | bits.y) & (count - 1);
-  while (used.contains(signs)) signs = (signs + 1) & (count - 1);
-  return signs;
+  while (unused.size() < kTries && static_cast<std::int64_t>(used.size()) < count) {
+    if (used.insert(signs).second) unused.push_back(signs);
+    signs = (signs + 1) & (count - 1);
+  }
+  return unused;
+}
+
+// One try of a change: a row of draws for whether all is drawn anew, then one for each value. Without
+// signs a coin for each.
+TrialValues tried_values(const SearchSpace& space, const TrialValues& values,
+                         const ChangeRule& rule, const ExchangeDraws& draws, std::size_t attempt,
+                         std::optional<std::int64_t> signs) {
+  const auto size = static_cast<std::uint32_t>(space.dimensions.size());
+  const std::uint32_t row = static_cast<std::uint32_t>(attempt) * (size + 1);
+  const bool resample = uniform01(draws.key.bits(draws.number, row).x) < rule.resample;
+  TrialValues changed;
+  for (std::uint32_t i = 0; i < size; ++i) {
+    const SearchDimension& d = space.dimensions[i];
+    const Philox4 bits = draws.key.bits(draws.number, row + 1 + i);
+    const bool up =
+        signs ? (*signs >> std::min<std::size_t>(i, kMostSigns) & 1) != 0 : bits.x >> 31 != 0;
+    changed.push_back(resample ? drawn_value(d, bits.y) : changed_value(d, values[i], up, rule));
+  }
+  return changed;
 }
 
 // back to an elite, if the member has fallen far below the worst of them
@@ -108,17 +130,13 @@ std::optional<Exchange> backtrack(const ExchangeContext& context, int id,
   const ExchangeDraws draws = draws_of(context, slice);
   const Philox4 bits = draws.key.bits(draws.number, kSourceRow);
   const int from = archive[uniform_index(bits.x, static_cast<std::uint32_t>(archive.size()))];
-  const std::size_t size = context.config.tune.space.dimensions.size();
-  // without a change that is left all values are drawn anew
-  if (const auto signs =
-          unused_signs(record, from, now, size, draws.key.bits(draws.number, kSourceRow, 1)))
-    return copy_of(context, id, from, signs);
-  ChangeRule anew = rule_of(context.config);
-  anew.resample = 1.0;
-  return Exchange{.member = slice.member,
-                  .from = from,
-                  .values = changed_values(context.config.tune.space, record.slice(from).values,
-                                           anew, draws, context.go_together)};
+  const SearchSpace& space = context.config.tune.space;
+  const std::vector<std::int64_t> signs = unused_signs(record, from, now, space.dimensions.size(),
+                                                       draws.key.bits(draws.number, kSourceRow, 1));
+  const SignedChange change = signed_change(
+      space, record.slice(from).values, rule_of(context.config), draws, context.go_together, signs);
+  return Exchange{
+      .member = slice.member, .from = from, .values = change.values, .signs = change.signs};
 }
 
 // what one sub-population does: its last quarter copies its first and explores, the quarter before
@@ -216,25 +234,28 @@ nlohmann::ordered_json changed_value(const SearchDimension& d, const nlohmann::o
 
 TrialValues changed_values(const SearchSpace& space, const TrialValues& values,
                            const ChangeRule& rule, const ExchangeDraws& draws,
-                           const std::function<bool(const TrialValues&)>& go_together,
-                           std::optional<std::int64_t> signs) {
-  const auto size = static_cast<std::uint32_t>(space.dimensions.size());
-  for (std::uint32_t attempt = 0; attempt < kTries; ++attempt) {
-    // a row for whether all is drawn anew, then one for each value
-    const std::uint32_t row = attempt * (size + 1);
-    const bool resample = uniform01(draws.key.bits(draws.number, row).x) < rule.resample;
-    TrialValues changed;
-    for (std::uint32_t i = 0; i < size; ++i) {
-      const SearchDimension& d = space.dimensions[i];
-      const Philox4 bits = draws.key.bits(draws.number, row + 1 + i);
-      const bool up = signs && attempt == 0
-                          ? (*signs >> std::min<std::size_t>(i, kMostSigns) & 1) != 0
-                          : bits.x >> 31 != 0;
-      changed.push_back(resample ? drawn_value(d, bits.y) : changed_value(d, values[i], up, rule));
-    }
-    if (go_together(changed)) return changed;
-  }
+                           const std::function<bool(const TrialValues&)>& go_together) {
+  for (std::size_t attempt = 0; attempt < kTries; ++attempt)
+    if (TrialValues tried = tried_values(space, values, rule, draws, attempt, {});
+        go_together(tried))
+      return tried;
   return values;
+}
+
+SignedChange signed_change(const SearchSpace& space, const TrialValues& values,
+                           const ChangeRule& rule, const ExchangeDraws& draws,
+                           const std::function<bool(const TrialValues&)>& go_together,
+                           const std::vector<std::int64_t>& signs) {
+  ChangeRule anew = rule;
+  anew.resample = 1.0;
+  for (std::size_t attempt = 0; attempt < kTries; ++attempt) {
+    const bool has_signs = attempt < signs.size();
+    const std::int64_t own = has_signs ? signs[attempt] : -1;
+    TrialValues tried = tried_values(space, values, has_signs ? rule : anew, draws, attempt,
+                                     has_signs ? std::optional(own) : std::nullopt);
+    if (go_together(tried)) return {std::move(tried), own};
+  }
+  return {values};
 }
 
 std::vector<int> elites(const PopulationRecord& record, double share, std::int64_t num_steps) {

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "base/rng.h"
@@ -51,12 +50,24 @@ struct ExchangeDraws {
   std::uint64_t number;  // of the slice that it follows, among the member's own
 };
 
-/// The values of a copy. A coin for each of them, or bit i of `signs` for the i-th, decides between up
-/// and down. Values that do not go together are drawn again; after ten tries they stay as they are.
+/// The values of a copy. A coin for each of them decides between up and down. Values that do not go
+/// together are drawn again; after ten tries they stay as they are.
 TrialValues changed_values(const SearchSpace& space, const TrialValues& values,
                            const ChangeRule& rule, const ExchangeDraws& draws,
+                           const std::function<bool(const TrialValues&)>& go_together);
+
+/// Values, and the signs that led to them: bit i is set where the i-th went up. -1: they have none.
+struct SignedChange {
+  TrialValues values;
+  std::int64_t signs = -1;
+};
+
+/// The same, try by try with the next of these signs in place of coins; once there are no more of them
+/// all values are drawn anew. Also where `rule` draws all anew the try's signs are those of the change.
+SignedChange signed_change(const SearchSpace& space, const TrialValues& values,
+                           const ChangeRule& rule, const ExchangeDraws& draws,
                            const std::function<bool(const TrialValues&)>& go_together,
-                           std::optional<std::int64_t> signs = {});
+                           const std::vector<std::int64_t>& signs);
 
 /// What is known when members have ended slices.
 struct ExchangeContext {

@@ -320,6 +320,72 @@ class FrequenciesTest : public ExchangeTest {
     config_.pbt.frequencies = {1, 2};
   }
 };
+// of the changes of two values only that of both downward goes together
+TEST_F(ExchangeTest, ATryThatDoesNotGoTogetherIsFollowedByTheNextChangeThatIsNew) {
+  const TrialValues values{1e-3, 10};
+  const ChangeRule rule{.resample = 0.0};
+  const TrialValues down{changed_value(kRate, 1e-3, false, {}),
+                         changed_value(kEpochs, 10, false, {})};
+  const ExchangeDraws draws{{1, purpose::kExchange, 0}, 0};
+  int num_tries = 0;
+  const auto only_down = [&](const TrialValues& v) {
+    ++num_tries;
+    return v == down;
+  };
+  const SignedChange third = signed_change(kSpace, values, rule, draws, only_down, {2, 3, 0, 1});
+  EXPECT_EQ(num_tries, 3);
+  EXPECT_EQ(third.values, down);
+  EXPECT_EQ(third.signs, 0);
+  // each bit is a value's
+  const auto any = [](const TrialValues&) { return true; };
+  EXPECT_EQ(signed_change(kSpace, values, rule, draws, any, {2, 3}).values,
+            (TrialValues{down[0], changed_value(kEpochs, 10, true, {})}));
+  // without one that is left all are drawn anew, and use none up
+  num_tries = 0;
+  const auto not_at_first = [&](const TrialValues&) { return ++num_tries > 2; };
+  const SignedChange drawn = signed_change(kSpace, values, rule, draws, not_at_first, {1, 2});
+  EXPECT_EQ(drawn.signs, -1);
+  EXPECT_NE(drawn.values[0], down[0]);
+  EXPECT_NE(drawn.values[0], changed_value(kRate, 1e-3, true, {}));
+  num_tries = 0;
+  const auto never = [&](const TrialValues&) { return ++num_tries > 10; };
+  const SignedChange none = signed_change(kSpace, values, rule, draws, never, {1, 2});
+  EXPECT_EQ(num_tries, 10);
+  EXPECT_EQ(none.values, values);
+  EXPECT_EQ(none.signs, -1);
+}
+
+TEST_F(ExchangeTest, WhatCopiesOfAnEliteHaveHadIsTriedNoMore) {
+  config_.tune.method = "pbt_bt";
+  config_.pbt.backtrack_interval = 2;
+  config_.pbt.elites = 0.1;
+  config_.pbt.resample = 0.0;
+  // only where the number of epochs goes up
+  std::vector<TrialValues> tried;
+  const auto upward = [&](const TrialValues& v) {
+    tried.push_back(v);
+    return v[1].get<int>() > 14;
+  };
+  PopulationRecord ten = record(10);
+  std::vector<SliceResult> results;
+  for (int m = 0; m < 10; ++m)
+    results.push_back({.member = m, .end = 100, .returns = {{100, 100.0 + m}}});
+  ten.end(results);
+  for (SliceResult& result : results)
+    result = {.member = result.member, .end = 200, .returns = {{200, 1.0}}};
+  const std::vector<int> ended = ten.end(results);
+  std::set<std::int64_t> signs;
+  int num_signed = 0;
+  for (const Exchange& one : exchanges({config_, ten, kSteps, upward}, ended)) {
+    if (one.signs < 0) continue;
+    ++num_signed;
+    signs.insert(one.signs);
+    EXPECT_EQ(one.values[1], changed_value(kEpochs, 14, true, {})) << one.signs;
+  }
+  EXPECT_EQ(num_signed, 2) << "of four changes two go together, and each is made once";
+  EXPECT_THAT(signs, ElementsAre(2, 3));
+}
+
 
 // sub-population 0 is members 0 to 3, 1 is members 4 to 7
 TEST_F(FrequenciesTest, TheLastQuarterCopiesTheFirstAndTheOneBeforeTakesMigrants) {
