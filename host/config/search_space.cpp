@@ -128,11 +128,10 @@ class Entry {
       refuse(fmt::format("has choices = {}; expected a list of two or more values.", found(list)));
     for (const Json& choice : list) {
       take(choice, fmt::format("has the choice {}", found(choice)));
-      const std::string text = choice.dump();
-      const auto& known = dimension_.choices;
-      if (std::find(known.begin(), known.end(), text) != known.end())
+      // by value: 1 and 1.0 are one
+      if (std::count(list.begin(), list.end(), choice) > 1)
         refuse(fmt::format("has the choice {} twice; leave one out.", found(choice)));
-      dimension_.choices.push_back(text);
+      dimension_.choices.push_back(choice.dump());
     }
   }
 

@@ -78,6 +78,9 @@ TEST(SearchSpaceTest, WhatIsWrongIsRefusedByNameWithTheWayOut) {
   EXPECT_THAT(of_rate(R"({"choices": [1e-3, 1e-4], "low": 1})"), HasSubstr("keep one of the two"));
   EXPECT_THAT(of_rate(R"({"choices": [1e-3]})"), HasSubstr("two or more values"));
   EXPECT_THAT(of_rate(R"({"choices": [1e-3, 1e-3]})"), HasSubstr("twice; leave one out"));
+  EXPECT_THAT(of_rate(R"({"choices": [0.5, 1, 1.0]})"), HasSubstr("has the choice 1 twice"));
+  EXPECT_THAT(error(R"({"sac.hidden_sizes": {"choices": [[64, 64], [64], [64, 64.0]]}})"),
+              HasSubstr("twice; leave one out"));
   EXPECT_THAT(of_rate(R"({"choices": [1e-3, "high"]})"),
               HasSubstr("has the choice \"high\", which the key does not take"));
   EXPECT_THAT(error(R"({"loop.real_ratio": {"low": 0, "high": 1, "log": true}})"),
