@@ -516,7 +516,7 @@ std::optional<Importance> importance_of(const StudyRecord& study) {
     axes.push_back({.low = axis.low,
                     .high = axis.high,
                     .log = axis.log,
-                    .integer = axis.integer,
+                    .step = axis.step,
                     .num_choices = axis.choices.size(),
                     .values = {}});
   for (const std::size_t i : order) {
@@ -529,7 +529,7 @@ std::optional<Importance> importance_of(const StudyRecord& study) {
   try {
     return ped_anova(returns, axes);
   } catch (const DataError&) {
-    return std::nullopt;  // fewer than two, or a range of one value
+    return std::nullopt;  // fewer than two
   }
 }
 

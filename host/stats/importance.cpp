@@ -33,15 +33,22 @@ Grid grid_of(const ImportanceAxis& axis, std::size_t place) {
     }
     return grid;
   }
-  if (!(std::isfinite(axis.low) && std::isfinite(axis.high) && axis.low < axis.high &&
-        (!axis.log || axis.low > 0.0)))
-    throw DataError(fmt::format("ped_anova: key {} goes from {} to {}{}.", place, axis.low,
-                                axis.high, axis.log ? " in the logarithm" : ""));
+  if (!(std::isfinite(axis.low) && std::isfinite(axis.high) && axis.low <= axis.high &&
+        (!axis.log || axis.low > 0.0) && axis.step >= 0.0))
+    throw DataError(fmt::format("ped_anova: key {} goes from {} to {}{} in steps of {}.", place,
+                                axis.low, axis.high, axis.log ? " in the logarithm" : "",
+                                axis.step));
   grid.num_cells = kNumCells;
-  if (axis.integer) {
-    const double count = axis.high - axis.low + 1.0;
-    const double most = axis.log ? std::ceil(std::log(count) / std::log(2.0)) + 1.0 : count;
+  if (axis.step > 0.0) {
+    const double num_steps = (axis.high - axis.low) / axis.step;
+    const double most = axis.log ? std::ceil(std::log(num_steps + 1.0) / std::log(2.0)) + 1.0
+                                 : std::nearbyint(num_steps) + 1.0;
     grid.num_cells = static_cast<std::size_t>(std::min(most, 1.0 * kNumCells));
+  }
+  if (axis.low == axis.high || axis.high - axis.low < axis.step) grid.num_cells = 1;
+  if (grid.num_cells == 1) {
+    grid.cells.assign(axis.values.size(), 0);
+    return grid;
   }
   const auto scaled = [&](double value) { return axis.log ? std::log(value) : value; };
   const double low = scaled(axis.low);

@@ -9,9 +9,9 @@ namespace mbrl {
 
 /// One key of a search, and the values that the trials had of it.
 struct ImportanceAxis {
-  double low = 0.0, high = 1.0;     // the ends of its range, low < high
+  double low = 0.0, high = 1.0;     // the ends of its range; one value alone tells nothing
   bool log = false;                 // on the scale of the logarithm, low > 0
-  bool integer = false;             // whole numbers
+  double step = 0.0;                // values are low, low + step, ...; 0: any. With log: 1 or 0
   std::size_t num_choices = 0;      // above 0: values are places of choices, and have no range
   std::vector<double> values = {};  // one for each trial
 };
@@ -29,7 +29,7 @@ struct Importance {
 ///
 /// Shapes   returns, and each axis' values: one for each trial.
 /// Errors   ShapeError if lengths differ; DataError for fewer than 2 trials, a return or a value that
-///          is not finite, an axis whose ends are in no order, a place beyond the choices.
+///          is not finite, an axis whose ends are in no order, a negative step, a place beyond the choices.
 /// Source   Watanabe et al. 2023, arXiv:2304.10255, as optuna 5.0 computes it
 ///          (optuna/optuna:optuna/importance/_ped_anova): all trials are the region.
 Importance ped_anova(std::span<const double> returns, std::span<const ImportanceAxis> axes,

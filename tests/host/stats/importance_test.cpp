@@ -32,8 +32,8 @@ Trials made(int count, bool with_ties) {
   Trials trials{.returns = {},
                 .axes = {{.low = 1e-5, .high = 1e-2, .log = true},
                          {.low = 0.05, .high = 0.4},
-                         {.low = 3, .high = 20, .integer = true},
-                         {.low = 200, .high = 700, .log = true, .integer = true},
+                         {.low = 3, .high = 20, .step = 1},
+                         {.low = 200, .high = 700, .log = true, .step = 1},
                          {.num_choices = 3}}};
   for (int i = 0; i < count; ++i) {
     double u[5];
@@ -73,6 +73,45 @@ TEST(PedAnovaTest, AgreesWithOptuna) {
                        0.001219250321926079, 0.0024079418124716627});
 }
 
+// floats in steps of 0.1, whole numbers in steps of 5, more steps than cells, one value, more whole
+// numbers than cells, two values
+TEST(PedAnovaTest, StepsAreCellsAsOptunas) {
+  const auto of = [](int count) {
+    Trials trials = made(count, false);
+    std::vector<double> u0, u1, u2;
+    for (int i = 0; i < count; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      u0.push_back(std::log(trials.axes[0].values[at] / 1e-5) / std::log(1000.0));
+      u1.push_back((trials.axes[1].values[at] - 0.05) / 0.35);
+      u2.push_back((trials.axes[2].values[at] - 2.5) / 18.0);
+    }
+    trials.axes = {{.low = 0, .high = 1, .step = 0.1},   {.low = 0, .high = 20, .step = 5},
+                   {.low = -1, .high = 1, .step = 0.02}, {.low = 0.5, .high = 0.5},
+                   {.low = 10, .high = 210, .step = 2},  {.low = 0, .high = 0.25, .step = 0.25}};
+    for (int i = 0; i < count; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const double values[]{
+          0.1 * std::floor(11.0 * u0[at]),          5.0 * std::floor(5.0 * u2[at]),
+          -1.0 + 0.02 * std::floor(101.0 * u0[at]), 0.5,
+          10.0 + 2.0 * std::floor(101.0 * u2[at]),  0.25 * std::floor(2.0 * u1[at])};
+      for (std::size_t a = 0; a < trials.axes.size(); ++a)
+        trials.axes[a].values.push_back(values[a]);
+    }
+    return ped_anova(trials.returns, trials.axes);
+  };
+  expect_values(of(12), {0.006870100488658065, 0.025485677615506217, 0.008910779036459907, 0.0,
+                         0.030838088648903896, 0.0031765155998465045});
+  expect_values(of(57), {0.009181145999497913, 0.0035929183816210243, 0.008036240384921936, 0.0,
+                         0.003989414984954291, 0.0008197817925292412});
+}
+
+TEST(PedAnovaTest, ARangeOfOneValueTellsNothing) {
+  Trials trials = made(12, false);
+  trials.axes = {{.low = 1, .high = 1, .values = std::vector<double>(12, 1.0)},
+                 {.low = 1, .high = 1.5, .step = 1, .values = std::vector<double>(12, 1.0)}};
+  EXPECT_EQ(ped_anova(trials.returns, trials.axes).values, (std::vector<double>{0.0, 0.0}));
+}
+
 TEST(PedAnovaTest, WhereAllTrialsAreEquallyGoodNoKeyTellsAnything) {
   Trials trials = made(12, false);
   trials.returns.assign(12, 1.0);
@@ -87,6 +126,9 @@ TEST(PedAnovaTest, SaysWhatCannotBeCompared) {
   };
   trials.axes[4].values[1] = 3.0;
   EXPECT_THAT(error(), HasSubstr("key 4 has 3"));
+  trials.axes[4].values[1] = 0.0;
+  trials.axes[1].step = -0.1;
+  EXPECT_THAT(error(), HasSubstr("key 1 goes from 0.05 to 0.4 in steps of -0.1"));
   trials.returns[0] = NAN;
   EXPECT_THAT(error(), HasSubstr("a return is nan"));
   trials.returns = {1.0};
