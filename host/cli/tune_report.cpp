@@ -224,13 +224,18 @@ std::string tests_table(const std::vector<Entry>& entries) {
   return table.text();
 }
 
+// a trial's attribute of that name means nothing where there are no members
+std::vector<Copied> copies_in(const StudyRecord& study, std::size_t trial) {
+  return study.is_population() ? copies_of(study.trials[trial]) : std::vector<Copied>();
+}
+
 std::string lineage_table(const std::vector<Entry>& entries) {
-  Table table({"study", "trial", "step", "copied_from"});
+  Table table({"study", "trial", "step", "copied_from", "copied"});
   for (const Entry& entry : entries)
     for (std::size_t i = 0; i < entry.study.trials.size(); ++i)
-      for (const Copied& copy : copies_of(entry.study.trials[i]))
-        table.add(
-            {entry.label, std::to_string(i), std::to_string(copy.step), std::to_string(copy.from)});
+      for (const Copied& copy : copies_in(entry.study, i))
+        table.add({entry.label, std::to_string(i), std::to_string(copy.step),
+                   std::to_string(copy.from), copy.values_only ? "values" : "all"});
   return table.text();
 }
 
@@ -576,8 +581,9 @@ std::string lineage_figure(const StudyRecord& study) {
   std::vector<std::vector<Copied>> copies;
   bool any = false;
   std::int64_t end = 0;
-  for (const RecordedTrial& trial : study.trials) {
-    copies.push_back(copies_of(trial));
+  for (std::size_t i = 0; i < study.trials.size(); ++i) {
+    const RecordedTrial& trial = study.trials[i];
+    copies.push_back(copies_in(study, i));
     any = any || !copies.back().empty();
     if (!trial.scores.empty()) end = std::max(end, trial.scores.rbegin()->first);
     for (const Copied& copy : copies.back()) end = std::max(end, copy.step);
@@ -602,18 +608,22 @@ std::string lineage_figure(const StudyRecord& study) {
   for (auto step = steps.begin(); std::next(step) != steps.end(); ++step)
     gap = std::min(gap, static_cast<double>(*std::next(step)) - static_cast<double>(*step));
   const double slant = 0.6 * gap;
-  PlotSeries all{.name = "copied from", .x = {}, .y = {}, .color = 4};
+  PlotSeries states{.name = "copied from", .x = {}, .y = {}, .color = 4};
+  PlotSeries values{.name = "values from", .x = {}, .y = {}, .color = 2};
   for (std::size_t i = 0; i < copies.size(); ++i)
     for (const Copied& copy : copies[i]) {
       const double x = static_cast<double>(copy.step);
+      PlotSeries& series = copy.values_only ? values : states;
       for (const auto& [at, y] :
            {std::pair(x, static_cast<double>(copy.from)),
             std::pair(x + slant, static_cast<double>(i)), std::pair(x, kNone)}) {
-        all.x.push_back(at);
-        all.y.push_back(y);
+        series.x.push_back(at);
+        series.y.push_back(y);
       }
     }
-  plot.series.push_back(std::move(all));
+  const bool any_values = !values.x.empty();
+  for (PlotSeries* series : {&states, &values})
+    if (!series->x.empty()) plot.series.push_back(std::move(*series));
   if (const std::vector<std::size_t> order = study.ranking(); !order.empty()) {
     // from the end back to the member that it began as
     PlotSeries best{.name = "ancestors of the best", .x = {}, .y = {}, .color = 1};
@@ -625,8 +635,8 @@ std::string lineage_figure(const StudyRecord& study) {
     while (true) {
       const Copied* last = nullptr;
       for (const Copied& copy : copies[member])
-        if ((first ? copy.step <= until : copy.step < until) && copy.from < copies.size() &&
-            (last == nullptr || copy.step >= last->step))
+        if (!copy.values_only && (first ? copy.step <= until : copy.step < until) &&
+            copy.from < copies.size() && (last == nullptr || copy.step >= last->step))
           last = &copy;
       if (last == nullptr) break;
       best.x.push_back(static_cast<double>(last->step) + slant);
@@ -641,9 +651,11 @@ std::string lineage_figure(const StudyRecord& study) {
     best.y.push_back(static_cast<double>(member));
     plot.series.push_back(std::move(best));
   }
-  return figure_text(plot,
-                     "Each gray line is a member; a slanting one leads from a member to one that "
-                     "became a copy of it.");
+  return figure_text(
+      plot, fmt::format("Each gray line is a member; a slanting one leads from a member to "
+                        "one that {}.",
+                        any_values ? "took its values over, and kept what it had learned"
+                                   : "became a copy of it"));
 }
 
 // other programs draw numbers of 17 digits; trials.csv has all of them

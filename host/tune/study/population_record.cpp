@@ -58,7 +58,8 @@ std::vector<int> PopulationRecord::end(const std::vector<SliceResult>& results) 
                 .values = seat.values,
                 .returns = result.returns,
                 .error = result.error,
-                .number = seat.num_slices};
+                .number = seat.num_slices,
+                .source = seat.source};
     slice.score = score_of(slice);
     const auto id = static_cast<int>(slices_.size());
     slices_.push_back(std::move(slice));
@@ -66,6 +67,7 @@ std::vector<int> PopulationRecord::end(const std::vector<SliceResult>& results) 
     seat.parent = last_[m] = id;
     seat.begin = result.end;
     seat.is_copy = false;
+    seat.source = -1;
     // one that has diverged has no state to go on from
     seat.over = result.end >= num_steps_ || !result.error.empty();
     ++seat.num_slices;
@@ -77,6 +79,7 @@ std::vector<int> PopulationRecord::end(const std::vector<SliceResult>& results) 
 void PopulationRecord::exchange(const Exchange& exchange) {
   Seat& seat = seats_.at(static_cast<std::size_t>(exchange.member));
   seat.values = exchange.values;
+  seat.source = exchange.from;
   if (exchange.signs >= 0)
     used_signs_.at(static_cast<std::size_t>(exchange.from)).insert(exchange.signs);
   if (!copies_state_) return;
@@ -129,9 +132,11 @@ nlohmann::ordered_json PopulationRecord::attributes(int member,
     const Slice& s = slice(id);
     if (schedule.empty() || slice(before).values != s.values)
       schedule.push_back({{"step", s.begin}, {"values", values_json(space_, s.values)}});
-    if (s.parent != before)
+    if (s.source >= 0) {
       lineage.push_back({{"step", s.begin},
-                         {"from", trials.at(static_cast<std::size_t>(slice(s.parent).member))}});
+                         {"from", trials.at(static_cast<std::size_t>(slice(s.source).member))}});
+      if (!copies_state_) lineage.back()["values_only"] = true;
+    }
     for (const auto& [step, value] : s.returns)
       returns.push_back({{"step", step}, {"value", value}});
     before = id;

@@ -40,6 +40,7 @@ struct Slice {
   std::string error = {};   // of one that diverged
   double score = kDead;     // mean of the last evaluations up to its end, its ancestors' among them
   int number = 0;           // of the member's own, from 0
+  int source = -1;          // the slice whose state or values it took over; -1: none
 };
 
 /// What a member does next.
@@ -50,6 +51,7 @@ struct Seat {
   int num_slices = 0;    // that it has ended
   bool is_copy = false;  // the parent is another's slice, or an earlier one of its own
   bool over = false;     // there is nothing left for it to do
+  int source = -1;       // the slice whose state or values it has just taken over; -1: none
 };
 
 /// A member that has come to the end of a slice.

@@ -342,7 +342,10 @@ std::vector<Copied> copies_of(const RecordedTrial& trial) {
     if (!entry.is_object() || !entry.contains("step") || !entry.contains("from") ||
         !entry.at("step").is_number_integer() || !entry.at("from").is_number_unsigned())
       return {};
-    copies.push_back({entry.at("step").get<std::int64_t>(), entry.at("from").get<std::size_t>()});
+    copies.push_back(
+        {.step = entry.at("step").get<std::int64_t>(),
+         .from = entry.at("from").get<std::size_t>(),
+         .values_only = entry.contains("values_only") && entry.at("values_only") == true});
   }
   return copies;
 }

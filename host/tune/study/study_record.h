@@ -46,10 +46,11 @@ struct Scored {
   std::size_t num_ended;  // trials that had ended by then
 };
 
-/// A member became a copy of another at a step.
+/// A member became a copy of another at a step, or took its values over and kept what it had learned.
 struct Copied {
   std::int64_t step;
   std::size_t from;
+  bool values_only = false;
 };
 
 struct StudyRecord {

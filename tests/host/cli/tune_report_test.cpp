@@ -128,7 +128,53 @@ TEST_F(TuneReportTest, LineagesOfPopulationsAreDrawnAndTheirValuesNotJudged) {
   EXPECT_THAT(one.html, HasSubstr("a slanting one leads from a member to one that became a copy"));
   EXPECT_THAT(one.html, HasSubstr("Members change their values"));
   EXPECT_THAT(one.html, Not(HasSubstr("PED-ANOVA")));
-  EXPECT_THAT(table(one, "lineage.csv"), HasSubstr("s,2,300,1\ns,2,600,0\n"));
+  EXPECT_THAT(table(one, "lineage.csv"),
+              HasSubstr("study,trial,step,copied_from,copied\ns,2,300,1,all\ns,2,600,0,all\n"));
+  EXPECT_THAT(one.html, Not(HasSubstr("values from")));
+}
+
+TEST_F(TuneReportTest, ValuesThatWereTakenOverAloneAreDrawnApartAndMakeNoAncestors) {
+  const auto with = [&](const std::string& method) {
+    StudyJournal journal(method);
+    for (int i = 0; i < 2; ++i) {
+      journal.begin(1e-3, 5, 0,
+                    i == 1 ? StudyJournal::Json::parse(
+                                 R"({"lineage": [{"step": 300, "from": 0, "values_only": true}]})")
+                           : StudyJournal::Json::object());
+      journal.complete(static_cast<std::size_t>(i), i);
+    }
+    return report({journal.write(folder_.path() / "s")});
+  };
+  const TuneReport values = with("pbt");
+  EXPECT_EQ(table(values, "lineage.csv"),
+            "study,trial,step,copied_from,copied\ns,1,300,0,values\n");
+  EXPECT_THAT(values.html, HasSubstr("a slanting one leads from a member to one that took its "
+                                     "values over, and kept what it had learned."));
+  EXPECT_THAT(values.html, HasSubstr("values from"));
+  EXPECT_THAT(values.html, Not(HasSubstr("copied from")));
+  // an attribute that another program has given the same name
+  const TuneReport none = with("random");
+  EXPECT_EQ(table(none, "lineage.csv"), "study,trial,step,copied_from,copied\n");
+  EXPECT_THAT(none.html, Not(HasSubstr("values from")));
+}
+
+// a space of Optuna's own: floats in steps of 0.25
+TEST_F(TuneReportTest, TheImportanceOfAKeyKnowsItsSteps) {
+  const auto importance = [&](const std::string& step) {
+    StudyJournal journal("random");
+    for (int i = 0; i < 12; ++i)
+      journal.add_text(
+          R"({"op_code":4,"study_id":0,"state":1,"value":)" + std::to_string(i * 7 % 12) +
+          R"(,"values":null,"distributions":{"a":"{\"name\": \"FloatDistribution\", )"
+          R"(\"attributes\": {\"step\": )" +
+          step + R"(, \"low\": 0.0, \"high\": 1.0, \"log\": false}}"},"params":{"a":)" +
+          std::to_string(0.25 * (i % 5)) + "}}\n");
+    const std::string text = table(report({journal.write(folder_.path() / "s")}), "importance.csv");
+    const std::size_t row = text.find("s,a,") + 4;
+    return std::stod(text.substr(row, text.find(',', row) - row));
+  };
+  EXPECT_NEAR(importance("0.25"), 0.038038666808167164, 1e-12);
+  EXPECT_NEAR(importance("null"), 0.4767982347705168, 1e-12);
 }
 
 TEST_F(TuneReportTest, StudiesThatAreEmptyFailedOrHaveOneTrialAreShownAsTheyAre) {

@@ -244,6 +244,13 @@ TEST_F(ExchangeTest, WithoutStatesAMemberKeepsItsTrainingAndTakesValues) {
   EXPECT_EQ(two.seat(0).parent, 0);
   EXPECT_FALSE(two.seat(0).is_copy);
   EXPECT_EQ(two.seat(0).values, (TrialValues{5e-4, 9}));
+  // whose values they are is told, too
+  for (int i = 0; i < 2; ++i)
+    two.end({{.member = 0, .end = 200 + 100 * i, .returns = {}},
+             {.member = 1, .end = 200 + 100 * i, .returns = {}}});
+  EXPECT_EQ(two.attributes(0, {10, 11}).at("lineage"),
+            Json::parse(R"([{"step": 100, "from": 11, "values_only": true}])"));
+  EXPECT_EQ(two.attributes(1, {10, 11}).at("lineage"), Json::array());
 }
 
 TEST_F(ExchangeTest, TheJournalsLinesAreTheWholeRecord) {
@@ -272,6 +279,11 @@ TEST_F(ExchangeTest, TheJournalsLinesAreTheWholeRecord) {
 TEST_F(ExchangeTest, TheMeanOfTheBestRoundsWholeNumbersAndTakesTheUsualChoice) {
   EXPECT_EQ(mean_value(kEpochs, {4, 5, 5}), 5);
   EXPECT_EQ(mean_value(kRate, {1e-3, 3e-3}), 2e-3);
+  // mf_pbt's numbers may lie outside, whole ones never do; rounding leads no further out
+  EXPECT_EQ(mean_value(kRate, {5e-2, 7e-2}), 6e-2);
+  EXPECT_EQ(mean_value(kRate, {2e-6, 4e-6}), 3e-6);
+  EXPECT_EQ(mean_value(kRate, {0.0399999, 0.0399999}), 0.0399999);
+  EXPECT_EQ(mean_value(kEpochs, {20, 20}), 20);
   EXPECT_EQ(mean_value(kMethod, {"icem", "cem", "cem"}), "cem");
   EXPECT_EQ(mean_value(kMethod, {"icem", "cem"}), "icem");
   PopulationRecord seven = record(7);
@@ -279,11 +291,6 @@ TEST_F(ExchangeTest, TheMeanOfTheBestRoundsWholeNumbersAndTakesTheUsualChoice) {
   // of members 2 to 6, which begin with 7 to 11 epochs
   EXPECT_EQ(top_average(seven, kSpace, 5).at(0).values.at(kEpochs.key), 9);
 }
-  // mf_pbt's numbers may lie outside, whole ones never do; rounding leads no further out
-  EXPECT_EQ(mean_value(kRate, {5e-2, 7e-2}), 6e-2);
-  EXPECT_EQ(mean_value(kRate, {2e-6, 4e-6}), 3e-6);
-  EXPECT_EQ(mean_value(kRate, {0.0399999, 0.0399999}), 0.0399999);
-  EXPECT_EQ(mean_value(kEpochs, {20, 20}), 20);
 
 TEST_F(ExchangeTest, AMemberThatFellFarBehindGoesBackToAnEliteWithAChangeThatIsNew) {
   config_.tune.method = "pbt_bt";
@@ -313,13 +320,6 @@ TEST_F(ExchangeTest, AMemberThatFellFarBehindGoesBackToAnEliteWithAChangeThatIsN
   EXPECT_EQ(signs.size(), 2u);
 }
 
-class FrequenciesTest : public ExchangeTest {
- protected:
-  FrequenciesTest() {
-    config_.tune.method = "mf_pbt";
-    config_.pbt.frequencies = {1, 2};
-  }
-};
 // of the changes of two values only that of both downward goes together
 TEST_F(ExchangeTest, ATryThatDoesNotGoTogetherIsFollowedByTheNextChangeThatIsNew) {
   const TrialValues values{1e-3, 10};
@@ -386,6 +386,13 @@ TEST_F(ExchangeTest, WhatCopiesOfAnEliteHaveHadIsTriedNoMore) {
   EXPECT_THAT(signs, ElementsAre(2, 3));
 }
 
+class FrequenciesTest : public ExchangeTest {
+ protected:
+  FrequenciesTest() {
+    config_.tune.method = "mf_pbt";
+    config_.pbt.frequencies = {1, 2};
+  }
+};
 
 // sub-population 0 is members 0 to 3, 1 is members 4 to 7
 TEST_F(FrequenciesTest, TheLastQuarterCopiesTheFirstAndTheOneBeforeTakesMigrants) {

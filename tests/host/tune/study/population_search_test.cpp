@@ -131,13 +131,15 @@ TEST_F(PopulationSearchTest, EveryAlgorithmsMembersLearnFromEachOther) {
       const std::string name = algorithm + "-" + copy;
       ASSERT_TRUE(search(name, config)) << name;
       const auto journal = this->journal(name, config);
-      int num_copies = 0;
+      int num_copies = 0, num_of_values = 0;
       for (const Trial& trial : journal->trials()) {
         EXPECT_EQ(trial.state, TrialState::kComplete) << name << ": " << trial.error;
-        num_copies += static_cast<int>(trial.attributes.at("lineage").size());
+        for (const auto& one : trial.attributes.at("lineage"))
+          ++(one.contains("values_only") ? num_of_values : num_copies);
         EXPECT_FALSE(trial.attributes.at("returns").empty()) << name;
       }
       EXPECT_EQ(num_copies > 0, copy != "hyperparameters") << name;
+      EXPECT_EQ(num_of_values > 0, copy == "hyperparameters") << name;
       // the best member's last state stays, all others go
       int num_kept = 0;
       for (int m = 0; m < 4; ++m)

@@ -151,9 +151,12 @@ TEST_F(StudyRecordTest, AMembersReturnsAndCopiesAreReadFromItsAttributes) {
   const StudyJournal::Json returns = StudyJournal::Json::parse(
       R"([{"step": 300, "value": 1.0}, {"step": 600, "value": 4.0}, {"step": 900, "value": 3.0}])");
   journal.begin(1e-3, 5, 0, {{"returns", returns}});
-  journal.begin(1e-2, 5, 1,
-                {{"returns", returns},
-                 {"lineage", StudyJournal::Json::parse(R"([{"step": 300, "from": 0}])")}});
+  journal.begin(
+      1e-2, 5, 1,
+      {{"returns", returns},
+       {"lineage",
+        StudyJournal::Json::parse(
+            R"([{"step": 300, "from": 0}, {"step": 600, "from": 0, "values_only": true}])")}});
   journal.begin(1e-2, 5, 1, {{"lineage", "none"}, {"returns", 3}});
   const StudyRecord study = read(journal);
   EXPECT_TRUE(study.is_population());
@@ -161,8 +164,10 @@ TEST_F(StudyRecordTest, AMembersReturnsAndCopiesAreReadFromItsAttributes) {
   EXPECT_EQ(study.scored[1].steps, 300);
   EXPECT_EQ(study.scored[2].cost, 300.0);
   EXPECT_EQ(study.cost(), 1800.0);
-  ASSERT_EQ(copies_of(study.trials[1]).size(), 1u);
+  ASSERT_EQ(copies_of(study.trials[1]).size(), 2u);
   EXPECT_EQ(copies_of(study.trials[1])[0].from, 0u);
+  EXPECT_FALSE(copies_of(study.trials[1])[0].values_only);
+  EXPECT_TRUE(copies_of(study.trials[1])[1].values_only);
   EXPECT_THAT(copies_of(study.trials[0]), IsEmpty());
   EXPECT_THAT(copies_of(study.trials[2]), IsEmpty());
 }
