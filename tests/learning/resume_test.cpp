@@ -462,7 +462,7 @@ TEST(ForeignCheckpointTest, EarlierVersionsSavedKeysThatAreNotRead) {
 // A run's checkpoint, in which `simulator` stands in for ours; null: none, as earlier versions wrote it.
 class OtherSimulatorTest : public testing::Test {
  protected:
-  void save(const nlohmann::json& simulator) {
+  void save(const nlohmann::json& simulator, std::map<std::string, std::string> metadata = {}) {
     Session first(config_);
     first.run_to(20);
     StateWriter learned;
@@ -473,7 +473,8 @@ class OtherSimulatorTest : public testing::Test {
                          {"learner", learned.state}};
     if (!simulator.is_null()) state["simulator"] = simulator;
     write_checkpoint(folder_.path() / "checkpoints", 20,
-                     {learned.weight_tensors, learned.replay_tensors, state}, 1);
+                     {learned.weight_tensors, learned.replay_tensors, state, std::move(metadata)},
+                     1);
   }
   // what is said; empty where it goes on without a word
   std::string go_on(CheckpointUse use = CheckpointUse::kGoOn) {
@@ -518,6 +519,47 @@ TEST_F(OtherSimulatorTest, AnotherVersionIsRefusedUnlessTheRunIsTold) {
       go_on(),
       testing::AllOf(testing::StartsWith("warning: "),
                      testing::HasSubstr("trained on MuJoCo 1.50 and goes on with " + present_)));
+}
+
+// as one of a process may become, or of a program of a user's own
+TEST_F(OtherSimulatorTest, AnEnvironmentOfOtherSizesOrBoundsIsRefused) {
+  const std::string to_go_on = " as it was to go on, or start anew with --resume never.",
+                    to_use = " as it was to use this run.";
+  for (const auto& [metadata, found] : {std::pair<std::map<std::string, std::string>, std::string>{
+                                            {{"observation_size", "5"}}, "5 and 1"},
+                                        {{{"action_size", "2"}}, "4 and 2"}}) {
+    save(present_, metadata);
+    for (const CheckpointUse use :
+         {CheckpointUse::kGoOn, CheckpointUse::kEvaluate, CheckpointUse::kExport})
+      EXPECT_THAT(go_on(use),
+                  testing::EndsWith(
+                      ": env.name inverted_pendulum now has observations of 4 entries and actions "
+                      "of 1; when the run was trained they had " +
+                      found + ". Put it back" + (use == CheckpointUse::kGoOn ? to_go_on : to_use)));
+  }
+  for (const std::string low : {"-3.0", "-7.5"}) {
+    save(present_, {{"action_low", "[" + low + "]"}, {"action_high", "[4.5]"}});
+    const std::string text =
+        ": env.name inverted_pendulum now bounds its actions by [-3] and [3]; when the run was "
+        "trained, by [" +
+        low.substr(0, low == "-3.0" ? 2 : 4) +
+        "] and [4.5]: the policy would act on another scale. Put it back";
+    EXPECT_THAT(go_on(), testing::EndsWith(text + to_go_on));
+    EXPECT_THAT(
+        go_on(CheckpointUse::kEvaluate),
+        testing::EndsWith(text + to_use + " `mbrl_gpu export` keeps the bounds of the training."));
+    EXPECT_EQ(go_on(CheckpointUse::kExport), "");
+    const ActionBounds bounds = checkpoint_bounds(find_checkpoint(folder_.path()), 1);
+    EXPECT_THAT(bounds.low, testing::ElementsAre(std::stof(low)));
+    EXPECT_THAT(bounds.high, testing::ElementsAre(4.5f));
+  }
+  save(present_, {{"action_low", "[-3.0]"}, {"action_high", "[3.0]"}});
+  EXPECT_EQ(go_on(), "");
+  save(present_);
+  EXPECT_TRUE(checkpoint_bounds(find_checkpoint(folder_.path()), 1).low.empty());
+  EXPECT_EQ(go_on(), "") << "one of an earlier version";
+  save(present_, {{"action_low", "[-3.0, 0.0]"}, {"action_high", "[3.0]"}});
+  EXPECT_THAT(go_on(), testing::HasSubstr("action_low is a list of 2; expected a list of 1."));
 }
 
 TEST_F(OtherSimulatorTest, WhereACheckpointNamesNoneTheRunsMachineTells) {

@@ -2,6 +2,7 @@
 import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,15 @@ def test_a_half_written_row_is_left_out(tmp_path):
     assert np.isnan(arrays["b"][0]) and arrays["b"][1] == 3.5
     assert mbrl_gpu.Run(tmp_path).arrays("episodes") == {}
     assert mbrl_gpu.Run(tmp_path).status == "open"
+
+
+def test_the_pages_first_example_needs_no_pandas(mbpo, monkeypatch, capsys):
+    with open(os.path.join(ROOT, "docs", "python.md"), encoding="utf-8") as page:
+        line = re.search(r"^print\(run.*$", page.read(), re.M)[0]
+    exec(line, {"run": mbpo})
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    exec(line, {"run": mbpo})
+    assert capsys.readouterr().out.count("350") >= 2
 
 
 def test_folders_without_a_run_are_told():
