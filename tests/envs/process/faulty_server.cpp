@@ -57,14 +57,18 @@ void write_fully(const void* data, std::size_t bytes) {
   }
 }
 
+/// Makes a file; false if it is there already.
+bool make(const std::string& path) {
+  const int file = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600);
+  if (file >= 0) close(file);
+  return file >= 0;
+}
+
 /// Whether the fault of this mode is due at a message of its kind.
 bool is_due(const char* what) {
   static int count = 0;
   if (mode != what || ++count != fault_at) return false;
-  if (marker.empty()) return true;
-  const int file = open(marker.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600);
-  if (file >= 0) close(file);
-  return file >= 0;
+  return marker.empty() || make(marker);
 }
 
 /// Whether another greeting than the first one is due: in every process but the first, or, where AT
@@ -153,7 +157,8 @@ std::string step(const std::vector<char>& in) {
     flags[i] = environments[i].steps >= 1000 ? kTruncated : 0;
     if (mode == "ends_at_step" && environments[i].steps >= static_cast<float>(fault_at))
       flags[i] = kTerminated;
-    if (mode == "dies_in_reset" && i == 0 && environments[i].steps >= 5) flags[i] = kTerminated;
+    if (mode.starts_with("dies_in_") && i == 0 && environments[i].steps >= 5)
+      flags[i] = kTerminated;
     if (mode.starts_with("cores")) rewards[i] = num_cores();
   }
   if (is_due("not_a_number")) rewards[0] = NAN;
@@ -227,6 +232,9 @@ int main(int count, char** arguments) {
       }
     } else if (request.op == kReset) {
       if (is_due("dies_in_reset")) std::exit(7);
+      // the first two processes
+      if (static int count = 0; mode == "dies_in_two_resets" && ++count == fault_at)
+        if (make(marker) || make(marker + " again")) std::exit(7);
       for (std::size_t i = 0; i < environments.size(); ++i) {
         std::uint64_t seed = 0;
         std::memcpy(&seed,

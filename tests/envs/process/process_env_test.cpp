@@ -290,6 +290,29 @@ TEST(ProcessEnvTest, OneThatIsLeftOutOfAStepLosesItsEpisodeUnseen) {
   EXPECT_EQ(envs.step({actions, 3, 1}).broken[2], kNoFault) << "it was started again";
 }
 
+// the second failure takes along what the first one had started again
+TEST(ProcessEnvTest, AnEpisodeThatEndedIsNotBrokenByALostStartOfTheNext) {
+  const TemporaryDirectory folder;
+  ThreadPool threads(1);
+  EnvOptions options = faulty_once("dies_in_two_resets", 2, folder);
+  options.process.count = 1;
+  EnvPool envs(options, 2, 3, threads);
+  envs.reset();
+  const float actions[2] = {1, 1};
+  for (int t = 1; t < 5; ++t) envs.step({actions, 2, 1});
+  const PoolStep step = envs.step({actions, 2, 1});
+  EXPECT_EQ(step.terminated[0], 1);
+  EXPECT_EQ(step.truncated[0], 0);
+  EXPECT_EQ(step.broken[0], kNoFault);
+  EXPECT_EQ(step.reward[0], 1);
+  EXPECT_EQ(step.broken[1], kDied);
+  const auto start = [](std::uint64_t env, std::uint64_t episode) {
+    return static_cast<float>(process_seed(3, (env << 32) + episode) % 1000);
+  };
+  EXPECT_THAT(rows(envs), ElementsAre(start(0, 2), 0, start(1, 1), 0));
+  EXPECT_EQ(envs.step({actions, 2, 1}).broken[0], kNoFault);
+}
+
 TEST(ProcessEnvTest, FailuresInResetsAreFailuresInARow) {
   ThreadPool threads(1);
   EnvOptions options = faulty("dies_in_reset 2");
