@@ -109,12 +109,16 @@ TEST_F(TuneTest, EachMethodEndsWithTheBestSettingAndTheCommandThatTestsIt) {
       whole["value"] = 12345.0;
       whole["user_attrs"] = {{"schedule", Json::array()}};
       line = whole.dump() + "\n";
+      // one that is better, without a value of each key
+      whole["value"] = 23456.0;
+      whole["params"].erase("sac.batch_size");
+      line += whole.dump() + "\n";
     }
   const fs::path log = folder_.path() / "random" / "journal.log";
   write_text(log, file_text(log) + line);
   ASSERT_EQ(tune({"tune.method=random", "--study", "random"}).exit_code, 0)
       << file_text(folder_.path() / "err");
-  EXPECT_THAT(output(), testing::ContainsRegex("trial 4 +12345"));
+  EXPECT_THAT(output(), testing::ContainsRegex("best first[^\n]*\n-*\n?trial 4 +12345"));
   EXPECT_THAT(output(), HasSubstr("next     mbrl_gpu sweep brief.json sac.learning_rate="));
   // 3 at 120 of which 1 at 360, then 2 at 360, then the first once more
   const std::vector<std::string> banded = trials("hyperband");

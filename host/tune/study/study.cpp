@@ -684,9 +684,16 @@ void Study::tell(std::size_t trial, std::optional<double> score) {
 }
 
 std::vector<std::size_t> Study::ranking() const {
+  const auto& dimensions = space().dimensions;
+  const auto is_of_space = [&](const Trial& trial) {
+    return std::all_of(dimensions.begin(), dimensions.end(),
+                       [&](const SearchDimension& d) { return trial.values.contains(d.key); });
+  };
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < trials().size(); ++i)
-    if (trials()[i].state == TrialState::kComplete && trials()[i].score) order.push_back(i);
+    if (const Trial& trial = trials()[i];
+        trial.state == TrialState::kComplete && trial.score && is_of_space(trial))
+      order.push_back(i);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return *trials()[a].score > *trials()[b].score;
   });

@@ -92,7 +92,8 @@ class Study {
   ScheduleFile schedule(const std::string& kind) const;
   /// The values of a trial, in the order of the space.
   TrialValues values_of(const Trial& trial) const;
-  /// Complete trials, the best first; of equals the earlier.
+  /// Complete trials with a value of each key, the best first; of equals the earlier. Other programs may
+  /// have added some without.
   std::vector<std::size_t> ranking() const;
   /// Trials of the method that were asked for and not told, and that no process of the study trains.
   std::vector<std::size_t> outside() const;

@@ -199,6 +199,12 @@ TEST_F(JournalTest, ALastLineThatMeansNothingIsDroppedAndOneThatIsRefusedIsNot) 
        "trial_id is 99, and there are 3 trials"},
       {R"({"op_code": 6, "trial_id": 2, "state": 7, "values": [1]})", "state is 7; expected"},
       {R"({"op_code": 6, "trial_id": 2, "state": 1, "values": ["x"]})", "a value is \"x\""},
+      {R"({"op_code": 4, "params": 5})", "params is number; expected an object"},
+      {R"({"op_code": 4, "intermediate_values": {"x": 1}})",
+       "intermediate_values has x; expected a number of steps"},
+      {R"({"op_code": 4, "intermediate_values": {"-1": 1}})", "intermediate_values has -1"},
+      {R"({"op_code": 4, "params": {"a": 1}, "distributions": {"a": "{"}})",
+       "distribution is not JSON"},
       {R"({"op_code": 7, "trial_id": 2, "step": 0.5, "intermediate_value": 2})", "step is 0.5"}};
   for (const auto& [line, text] : dropped) {
     write_text(file(), whole + line + "\n");

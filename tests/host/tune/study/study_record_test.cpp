@@ -81,6 +81,36 @@ TEST_F(StudyRecordTest, ALastLineThatIsCutOffIsLeftOutAndOneBeforeIsRefused) {
   EXPECT_THAT(error(journal), HasSubstr("line 6, is damaged"));
 }
 
+// nothing of it counts
+TEST_F(StudyRecordTest, ALastLineThatMeansNothingLeavesEverythingAsItWas) {
+  const std::pair<const char*, const char*> lines[] = {
+      {R"({"op_code": 6, "trial_id": 0, "state": 1, "values": ["x"]})", "a value is \"x\""},
+      {R"({"op_code": 6, "trial_id": 0, "state": 9, "values": [1]})", "state is 9"},
+      {R"({"trial_id": 0})", "key 'op_code' not found"},
+      {R"({"op_code": 2, "user_attr": {"mbrl_gpu": {"config": {"name": "other", "seed": 0.5}}}})",
+       "seed is 0.5"},
+      {R"x({"op_code": 4, "params": {"a": 0.5, "b": 0.5}, "distributions": {"a": "{\"name\":
+           \"FloatDistribution\", \"attributes\": {\"low\": 0, \"high\": 1}}"}})x",
+       "key 'b' not found"}};
+  for (const auto& [line, text] : lines) {
+    StudyJournal journal("random");
+    journal.begin(1e-3, 5, 1);
+    std::string one = line;
+    std::erase(one, '\n');
+    journal.add_text(one + "\n");
+    const StudyRecord study = read(journal);
+    ASSERT_EQ(study.warnings.size(), 1u) << line;
+    EXPECT_THAT(study.warnings[0],
+                testing::AllOf(HasSubstr("line 4, the last one, is damaged and left out: "),
+                               HasSubstr(text)));
+    ASSERT_EQ(study.trials.size(), 1u);
+    EXPECT_EQ(study.trials[0].state, TrialState::kRunning);
+    EXPECT_FALSE(study.trials[0].score);
+    EXPECT_EQ(study.axes.size(), 3u);
+    EXPECT_EQ(study.name, "brief");
+  }
+}
+
 TEST_F(StudyRecordTest, OthersNanIsNoValueAndForeignLinesAreRefused) {
   StudyJournal journal("random");
   journal.begin(1e-3, 5, 1);
