@@ -17,12 +17,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const auto file = folder.write("replies", fuzz::text_of(data + 1, size - 1));
   // what a command has said is remembered: each input is another command
-  const EnvOptions options{
-      .name = "process",
-      // what it is asked goes to a reader that stays; what it wrote is there to be read after its end
-      .command = fmt::format("sh -c 'cat <&3 >/dev/null 4>&- & cat \"$0\" >&4' {} {}",
-                             file.string(), number++),
-      .process = {.timeout = 2.0}};
+  EnvOptions options;
+  options.name = "process";
+  // what it is asked goes to a reader that stays; what it wrote is there to be read after its end
+  options.command = fmt::format("sh -c 'cat <&3 >/dev/null 4>&- & cat \"$0\" >&4' {} {}",
+                                file.string(), number++);
+  options.process.timeout = 2.0;
   const int num_envs = 1 + data[0] % 3;
   fuzz::read_or_refuse([&] {
     ProcessBatch batch(options, num_envs, num_envs);

@@ -31,9 +31,12 @@ TEST(MetricListTest, TheTablesInTheDocsAreCurrent) {
 TEST(MetricListTest, NoColumnOrTagIsThereTwice) {
   std::set<std::string> columns, tags;
   for (const MetricEntry& e : metric_list()) {
-    if (*e.table != '\0')
+    if (*e.table != '\0') {
       EXPECT_TRUE(columns.insert(std::string(e.table) + " " + e.column).second) << e.column;
-    if (*e.tag != '\0') EXPECT_TRUE(tags.insert(e.tag).second) << e.tag;
+    }
+    if (*e.tag != '\0') {
+      EXPECT_TRUE(tags.insert(e.tag).second) << e.tag;
+    }
     EXPECT_NE(std::string(e.text), "");
     EXPECT_THAT(std::string(e.text), testing::Not(HasSubstr("|"))) << "it would end the cell";
   }
