@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <xmmintrin.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
@@ -223,9 +224,15 @@ TEST(FieldsTest, RangesHoldForTheNumberThatIsKept) {
   EXPECT_FALSE(accepts("sac.tau", "1e-60")) << "0 as a float";
   EXPECT_FALSE(accepts("sac.learning_rate", "1e-60"));
   EXPECT_FALSE(accepts("ppo.clip", "1e-60"));
-  // arithmetic flushes it to 0
-  EXPECT_FALSE(accepts("ppo.clip", "1e-40"));
-  EXPECT_TRUE(accepts("ppo.clip", "1e-37"));
+  // a pool's threads flush it to 0: told even where a thread does not
+  const unsigned int mode = _mm_getcsr();
+  for (const unsigned int flush : {0u, 0x8040u}) {
+    _mm_setcsr((mode & ~0x8040u) | flush);
+    EXPECT_FALSE(accepts("ppo.clip", "1e-40")) << flush;
+    EXPECT_FALSE(accepts("planner.elites_ratio", "1e-310")) << flush;
+    EXPECT_TRUE(accepts("ppo.clip", "1e-37")) << flush;
+  }
+  _mm_setcsr(mode);
   EXPECT_FALSE(accepts("controller.clip", "0.99999999999")) << "1 as a float";
   EXPECT_FALSE(accepts("model.min_improvement", "0.99999999999"));
   EXPECT_TRUE(accepts("sac.discount", "1.00000000001")) << "1 as a float";
