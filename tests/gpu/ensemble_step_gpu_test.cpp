@@ -218,6 +218,26 @@ TEST_F(EnsembleEpochGpuTest, AnyArrayOfTheStateMayMoveBetweenCalls) {
   EXPECT_LT(state_error(p.gpu, p.cpu), 1e-3);
 }
 
+TEST_F(EnsembleEpochGpuTest, AnotherDecayOrPenaltyIsRecordedAnew) {
+  Problem p(2, 24);
+  TwinStreams streams;
+  EnsembleWorkspace cpu(streams.cpu, p.cpu, 8), gpu(streams.gpu, p.gpu, 8);
+  const auto epochs = [&](const char* what) {
+    for (int epoch = 0; epoch < 2; ++epoch) {
+      p.run_cpu(streams.cpu, cpu, 8);
+      p.run_gpu(streams.gpu, gpu, 8);
+      EXPECT_LT(state_error(p.gpu, p.cpu), 1e-3) << what;
+    }
+  };
+  epochs("as they are");
+  p.constants.weight_decay.front() *= 30.0f;
+  epochs("the first layer's decay");
+  p.constants.weight_decay.back() *= 30.0f;
+  epochs("the last layer's decay");
+  p.constants.logvar_penalty *= 30.0f;
+  epochs("the penalty");
+}
+
 TEST_F(EnsembleEpochGpuTest, NanStopsAndNamesTheStep) {
   Problem p(1, 24);
   p.records[p.rows[17] * static_cast<std::size_t>(p.layout.pitch()) + p.layout.reward()] =

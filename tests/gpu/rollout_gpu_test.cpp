@@ -163,6 +163,28 @@ TEST_F(RolloutLengthGpuTest, AnotherCallHasOtherDrawsElitesAndArrays) {
   EXPECT_LT(relative_error(device_ring, ring), 1e-5);
 }
 
+TEST_F(RolloutLengthGpuTest, AnotherLengthIsRecordedAnew) {
+  Problem p(60, 2);
+  TwinStreams streams;
+  RolloutWorkspace cpu(streams.cpu, p.cpu_policy, p.cpu_model, 60, 3);
+  RolloutWorkspace gpu(streams.gpu, p.gpu_policy, p.gpu_model, 60, 3);
+  constexpr std::size_t kCapacity = 500;
+  Buffer<float> ring(kCapacity * p.layout.pitch(), -7.0f);
+  Buffer<float> device_ring = on_device(ring);
+  for (const int length : {2, 2, 3, 3, 1, 2}) {
+    p.constants.length = length;
+    const RolloutResult wanted = rollout(streams.cpu, p.cpu_policy, p.cpu_model, p.view(),
+                                         {ring.data(), kCapacity, 0}, p.constants, cpu);
+    const RolloutResult got =
+        rollout(streams.gpu, p.gpu_policy, p.gpu_model, p.view(p.device_records),
+                {device_ring.data(), kCapacity, 0}, p.constants, gpu);
+    EXPECT_EQ(got.num_steps, length);
+    EXPECT_EQ(got.num_steps, wanted.num_steps);
+    EXPECT_EQ(got.num_written, wanted.num_written) << length;
+    EXPECT_LT(relative_error(device_ring, ring), 1e-5) << length;
+  }
+}
+
 TEST_F(RolloutLengthGpuTest, TooManyElitesAreRefusedWhenTheBuffersAreMade) {
   const Problem p(10, 1);
   TwinStreams streams;

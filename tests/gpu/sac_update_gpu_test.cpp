@@ -144,6 +144,37 @@ TEST_F(SacGpuTest, WiderThanOneTurnOfTheWarpsAndThreeLayersDeep) {
   EXPECT_LT(state_error(p.gpu, p.cpu), 4e-5);
 }
 
+// a recording holds the addresses of observations and actions, which more rows move
+TEST_F(SacGpuTest, ActionsForMoreRowsLeaveNoOldRecording) {
+  Problem graph(33, 10), eager(33, 10);
+  TwinStreams with, without;
+  without.gpu.set_use_graphs(false);
+  SacWorkspace a(with.gpu, graph.gpu, 33), b(without.gpu, eager.gpu, 33);
+  std::uint64_t call = 0;
+  for (const int rows : {1, 1, 1, 40, 1, 40, 1}) {
+    std::vector<float> observation(static_cast<std::size_t>(rows) * kS), actions[2];
+    for (std::size_t i = 0; i < observation.size(); ++i)
+      observation[i] = 0.1f * static_cast<float>((call + 3 * i) % 17);
+    const auto act = [&](std::vector<float>& action) {
+      action.assign(static_cast<std::size_t>(rows) * kA, -9.0f);
+      return ActRequest{{observation.data(), rows, kS},
+                        {action.data(), rows, kA},
+                        true,
+                        RandomKey{4, purpose::kActionNoise, 0},
+                        call,
+                        {}};
+    };
+    const ActRequest act_a = act(actions[0]), act_b = act(actions[1]);
+    std::vector<SacLosses> losses(2);
+    sac_update(with.gpu, losses, graph.gpu, graph.source(graph.device_records), graph.constants, a,
+               &act_a);
+    sac_update(without.gpu, losses, eager.gpu, eager.source(eager.device_records), eager.constants,
+               b, &act_b);
+    EXPECT_EQ(actions[0], actions[1]) << "call " << call << ", rows " << rows;
+    ++call;
+  }
+}
+
 class SacGraphGpuTest : public GpuTest,
                         public testing::WithParamInterface<std::tuple<Products, bool>> {};
 
