@@ -59,6 +59,30 @@ struct Session {
   }
 };
 
+// random shooting keeps no plan, so that only draws tell one search from the next
+TEST(PetsTest, EachSearchOfACopyHasDrawsOfItsOwn) {
+  Config config = small_pets();
+  config.planner.method = "random";
+  Session<> s(config);
+  s.steps(11);
+  constexpr int kRows = 2;
+  const auto copy = s.learner.make_policy_copy(s.stream, kRows);
+  const std::vector<float> observation{1.0f, 0.0f, 0.1f, 1.0f, 0.0f, 0.1f};
+  const auto act = [&] {
+    std::vector<float> action(kRows);
+    copy->act({observation.data(), kRows, 3}, {action.data(), kRows, 1});
+    return action;
+  };
+  copy->renew();
+  const std::vector<float> first = act(), second = act();
+  for (const float a : first)
+    for (const float b : second) EXPECT_NE(a, b);
+  EXPECT_NE(first[0], first[1]);
+  copy->renew();
+  EXPECT_EQ(act(), first) << "an evaluation repeats itself";
+  EXPECT_EQ(act(), second);
+}
+
 TEST(PetsTest, ARandomTrialThenAFitBeforeEachTrialAndNoneAfterTheLast) {
   Session<> s(small_pets());
   s.steps(10);
