@@ -162,6 +162,9 @@ if(_fault)
   set(_is_usable FALSE)
   string(REPLACE ";" "," _fault "${_fault}")
   set(_reason REASON_FAILURE_MESSAGE "${_fault}.")
+elseif(NOT MuJoCo_LIBRARY OR NOT MuJoCo_INCLUDE_DIR)
+  set(_reason REASON_FAILURE_MESSAGE "Name the folder of one with -DMuJoCo_ROOT=DIR, install the system's \
+(Debian: apt-get install libmujoco-dev), or run tools/mujoco, which fetches the default and says what is in its way.")
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(MuJoCo REQUIRED_VARS MuJoCo_LIBRARY MuJoCo_INCLUDE_DIR _is_usable
