@@ -301,18 +301,25 @@ class AtEveryStep : public ProgressSink {
 
 TEST_F(BackgroundTest, TheTrainingGoesOnBesideAnEvaluation) {
   Config config = small_member();
-  config.eval.num_episodes = 3000;  // which takes as long as many steps
   const auto evaluations = [&] { return read_curve(run() / "metrics.csv", "eval_return_mean").x; };
-  for (const bool in_background : {false, true}) {
+  // whether it was ahead of an evaluation that was still to be recorded
+  const auto is_ahead = [&](bool in_background) {
     fs::remove_all(run());
-    bool ahead = false;  // of an evaluation that was still to be recorded
+    bool ahead = false;
     AtEveryStep sink([&](std::int64_t step) {
       if (step == 61) ahead = evaluations().back() < 60;
     });
-    ASSERT_EQ(train_beside(in_background, config, 90, &sink), ExitCode::kDone);
-    EXPECT_EQ(ahead, in_background);
+    EXPECT_EQ(train_beside(in_background, config, 90, &sink), ExitCode::kDone);
     EXPECT_EQ(evaluations(), (std::vector<double>{40, 60, 80, 90}));
-  }
+    return ahead;
+  };
+  config.eval.num_episodes = 3000;  // which takes as long as many steps
+  EXPECT_FALSE(is_ahead(false));
+  // where other programs hold the training back, longer evaluations
+  bool ahead = false;
+  for (int tries = 0; tries < 4 && !ahead; ++tries, config.eval.num_episodes *= 4)
+    ahead = is_ahead(true);
+  EXPECT_TRUE(ahead);
 }
 
 TEST_F(BackgroundTest, ACheckpointThatCannotBeWrittenEndsTheRun) {
