@@ -51,7 +51,9 @@ void check_on_policy(const Config& config) {
 
 void check_trials(const Config& config, const EnvSpec& env,
                   const std::function<void(const std::string&)>& warn) {
-  check_searches(config, env);
+  check_searches(config, env, [](bool holds, const std::string& text) {
+    if (!holds) throw ConfigError(text);
+  });
   const Steps length = episode_limit(config.env, env);
   const Steps budget = config.loop.num_env_steps;
   if (budget > config.loop.replay_capacity)

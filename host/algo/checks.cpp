@@ -150,23 +150,23 @@ void check_planner(const Config& config, const Require& require) {
 
 }  // namespace
 
-void check_searches(const Config& config, const EnvSpec& env) {
+void check_searches(const Config& config, const EnvSpec& env, const Require& require) {
   const PlannerConfig& planner = config.planner;
   const int longest = longest_plan(env.action_size);
   for (const auto& [key, horizon] : {std::pair("planner.horizon", planner.horizon),
                                      std::pair("planner.max_horizon", planner.max_horizon)})
-    if (horizon > longest)
-      throw ConfigError(
-          fmt::format("{} is {}; with {} actions of {} a plan has up to {} steps. Set it to {} or "
-                      "less.",
-                      key, horizon, env.action_size, env.name, longest, longest));
+    require(
+        !(horizon > longest),
+        fmt::format("{} is {}; with {} actions of {} a plan has up to {} steps. Set it to {} or "
+                    "less.",
+                    key, horizon, env.action_size, env.name, longest, longest));
   const bool refines = planner.method == "cem" || planner.method == "icem";
   const float unit = action_scale(env.task), first = kPlanVariance * unit * unit;
-  if (refines && planner.min_variance >= first)
-    throw ConfigError(fmt::format(
-        "planner.min_variance is {}, and a search for actions of {} begins with a variance of {}: "
-        "it would end before a candidate is tried. Set planner.min_variance below that.",
-        planner.min_variance, env.name, first));
+  require(!(refines && planner.min_variance >= first),
+          fmt::format("planner.min_variance is {}, and a search for actions of {} begins with a "
+                      "variance of {}: it would end before a candidate is tried. Set "
+                      "planner.min_variance below that.",
+                      planner.min_variance, env.name, first));
 }
 
 void check_pets(const Config& config, const Require& require) {

@@ -25,9 +25,7 @@ void check_pets(const Config& config, const Require& require);
 
 /// What a search for actions of an environment can do: how long a plan may be, and whether a search
 /// begins at all. Of a config that check_pets() has passed.
-///
-/// Errors   ConfigError naming the key, what was found and what works.
-void check_searches(const Config& config, const EnvSpec& env);
+void check_searches(const Config& config, const EnvSpec& env, const Require& require);
 
 /// rollout.
 void check_imagination(const Config& config, const Require& require);

@@ -118,11 +118,7 @@ void check_points(const ScheduleFile& schedule, Config config, const EnvSpec& en
       find_hyperparameter(keys, key).set(as_number(*find_field(key), value));
     const std::string place = fmt::format("{}: points[{}]", name, i);
     check_run(config, place);
-    try {
-      if (plans) check_searches(config, env);
-    } catch (const ConfigError& error) {
-      throw ConfigError(fmt::format("{}: {}", place, error.what()));
-    }
+    if (plans) check_searches(config, env, requirement(place));
   }
 }
 

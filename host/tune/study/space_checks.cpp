@@ -74,13 +74,8 @@ void check_ends(const SearchSpace& space, const Config& base, const std::string&
     if (d.key == "planner.particles" && deals && !has(space, "planner.propagation"))
       check_particles(d, base, origin);
     if (d.key != "planner.horizon" && d.key != "planner.min_variance") continue;
-    for (const auto& value : extreme_values(d)) {
-      try {
-        check_searches(with_values(base, {{d}}, {value}), env);
-      } catch (const ConfigError& error) {
-        throw ConfigError(fmt::format("{}: tune.space: {}", origin, error.what()));
-      }
-    }
+    for (const auto& value : extreme_values(d))
+      check_searches(with_values(base, {{d}}, {value}), env, requirement(origin + ": tune.space"));
   }
 }
 
