@@ -20,7 +20,7 @@ namespace mbrl {
 
 /// y = activation(W x + b) on one tile, or on half of one: on kTileRows or kTileRows / 2 lanes from
 /// those that x, y and derivative point at. T is what the product reads: floats, or bf16 in pairs of
-/// consecutive inputs.
+/// consecutive inputs. In bf16 a tile is whole, and y goes to one of two places.
 template <typename T>
 struct BasicDenseTile {
   const T* weight;    // [out, pitch]
@@ -31,21 +31,26 @@ struct BasicDenseTile {
   float* derivative;  // [out, 32] swish' for the backward pass, or null; relu needs none
   Activation activation;
   int lanes = kTileRows;
+  T* y_pairs = nullptr;  // bf16: instead of y, what the next layer reads [out / 2 rounded up, 32]
 };
 using DenseTile = BasicDenseTile<float>;
 
 /// dx = (W^T dy) * activation'(x) on one tile, or on half of one as above. With bf16, in pairs of
-/// consecutive outputs.
+/// consecutive outputs, and dx is left in pairs, too, where it has a place for them.
 template <typename T>
 struct BasicDenseBackwardTile {
   const T* weight;  // [out, pitch]; in pairs [out / 2 rounded up, pitch]
   int in, out, pitch;
   const T* dy;  // [out, 32]; in pairs [out / 2 rounded up, 32]
   float* dx;    // [in, 32]; may be the gate's memory
-  // derivative of the activation that produced x: relu reads x itself, swish the saved derivative
-  const float* gate;  // [in, 32], unused for kNone
+  // derivative of the activation that produced x: relu and tanh read x itself, swish the saved
+  // derivative; unused for kNone
+  const float* gate;  // [in, 32]
   Activation activation;
   int lanes = kTileRows;
+  const T* x_pairs = nullptr;  // bf16: x for relu and tanh, instead of the gate
+  T* dx_pairs = nullptr;       // bf16: what the next backward pass reads [in / 2 rounded up, 32]
+  T* dx_lanes = nullptr;  // bf16: what the gradient of the weights reads, pairs of lanes [in, 16]
 };
 using DenseBackwardTile = BasicDenseBackwardTile<float>;
 
@@ -74,7 +79,7 @@ struct BasicWeightGradientBlock {
   int column_begin, column_end;  // multiples of 16 within the pitch
   int num_tiles;
   std::size_t x_stride, dy_stride;  // from one tile to the next, in elements
-  const float* x;                   // [tile][in_pitch, 32]
+  const T* x;                       // [tile][in_pitch, 32]; in pairs of features [in_pitch / 2, 32]
   const T* dy;                      // [tile][out, 32]; in pairs [tile][out, 16]
   WeightUpdate update;
 };
@@ -110,6 +115,8 @@ struct SimdKernels : ProductKernels<float> {
 /// Operands of all products rounded to bf16, sums in fp32: a pair's products are added one after
 /// the other, that of the second numbers first, with denormals as zero (VDPBF16PS, in threads of a
 /// pool).
+///
+/// Rounding is to nearest even, and a denormal may become zero, as which a product takes it anyway.
 struct Bf16Kernels : ProductKernels<Bf16Pair> {
   // pairs of features (an odd one with 0) [features / 2 rounded up, 32] from x [features, 32]
   void (*pair_features)(const float* x, int features, Bf16Pair* pairs);

@@ -35,7 +35,7 @@ struct NetworkUpdate {
   const float* layer_decay = nullptr;  // one per layer, or null for none
   AdamStep adam;
   float* gradient = nullptr;  // where set, update() leaves the gradient here and does nothing else
-  // where set, the gradient is a product in bf16, and these copies of value and target follow
+  // where set, the gradient is a product in bf16, and these copies follow value and target
   Bf16Weights* bf16 = nullptr;
   Bf16Weights* bf16_target = nullptr;
 };
@@ -49,15 +49,15 @@ class TileMlp {
  public:
   /// `num_tiles` workspaces. Inference needs one per thread, training one per tile of the batch.
   /// input_of: a network with as many inputs and tiles whose input this one reads instead of its
-  /// own, as twin critics do; it must live as long. bf16: with memory for products in bf16; such
-  /// passes are on whole tiles.
+  /// own, as twin critics do; it must live as long. bf16: passes multiply in it and are on whole
+  /// tiles; hidden units exist in pairs alone, as the products read them.
   TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool training,
           TileMlp* input_of = nullptr, bool bf16 = false);
 
   const MlpLayout& layout() const { return layout_; }
 
-  /// Input of `layer` on `tile`, [padded(in), 32]; layer == num_layers is the output. Write x(0,
-  /// tile) before forward(); its padding rows are zero and must stay so.
+  /// Input of `layer` on `tile`, [padded(in), 32]; layer == num_layers is the output, and a bf16 one
+  /// has no others. Write x(0, tile) before forward(); its padding rows are zero and must stay so.
   float* x(int layer, int tile) {
     return layer == 0 ? input_ + tile * input_stride_ : tile_data(tile) + x_offset_[layer];
   }
@@ -103,11 +103,20 @@ class TileMlp {
   };
 
   float* tile_data(int tile) { return data_.data() + tile * tile_size_; }
-  /// Room for the pairs of features of a product's operand.
-  Bf16Pair* pairs(int tile) { return pairs_.data() + tile * tile_pairs_; }
+  Bf16Pair* tile_pairs(int tile) { return pairs_.data() + tile * tile_pairs_; }
+  /// Input of a layer in pairs of features, [padded(in) / 2, 32].
+  Bf16Pair* x_pairs(int layer, int tile) { return tile_pairs(tile) + x_pairs_offset_[layer]; }
+  /// dz of a layer in pairs of features, [out / 2 rounded up, 32], between two backward passes.
+  Bf16Pair* dz_pairs(int layer, int tile) { return tile_pairs(tile) + dz_pairs_offset_[layer % 2]; }
   /// dz of a layer in pairs of lanes, [out, 16], which the backward pass leaves for the update.
-  Bf16Pair* dz_pairs(int layer, int tile) { return pairs(tile) + dz_pairs_offset_[layer]; }
-  const float* gate(int layer, int tile);
+  Bf16Pair* dz_lanes(int layer, int tile) { return tile_pairs(tile) + dz_lanes_offset_[layer]; }
+  void forward_bf16(const NetworkWeights& weights, int tile);
+  void backward_bf16(const NetworkWeights& weights, int tile);
+  /// Outputs [begin, begin + count) of a layer.
+  void dense_bf16(const NetworkWeights& weights, int layer, int begin, int count, int tile);
+  bool saves_derivative(int layer) const {
+    return training_ && activation(layer) == Activation::kSwish;
+  }
   Activation activation(int layer) const {
     return layer + 1 == layout_.num_layers() ? Activation::kNone : hidden_;
   }
@@ -121,7 +130,8 @@ class TileMlp {
   std::vector<std::size_t> x_offset_, dz_offset_;
   Buffer<float> data_;
   std::size_t tile_pairs_ = 0;
-  std::vector<std::size_t> dz_pairs_offset_;
+  std::vector<std::size_t> x_pairs_offset_, dz_lanes_offset_;
+  std::size_t dz_pairs_offset_[2] = {};  // layers take them in turns
   Buffer<Bf16Pair> pairs_;
   float* input_;  // of tile 0, in data_ or in another network's
   std::size_t input_stride_;

@@ -473,8 +473,21 @@ TEST_P(Bf16KernelsTest, PairsAreOfNeighbors) {
   }
 }
 
+// pairs of features that hold what a tile's product leaves, with a guard behind them
+struct GuardedPairs {
+  std::vector<Bf16Pair> pairs;
+  explicit GuardedPairs(std::size_t size) : pairs(size + kGuard, 77u) {}
+  Bf16Pair* data() { return pairs.data(); }
+  std::vector<Bf16Pair> checked() {
+    EXPECT_EQ(std::vector<Bf16Pair>(pairs.end() - kGuard, pairs.end()),
+              std::vector<Bf16Pair>(kGuard, 77u));
+    return {pairs.begin(), pairs.end() - kGuard};
+  }
+};
+
+// y as floats, or in pairs of features for the next layer
 DenseResult run_dense(const Bf16Kernels& kernels, const DenseProblem& p, Activation activation,
-                      bool with_derivative = false, int lanes = kTileRows) {
+                      bool with_derivative = false, std::vector<Bf16Pair>* y_pairs = nullptr) {
   std::vector<float> y = guarded(poisoned(tile_floats(p.out))), derivative = y;
   // padding of W is NaN, and an odd input's partner is read with it
   std::vector<float> weight = p.weight;
@@ -484,8 +497,12 @@ DenseResult run_dense(const Bf16Kernels& kernels, const DenseProblem& p, Activat
   Bf16Weights copies(layout);
   copies.refresh(weight.data());
   const auto x = features_in_pairs(kernels, p.x, p.in);
+  GuardedPairs pairs(tile_floats(half_of(p.out)));
+  const bool to_pairs = y_pairs != nullptr;
   kernels.dense({copies.by_inputs(0), p.bias.data(), p.in, p.out, padded(p.in) / 2, x.data(),
-                 y.data(), with_derivative ? derivative.data() : nullptr, activation, lanes});
+                 to_pairs ? nullptr : y.data(), with_derivative ? derivative.data() : nullptr,
+                 activation, kTileRows, to_pairs ? pairs.data() : nullptr});
+  if (to_pairs) *y_pairs = pairs.checked();
   return {checked(y), checked(derivative)};
 }
 
@@ -511,6 +528,38 @@ TEST_P(Bf16KernelsTest, DenseAgreesWithDoublePrecisionOnRoundedOperands) {
     }
 }
 
+TEST_P(Bf16KernelsTest, DenseLeavesWhatTheNextLayerReads) {
+  for (const int in : {1, 14, 200})
+    for (const int out : kSizes)
+      for (const Activation activation : kAll) {
+        const DenseProblem p(in, out);
+        const DenseResult whole = run_dense(*kernels_, p, activation);
+        std::vector<Bf16Pair> pairs;
+        run_dense(*kernels_, p, activation, false, &pairs);
+        EXPECT_EQ(pairs, features_in_pairs(*kernels_, whole.y, out))
+            << in << " " << out << " " << static_cast<int>(activation);
+        if (activation != Activation::kSwish) continue;
+        const DenseResult saved = run_dense(*kernels_, p, activation, true, &pairs);
+        EXPECT_EQ(pairs, features_in_pairs(*kernels_, whole.y, out));
+        EXPECT_EQ(saved.derivative, run_dense(*kernels_, p, activation, true).derivative);
+      }
+}
+
+TEST_P(Bf16KernelsTest, PairsKeepNanAndWhatIsNotPositive) {
+  // -0 and a NaN of a relu's sum: as floats, so in pairs
+  DenseProblem p(2, 3);
+  std::fill(p.weight.begin(), p.weight.end(), 0.0f);
+  p.bias = {-1.0f, 3.0f, std::nanf("")};
+  std::vector<Bf16Pair> pairs;
+  run_dense(*kernels_, p, Activation::kRelu, false, &pairs);
+  for (int lane = 0; lane < kTileRows; ++lane) {
+    EXPECT_EQ(first_of(pairs[lane]), 0.0f);
+    EXPECT_EQ(second_of(pairs[lane]), 3.0f);
+    EXPECT_TRUE(std::isnan(first_of(pairs[kTileRows + lane])));
+    EXPECT_EQ(second_of(pairs[kTileRows + lane]), 0.0f);
+  }
+}
+
 // two fused multiply-adds a pair, the second numbers first
 TEST_P(Bf16KernelsTest, APairIsAddedOneAfterTheOther) {
   const auto sum_of = [&](std::vector<float> x) {
@@ -527,8 +576,14 @@ TEST_P(Bf16KernelsTest, APairIsAddedOneAfterTheOther) {
   EXPECT_EQ(sum_of({0x1p-130f, 0x1p-130f}), 0.0f);  // denormals
 }
 
-std::vector<float> run_backward(const Bf16Kernels& kernels, const BackwardProblem& p,
-                                Activation activation) {
+struct BackwardResult {
+  std::vector<float> dx;
+  std::vector<Bf16Pair> features, lanes;
+};
+
+// what gates relu and tanh is x in pairs, as the forward pass left it
+BackwardResult run_backward(const Bf16Kernels& kernels, const BackwardProblem& p,
+                            Activation activation, bool with_pairs = true) {
   std::vector<float> dx = guarded(poisoned(tile_floats(p.in)));
   std::vector<float> weight = p.weight;
   const MlpLayout layout = make_mlp_layout({p.in, p.out});
@@ -536,9 +591,44 @@ std::vector<float> run_backward(const Bf16Kernels& kernels, const BackwardProble
   Bf16Weights copies(layout);
   copies.refresh(weight.data());
   const auto dy = features_in_pairs(kernels, p.dy, p.out);
+  const auto x = features_in_pairs(kernels, p.gate, p.in);
+  const bool by_x = activation == Activation::kRelu || activation == Activation::kTanh;
+  GuardedPairs features(tile_floats(half_of(p.in))), lanes(tile_floats(p.in) / 2);
   kernels.dense_backward({copies.by_outputs(0), p.in, p.out, padded(p.in), dy.data(), dx.data(),
-                          activation == Activation::kNone ? nullptr : p.gate.data(), activation});
-  return checked(dx);
+                          activation == Activation::kSwish ? p.gate.data() : nullptr, activation,
+                          kTileRows, by_x ? x.data() : nullptr,
+                          with_pairs ? features.data() : nullptr,
+                          with_pairs ? lanes.data() : nullptr});
+  return {checked(dx), features.checked(), lanes.checked()};
+}
+
+TEST_P(Bf16KernelsTest, DenseBackwardLeavesWhatLaterPassesRead) {
+  for (const int in : kSizes)
+    for (const int out : {1, 33})
+      for (const Activation activation : kAll) {
+        const BackwardProblem p(in, out);
+        const BackwardResult got = run_backward(*kernels_, p, activation);
+        EXPECT_EQ(got.features, features_in_pairs(*kernels_, got.dx, in)) << in << " " << out;
+        EXPECT_EQ(got.lanes, lanes_in_pairs(*kernels_, got.dx, in)) << in << " " << out;
+        const BackwardResult alone = run_backward(*kernels_, p, activation, false);
+        EXPECT_EQ(alone.dx, got.dx) << in << " " << out;
+        EXPECT_EQ(alone.features, std::vector<Bf16Pair>(got.features.size(), 77u));
+        EXPECT_EQ(alone.lanes, std::vector<Bf16Pair>(got.lanes.size(), 77u));
+      }
+}
+
+TEST_P(Bf16KernelsTest, TheDerivativeMayLieWhereDxGoes) {
+  const BackwardProblem p(33, 14);
+  const MlpLayout layout = make_mlp_layout({p.in, p.out});
+  std::vector<float> weight = p.weight;
+  weight.resize(layout.size, 0.0f);
+  Bf16Weights copies(layout);
+  copies.refresh(weight.data());
+  const auto dy = features_in_pairs(*kernels_, p.dy, p.out);
+  std::vector<float> dx = guarded(p.gate);
+  kernels_->dense_backward({copies.by_outputs(0), p.in, p.out, padded(p.in), dy.data(), dx.data(),
+                            dx.data(), Activation::kSwish});
+  EXPECT_EQ(checked(dx), run_backward(*kernels_, p, Activation::kSwish).dx);
 }
 
 TEST_P(Bf16KernelsTest, DenseBackwardAgreesWithDoublePrecisionOnRoundedOperands) {
@@ -553,9 +643,12 @@ TEST_P(Bf16KernelsTest, DenseBackwardAgreesWithDoublePrecisionOnRoundedOperands)
             for (int o = 0; o < out; ++o)
               sum += rounded(p.weight[reference::at(o, i, padded(in))]) *
                      rounded(p.dy[o * kTileRows + lane]);
-            dx.push_back(sum * gate_factor(activation, p.gate[i * kTileRows + lane]));
+            const float gate = p.gate[i * kTileRows + lane];
+            dx.push_back(sum * gate_factor(activation,
+                                           activation == Activation::kTanh ? rounded(gate) : gate));
           }
-        EXPECT_THAT(run_backward(*kernels_, p, activation), ElementsNear(dx, tolerance_of_sum(out)))
+        EXPECT_THAT(run_backward(*kernels_, p, activation).dx,
+                    ElementsNear(dx, tolerance_of_sum(out)))
             << in << " " << out << " " << static_cast<int>(activation);
       }
     }
@@ -579,16 +672,25 @@ UpdatedInBf16 run_update_weights(const Bf16Kernels& kernels, const UpdateProblem
         kernels, std::vector<float>(first, first + tile_floats(problem.out)), problem.out);
     dy.insert(dy.end(), pairs.begin(), pairs.end());
   }
+  // and x, [tile][pitch / 2, 32] with a gap behind each
+  const int pitch = padded(problem.in);
+  const std::size_t x_stride = tile_floats(pitch / 2 + 1);
+  std::vector<Bf16Pair> x(problem.tiles * x_stride, 77u);
+  for (int tile = 0; tile < problem.tiles; ++tile) {
+    const float* first = problem.x.data() + tile * problem.x_stride;
+    const auto pairs =
+        features_in_pairs(kernels, std::vector<float>(first, first + tile_floats(pitch)), pitch);
+    std::copy(pairs.begin(), pairs.end(), x.data() + tile * x_stride);
+  }
   std::vector<Bf16Pair> scratch(static_cast<std::size_t>(problem.tiles) * 16 * kTileRows + 1, 77u);
   WeightUpdate update = update_of(p, problem.adam, true, kDecay);
   update.by_inputs = result.copies.by_inputs(0);
   update.by_outputs = result.copies.by_outputs(0);
   update.target_by_inputs = result.target_copies.by_inputs(0);
-  const int pitch = padded(problem.in);
   for (int column = 0; column < pitch; column += width)
     kernels.update_weights(
-        {problem.out, pitch, column, std::min(column + width, pitch), problem.tiles,
-         problem.x_stride, tile_floats(problem.out) / 2, problem.x.data(), dy.data(), update},
+        {problem.out, pitch, column, std::min(column + width, pitch), problem.tiles, x_stride,
+         tile_floats(problem.out) / 2, x.data(), dy.data(), update},
         scratch.data());
   EXPECT_EQ(scratch.back(), 77u);
   return result;
@@ -646,9 +748,18 @@ TEST(Bf16IsaTest, BothGiveTheSameBits) {
       for (const Activation activation : kAll) {
         EXPECT_EQ(run_dense(portable, dense, activation).y, run_dense(wide, dense, activation).y)
             << in << " " << out;
-        EXPECT_EQ(run_backward(portable, backward, activation),
-                  run_backward(wide, backward, activation))
-            << in << " " << out;
+        const BackwardResult a = run_backward(portable, backward, activation),
+                             b = run_backward(wide, backward, activation);
+        EXPECT_EQ(a.dx, b.dx) << in << " " << out;
+        EXPECT_EQ(a.features, b.features) << in << " " << out;
+        EXPECT_EQ(a.lanes, b.lanes) << in << " " << out;
+        std::vector<Bf16Pair> pairs, wide_pairs;
+        const DenseResult to_pairs = run_dense(portable, dense, activation, true, &pairs),
+                          to_wide = run_dense(wide, dense, activation, true, &wide_pairs);
+        EXPECT_EQ(pairs, wide_pairs) << in << " " << out;
+        if (activation == Activation::kSwish) {
+          EXPECT_EQ(to_pairs.derivative, to_wide.derivative);
+        }
       }
       const UpdateProblem update(in, out, 2);
       const UpdatedInBf16 a = run_update_weights(portable, update, 32),
