@@ -10,6 +10,15 @@
 
 namespace mbrl {
 
+/// Brings a tile's records near while other work is done: rows of a replay lie far apart, and the
+/// first look at each was most of a gather's time.
+inline void expect_records(const TransitionsView& data, const std::uint32_t* indices, int rows) {
+  constexpr int kLine = 64 / sizeof(float);
+  for (int row = 0; row < rows; ++row)
+    for (int i = 0; i < data.layout.pitch(); i += kLine)
+      __builtin_prefetch(data.record(indices[row]) + i, 0, 2);
+}
+
 /// Fills a tile of a member's input [inputs, 32], scaled: row `lane` is record indices[lane]; lanes
 /// from `rows` on repeat the last row. mean, inv_std: one per input.
 inline void gather_model_input(const ModelMaps& maps, const TransitionsView& data,

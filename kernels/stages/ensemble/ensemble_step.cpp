@@ -153,6 +153,9 @@ void EnsembleTiles::gradients(const EpochCall& call, const Batch& batch, int tas
   gather_model_input(state.maps, call.data, tile_rows(call, batch, e, tile),
                      std::min(kTileRows, batch.rows - tile * kTileRows), state.input_mean.data(),
                      state.input_inv_std.data(), member.x(0, tile));
+  if (tile + 1 < tiles_)
+    expect_records(call.data, tile_rows(call, batch, e, tile + 1),
+                   std::min(kTileRows, batch.rows - (tile + 1) * kTileRows));
   member.forward(weights(state, e), tile);
   partial_[task] =
       with_loss(state.loss, [&]<typename Loss>() { return loss_of_tile<Loss>(call, batch, task); });
