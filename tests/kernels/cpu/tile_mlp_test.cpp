@@ -137,13 +137,18 @@ double rounded(float x) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(to_bf16(x)) << 16);
 }
 
-/// The gradient of all parameters in double precision where operands of products are rounded to bf16
-/// and all else is exact: inputs x [tile][in][lane], gradients of the outputs dy [tile][out][lane].
-std::vector<double> gradient_on_rounded_operands(const MlpLayout& layout, Activation hidden,
-                                                 const std::vector<float>& value,
-                                                 const std::vector<std::vector<float>>& x,
-                                                 const std::vector<std::vector<float>>& dy) {
-  std::vector<double> gradient(value.size(), 0.0);
+/// Gradients in double precision where operands of products are rounded to bf16 and all else is exact.
+struct ExactGradients {
+  std::vector<double> parameters;
+  std::vector<double> inputs;  // [tile, lane, in]
+};
+
+/// Inputs x [tile][in][lane], gradients of the outputs dy [tile][out][lane].
+ExactGradients gradients_on_rounded_operands(const MlpLayout& layout, Activation hidden,
+                                             const std::vector<float>& value,
+                                             const std::vector<std::vector<float>>& x,
+                                             const std::vector<std::vector<float>>& dy) {
+  std::vector<double> gradient(value.size(), 0.0), of_inputs;
   const int layers = layout.num_layers();
   const auto weight = [&](const LayerLayout& l, int o, int i) {
     return l.weight + static_cast<std::size_t>(o) * l.in_pitch + i;
@@ -181,8 +186,9 @@ std::vector<double> gradient_on_rounded_operands(const MlpLayout& layout, Activa
         for (int i = 0; i < l.in && layer > 0; ++i) before[i] *= derivatives[layer][i];
         d = before;
       }
+      of_inputs.insert(of_inputs.end(), d.begin(), d.end());
     }
-  return gradient;
+  return {gradient, of_inputs};
 }
 
 // odd widths, a narrow output, more layers than buffers between them
@@ -202,10 +208,24 @@ TEST(TileMlpBf16Test, TheGradientAgreesWithDoublePrecisionOnRoundedOperands) {
       dy.push_back(random_values(static_cast<std::size_t>(3 * kTileRows), 7));  // gradient_of's
     }
     const std::vector<float> got = gradient_of(mlp, parameters);
-    const std::vector<double> exact =
-        gradient_on_rounded_operands(layout, hidden, parameters.value, x, dy);
+    const ExactGradients exact =
+        gradients_on_rounded_operands(layout, hidden, parameters.value, x, dy);
     // a unit whose last bits differ may round to another bf16, 2^-9 away
-    EXPECT_THAT(got, NearInNorm(exact, 3e-4)) << static_cast<int>(hidden);
+    EXPECT_THAT(got, NearInNorm(exact.parameters, 3e-4)) << static_cast<int>(hidden);
+
+    // inputs 1 to 3
+    std::vector<float> of_inputs;
+    std::vector<double> exact_of_inputs;
+    for (int tile = 0; tile < kTiles; ++tile) {
+      std::vector<float> dx(static_cast<std::size_t>(3 * kTileRows));
+      mlp.input_gradient(parameters, tile, 1, 3, dx.data());
+      of_inputs.insert(of_inputs.end(), dx.begin(), dx.end());
+      for (int i = 1; i < 4; ++i)
+        for (int lane = 0; lane < kTileRows; ++lane)
+          exact_of_inputs.push_back(
+              exact.inputs[static_cast<std::size_t>((tile * kTileRows + lane) * 5 + i)]);
+    }
+    EXPECT_THAT(of_inputs, NearInNorm(exact_of_inputs, 3e-4)) << static_cast<int>(hidden);
   }
 }
 
