@@ -55,11 +55,13 @@ double ppo_flop(const PpoState& s, int batch) {
 
 class StageBench {
  public:
-  StageBench(Stream& stream, const Config& config, double seconds, BenchReport& report)
+  StageBench(Stream& stream, const Config& config, double seconds,
+             const std::vector<std::string>& work, BenchReport& report)
       : stream_(stream),
         config_(config),
         spec_(make_env(config.env)->spec()),
         seconds_(seconds),
+        work_(work),
         report_(report),
         trials_(config, spec_, stream) {}
 
@@ -67,19 +69,26 @@ class StageBench {
     const std::vector<GemmProvider> providers =
         stream_.on_gpu() ? gpu_providers() : std::vector{GemmProvider::kFused};
     for (const GemmProvider provider : providers) {
-      for (const bool simultaneous : {false, true}) try_row([&] { sac(provider, simultaneous); });
-      try_row([&] { ensemble(provider); });
+      if (wants("sac"))
+        for (const bool simultaneous : {false, true}) try_row([&] { sac(provider, simultaneous); });
+      if (wants("ensemble")) try_row([&] { ensemble(provider); });
     }
-    for (const int learners : {1, 10, 100}) population(learners);
-    rollout();
-    for (const PlanSizes& sizes : {halfcheetah_plan(), cartpole_plan()}) plan("plan", sizes);
-    for (const int learners : {1, 10}) plan("plan population", halfcheetah_plan(), learners);
-    ppo();
-    // of files, whatever the device
-    environments();
+    if (wants("population"))
+      for (const int learners : {1, 10, 100}) population(learners);
+    if (wants("rollout")) rollout();
+    if (wants("plan")) {
+      for (const PlanSizes& sizes : {halfcheetah_plan(), cartpole_plan()}) plan("plan", sizes);
+      for (const int learners : {1, 10}) plan("plan population", halfcheetah_plan(), learners);
+    }
+    if (wants("ppo")) ppo();
+    if (wants("env")) environments();
   }
 
  private:
+  bool wants(const char* what) const {
+    return work_.empty() || std::find(work_.begin(), work_.end(), what) != work_.end();
+  }
+
   std::string name_of(GemmProvider provider) const {
     if (stream_.on_gpu()) return gpu::provider_name(provider);
     return multiplies_bf16(stream_) ? bf16_kernels().name : simd().name;
@@ -178,14 +187,23 @@ class StageBench {
   const Config& config_;
   EnvSpec spec_;
   double seconds_;
+  const std::vector<std::string>& work_;
   BenchReport& report_;
   StageTrials trials_;
 };
 
 }  // namespace
 
-void bench_stages(Stream& stream, const Config& config, double seconds, BenchReport& report) {
-  StageBench(stream, config, seconds, report).run();
+const std::vector<std::string>& bench_work() {
+  static const std::vector<std::string> words{"products", "sac",  "ensemble", "population",
+                                              "rollout",  "plan", "ppo",      "env",
+                                              "copy"};
+  return words;
+}
+
+void bench_stages(Stream& stream, const Config& config, double seconds,
+                  const std::vector<std::string>& work, BenchReport& report) {
+  StageBench(stream, config, seconds, work, report).run();
 }
 
 }  // namespace mbrl

@@ -1,8 +1,10 @@
 // mbrl_gpu bench: how fast the hot loops run here, each beside its floor from the peaks that the
 // same process measures.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -49,12 +51,16 @@ struct BenchOptions {
   std::string device = "auto";
   std::string preset, peers;
   std::string command = "python3 -m mbrl_gpu.serve mbrl_gpu.point:Point";  // of bench process
+  std::vector<std::string> work;  // of bench_work(); none: all of it
   int num_rounds = 3;
   int num_threads = 0;
   double seconds = 2.0;
   bool json = false;
 
   int threads() const { return num_threads > 0 ? num_threads : available_cores(); }
+  bool wants(const char* what) const {
+    return work.empty() || std::find(work.begin(), work.end(), what) != work.end();
+  }
 };
 
 // what `bench` and `bench envs` share
@@ -88,12 +94,12 @@ void bench_loops(const BenchOptions& o) {
   BenchReport report(o.json, o.threads(), device_name(device.device), config.device.precision);
   if (stream.on_gpu()) {
     measure_gpu_peaks(stream, o.seconds, report);
-    bench_products(stream, config, o.seconds, report);
+    if (o.wants("products")) bench_products(stream, config, o.seconds, report);
   } else {
     measure_cpu_peaks(stream, o.seconds, report);
   }
-  bench_stages(stream, config, o.seconds, report);
-  if (!stream.on_gpu()) {
+  bench_stages(stream, config, o.seconds, o.work, report);
+  if (!stream.on_gpu() && o.wants("copy")) {
     const CopySizes sizes;
     report.add(
         {"member copy", sizes.text(), "copies/s", "links", CopyTrial(sizes).copy(o.seconds), 1.0});
@@ -135,6 +141,10 @@ void bench_loops(const BenchOptions& o) {
                                  "--rounds",    std::to_string(o.num_rounds),
                                  "--seconds",   fmt::format("{}", o.seconds),
                                  "--precision", precision};
+  if (!o.work.empty()) {
+    words.emplace_back("--work");
+    words.emplace_back(fmt::format("{}", fmt::join(o.work, ",")));
+  }
   if (o.json) words.emplace_back("--json");
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -163,6 +173,12 @@ void add_bench(CLI::App& program) {
   bench->add_option("--rounds", o->num_rounds, "turns of --peers")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  bench
+      ->add_option("--work", o->work,
+                   fmt::format("what to measure beside the peaks, with commas: {}; all if not given",
+                               fmt::join(bench_work(), ", ")))
+      ->delimiter(',')
+      ->check(CLI::IsMember(bench_work()));
   add_common_options(*bench, *o);
   CLI::App* envs =
       bench->add_subcommand("envs", "Measure every environment beside its simulator instead");

@@ -36,7 +36,7 @@ def parse():
     p.add_argument("--precision", default="fp32")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=float, default=0.5, help="per row and round")
-    p.add_argument("--work", default="sac,ensemble,rollout,ppo,population", help="of the peers")
+    p.add_argument("--work", default="sac,ensemble,rollout,ppo,population", help="what to compare, with commas")
     p.add_argument("--quick", action="store_true", help="leaves out forms that take long to build")
     p.add_argument("--json", action="store_true", help="every row as it is measured, with its round, instead of the table")
     p.add_argument("--csv", metavar="FILE", help="the table also to a file, as results/bench/peers-2-cores.csv holds it")
@@ -87,13 +87,13 @@ def our_rows(options):
     """A round of the program's own rows; PPO also at a batch that fills a device, the ensemble as PETS trains it."""
     common = [f"device.precision={options.precision}", "--json", "--device", options.device, "--threads",
               str(options.threads), "--seconds", str(options.seconds)]
-    pets = ["hopper", "model.ensemble_size=5", "model.batch_size=32"]
-    for work, kept in ((["hopper"], ""), (["ppo_hopper", "ppo.batch_size=4096", "ppo.steps_per_update=4096"], '"ppo"'),
-                       (pets, '"ensemble step"')):
-        done = subprocess.run([options.mbrl, "bench", *work, *common], stdout=subprocess.PIPE, text=True, check=True)
-        for line in done.stdout.splitlines():
-            if kept in line:
-                yield line
+    work = options.work.split(",")
+    large_ppo = ["ppo_hopper", "ppo.batch_size=4096", "ppo.steps_per_update=4096", "--work", "ppo"]
+    pets = ["hopper", "model.ensemble_size=5", "model.batch_size=32", "--work", "ensemble"]
+    calls = [["hopper", "--work", options.work]] + [large_ppo] * ("ppo" in work) + [pets] * ("ensemble" in work)
+    for call in calls:
+        done = subprocess.run([options.mbrl, "bench", *call, *common], stdout=subprocess.PIPE, text=True, check=True)
+        yield from done.stdout.splitlines()
 
 
 def measure(options, peers):

@@ -469,6 +469,35 @@ TEST_F(ProgramTest, BenchPrintsOneObjectPerLine) {
   EXPECT_EQ(std::count(operations.begin(), operations.end(), "plan population"), 2);
 }
 
+TEST_F(ProgramTest, BenchMeasuresWhatIsAskedFor) {
+  const auto operations = [&](const std::string& work) {
+    EXPECT_EQ(run({"bench", "smoke", "--device", "cpu", "--json", "--seconds", "0.01", "--work",
+                   work.c_str()})
+                  .exit_code,
+              0);
+    std::stringstream lines(output());
+    std::vector<std::string> names;
+    for (std::string line; std::getline(lines, line);)
+      names.push_back(nlohmann::json::parse(line).at("operation"));
+    // floors need the peaks, which come first
+    EXPECT_THAT(std::vector<std::string>(names.begin(), names.begin() + 3),
+                testing::ElementsAre("fma peak", "gemm", "dense + relu"));
+    names.erase(names.begin(), names.begin() + 3);
+    return names;
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(operations("sac,copy"),
+              ElementsAre("sac sequential", "sac simultaneous", "member copy"));
+  EXPECT_THAT(operations("ensemble"), ElementsAre("ensemble step"));
+  EXPECT_THAT(operations("population"),
+              ElementsAre("sac population", "sac population", "sac population"));
+  EXPECT_THAT(operations("env,ppo,rollout"), ElementsAre("rollout", "ppo", "env step"));
+  EXPECT_THAT(operations("plan"),
+              ElementsAre("plan", "plan", "plan population", "plan population"));
+  EXPECT_THAT(operations("products"), ElementsAre()) << "of a GPU alone";
+  EXPECT_NE(run({"bench", "smoke", "--work", "sack"}).exit_code, 0);
+}
+
 TEST_F(ProgramTest, BenchTakesChangesWithoutAConfig) {
   ASSERT_EQ(run({"bench", "rollout.batch_size=1000", "sac.hidden_sizes=[16,16]", "--json",
                  "--seconds", "0.01"})
