@@ -115,28 +115,28 @@ EnsembleEpoch EnsembleTiles::epoch(const EpochCall& call) {
 float EnsembleTiles::step(const EpochCall& call, const Batch& batch) {
   tiles_ = num_tiles(batch.rows);
   ThreadPool& pool = call.stream.pool();
-  const int num_members = call.state.ensemble_size, num_tasks = num_members * tiles_;
+  const int num_members = call.state.ensemble_size, num_tiles = num_members * tiles_;
   const AdamStep adam = adam_step_constants(call.constants.adam, call.state.num_steps + 1);
 
-  // a thread with a member to itself updates it while its activations are in the core's cache
+  // A thread with a member to itself updates it while its activations are in the core's cache. The
+  // members that are left over are shared tile by tile, by whoever is done first
   const int num_whole = num_members - num_members % pool.num_threads();
-  pool.parallel_for(num_whole, [&](int e) {
+  const int num_shared_tiles = (num_members - num_whole) * tiles_;
+  pool.parallel_for(num_whole + num_shared_tiles, [&](int task) {
+    if (task >= num_whole)
+      return gradients(call, batch, num_whole * tiles_ + (task - num_whole));
+    const int e = task;
     for (int tile = 0; tile < tiles_; ++tile) gradients(call, batch, e * tiles_ + tile);
     if (!has_finite_loss(e)) return;
-    for (int task = 0; task < training_[e].num_update_tasks(); ++task)
-      update_member(call, adam, e, task);
+    for (int i = 0; i < training_[e].num_update_tasks(); ++i) update_member(call, adam, e, i);
   });
-  // the members that are left over are shared tile by tile
-  const int first_task = num_whole * tiles_;
-  pool.parallel_for(num_tasks - first_task,
-                    [&](int task) { gradients(call, batch, first_task + task); });
-  const double loss = sum_of_losses(call, num_tasks) * batch.weight;
+  const double loss = sum_of_losses(call, num_tiles) * batch.weight;
   ++call.state.num_steps;
   const int per_member = training_[0].num_update_tasks();
   pool.parallel_for((num_members - num_whole) * per_member, [&](int task) {
     update_member(call, adam, num_whole + task / per_member, task % per_member);
   });
-  with_loss(call.state.loss, [&]<typename Loss>() { update_shared<Loss>(call, num_tasks, adam); });
+  with_loss(call.state.loss, [&]<typename Loss>() { update_shared<Loss>(call, num_tiles, adam); });
   return static_cast<float>(loss);
 }
 
