@@ -199,8 +199,9 @@ std::string words_of(const CLI::App& app) {
 
 // "minmax|sd", "N", "[N]"
 std::string value_text(const OptionUsage& option) {
-  if (option.choices.empty()) return option.value;
-  return fmt::format("{}", fmt::join(option.choices, "|"));
+  constexpr std::size_t kLongest = 32;  // longer ones are left to the text
+  const std::string choices = fmt::format("{}", fmt::join(option.choices, "|"));
+  return choices.empty() || choices.size() > kLongest ? option.value : choices;
 }
 
 std::string meaning(const OptionUsage& option) {
