@@ -178,6 +178,7 @@ void add_bench(CLI::App& program) {
                    fmt::format("what to measure beside the peaks, with commas: {}; all if not given",
                                fmt::join(bench_work(), ", ")))
       ->delimiter(',')
+      ->allow_extra_args(false)  // what follows are overrides
       ->check(CLI::IsMember(bench_work()));
   add_common_options(*bench, *o);
   CLI::App* envs =
