@@ -109,6 +109,15 @@ void bench_loops(const BenchOptions& o) {
 // becomes profiling/peers/side_by_side.py, which runs this program and its peers in turns
 [[noreturn]] void compare_with_peers(const BenchOptions& o) {
   namespace fs = std::filesystem;
+  if (!o.preset.empty())
+    throw ConfigError(fmt::format(
+        "bench --peers {}: --preset {} is of our rows alone. Give device.precision=... instead.",
+        o.peers, o.preset));
+  const std::vector<std::string> shared{"sac", "ensemble", "population", "rollout", "ppo"};
+  for (const std::string& work : o.work)
+    if (std::find(shared.begin(), shared.end(), work) == shared.end())
+      throw ConfigError(fmt::format("bench --peers {}: no peer does {}; expected {}.", o.peers,
+                                    work, fmt::join(shared, ", ")));
   const std::string key = "device.precision=";
   std::string precision = "fp32";
   std::vector<std::string> given{o.name};
@@ -121,6 +130,10 @@ void bench_loops(const BenchOptions& o) {
           "bench --peers {}: the peers do hopper's sizes; expected {}... or nothing.", text, key));
     }
   }
+  if (precision != "fp32" && precision != "tf32" && precision != "bf16")
+    throw ConfigError(
+        fmt::format("bench --peers {}: the peers have fp32, tf32 and bf16; \"{}\" was asked for.",
+                    o.peers, precision));
   std::error_code unknown;
   const fs::path self = fs::read_symlink("/proc/self/exe", unknown);
   fs::path script;
@@ -174,9 +187,10 @@ void add_bench(CLI::App& program) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   bench
-      ->add_option("--work", o->work,
-                   fmt::format("what to measure beside the peaks, with commas: {}; all if not given",
-                               fmt::join(bench_work(), ", ")))
+      ->add_option(
+          "--work", o->work,
+          fmt::format("what to measure beside the peaks, with commas: {}; all if not given",
+                      fmt::join(bench_work(), ", ")))
       ->delimiter(',')
       ->allow_extra_args(false)  // what follows are overrides
       ->check(CLI::IsMember(bench_work()));
@@ -193,7 +207,14 @@ void add_bench(CLI::App& program) {
                    "what serves them, as env.command; usually a trivial one in Python")
       ->default_str("");
   add_common_options(*process, *o);
-  bench->callback([o, envs, process] {
+  bench->callback([o, envs, process, bench] {
+    for (const CLI::App* other : {envs, process})
+      for (const char* option : {"--work", "--peers", "--preset"})
+        if (other->parsed() && bench->count(option) > 0)
+          throw ConfigError(
+              fmt::format("bench {}: {} is of the hot loops, which `mbrl_gpu bench` "
+                          "without \"{}\" measures.",
+                          other->get_name(), option, other->get_name()));
     if (process->parsed()) return bench_process(o->command, o->seconds, o->json);
     if (envs->parsed()) return bench_envs(o->threads(), o->seconds, o->json);
     if (!o->peers.empty()) compare_with_peers(*o);

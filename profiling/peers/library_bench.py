@@ -28,6 +28,7 @@ from bench_common import A, B, HIDDEN, MEMBERS, S, SAC, Work, wanted
 SHAPE = f"S {S} A {A} batch {B}"
 cuda = options.device == "cuda"
 options.device_name = "cpu"
+options.precision = "fp32"  # theirs, whatever ours is
 EPISODE = 1000
 # updates of a call of what steps an environment
 STEPS = 100

@@ -54,7 +54,9 @@ class Peer:
             command.append("--quick")
         environment = dict(os.environ)
         if ":" in options.device:
-            environment["CUDA_VISIBLE_DEVICES"] = options.device.split(":")[1]
+            # the peers count as the program does, within what this process may see
+            number, seen = int(options.device.split(":")[1]), environment.get("CUDA_VISIBLE_DEVICES")
+            environment["CUDA_VISIBLE_DEVICES"] = seen.split(",")[number] if seen else str(number)
         self.ended = False
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
@@ -64,6 +66,9 @@ class Peer:
                 return
             if line.startswith("{"):  # a library's own messages are no rows
                 yield line
+        self.leave_out()
+
+    def leave_out(self):
         self.ended = True
         print(f"{self.process.args[1]} ended early and is left out; its messages above say why.", file=sys.stderr)
 
@@ -74,12 +79,19 @@ class Peer:
     def round(self):
         if self.ended:
             return
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            self.leave_out()
+            return
         yield from self.lines_until("done")
 
     def end(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         self.process.wait()
 
 
@@ -92,7 +104,9 @@ def our_rows(options):
     pets = ["hopper", "model.ensemble_size=5", "model.batch_size=32", "--work", "ensemble"]
     calls = [["hopper", "--work", options.work]] + [large_ppo] * ("ppo" in work) + [pets] * ("ensemble" in work)
     for call in calls:
-        done = subprocess.run([options.mbrl, "bench", *call, *common], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run([options.mbrl, "bench", *call, *common], stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:  # it has said why
+            sys.exit(done.returncode)
         yield from done.stdout.splitlines()
 
 
@@ -108,7 +122,9 @@ def measure(options, peers):
                 if options.json:
                     print(json.dumps({**row, "round": number, "peer": who is None}), flush=True)
                 key = (row["operation"], row["shape"], row["unit"])
-                rates[key][who or row["provider"]].append(row["rate"])
+                # libraries have a precision of their own
+                other = "" if who == OURS or row["precision"] == options.precision else f" in {row['precision']}"
+                rates[key][who or row["provider"] + other].append(row["rate"])
         print(f"round {number + 1} of {options.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
     return rates
 
