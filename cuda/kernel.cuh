@@ -101,6 +101,34 @@ __device__ __forceinline__ int fetch_add(int* counter, int value) {
 /// What this thread wrote before is seen by whoever sees what it writes after.
 __device__ __forceinline__ void fence_device() { __threadfence(); }
 
+/// Copies 16 bytes from device to shared memory, both at multiples of 16, while the thread goes on;
+/// where not `there`, zeros, and `from` is not read. The bytes are there, for this thread, after the
+/// wait_for_copies() that covers them; for others after a barrier behind it. Architectures before
+/// 8.0 copy at once.
+__device__ __forceinline__ void start_copy(void* to, const void* from, bool there) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
+                   static_cast<unsigned>(__cvta_generic_to_shared(to))),
+               "l"(from), "r"(there ? 16 : 0)
+               : "memory");
+#else
+  *static_cast<uint4*>(to) = there ? *static_cast<const uint4*>(from) : uint4{0, 0, 0, 0};
+#endif
+}
+/// This thread's copies since the last call are one group, which may be empty.
+__device__ __forceinline__ void end_group() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+/// Waits until all groups of this thread but the last kNewer are there.
+template <int kNewer>
+__device__ __forceinline__ void wait_for_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" ::"n"(kNewer) : "memory");
+#endif
+}
+
 /// Whether this architecture cannot multiply operands of the format. A kernel compiled for such an
 /// architecture stops at once and holds no further code. select_precision never asks for it.
 template <Precision kPrecision>
@@ -142,6 +170,28 @@ __device__ __forceinline__ std::uint32_t pack_f16(float low, float high) {
 __device__ __forceinline__ std::uint32_t pack_bf16(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
   return reinterpret_cast<const std::uint32_t&>(pair);
+}
+
+/// Back to fp32, the low half first.
+__device__ __forceinline__ float2 unpack_f16(std::uint32_t pair) {
+  return __half22float2(reinterpret_cast<const __half2&>(pair));
+}
+__device__ __forceinline__ float2 unpack_bf16(std::uint32_t pair) {
+  return make_float2(__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u));
+}
+
+/// Four matrices of 8 x 8 16-bit values, transposed, from shared memory: lane i names the 16 bytes of
+/// row i % 8 of matrix i / 8. With g = lane / 4 and t = lane % 4 a lane gets, of each matrix, the
+/// elements (2t, g) and (2t + 1, g), the first in the low half: an operand of mma_f16 or mma_bf16.
+__device__ __forceinline__ void load_transposed(std::uint32_t (&words)[4], const void* row) {
+#if __CUDA_ARCH__ >= 750
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(row)))
+               : "memory");
+#else
+  __trap();
+#endif
 }
 
 /// c += a b on one 16 x 8 tile, f32 accumulation. With g = lane / 4 and t = lane % 4 a lane holds

@@ -71,12 +71,14 @@ enum class State {
   kBarrier,
   kShuffle,
   kBallot,
+  kLoadTransposed,
   kMmaTf32,
   kMmaBf16,
   kMmaF16
 };
-constexpr const char* kStateNames[] = {"idle",   "runs",     "sync_block", "shuffle_xor",
-                                       "ballot", "mma_tf32", "mma_bf16",   "mma_f16"};
+constexpr const char* kStateNames[] = {"idle",        "runs",     "sync_block",
+                                       "shuffle_xor", "ballot",   "load_transposed",
+                                       "mma_tf32",    "mma_bf16", "mma_f16"};
 
 // thrown into the fibers of a block that failed, so that their stacks unwind
 struct Abandoned {};
@@ -139,11 +141,20 @@ UNWATCHED void jump(Context& here, Context& to) {
 
 // --- what a launch consists of -------------------------------------------------------------------
 
+/// 16 bytes on their way to shared memory; zeros where `from` is null.
+struct Copy {
+  void* to;
+  const void* from;
+  int group;
+};
+
 struct Thread : Context {
   unsigned index = 0;
   State state = State::kIdle;
   Where where;  // of the wait
   char* mapping = nullptr;
+  std::vector<Copy> copies;  // not waited for yet, in order
+  int num_groups = 0;        // of copies, ended
 };
 
 // eight floats that the compiler adds and multiplies at once, also without optimization
@@ -162,6 +173,7 @@ struct Warp {
   Where where;
 
   std::uint64_t value[kWarp], result[kWarp];
+  const void* row[kWarp];  // of load_transposed()
   std::uint8_t source[kWarp];
   Row a[16][2], b[16], c[16];  // [row][depth / 8], [depth], [row]
 };
@@ -294,8 +306,14 @@ UNWATCHED void Engine::fiber_main(context::transfer_t from) {
     thread.state = State::kRuns;
     threadIdx.x = thread.index;
     engine.begin_.acquire();
+    thread.copies.clear();
+    thread.num_groups = 0;
     try {
       engine.body_(engine.arguments_);
+      if (!thread.copies.empty())
+        throw std::logic_error(std::string(engine.name_) + ": thread " +
+                               std::to_string(thread.index) + " returns without waiting for " +
+                               std::to_string(thread.copies.size()) + " of its copies");
     } catch (const Abandoned&) {
     } catch (...) {
       engine.error_ = std::current_exception();
@@ -367,6 +385,10 @@ UNWATCHED void Engine::meet(State operation, Where where) {
         for (int i = 0; i < kWarp; ++i) warp.result[i] = bits;
         break;
       }
+      case State::kLoadTransposed:
+        for (int i = 0; i < kWarp; ++i)
+          warp.row[i] = reinterpret_cast<const void*>(static_cast<std::uintptr_t>(warp.value[i]));
+        break;
       case State::kMmaTf32:
         multiply(warp, 8);
         break;
@@ -642,6 +664,52 @@ UNWATCHED std::uint64_t exchange_xor(std::uint64_t value, int mask, Where where)
 }
 UNWATCHED unsigned vote(bool predicate, Where where) {
   return static_cast<unsigned>(meet_with_value(State::kBallot, predicate, 0, where));
+}
+
+void start_copy(void* to, const void* from, bool there, Where where) {
+  const auto misplaced = [](const void* p) {
+    return reinterpret_cast<std::uintptr_t>(p) % 16 != 0;
+  };
+  if (misplaced(to) || (there && misplaced(from)))
+    throw std::logic_error(std::string("start_copy: 16 bytes at an address that is no multiple of "
+                                       "16 (") +
+                           where.file_name() + ":" + std::to_string(where.line()) + ")");
+  std::memset(to, 0xff, 16);
+  Thread& thread = running->thread();
+  thread.copies.push_back({to, there ? from : nullptr, thread.num_groups});
+}
+void end_group() { ++running->thread().num_groups; }
+void wait_for_copies(int newer) {
+  Thread& thread = running->thread();
+  const auto late = std::find_if(thread.copies.begin(), thread.copies.end(), [&](const Copy& copy) {
+    return copy.group >= thread.num_groups - newer;
+  });
+  for (auto copy = thread.copies.begin(); copy != late; ++copy) {
+    if (copy->from == nullptr)
+      std::memset(copy->to, 0, 16);
+    else
+      std::memcpy(copy->to, copy->from, 16);
+  }
+  thread.copies.erase(thread.copies.begin(), late);
+}
+
+// each lane reads its own elements, for ThreadSanitizer to see
+void load_transposed(std::uint32_t (&words)[4], const void* row, Where where) {
+  Engine& engine = *running;
+  const int g = current_lane(engine) / 4, t = current_lane(engine) % 4;
+  if (reinterpret_cast<std::uintptr_t>(row) % 16 != 0)
+    throw std::logic_error(
+        std::string("load_transposed: a row at an address that is no multiple of "
+                    "16 (") +
+        where.file_name() + ":" + std::to_string(where.line()) + ")");
+  meet_with_value(State::kLoadTransposed, reinterpret_cast<std::uintptr_t>(row), 0, where);
+  const Warp& warp = engine.warp();
+  for (int m = 0; m < 4; ++m) {
+    const auto element = [&](int i) {
+      return std::uint32_t{static_cast<const std::uint16_t*>(warp.row[8 * m + i])[g]};
+    };
+    words[m] = element(2 * t) | element(2 * t + 1) << 16;
+  }
 }
 
 // of a tf32 word only the upper 19 bits count: one that has others was not rounded, and counts as NaN

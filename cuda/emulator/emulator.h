@@ -41,6 +41,9 @@ struct alignas(16) float4 {
 struct alignas(8) uint2 {
   unsigned x, y;
 };
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
 MBRL_HD float2 make_float2(float x, float y) { return {x, y}; }
 MBRL_HD float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
@@ -81,6 +84,10 @@ void require_waits(const char* name, std::uint64_t wanted);
 void wait_for_block(Where where);
 std::uint64_t exchange_xor(std::uint64_t value, int mask, Where where);
 unsigned vote(bool predicate, Where where);
+void start_copy(void* to, const void* from, bool there, Where where);
+void end_group();
+void wait_for_copies(int newer);
+void load_transposed(std::uint32_t (&words)[4], const void* row, Where where);
 
 using Tile = float (&)[4];
 using OperandA = const std::uint32_t (&)[4];
@@ -183,6 +190,18 @@ __device__ __forceinline__ unsigned ballot(bool predicate, Where where = Where::
   return emulator::engine::vote(predicate, where);
 }
 
+/// Until wait_for_copies() the 16 bytes are NaN, and the source is read as late as that. A thread that
+/// returns before it is reported.
+__device__ __forceinline__ void start_copy(void* to, const void* from, bool there,
+                                           Where where = Where::current()) {
+  emulator::engine::start_copy(to, from, there, where);
+}
+__device__ __forceinline__ void end_group() { emulator::engine::end_group(); }
+template <int kNewer>
+__device__ __forceinline__ void wait_for_copies() {
+  emulator::engine::wait_for_copies(kNewer);
+}
+
 /// The emulated GPU has all formats.
 template <Precision kPrecision>
 __device__ __forceinline__ bool lacks_format() {
@@ -210,6 +229,21 @@ __device__ __forceinline__ std::uint32_t pack_f16(float low, float high) {
 }
 __device__ __forceinline__ std::uint32_t pack_bf16(float low, float high) {
   return emulator::engine::to_bf16(low) | emulator::engine::to_bf16(high) << 16;
+}
+
+/// Back to fp32, the low half first.
+__device__ __forceinline__ float2 unpack_f16(std::uint32_t pair) {
+  return {static_cast<float>(std::bit_cast<_Float16>(static_cast<std::uint16_t>(pair & 0xffffu))),
+          static_cast<float>(std::bit_cast<_Float16>(static_cast<std::uint16_t>(pair >> 16)))};
+}
+__device__ __forceinline__ float2 unpack_bf16(std::uint32_t pair) {
+  return {std::bit_cast<float>(pair << 16), std::bit_cast<float>(pair & 0xffff0000u)};
+}
+
+/// As in cuda/kernel.cuh.
+__device__ __forceinline__ void load_transposed(std::uint32_t (&words)[4], const void* row,
+                                                Where where = Where::current()) {
+  emulator::engine::load_transposed(words, row, where);
 }
 
 /// c += a b on one 16 x 8 tile, f32 accumulation; layouts in cuda/kernel.cuh. Products are exact,

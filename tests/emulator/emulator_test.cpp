@@ -392,6 +392,103 @@ TEST_P(EmulatorTest, WarpOperationsThatLackLanesAreReported) {
   EXPECT_NO_THROW(launch(stream_, "complete", shuffle_without_all, {1, 64}, Absence::kNeverThere));
 }
 
+// --- copies that arrive later --------------------------------------------------------------------
+
+constexpr int kGroups = 3;
+
+// copies of four floats for each thread and group; what is there of group `seen` after a wait for
+// all but the last two groups, one, and none
+__global__ void copy_groups(const float* from, float* seen, int group, bool there) {
+  float* to = shared_floats() + threadIdx.x * 4 * kGroups;
+  for (int g = 0; g < kGroups; ++g) {
+    start_copy(to + 4 * g, from + 4 * g, there);
+    end_group();
+  }
+  end_group();  // an empty one
+  float* out = seen + threadIdx.x * 4;
+  out[0] = to[4 * group + 3];
+  wait_for_copies<3>();
+  out[1] = to[4 * group + 3];
+  wait_for_copies<2>();
+  out[2] = to[4 * group + 3];
+  wait_for_copies<0>();
+  out[3] = to[4 * group + 3];
+}
+
+TEST_P(EmulatorTest, CopiesAreThereOnceTheirGroupHasBeenWaitedFor) {
+  alignas(16) const float from[4 * kGroups] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  for (const bool there : {true, false})
+    for (int group = 0; group < kGroups; ++group) {
+      std::vector<float> seen(64 * 4, -1.0f);
+      launch(stream_, "copy_groups", copy_groups, {1, 64, 64 * 4 * kGroups * sizeof(float)}, from,
+             seen.data(), group, there);
+      const float wanted = there ? 4.0f * static_cast<float>(group) + 3.0f : 0.0f;
+      for (int i = 0; i < 64; ++i) {
+        const float* of_thread = seen.data() + 4 * i;
+        EXPECT_TRUE(std::isnan(of_thread[0]));
+        for (int waits = 1; waits < 4; ++waits) {
+          if (waits > group)
+            EXPECT_EQ(of_thread[waits], wanted) << "group " << group << ", wait " << waits;
+          else
+            EXPECT_TRUE(std::isnan(of_thread[waits])) << "group " << group << ", wait " << waits;
+        }
+      }
+    }
+}
+
+__global__ void copy_and_leave(const float* from, bool waits, int to, int first) {
+  if (threadIdx.x != 5) return;
+  start_copy(shared_floats() + to, from + first, true);
+  end_group();
+  if (waits) wait_for_copies<0>();
+}
+
+TEST_P(EmulatorTest, CopiesNobodyWaitsForAndCrookedAddressesAreReported) {
+  alignas(16) const float from[8] = {};
+  const auto text = [&](bool waits, int to, int first) {
+    return text_of_error<std::logic_error>([&] {
+      launch(stream_, "copy", copy_and_leave, {1, 32, 8 * sizeof(float)}, from, waits, to, first);
+    });
+  };
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    EXPECT_EQ(text(false, 0, 0), "copy: thread 5 returns without waiting for 1 of its copies");
+    EXPECT_THAT(text(true, 1, 0), HasSubstr("start_copy: 16 bytes at an address that is no "
+                                            "multiple of 16 ("));
+    EXPECT_THAT(text(true, 0, 2), HasSubstr("no multiple of 16 ("));
+  }
+  EXPECT_NO_THROW(
+      launch(stream_, "copy", copy_and_leave, {1, 32, 8 * sizeof(float)}, from, true, 4, 4));
+}
+
+// four matrices of 8 x 8 side by side in shared memory, rows of 40 values
+__global__ void transpose_matrices(std::uint32_t* words, int shift) {
+  auto* shared = reinterpret_cast<std::uint16_t*>(shared_floats());
+  for (int i = static_cast<int>(threadIdx.x); i < 8 * 40; i += 32)
+    shared[i] = static_cast<std::uint16_t>(i);
+  sync_block();
+  const int lane = static_cast<int>(threadIdx.x);
+  std::uint32_t of_lane[4];
+  load_transposed(of_lane, shared + lane % 8 * 40 + lane / 8 * 8 + shift);
+  // the next operation of the warp finds nothing of this one
+  load_transposed(of_lane, shared + lane % 8 * 40 + lane / 8 * 8 + shift);
+  for (int m = 0; m < 4; ++m) words[4 * lane + m] = of_lane[m];
+}
+
+TEST_P(EmulatorTest, LoadTransposedGivesPairsOfRows) {
+  std::vector<std::uint32_t> words(128);
+  launch(stream_, "transpose", transpose_matrices, {1, 32, 8 * 40 * 2}, words.data(), 0);
+  for (std::uint32_t lane = 0; lane < 32; ++lane)
+    for (std::uint32_t m = 0; m < 4; ++m) {
+      const std::uint32_t g = lane / 4, t = lane % 4, low = 2 * t * 40 + 8 * m + g;
+      EXPECT_EQ(words[4 * lane + m], low | (low + 40) << 16) << "lane " << lane << ", matrix " << m;
+    }
+  EXPECT_THAT(
+      text_of_error<std::logic_error>([&] {
+        launch(stream_, "transpose", transpose_matrices, {1, 32, 8 * 40 * 2}, words.data(), 4);
+      }),
+      HasSubstr("load_transposed: a row at an address that is no multiple of 16 ("));
+}
+
 // --- failures inside a body ----------------------------------------------------------------------
 
 __global__ void throw_in_thread(unsigned culprit, std::shared_ptr<int> held) {
@@ -496,6 +593,16 @@ TEST(ConversionTest, F16RoundsTiesToEven) {
   EXPECT_EQ(low(-0.0f), 0x8000u);
   EXPECT_EQ(low(-0x1p-149f), 0x8000u);
   EXPECT_EQ(pack_f16(kNan, -kNan), 0x7fff7fffu);
+}
+
+TEST(ConversionTest, PairsComeBackLowHalfFirst) {
+  const float2 f16 = unpack_f16(pack_f16(0x3p-24f, -2.5f));
+  EXPECT_EQ(f16.x, 0x3p-24f);
+  EXPECT_EQ(f16.y, -2.5f);
+  EXPECT_EQ(unpack_f16(0x7c00u).x, kInfinity);
+  const float2 bf16 = unpack_bf16(pack_bf16(-0x3p-133f, 2.5f));
+  EXPECT_EQ(bf16.x, -0x3p-133f);
+  EXPECT_EQ(bf16.y, 2.5f);
 }
 
 TEST(ConversionTest, Bf16RoundsTiesToEven) {
