@@ -42,7 +42,7 @@ struct BasicDenseBackwardTile {
   const T* weight;  // [out, pitch]; in pairs [out / 2 rounded up, pitch]
   int in, out, pitch;
   const T* dy;  // [out, 32]; in pairs [out / 2 rounded up, 32]
-  float* dx;    // [in, 32]; may be the gate's memory
+  float* dx;    // [in, 32]; may be the gate's memory; null where only pairs are wanted
   // derivative of the activation that produced x: relu and tanh read x itself, swish the saved
   // derivative; unused for kNone
   const float* gate;  // [in, 32]
@@ -86,13 +86,15 @@ struct BasicWeightGradientBlock {
 using WeightGradientBlock = BasicWeightGradientBlock<float>;
 
 /// db = sum over rows of dy, then the update in place (no decay).
-struct BiasGradient {
+template <typename T>
+struct BasicBiasGradient {
   int out;
   int num_tiles;
-  std::size_t tile_stride;
-  const float* dy;
+  std::size_t tile_stride;  // in elements
+  const T* dy;              // [tile][out, 32]; in pairs [tile][out, 16]
   WeightUpdate update;
 };
+using BiasGradient = BasicBiasGradient<float>;
 
 /// The products of one format, and what a core can do in it.
 template <typename T>
@@ -102,21 +104,21 @@ struct ProductKernels {
   void (*dense_backward)(const BasicDenseBackwardTile<T>&);
   // scratch: [num_tiles * 32, 32], in pairs [num_tiles * 16, 32]
   void (*update_weights)(const BasicWeightGradientBlock<T>&, T* scratch);
+  void (*update_bias)(const BasicBiasGradient<T>&);
   // multiply-adds on registers alone: lanes * kPeakChains * rounds of them, two operations each, in
   // pairs four; returns what keeps them from being left out
   float (*multiply_add)(int rounds);
   int lanes;  // of a vector
 };
 
-struct SimdKernels : ProductKernels<float> {
-  void (*update_bias)(const BiasGradient&);
-};
+using SimdKernels = ProductKernels<float>;
 
 /// Operands of all products rounded to bf16, sums in fp32: a pair's products are added one after
 /// the other, that of the second numbers first, with denormals as zero (VDPBF16PS, in threads of a
 /// pool).
 ///
-/// Rounding is to nearest even, and a denormal may become zero, as which a product takes it anyway.
+/// Rounding is to nearest even. A denormal may become zero, as which a product takes it anyway, or, just
+/// below the least normal number, that.
 struct Bf16Kernels : ProductKernels<Bf16Pair> {
   // pairs of features (an odd one with 0) [features / 2 rounded up, 32] from x [features, 32]
   void (*pair_features)(const float* x, int features, Bf16Pair* pairs);

@@ -4,7 +4,7 @@
 namespace mbrl {
 
 const SimdKernels& simd_avx2() {
-  static constexpr SimdKernels kKernels{product_kernels<Fp32>("avx2"), update_bias};
+  static constexpr SimdKernels kKernels = product_kernels<Fp32>("avx2");
   return kKernels;
 }
 

@@ -4,7 +4,7 @@
 namespace mbrl {
 
 const SimdKernels& simd_avx512() {
-  static constexpr SimdKernels kKernels{product_kernels<Fp32>("avx512"), update_bias};
+  static constexpr SimdKernels kKernels = product_kernels<Fp32>("avx512");
   return kKernels;
 }
 

@@ -396,10 +396,10 @@ struct GatedPairs {
         if (second != nullptr) gate.second = load(t.gate + at + kTileRows + lane);
       }
       a[j] = gated(t.activation, gate.first, first[j]);
-      store(t.dx + at + lane, a[j]);
-      if (second != nullptr) {
-        b[j] = gated(t.activation, gate.second, (*second)[j]);
-        store(t.dx + at + kTileRows + lane, b[j]);
+      if (second != nullptr) b[j] = gated(t.activation, gate.second, (*second)[j]);
+      if (t.dx != nullptr) {
+        store(t.dx + at + lane, a[j]);
+        if (second != nullptr) store(t.dx + at + kTileRows + lane, b[j]);
       }
       if (t.dx_pairs != nullptr) store_pairs(a[j], b[j], t.dx_pairs + pairs_at + lane);
     }
@@ -581,7 +581,9 @@ void update_weights(const BasicWeightGradientBlock<typename Format::Element>& g,
   }
 }
 
-[[maybe_unused]] void update_bias(const BiasGradient& g) {
+template <typename Format>
+void update_bias(const BasicBiasGradient<typename Format::Element>& g) {
+  constexpr int kElements = elements<Format>(kTileRows);
   // sixteen partial sums whatever the vector width, so that all instruction sets agree to the bit;
   // sixteen outputs at a time, so that the optimizer has whole vectors
   constexpr int kBlock = 16;
@@ -592,10 +594,15 @@ void update_weights(const BasicWeightGradientBlock<typename Format::Element>& g,
       Vec sum[kBlock / kLanes];
       for (Vec& part : sum) part = broadcast(0.0f);
       for (int tile = 0; tile < g.num_tiles; ++tile) {
-        const float* dy = g.dy + tile * g.tile_stride + (r + i) * kTileRows;
-        for (int j = 0; j < kTileRows; j += kLanes) {
+        const auto* dy = g.dy + tile * g.tile_stride + (r + i) * kElements;
+        for (int j = 0; j < kElements; j += kLanes) {
           Vec& part = sum[j % kBlock / kLanes];
-          part = part + load(dy + j);
+          if constexpr (Format::kTerms == 1) {
+            part = part + load(dy + j);
+          } else {
+            const PairVec rows = numbers_of(dy + j);
+            part = part + (rows.first + rows.second);
+          }
         }
       }
       for (int j = 0; j < kBlock / kLanes; ++j) store(sums + i * kBlock + j * kLanes, sum[j]);
@@ -641,9 +648,13 @@ float multiply_add(int rounds) {
 
 template <typename Format>
 constexpr ProductKernels<typename Format::Element> product_kernels(const char* name) {
-  return {
-      name,  dense<Format>, dense_backward<Format>, update_weights<Format>, multiply_add<Format>,
-      kLanes};
+  return {name,
+          dense<Format>,
+          dense_backward<Format>,
+          update_weights<Format>,
+          update_bias<Format>,
+          multiply_add<Format>,
+          kLanes};
 }
 
 }  // namespace

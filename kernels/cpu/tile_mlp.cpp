@@ -27,7 +27,11 @@ TileMlp::TileMlp(const MlpLayout& layout, Activation hidden, int num_tiles, bool
                                   : (bf16 ? 0 : layout_.layers[layer].in_pitch));
   reserve(x_offset_, padded(layout_.output_size()));
   if (training) {
-    for (const LayerLayout& l : layout_.layers) reserve(dz_offset_, l.out);
+    // in bf16 the errors of hidden units are pairs alone, and their floats hold derivatives of swish
+    for (int layer = 0; layer < num_layers; ++layer) {
+      const bool has_floats = !bf16 || layer + 1 == num_layers || saves_derivative(layer);
+      reserve(dz_offset_, has_floats ? layout_.layers[layer].out : 0);
+    }
   }
   data_ = Buffer<float>(num_tiles * tile_size_, 0.0f);
   if (bf16) {
@@ -127,11 +131,11 @@ void TileMlp::backward_bf16(const NetworkWeights& w, int tile) {
   bf16_kernels().pair_features(dz(last, tile), outputs, dz_pairs(last, tile));
   for (int layer = last; layer > 0; --layer) {
     const LayerLayout& l = layout_.layers[layer];
-    float* dx = dz(layer - 1, tile);
     const bool swish = hidden_ == Activation::kSwish;
     bf16_kernels().dense_backward({w.bf16->by_outputs(layer), l.in, l.out, l.in_pitch,
-                                   dz_pairs(layer, tile), dx, swish ? dx : nullptr, hidden_,
-                                   kTileRows, swish ? nullptr : x_pairs(layer, tile),
+                                   dz_pairs(layer, tile), nullptr,
+                                   swish ? dz(layer - 1, tile) : nullptr, hidden_, kTileRows,
+                                   swish ? nullptr : x_pairs(layer, tile),
                                    dz_pairs(layer - 1, tile), dz_lanes(layer - 1, tile)});
   }
 }
@@ -203,8 +207,12 @@ void TileMlp::update(int task, int num_used_tiles, const NetworkUpdate& network,
          x_pairs(t.layer, 0), dz_lanes(t.layer, 0), weight},
         reinterpret_cast<Bf16Pair*>(scratch));  // of which nobody reads what another wrote
   }
-  if (t.with_bias)
-    simd().update_bias({l.out, num_used_tiles, tile_size_, dz(t.layer, 0), at(l.bias, 0.0f)});
+  if (!t.with_bias) return;
+  const WeightUpdate bias = at(l.bias, 0.0f);
+  if (network.bf16 == nullptr)
+    simd().update_bias({l.out, num_used_tiles, tile_size_, dz(t.layer, 0), bias});
+  else
+    bf16_kernels().update_bias({l.out, num_used_tiles, tile_pairs_, dz_lanes(t.layer, 0), bias});
 }
 
 }  // namespace mbrl

@@ -65,7 +65,8 @@ class TileMlp {
 
   /// Gradient of the loss with respect to the affine output of `layer`, [out, 32]. Write that of
   /// the last layer before backward(). Until then that of a hidden swish layer holds the derivative
-  /// of its activation, which the gradient replaces: a tile's pass stays in a core's own cache.
+  /// of its activation, which the gradient replaces: a tile's pass stays in a core's own cache. In
+  /// bf16 gradients of hidden layers are pairs, and what is here of theirs is the derivative at most.
   float* dz(int layer, int tile) { return tile_data(tile) + dz_offset_[layer]; }
   float* output_gradient(int tile) { return dz(layout_.num_layers() - 1, tile); }
 

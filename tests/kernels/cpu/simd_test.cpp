@@ -659,12 +659,8 @@ struct UpdatedInBf16 {
   Bf16Weights copies, target_copies;
 };
 
-UpdatedInBf16 run_update_weights(const Bf16Kernels& kernels, const UpdateProblem& problem,
-                                 int width) {
-  const MlpLayout layout = make_mlp_layout({problem.in, problem.out});
-  UpdatedInBf16 result{problem.weight, Bf16Weights(layout), Bf16Weights(layout)};
-  Parameters& p = result.parameters;
-  // of all tiles, [tile][out, 16]
+// dy of all tiles, [tile][out, 16]
+std::vector<Bf16Pair> errors_in_pairs(const Bf16Kernels& kernels, const UpdateProblem& problem) {
   std::vector<Bf16Pair> dy;
   for (int tile = 0; tile < problem.tiles; ++tile) {
     const float* first = problem.dy.data() + tile * problem.stride;
@@ -672,7 +668,16 @@ UpdatedInBf16 run_update_weights(const Bf16Kernels& kernels, const UpdateProblem
         kernels, std::vector<float>(first, first + tile_floats(problem.out)), problem.out);
     dy.insert(dy.end(), pairs.begin(), pairs.end());
   }
-  // and x, [tile][pitch / 2, 32] with a gap behind each
+  return dy;
+}
+
+UpdatedInBf16 run_update_weights(const Bf16Kernels& kernels, const UpdateProblem& problem,
+                                 int width) {
+  const MlpLayout layout = make_mlp_layout({problem.in, problem.out});
+  UpdatedInBf16 result{problem.weight, Bf16Weights(layout), Bf16Weights(layout)};
+  Parameters& p = result.parameters;
+  const std::vector<Bf16Pair> dy = errors_in_pairs(kernels, problem);
+  // x, [tile][pitch / 2, 32] with a gap behind each
   const int pitch = padded(problem.in);
   const std::size_t x_stride = tile_floats(pitch / 2 + 1);
   std::vector<Bf16Pair> x(problem.tiles * x_stride, 77u);
@@ -737,6 +742,30 @@ TEST_P(Bf16KernelsTest, UpdateWeightsAgreesWithDoublePrecisionAndTheCopiesFollow
     }
 }
 
+Parameters run_update_bias(const Bf16Kernels& kernels, const UpdateProblem& problem) {
+  Parameters p = problem.bias;
+  for (auto* part : {&p.value, &p.m, &p.v, &p.target}) *part = guarded(*part);
+  const std::vector<Bf16Pair> dy = errors_in_pairs(kernels, problem);
+  kernels.update_bias({problem.out, problem.tiles, tile_floats(problem.out) / 2, dy.data(),
+                       update_of(p, problem.adam, true, 0.0f)});
+  for (auto* part : {&p.value, &p.m, &p.v, &p.target}) *part = checked(*part);
+  return p;
+}
+
+TEST_P(Bf16KernelsTest, UpdateBiasAgreesWithDoublePrecisionOnRoundedErrors) {
+  for (const int out : kSizes)
+    for (const int tiles : {1, 3, 8}) {
+      const UpdateProblem p(5, out, tiles);
+      std::vector<double> gradient(static_cast<std::size_t>(out), 0.0);
+      for (int o = 0; o < out; ++o)
+        for (int tile = 0; tile < tiles; ++tile)
+          for (int lane = 0; lane < kTileRows; ++lane)
+            gradient[o] += rounded(p.dy_at(tile, o, lane));
+      expect_near(run_update_bias(*kernels_, p), ExactParameters(p.bias, gradient, p.adam),
+                  std::to_string(out) + " " + std::to_string(tiles));
+    }
+}
+
 TEST(Bf16IsaTest, BothGiveTheSameBits) {
   if (!cpu_has_avx512_bf16()) GTEST_SKIP() << "this CPU has no AVX512-BF16 to compare with";
   flush_denormals();
@@ -766,6 +795,7 @@ TEST(Bf16IsaTest, BothGiveTheSameBits) {
                           b = run_update_weights(wide, update, 32);
       EXPECT_EQ(a.parameters.value, b.parameters.value) << in << " " << out;
       EXPECT_EQ(a.parameters.m, b.parameters.m) << in << " " << out;
+      EXPECT_EQ(run_update_bias(portable, update).m, run_update_bias(wide, update).m) << out;
     }
 }
 

@@ -137,7 +137,8 @@ double rounded(float x) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(to_bf16(x)) << 16);
 }
 
-/// Gradients in double precision where operands of products are rounded to bf16 and all else is exact.
+/// Gradients in double precision where operands of products are rounded to bf16, errors also for the
+/// biases, and all else is exact.
 struct ExactGradients {
   std::vector<double> parameters;
   std::vector<double> inputs;  // [tile, lane, in]
@@ -177,7 +178,7 @@ ExactGradients gradients_on_rounded_operands(const MlpLayout& layout, Activation
         std::vector<double> before(static_cast<std::size_t>(l.in), 0.0);
         for (int o = 0; o < l.out; ++o) {
           const double error = rounded(static_cast<float>(d[o]));
-          gradient[l.bias + o] += d[o];
+          gradient[l.bias + o] += error;
           for (int i = 0; i < l.in; ++i) {
             gradient[weight(l, o, i)] += error * rounded(static_cast<float>(units[layer][i]));
             before[i] += error * rounded(value[weight(l, o, i)]);
