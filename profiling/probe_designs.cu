@@ -154,16 +154,18 @@ __global__ void read_kernel(const float4* weights, std::size_t stride, int count
   if (sum == 12345.0f) *out = sum;
 }
 
-// every block adds one, then waits for all; the counter only grows
+// every block adds one, then waits for all; the counter only grows. A block that never comes ends the
+// kernel after some seconds.
 __global__ void grid_barrier_kernel(int repeats, unsigned* counter) {
 #if __CUDA_ARCH__ >= 700
   for (int i = 1; i <= repeats; ++i) {
     __syncthreads();
     if (threadIdx.x == 0) {
       asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
-      unsigned seen;
+      unsigned seen, looks = 0;
       do {
         asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(counter) : "memory");
+        if (++looks > 1u << 24) __trap();
       } while (seen < gridDim.x * static_cast<unsigned>(i));
     }
     __syncthreads();
