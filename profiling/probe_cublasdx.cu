@@ -39,7 +39,7 @@ constexpr int kRows = 32, kWidth = 208, kLayers = 8, kRepeats = 20;
 
 template <Precision kPrecision>
 __global__ void __launch_bounds__(kBlockThreads, 1)
-    our_layers_kernel(const __grid_constant__ MlpTable mlp, Parameters<StoredWeight<kPrecision>> of,
+    our_layers_kernel(const __grid_constant__ MlpTable mlp, Parameters<OperandOf<kPrecision>> of,
                       float* out) {
   BlockMlp<kPrecision, kRows> tile(shared_floats(), shared_pitch(kWidth));
   tile.fill(kWidth, kWidth, nullptr, [](int row, int column) { return 1e-3f * (row + column); });

@@ -24,17 +24,24 @@ constexpr int kStripColumns = 32;
 __device__ __forceinline__ float4 load4(const float* p) {
   return *reinterpret_cast<const float4*>(p);
 }
-/// Four 16-bit weights, two to a word.
+/// A float rounded to tf32: its low 13 bits are zero.
+struct Tf32 {
+  std::uint32_t word;
+};
+/// Four operands of a product: in 16 bits two to a word.
+__device__ __forceinline__ uint4 load4(const Tf32* p) { return *reinterpret_cast<const uint4*>(p); }
 __device__ __forceinline__ uint2 load4(const std::uint16_t* p) {
   return *reinterpret_cast<const uint2*>(p);
 }
 
-/// How the fused kernels read weights: as the matrix unit takes them where that is 16 bits wide,
-/// half the traffic; sums, biases and the optimizer stay in fp32.
 template <Precision kPrecision>
-constexpr bool kHalfWeights = kPrecision == Precision::kFp16 || kPrecision == Precision::kBf16;
+constexpr bool kIs16Bit = kPrecision == Precision::kFp16 || kPrecision == Precision::kBf16;
+/// What the products of kPrecision multiply. Weights, activations and gradients are rounded once,
+/// where they are stored, and lie in memory as operands; sums, biases and the optimizer stay in fp32.
 template <Precision kPrecision>
-using StoredWeight = std::conditional_t<kHalfWeights<kPrecision>, std::uint16_t, float>;
+using OperandOf =
+    std::conditional_t<kIs16Bit<kPrecision>, std::uint16_t,
+                       std::conditional_t<kPrecision == Precision::kTf32, Tf32, float>>;
 
 /// Two values in the 16-bit format kPrecision, the first in the low half.
 template <Precision kPrecision>
@@ -47,48 +54,88 @@ __device__ __forceinline__ std::uint16_t to_16_bits(float x) {
   return static_cast<std::uint16_t>(to_16_bits<kPrecision>(x, 0.0f) & 0xffffu);
 }
 
-/// How a tile's activations lie in shared memory: as the products of kPrecision take them.
 template <Precision kPrecision>
-using TileValue = StoredWeight<kPrecision>;
-template <Precision kPrecision>
-__device__ __forceinline__ TileValue<kPrecision> to_tile_value(float x) {
-  if constexpr (kHalfWeights<kPrecision>) {
+__device__ __forceinline__ OperandOf<kPrecision> to_operand(float x) {
+  if constexpr (kIs16Bit<kPrecision>) {
     return to_16_bits<kPrecision>(x);
   } else if constexpr (kPrecision == Precision::kTf32) {
-    return std::bit_cast<float>(to_tf32(x));
+    return {to_tf32(x)};
   } else {
     return x;
   }
 }
-/// Four in a row.
+/// Four, as load4() reads them.
 template <Precision kPrecision>
-__device__ __forceinline__ void store_tile_values(TileValue<kPrecision>* to, const float4& x) {
-  if constexpr (kHalfWeights<kPrecision>) {
-    *reinterpret_cast<uint2*>(to) =
-        uint2{to_16_bits<kPrecision>(x.x, x.y), to_16_bits<kPrecision>(x.z, x.w)};
+__device__ __forceinline__ auto to_operands(const float4& x) {
+  if constexpr (kIs16Bit<kPrecision>) {
+    return uint2{to_16_bits<kPrecision>(x.x, x.y), to_16_bits<kPrecision>(x.z, x.w)};
+  } else if constexpr (kPrecision == Precision::kTf32) {
+    return uint4{to_tf32(x.x), to_tf32(x.y), to_tf32(x.z), to_tf32(x.w)};
   } else {
-    *reinterpret_cast<float4*>(to) =
-        make_float4(to_tile_value<kPrecision>(x.x), to_tile_value<kPrecision>(x.y),
-                    to_tile_value<kPrecision>(x.z), to_tile_value<kPrecision>(x.w));
+    return x;
+  }
+}
+/// What to_operands() made, at a multiple of four.
+template <typename Operand, typename Quad>
+__device__ __forceinline__ void store_quad(Operand* to, const Quad& quad) {
+  static_assert(sizeof(Quad) == 4 * sizeof(Operand));
+  *reinterpret_cast<Quad*>(to) = quad;
+}
+template <Precision kPrecision>
+__device__ __forceinline__ void store_operands(OperandOf<kPrecision>* to, const float4& x) {
+  store_quad(to, to_operands<kPrecision>(x));
+}
+/// Two in the 16-bit format kPrecision.
+template <Precision kPrecision>
+__device__ __forceinline__ float2 from_16_bits(std::uint32_t pair) {
+  return kPrecision == Precision::kFp16 ? unpack_f16(pair) : unpack_bf16(pair);
+}
+/// What store_operands() left.
+template <Precision kPrecision>
+__device__ __forceinline__ float4 load_operands(const OperandOf<kPrecision>* from) {
+  if constexpr (kIs16Bit<kPrecision>) {
+    const uint2 words = load4(from);
+    const float2 low = from_16_bits<kPrecision>(words.x), high = from_16_bits<kPrecision>(words.y);
+    return make_float4(low.x, low.y, high.x, high.y);
+  } else {
+    return *reinterpret_cast<const float4*>(from);
+  }
+}
+/// One of them.
+template <Precision kPrecision>
+__device__ __forceinline__ float load_operand(const OperandOf<kPrecision>* from) {
+  if constexpr (kIs16Bit<kPrecision>) {
+    return from_16_bits<kPrecision>(*from).x;
+  } else {
+    return *reinterpret_cast<const float*>(from);
   }
 }
 
-/// A network's parameters: fp32 for the biases, weights as float or std::uint16_t at equal offsets.
+/// A network's parameters: fp32 for the biases, weights as operands at equal offsets. Weights in
+/// fp32 serve every format; the products round them then.
 template <typename Weight>
 struct Parameters {
   const float* value;
   const Weight* weight;
 };
 
-/// As StoredWeight says, given an array and its 16-bit copy, null where there is none.
+/// Of a network at element `at` of an array and of its rounded copy, null in fp32.
 template <Precision kPrecision>
-__device__ __forceinline__ Parameters<StoredWeight<kPrecision>> stored(const float* value,
-                                                                       const std::uint16_t* half) {
-  if constexpr (kHalfWeights<kPrecision>) {
-    return {value, half};
+__device__ __forceinline__ Parameters<OperandOf<kPrecision>> parameters_at(const float* value,
+                                                                           const void* rounded,
+                                                                           std::size_t at = 0) {
+  if constexpr (kPrecision == Precision::kFp32) {
+    return {value + at, value + at};
   } else {
-    return {value, value};
+    return {value + at, static_cast<const OperandOf<kPrecision>*>(rounded) + at};
   }
+}
+
+/// What a network's passes left at `data`, an array of operands of kPrecision.
+template <Precision kPrecision>
+__device__ __forceinline__ Saved<OperandOf<kPrecision>> saved_at(const SavedLayout& layout,
+                                                                 void* data) {
+  return {layout, static_cast<OperandOf<kPrecision>*>(data)};
 }
 
 /// 32 columns of a product for kRows rows, in the registers of one warp: 32 lanes with kRows values
@@ -158,25 +205,32 @@ struct Strip<Precision::kFp32, kRows> {
     // columns 4 c to 4 c + 3; of every 16 of the summed index the four from s on
     const int c = lane() % 8, s = 4 * (lane() / 8);
     const float* w = weight + min_i(first + 4 * c, pitch - 4);
-    float4 next[4];
-    const auto load = [&](int n) {
+    // A step is short, and loads run kAhead steps before their use: as many bytes are then under way
+    // as in multiply_transposed().
+    constexpr int kAhead = 3;
+    float4 ring[kAhead][4];
+    const auto load = [&](float4(&quad)[4], int n) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) next[i] = load4(w + min_i(n + s + i, out - 1) * pitch);
+      for (int i = 0; i < 4; ++i) quad[i] = load4(w + min_i(n + s + i, out - 1) * pitch);
     };
     float sum[kRows][4] = {};
-    load(begin);
-    for (int n = begin; n < end; n += 16) {
-      float4 now[4];
 #pragma unroll
-      for (int i = 0; i < 4; ++i) now[i] = next[i];
-      if (n + 16 < end) load(n + 16);
+    for (int i = 0; i < kAhead; ++i)
+      if (begin + 16 * i < end) load(ring[i], begin + 16 * i);
+    for (int n0 = begin; n0 < end; n0 += 16 * kAhead) {
 #pragma unroll
-      for (int i = 0; i < kRows; ++i) {
-        const float4 d = load4(dy + i * dy_pitch + n + s);
-        add(sum[i], d.x, now[0]);
-        add(sum[i], d.y, now[1]);
-        add(sum[i], d.z, now[2]);
-        add(sum[i], d.w, now[3]);
+      for (int j = 0; j < kAhead; ++j) {
+        const int n = n0 + 16 * j;
+        if (n >= end) break;
+#pragma unroll
+        for (int i = 0; i < kRows; ++i) {
+          const float4 d = load4(dy + i * dy_pitch + n + s);
+          add(sum[i], d.x, ring[j][0]);
+          add(sum[i], d.y, ring[j][1]);
+          add(sum[i], d.z, ring[j][2]);
+          add(sum[i], d.w, ring[j][3]);
+        }
+        if (n + 16 * kAhead < end) load(ring[j], n + 16 * kAhead);
       }
     }
 #pragma unroll
@@ -214,7 +268,7 @@ struct Strip {
   float value[kRows / 16][4][4];  // row tile, column tile, fragment
 
   template <typename Weight>
-  __device__ __forceinline__ void multiply_transposed(const TileValue<kPrecision>* x, int x_pitch,
+  __device__ __forceinline__ void multiply_transposed(const OperandOf<kPrecision>* x, int x_pitch,
                                                       const Weight* weight, int pitch, int first,
                                                       int out, int begin, int end) {
     const int g = lane() / 4, t = lane() % 4;
@@ -232,7 +286,7 @@ struct Strip {
   }
 
   template <typename Weight>
-  __device__ __forceinline__ void multiply(const TileValue<kPrecision>* dy, int dy_pitch,
+  __device__ __forceinline__ void multiply(const OperandOf<kPrecision>* dy, int dy_pitch,
                                            const Weight* weight, int pitch, int first, int out,
                                            int begin, int end) {
     const int g = lane() / 4, t = lane() % 4;
@@ -241,9 +295,14 @@ struct Strip {
     sum_over<Weight>(
         begin, end,
         [&](auto& quad, int n) {
+          if (n + 16 <= out) {
+            const Weight* at = w + (n + 4 * t) * pitch;
 #pragma unroll
-          for (int q = 0; q < 4; ++q)
-            quad[q] = load4(w + static_cast<std::size_t>(min_i(n + 4 * t + q, out - 1)) * pitch);
+            for (int q = 0; q < 4; ++q) quad[q] = load4(at + q * pitch);
+          } else {  // the last rows, of which W has fewer
+#pragma unroll
+            for (int q = 0; q < 4; ++q) quad[q] = load4(w + min_i(n + 4 * t + q, out - 1) * pitch);
+          }
         },
         [&](const auto& quad, int n) {
           std::remove_const_t<std::remove_reference_t<decltype(quad)>> columns;
@@ -317,6 +376,12 @@ struct Strip {
     column[2] = make_float4(row[0].z, row[1].z, row[2].z, row[3].z);
     column[3] = make_float4(row[0].w, row[1].w, row[2].w, row[3].w);
   }
+  static __device__ __forceinline__ void transpose(uint4 (&column)[4], const uint4 (&row)[4]) {
+    column[0] = uint4{row[0].x, row[1].x, row[2].x, row[3].x};
+    column[1] = uint4{row[0].y, row[1].y, row[2].y, row[3].y};
+    column[2] = uint4{row[0].z, row[1].z, row[2].z, row[3].z};
+    column[3] = uint4{row[0].w, row[1].w, row[2].w, row[3].w};
+  }
   static __device__ __forceinline__ void transpose(uint2 (&column)[4], const uint2 (&row)[4]) {
     column[0] = {low_halves(row[0].x, row[1].x), low_halves(row[2].x, row[3].x)};
     column[1] = {high_halves(row[0].x, row[1].x), high_halves(row[2].x, row[3].x)};
@@ -330,37 +395,29 @@ struct Strip {
     return a >> 16 | (b & 0xffff0000u);
   }
 
-  // four weights as two words of the 16-bit format
-  static __device__ __forceinline__ uint2 packed(const float4& w) {
-    return {to_16_bits<kPrecision>(w.x, w.y), to_16_bits<kPrecision>(w.z, w.w)};
+  // four weights as operands
+  static __device__ __forceinline__ auto rounded(const float4& w) {
+    return to_operands<kPrecision>(w);
   }
-  static __device__ __forceinline__ uint2 packed(const uint2& w) { return w; }
+  static __device__ __forceinline__ uint2 rounded(const uint2& w) { return w; }
+  static __device__ __forceinline__ uint4 rounded(const uint4& w) { return w; }
 
   // 16 of the summed index; w holds 4 of them for each column tile, x points at this lane's 4
   template <typename Quad>
-  __device__ __forceinline__ void step(const TileValue<kPrecision>* x, int x_pitch,
+  __device__ __forceinline__ void step(const OperandOf<kPrecision>* x, int x_pitch,
                                        const Quad (&w)[4]) {
     if constexpr (kPrecision == Precision::kTf32) {
-      std::uint32_t b[4][4];
+      uint4 b[4];
 #pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        b[j][0] = to_tf32(w[j].x);
-        b[j][1] = to_tf32(w[j].y);
-        b[j][2] = to_tf32(w[j].z);
-        b[j][3] = to_tf32(w[j].w);
-      }
+      for (int j = 0; j < 4; ++j) b[j] = rounded(w[j]);
 #pragma unroll
       for (int m = 0; m < kRows / 16; ++m) {
-        const float4 x0 = load4(x + 16 * m * x_pitch), x1 = load4(x + (16 * m + 8) * x_pitch);
-        const std::uint32_t first[4] = {
-            std::bit_cast<std::uint32_t>(x0.x), std::bit_cast<std::uint32_t>(x1.x),
-            std::bit_cast<std::uint32_t>(x0.y), std::bit_cast<std::uint32_t>(x1.y)};
-        const std::uint32_t second[4] = {
-            std::bit_cast<std::uint32_t>(x0.z), std::bit_cast<std::uint32_t>(x1.z),
-            std::bit_cast<std::uint32_t>(x0.w), std::bit_cast<std::uint32_t>(x1.w)};
+        const uint4 x0 = load4(x + 16 * m * x_pitch), x1 = load4(x + (16 * m + 8) * x_pitch);
+        const std::uint32_t first[4] = {x0.x, x1.x, x0.y, x1.y};
+        const std::uint32_t second[4] = {x0.z, x1.z, x0.w, x1.w};
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          const std::uint32_t b0[2] = {b[j][0], b[j][1]}, b1[2] = {b[j][2], b[j][3]};
+          const std::uint32_t b0[2] = {b[j].x, b[j].y}, b1[2] = {b[j].z, b[j].w};
           mma_tf32(value[m][j], first, b0);
           mma_tf32(value[m][j], second, b1);
         }
@@ -369,7 +426,7 @@ struct Strip {
       std::uint32_t b[4][2];
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        const uint2 words = packed(w[j]);
+        const uint2 words = rounded(w[j]);
         b[j][0] = words.x;
         b[j][1] = words.y;
       }
@@ -396,7 +453,7 @@ struct Strip {
 template <Precision kPrecision>
 __device__ __forceinline__ float hidden_unit(Activation hidden, float z, float& derivative) {
   if (hidden != Activation::kSwish) return activate(hidden, z);
-  if constexpr (!kHalfWeights<kPrecision>) {
+  if constexpr (!kIs16Bit<kPrecision>) {
     derivative = swish_gradient_f(z);
     return swish_f(z);
   }
@@ -414,7 +471,7 @@ __device__ __forceinline__ void store4(float* to, const float4& x) {
 template <Precision kPrecision, int kRows>
 class BlockMlp {
  public:
-  using Value = TileValue<kPrecision>;
+  using Value = OperandOf<kPrecision>;
 
   /// memory: 2 kRows pitch floats, pitch = shared_pitch of the widest layer.
   __device__ BlockMlp(float* memory, int pitch) : sums_(memory), pitch_(pitch) {}
@@ -427,21 +484,20 @@ class BlockMlp {
   /// Columns [0, width) of the next pass's input from value(row, column), zero from `used` on; also
   /// to `saved` [kRows, width] where given. Complete (barrier) when this returns.
   template <typename F>
-  __device__ __forceinline__ void fill(int width, int used, float* saved, F value) {
+  __device__ __forceinline__ void fill(int width, int used, Value* saved, F value) {
     for (int i = static_cast<int>(threadIdx.x); i < kRows * width; i += kBlockThreads) {
       const int row = i / width, column = i % width;
-      const float v = column < used ? value(row, column) : 0.0f;
-      operands()[row * pitch_ + column] = to_tile_value<kPrecision>(v);
+      const Value v = to_operand<kPrecision>(column < used ? value(row, column) : 0.0f);
+      operands()[row * pitch_ + column] = v;
       if (saved != nullptr) saved[i] = v;
     }
     sync_block();
   }
 
-  /// The next pass's input from columns [0, width) of tile(), which is lost. Complete (barrier) when
-  /// this is called and when it returns.
-  __device__ __forceinline__ void take_tile(int width) {
-    fill(width, width, nullptr,
-         [&](int row, int column) { return tile()[row * pitch() + column]; });
+  /// The next pass's input from columns [0, width) of tile(), which is lost; also to `saved`. Complete
+  /// (barrier) when this is called and when it returns.
+  __device__ __forceinline__ void take_tile(int width, Value* saved) {
+    fill(width, width, saved, [&](int row, int column) { return tile()[row * pitch() + column]; });
   }
 
   /// From the network's input, which fill() wrote, to its output in tile(). `saved`: where layer
@@ -449,32 +505,32 @@ class BlockMlp {
   /// kRows); its x[0] is the caller's. Outputs are complete (barrier) when this returns.
   template <typename Weight>
   __device__ void forward(const MlpTable& mlp, const Parameters<Weight>& parameters,
-                          Activation hidden, const Saved* saved, int first_row) {
+                          Activation hidden, const Saved<Value>* saved, int first_row) {
     for (int layer = 0; layer < mlp.num_layers; ++layer) {
       const LayerLayout& l = mlp.layer[layer];
       const bool last = layer + 1 == mlp.num_layers;
       const float* bias = parameters.value + l.bias;
       const int width = padded(l.out);
-      float* saved_y = nullptr;
-      float* derivative = nullptr;
+      Value* saved_y = nullptr;
+      Value* derivative = nullptr;
       if (saved != nullptr && !last) {
         saved_y = saved->x(layer + 1, first_row);
         if (hidden == Activation::kSwish) derivative = saved->dz(layer, first_row);
       }
-      product<true>(parameters.weight + l.weight, l, width, l.in_pitch, last, [&](int column) {
-        return [=, b = load4(bias + column)](int row, const float4& sum) {
-          float4 d = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-          const auto unit = [&](float z, float& slope, int i) {
-            if (column + i >= l.out) return 0.0f;  // padding
-            return last ? z : hidden_unit<kPrecision>(hidden, z, slope);
-          };
-          const float4 y = make_float4(unit(sum.x + b.x, d.x, 0), unit(sum.y + b.y, d.y, 1),
-                                       unit(sum.z + b.z, d.z, 2), unit(sum.w + b.w, d.w, 3));
-          if (saved_y != nullptr) store4(saved_y + row * width + column, y);
-          if (derivative != nullptr) store4(derivative + row * width + column, d);
-          return y;
-        };
-      });
+      product<true>(
+          parameters.weight + l.weight, l, width, l.in_pitch, last, saved_y, [&](int column) {
+            return [=, b = load4(bias + column)](int row, const float4& sum) {
+              float4 d = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+              const auto unit = [&](float z, float& slope, int i) {
+                if (column + i >= l.out) return 0.0f;  // padding
+                return last ? z : hidden_unit<kPrecision>(hidden, z, slope);
+              };
+              const float4 y = make_float4(unit(sum.x + b.x, d.x, 0), unit(sum.y + b.y, d.y, 1),
+                                           unit(sum.z + b.z, d.z, 2), unit(sum.w + b.w, d.w, 3));
+              if (derivative != nullptr) keep_derivatives(derivative + row * width + column, d);
+              return y;
+            };
+          });
       sync_block();
     }
   }
@@ -484,31 +540,30 @@ class BlockMlp {
   /// kInput one step further, to the gradient of the network's input, in tile().
   template <bool kInput, typename Weight>
   __device__ void backward(const MlpTable& mlp, const Parameters<Weight>& parameters,
-                           Activation hidden, const Saved& saved, int first_row) {
+                           Activation hidden, const Saved<Value>& saved, int first_row) {
     for (int layer = mlp.num_layers - 1; layer >= (kInput ? 0 : 1); --layer) {
       const LayerLayout& l = mlp.layer[layer];
       const int pitch = l.in_pitch;
-      const float* x = layer > 0 ? saved.x(layer, first_row) : nullptr;
-      float* dz = layer > 0 ? saved.dz(layer - 1, first_row) : nullptr;
+      const Value* x = layer > 0 ? saved.x(layer, first_row) : nullptr;
+      Value* dz = layer > 0 ? saved.dz(layer - 1, first_row) : nullptr;
       // relu and tanh are known by their output, swish by the derivative that the forward pass left
-      const float* left = hidden == Activation::kSwish ? dz : x;
+      const Value* left = hidden == Activation::kSwish ? dz : x;
       const auto of_column = [&](int column) {
         return [=](int row, const float4& dy) {
           if (dz == nullptr) return dy;  // the network's input
           const int at = row * pitch + column;
-          const float4 known = load4(left + at);
+          const float4 known = hidden == Activation::kSwish ? kept_derivatives(left + at)
+                                                            : load_operands<kPrecision>(left + at);
           const auto gate = [&](float v) {
             return hidden == Activation::kRelu   ? (v > 0.0f ? 1.0f : 0.0f)
                    : hidden == Activation::kTanh ? 1.0f - v * v
                                                  : v;
           };
-          const float4 dx = make_float4(dy.x * gate(known.x), dy.y * gate(known.y),
-                                        dy.z * gate(known.z), dy.w * gate(known.w));
-          store4(dz + at, dx);
-          return dx;
+          return make_float4(dy.x * gate(known.x), dy.y * gate(known.y), dy.z * gate(known.z),
+                             dy.w * gate(known.w));
         };
       };
-      product<false>(parameters.weight + l.weight, l, l.in_pitch, padded(l.out), layer == 0,
+      product<false>(parameters.weight + l.weight, l, l.in_pitch, padded(l.out), layer == 0, dz,
                      of_column);
       sync_block();
     }
@@ -516,14 +571,32 @@ class BlockMlp {
 
  private:
   static __device__ __forceinline__ int warp() { return static_cast<int>(threadIdx.x) / 32; }
+  // Derivatives of swish lie between -0.1 and 1.1: where there is room for 16 bits, fp16 has three
+  // more of them than bf16.
+  static __device__ __forceinline__ void keep_derivatives(Value* to, const float4& x) {
+    if constexpr (kIs16Bit<kPrecision>) {
+      store_quad(to, uint2{pack_f16(x.x, x.y), pack_f16(x.z, x.w)});
+    } else {
+      *reinterpret_cast<float4*>(to) = x;
+    }
+  }
+  static __device__ __forceinline__ float4 kept_derivatives(const Value* from) {
+    if constexpr (kIs16Bit<kPrecision>) {
+      const uint2 words = load4(from);
+      const float2 low = unpack_f16(words.x), high = unpack_f16(words.y);
+      return make_float4(low.x, low.y, high.x, high.y);
+    } else {
+      return *reinterpret_cast<const float4*>(from);
+    }
+  }
 
   /// f(column)(row, sums of four columns from there on) for all of operands W^T (kForward) or
   /// operands W: `columns` in a row, a multiple of four, each a sum of `depth`. The values that f
-  /// returns are the next product's operands, or where this is the `last` product go to tile(). Not
-  /// complete (barrier) when this returns.
+  /// returns are the next product's operands, and go to `saved` [kRows, columns] where given; where
+  /// this is the `last` product they go to tile() alone. Not complete (barrier) when this returns.
   template <bool kForward, typename Weight, typename F>
   __device__ __forceinline__ void product(const Weight* weight, const LayerLayout& l, int columns,
-                                          int depth, bool last, F f) {
+                                          int depth, bool last, Value* saved, F f) {
     // a tile that is no multiple of the usual strip is one strip
     constexpr bool kOneStrip =
         kRows < kMaxStripRows<kPrecision> || kRows % kMaxStripRows<kPrecision> != 0;
@@ -577,7 +650,9 @@ class BlockMlp {
         if (last) {
           store4(tile() + row * pitch() + column, y);
         } else {
-          store_tile_values<kPrecision>(operands() + row * pitch_ + column, y);
+          const auto quad = to_operands<kPrecision>(y);
+          store_quad(operands() + row * pitch_ + column, quad);
+          if (saved != nullptr) store_quad(saved + row * columns + column, quad);
         }
       }
     }
@@ -590,10 +665,10 @@ class BlockMlp {
   // where outputs go while the parts of their sums are still read: where the operands are, or in 16
   // bits behind them, so that take_tile() may write operands while it reads
   __device__ __forceinline__ float* narrow_tile() const {
-    return sums_ + kRows * pitch_ + (kHalfWeights<kPrecision> ? kRows * pitch_ / 2 : 0);
+    return sums_ + kRows * pitch_ + (kIs16Bit<kPrecision> ? kRows * pitch_ / 2 : 0);
   }
   __device__ __forceinline__ int narrow_pitch() const {
-    return kHalfWeights<kPrecision> ? pitch_ / 2 : pitch_;
+    return kIs16Bit<kPrecision> ? pitch_ / 2 : pitch_;
   }
   static __device__ __forceinline__ int min_i(int a, int b) { return a < b ? a : b; }
 

@@ -24,15 +24,15 @@ struct MlpTable {
 /// Errors   ConfigError beyond kMaxLayers layers.
 MlpTable make_table(const MlpLayout& layout);
 
-/// One network's arrays: parameters, moments, averaged copy or null; 16-bit copies of both, where
-/// the kernels read weights that way.
+/// One network's arrays: parameters, moments, averaged copy or null; copies of both as the products
+/// take them, rounded, where that is not fp32.
 struct NetworkArrays {
   float* value;
   float* m;
   float* v;
   float* target;
-  std::uint16_t* half = nullptr;
-  std::uint16_t* half_target = nullptr;
+  void* rounded = nullptr;
+  void* rounded_target = nullptr;
   bool operator==(const NetworkArrays&) const = default;
 };
 
@@ -44,26 +44,32 @@ MBRL_HD constexpr int shared_pitch(int width) { return (width + 15) / 32 * 32 + 
 int widest(const MlpTable& mlp);
 
 /// Where a forward pass keeps what a backward pass and an update need: inputs x of every layer and
-/// gradients dz of every affine output, row-major [rows, padded width]. Until the backward pass dz
-/// of a hidden swish layer holds the derivative of its activation.
+/// gradients dz of every affine output, row-major [rows, padded width], as operands of products.
+/// Until the backward pass dz of a hidden swish layer holds the derivative of its activation.
 struct SavedLayout {
   std::size_t x_offset[kMaxLayers], dz_offset[kMaxLayers];
   int x_pitch[kMaxLayers], dz_pitch[kMaxLayers];
-  std::size_t size = 0;  // floats
+  std::size_t size = 0;  // operands
 };
+
+/// Bytes of an operand of a product.
+constexpr std::size_t operand_bytes(Precision precision) {
+  return precision == Precision::kFp16 || precision == Precision::kBf16 ? 2 : 4;
+}
 
 /// Offsets for `rows` rows.
 SavedLayout make_saved_layout(const MlpLayout& layout, int rows);
 
 /// One network's memory with that layout.
+template <typename Value>
 struct Saved {
   const SavedLayout& layout;
-  float* data;
+  Value* data;
 
-  MBRL_HD float* x(int layer, int row) const {
+  MBRL_HD Value* x(int layer, int row) const {
     return data + layout.x_offset[layer] + static_cast<std::size_t>(row) * layout.x_pitch[layer];
   }
-  MBRL_HD float* dz(int layer, int row) const {
+  MBRL_HD Value* dz(int layer, int row) const {
     return data + layout.dz_offset[layer] + static_cast<std::size_t>(row) * layout.dz_pitch[layer];
   }
 };

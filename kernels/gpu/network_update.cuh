@@ -1,6 +1,7 @@
 // Weight gradients and the optimizer after them in one kernel body.
 //
-// A block owns a 64 x 32 tile of one weight matrix and sums it over the whole batch, so that there
+// Stages of the batch come as operands, straight into shared memory, while those before them are
+// multiplied. A block owns a 64 x 32 tile of one weight matrix and sums it over the whole batch, so that there
 // is no sum over blocks and no atomic: the finished gradient is in registers, and decay, Adam and
 // target averaging happen in place. Within the block, kUpdateParts pairs of warps each take a part
 // of the batch; their sums meet in shared memory, in order. The block at column 0 also owns the
@@ -13,18 +14,19 @@
 namespace mbrl::gpu {
 
 constexpr int kUpdateOut = 64, kUpdateIn = 32;  // rows and columns of W per block
-constexpr int kUpdateRows = 64;                 // rows of the batch staged at a time
+constexpr int kUpdateRows = 64;                 // rows of the batch in a stage
 constexpr int kUpdateParts = kWarps / 2;
 // pitches that put the lanes of a matrix instruction on different banks
 constexpr int kUpdateOutPitch = kUpdateOut + 8, kUpdateInPitch = kUpdateIn + 8;
-/// Staged rows of dy and x; the partial sums take their place.
-constexpr int kUpdateStageFloats = kUpdateRows * (kUpdateOutPitch + kUpdateInPitch);
+/// Stages in shared memory at once: twice as many where an operand is half as long.
+template <typename Value>
+constexpr int kUpdateStages = 8 / sizeof(Value);
+/// All stages; the partial sums take their place.
+constexpr int kUpdateStageFloats = 2 * kUpdateRows * (kUpdateOutPitch + kUpdateInPitch);
 constexpr int kUpdatePartFloats = kUpdateOut * kUpdateInPitch;
-constexpr int kUpdateTileFloats = kUpdateStageFloats > kUpdateParts* kUpdatePartFloats
-                                      ? kUpdateStageFloats
-                                      : kUpdateParts* kUpdatePartFloats;
+static_assert(kUpdateParts * kUpdatePartFloats <= kUpdateStageFloats);
 constexpr std::size_t kUpdateSharedBytes =
-    (kUpdateTileFloats + kBlockThreads) * sizeof(float);  // and a sum of biases per thread
+    (kUpdateStageFloats + kBlockThreads) * sizeof(float);  // and a sum of biases per thread
 
 /// Which block owns which tile.
 struct UpdateTable {
@@ -107,11 +109,13 @@ template <Precision kPrecision>
 struct GradientTile {
   float value[4][2][4] = {};
 
-  __device__ __forceinline__ void add(const float* dy, const float* x) {
-    const int g = lane() / 4, t = lane() % 4;
-    const float* d = dy + update_part() * kUpdatePartRows * kUpdateOutPitch + g;
-    const float* v = x + update_part() * kUpdatePartRows * kUpdateInPitch + update_column0() + g;
+  __device__ __forceinline__ void add(const OperandOf<kPrecision>* dy,
+                                      const OperandOf<kPrecision>* x) {
+    const OperandOf<kPrecision>* d = dy + update_part() * kUpdatePartRows * kUpdateOutPitch;
+    const OperandOf<kPrecision>* v =
+        x + update_part() * kUpdatePartRows * kUpdateInPitch + update_column0();
     if constexpr (kPrecision == Precision::kTf32) {
+      const int g = lane() / 4, t = lane() % 4;
 #pragma unroll
       for (int step = 0; step < kUpdatePartRows; step += 8) {
         std::uint32_t b[2][2];
@@ -119,40 +123,35 @@ struct GradientTile {
         for (int j = 0; j < 2; ++j)
 #pragma unroll
           for (int k = 0; k < 2; ++k)
-            b[j][k] = to_tf32(v[(step + t + 4 * k) * kUpdateInPitch + 8 * j]);
+            b[j][k] = v[(step + t + 4 * k) * kUpdateInPitch + 8 * j + g].word;
 #pragma unroll
         for (int m = 0; m < 4; ++m) {
-          const float* d0 = d + (step + t) * kUpdateOutPitch + 16 * m;
-          const float* d1 = d0 + 4 * kUpdateOutPitch;
-          const std::uint32_t a[4] = {to_tf32(d0[0]), to_tf32(d0[8]), to_tf32(d1[0]),
-                                      to_tf32(d1[8])};
+          const Tf32* d0 = d + (step + t) * kUpdateOutPitch + 16 * m + g;
+          const Tf32* d1 = d0 + 4 * kUpdateOutPitch;
+          const std::uint32_t a[4] = {d0[0].word, d0[8].word, d1[0].word, d1[8].word};
 #pragma unroll
           for (int j = 0; j < 2; ++j) mma_tf32(value[m][j], a, b[j]);
         }
       }
     } else {
       static_assert(kUpdatePartRows == 16);
-      std::uint32_t b[2][2];
-#pragma unroll
-      for (int j = 0; j < 2; ++j)
-#pragma unroll
-        for (int k = 0; k < 2; ++k) {
-          const float* v0 = v + (2 * t + 8 * k) * kUpdateInPitch + 8 * j;
-          b[j][k] = pack(v0[0], v0[kUpdateInPitch]);
-        }
+      // lane i names row i % 8 of quarter i / 8 of 16 x 16 values. Both operands are summed over
+      // rows: quarters follow each other along the columns of dy, and along the rows of x
+      const int row = lane() % 8, quarter = lane() / 8;
+      std::uint32_t b[4];
+      load_transposed(b, v + (row + quarter % 2 * 8) * kUpdateInPitch + quarter / 2 * 8);
 #pragma unroll
       for (int m = 0; m < 4; ++m) {
-        const float* d0 = d + 2 * t * kUpdateOutPitch + 16 * m;
-        const float* d1 = d0 + 8 * kUpdateOutPitch;
-        const std::uint32_t a[4] = {
-            pack(d0[0], d0[kUpdateOutPitch]), pack(d0[8], d0[kUpdateOutPitch + 8]),
-            pack(d1[0], d1[kUpdateOutPitch]), pack(d1[8], d1[kUpdateOutPitch + 8])};
+        std::uint32_t a[4];
+        load_transposed(a,
+                        d + (row + quarter / 2 * 8) * kUpdateOutPitch + 16 * m + quarter % 2 * 8);
 #pragma unroll
         for (int j = 0; j < 2; ++j) {
+          const std::uint32_t columns[2] = {b[2 * j], b[2 * j + 1]};
           if constexpr (kPrecision == Precision::kFp16) {
-            mma_f16(value[m][j], a, b[j]);
+            mma_f16(value[m][j], a, columns);
           } else {
-            mma_bf16(value[m][j], a, b[j]);
+            mma_bf16(value[m][j], a, columns);
           }
         }
       }
@@ -174,17 +173,20 @@ struct GradientTile {
 
  private:
   static __device__ __forceinline__ int lane() { return static_cast<int>(threadIdx.x) % 32; }
-  static __device__ __forceinline__ std::uint32_t pack(float low, float high) {
-    return kPrecision == Precision::kFp16 ? pack_f16(low, high) : pack_bf16(low, high);
-  }
 };
 
-/// kUpdateRows rows of dy and x on their way through registers to shared memory: the rows of one
-/// stage travel while those before them are multiplied.
-class UpdateStage {
+/// Stages of kUpdateRows rows of dy and x on their way to shared memory, [stages][rows, pitch] each.
+/// A thread copies the same columns of every 16th or 32nd row, 16 bytes at a time.
+template <Precision kPrecision>
+class UpdateStages {
  public:
-  __device__ __forceinline__ UpdateStage(const Saved& saved, int layer, int n0, int k0, int rows)
-      : dz_pitch_(saved.layout.dz_pitch[layer]),
+  using Value = OperandOf<kPrecision>;
+  static constexpr int kStages = kUpdateStages<Value>;
+
+  __device__ __forceinline__ UpdateStages(float* memory, const Saved<Value>& saved, int layer,
+                                          int n0, int k0, int rows)
+      : memory_(reinterpret_cast<Value*>(memory)),
+        dz_pitch_(saved.layout.dz_pitch[layer]),
         x_pitch_(saved.layout.x_pitch[layer]),
         rows_(rows),
         dz_(saved.dz(layer, 0) + n0 + dy_column()),
@@ -192,70 +194,95 @@ class UpdateStage {
         dy_inside_(n0 + dy_column() < dz_pitch_),
         x_inside_(k0 + x_column() < x_pitch_) {}
 
-  /// Rows [first, first + kUpdateRows): zeros past the batch and past the matrix.
-  __device__ __forceinline__ void load(int first) {
-#pragma unroll
-    for (int i = 0; i < kDyLoads; ++i) {
-      const int row = first + dy_row(i);
-      dy_next_[i] = dy_inside_ && row < rows_
-                        ? load4(dz_ + static_cast<std::size_t>(row) * dz_pitch_)
-                        : zero();
-    }
-#pragma unroll
-    for (int i = 0; i < kXLoads; ++i) {
-      const int row = first + x_row(i);
-      x_next_[i] =
-          x_inside_ && row < rows_ ? load4(x_ + static_cast<std::size_t>(row) * x_pitch_) : zero();
-    }
+  __device__ __forceinline__ Value* dy(int stage) const {
+    return memory_ + stage % kStages * (kUpdateRows * (kUpdateOutPitch + kUpdateInPitch));
+  }
+  __device__ __forceinline__ Value* x(int stage) const {
+    return dy(stage) + kUpdateRows * kUpdateOutPitch;
   }
 
-  /// The loaded rows, each of dy times its factor where there are any.
-  __device__ __forceinline__ void store(float* dy, float* x, const float* factors,
-                                        int first) const {
+  /// Stage `stage` as one group of copies: zeros past the batch and past the matrix, none past the
+  /// last stage.
+  __device__ __forceinline__ void start(int stage) const {
+    const int first = stage * kUpdateRows;
+    if (first < rows_) {
 #pragma unroll
-    for (int i = 0; i < kDyLoads; ++i) {
-      float4 d = dy_next_[i];
-      if (factors != nullptr) {
-        const int row = first + dy_row(i);
-        const float f = row < rows_ ? factors[row] : 0.0f;
-        d = make_float4(f * d.x, f * d.y, f * d.z, f * d.w);
-      }
-      *reinterpret_cast<float4*>(dy + dy_row(i) * kUpdateOutPitch + dy_column()) = d;
+      for (int i = 0; i < kDyCopies; ++i)
+        start_copy(dy(stage) + dy_at(i),
+                   dz_ + static_cast<std::size_t>(first + dy_row(i)) * dz_pitch_,
+                   dy_inside_ && first + dy_row(i) < rows_);
+#pragma unroll
+      for (int i = 0; i < kXCopies; ++i)
+        start_copy(x(stage) + x_row(i) * kUpdateInPitch + x_column(),
+                   x_ + static_cast<std::size_t>(first + x_row(i)) * x_pitch_,
+                   x_inside_ && first + x_row(i) < rows_);
     }
+    end_group();
+  }
+
+  /// factor(row) of the rows whose dy this thread copies, for scale().
+  template <typename Factor>
+  __device__ __forceinline__ void load_factors(int stage, Factor factor) {
 #pragma unroll
-    for (int i = 0; i < kXLoads; ++i)
-      *reinterpret_cast<float4*>(x + x_row(i) * kUpdateInPitch + x_column()) = x_next_[i];
+    for (int i = 0; i < kDyCopies; ++i) {
+      const int row = stage * kUpdateRows + dy_row(i);
+      factor_[i] = row < rows_ ? factor(row) : 0.0f;
+    }
+  }
+  /// This thread's dy of the stage, which is there, times their factors.
+  __device__ __forceinline__ void scale(int stage) const {
+#pragma unroll
+    for (int i = 0; i < kDyCopies; ++i)
+#pragma unroll
+      for (int j = 0; j < kValues; j += 4) {
+        Value* at = dy(stage) + dy_at(i) + j;
+        const float4 d = load_operands<kPrecision>(at);
+        const float f = factor_[i];
+        store_operands<kPrecision>(at, make_float4(f * d.x, f * d.y, f * d.z, f * d.w));
+      }
   }
 
  private:
-  static constexpr int kDyLoads = kUpdateRows * kUpdateOut / 4 / kBlockThreads;
-  static constexpr int kXLoads = kUpdateRows * kUpdateIn / 4 / kBlockThreads;
-  static __device__ __forceinline__ float4 zero() { return make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
+  static constexpr int kValues = 16 / sizeof(Value);  // of a copy
+  static constexpr int kDyCopies = kUpdateRows * kUpdateOut / kValues / kBlockThreads;
+  static constexpr int kXCopies = kUpdateRows * kUpdateIn / kValues / kBlockThreads;
   static __device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
-  // a thread keeps its column and takes every 16th or 32nd row
-  static __device__ __forceinline__ int dy_column() { return thread() % (kUpdateOut / 4) * 4; }
-  static __device__ __forceinline__ int dy_row(int i) {
-    return thread() / (kUpdateOut / 4) + i * (kUpdateRows / kDyLoads);
+  static __device__ __forceinline__ int dy_column() {
+    return thread() % (kUpdateOut / kValues) * kValues;
   }
-  static __device__ __forceinline__ int x_column() { return thread() % (kUpdateIn / 4) * 4; }
+  static __device__ __forceinline__ int dy_row(int i) {
+    return thread() / (kUpdateOut / kValues) + i * (kUpdateRows / kDyCopies);
+  }
+  static __device__ __forceinline__ int dy_at(int i) {
+    return dy_row(i) * kUpdateOutPitch + dy_column();
+  }
+  static __device__ __forceinline__ int x_column() {
+    return thread() % (kUpdateIn / kValues) * kValues;
+  }
   static __device__ __forceinline__ int x_row(int i) {
-    return thread() / (kUpdateIn / 4) + i * (kUpdateRows / kXLoads);
+    return thread() / (kUpdateIn / kValues) + i * (kUpdateRows / kXCopies);
   }
 
+  Value* memory_;
   int dz_pitch_, x_pitch_, rows_;
-  const float *dz_, *x_;
+  const Value *dz_, *x_;
   bool dy_inside_, x_inside_;
-  float4 dy_next_[kDyLoads], x_next_[kXLoads];
+  float factor_[kDyCopies];
 };
+
+/// Gradients in `saved` that are complete as they are.
+struct NoFactor {};
 
 /// Block `block` of the table's num_blocks(), over the first `rows` rows of the batch. `memory`:
 /// kUpdateSharedBytes. `saved`: what the network's passes left. `step` takes each finished gradient
-/// (parameter_step.cuh says how). Where `factors` is given, gradients of row i in `saved` are still
-/// to be multiplied by factors[i] (shared memory); prepare() fills them, while loads are under way.
-template <Precision kPrecision, typename Step = ParameterStep<kPrecision>, typename Prepare>
-__device__ void update_network(float* memory, const UpdateTable& table, const Saved& saved,
-                               const Step& step, int block, int rows, const float* factors,
-                               Prepare prepare) {
+/// (parameter_step.cuh says how). Where gradients of row i in `saved` are still to be multiplied by a
+/// number, factor(i) is that.
+template <Precision kPrecision, typename Step = ParameterStep<kPrecision>,
+          typename Factor = NoFactor>
+__device__ void update_network(float* memory, const UpdateTable& table,
+                               const Saved<OperandOf<kPrecision>>& saved, const Step& step,
+                               int block, int rows, Factor factor = {}) {
+  constexpr bool kHasFactor = !std::is_same_v<Factor, NoFactor>;
   int layer = 0;
   while (block >= table.first_block[layer + 1]) ++layer;
   const LayerLayout& l = table.mlp.layer[layer];
@@ -263,27 +290,33 @@ __device__ void update_network(float* memory, const UpdateTable& table, const Sa
   const int tile = block - table.first_block[layer];
   const int n0 = tile / columns * kUpdateOut, k0 = tile % columns * kUpdateIn;
 
-  float* dy = memory;                                 // [kUpdateRows, 64]
-  float* x = memory + kUpdateRows * kUpdateOutPitch;  // [kUpdateRows, 32]
-  float* bias_part = memory + kUpdateTileFloats;      // [4, 64]
+  float* bias_part = memory + kUpdateStageFloats;  // [4, 64]
   const int thread = static_cast<int>(threadIdx.x);
   const bool owns_bias = k0 == 0;
   float bias_gradient = 0.0f;  // of output thread % 64, rows of one part
   GradientTile<kPrecision> gradient;
-  UpdateStage stage(saved, layer, n0, k0, rows);
-  stage.load(0);
-  prepare();
-  for (int first = 0; first < rows; first += kUpdateRows) {
+  UpdateStages<kPrecision> stages(memory, saved, layer, n0, k0, rows);
+  // all but one stage are under way: copies to the last begin once its earlier rows have been read
+  constexpr int kAhead = UpdateStages<kPrecision>::kStages - 1;
+#pragma unroll
+  for (int i = 0; i < kAhead; ++i) stages.start(i);
+  if constexpr (kHasFactor) stages.load_factors(0, factor);
+  for (int stage = 0; stage * kUpdateRows < rows; ++stage) {
+    wait_for_copies<kAhead - 1>();
+    if constexpr (kHasFactor) {
+      stages.scale(stage);
+      stages.load_factors(stage + 1, factor);
+    }
     sync_block();
-    stage.store(dy, x, factors, first);
-    sync_block();
-    if (first + kUpdateRows < rows) stage.load(first + kUpdateRows);
-    gradient.add(dy, x);
+    stages.start(stage + kAhead);
+    gradient.add(stages.dy(stage), stages.x(stage));
     if (owns_bias) {
-      const float* part = dy + thread / kUpdateOut * kUpdatePartRows * kUpdateOutPitch;
+      const auto* part = stages.dy(stage) +
+                         thread / kUpdateOut * kUpdatePartRows * kUpdateOutPitch +
+                         thread % kUpdateOut;
 #pragma unroll 4
       for (int row = 0; row < kUpdatePartRows; ++row)
-        bias_gradient += part[row * kUpdateOutPitch + thread % kUpdateOut];
+        bias_gradient += load_operand<kPrecision>(part + row * kUpdateOutPitch);
     }
   }
 
@@ -319,13 +352,6 @@ __device__ void update_network(float* memory, const UpdateTable& table, const Sa
     for (int i = 1; i < kBlockThreads / kUpdateOut; ++i) sum += bias_part[thread + i * kUpdateOut];
     step.one(l.bias + n0 + thread, sum, 0.0f);
   }
-}
-
-/// The same where gradients are complete.
-template <Precision kPrecision, typename Step = ParameterStep<kPrecision>>
-__device__ void update_network(float* memory, const UpdateTable& table, const Saved& saved,
-                               const Step& step, int block, int rows) {
-  update_network<kPrecision>(memory, table, saved, step, block, rows, nullptr, [] {});
 }
 
 }  // namespace mbrl::gpu

@@ -1,5 +1,5 @@
 // What happens to one parameter once its gradient is known: decay, Adam, target averaging, and the
-// 16-bit copies that the kernels of kPrecision read.
+// rounded copies that the products of kPrecision read.
 #pragma once
 
 #include <algorithm>
@@ -43,75 +43,86 @@ struct ParameterStep {
     store4(n.value + at, four.value);
     store4(n.m + at, four.m);
     store4(n.v + at, four.v);
-    if constexpr (kHalfWeights<kPrecision>) store_half4(n.half + at, four.value);
+    if constexpr (kRounds) store_operands<kPrecision>(rounded(n.rounded, at), four.value);
     if (n.target == nullptr) return;
     const float4 target = make_float4(
         polyak(four.target.x, four.value.x, tau), polyak(four.target.y, four.value.y, tau),
         polyak(four.target.z, four.value.z, tau), polyak(four.target.w, four.value.w, tau));
     store4(n.target + at, target);
-    if constexpr (kHalfWeights<kPrecision>) store_half4(n.half_target + at, target);
+    if constexpr (kRounds) store_operands<kPrecision>(rounded(n.rounded_target, at), target);
   }
 
-  /// The step of one parameter.
+  /// The step of one bias, which no product reads.
   __device__ __forceinline__ void one(std::size_t at, float gradient, float decay) const {
     float value = n.value[at];
     const float own = unscaled_gradient(gradient, kPrecision);
     adam_update(value, n.m[at], n.v[at], fma_f(decay, value, own), adam);
     n.value[at] = value;
-    if constexpr (kHalfWeights<kPrecision>) n.half[at] = to_16_bits<kPrecision>(value);
     if (n.target == nullptr) return;
     const float target = polyak(n.target[at], value, tau);
     n.target[at] = target;
-    if constexpr (kHalfWeights<kPrecision>) n.half_target[at] = to_16_bits<kPrecision>(target);
   }
 
  private:
-  static __device__ __forceinline__ void store_half4(std::uint16_t* to, const float4& x) {
-    const auto pair = [](float low, float high) {
-      return kPrecision == Precision::kFp16 ? pack_f16(low, high) : pack_bf16(low, high);
-    };
-    *reinterpret_cast<uint2*>(to) = {pair(x.x, x.y), pair(x.z, x.w)};
+  static constexpr bool kRounds = kPrecision != Precision::kFp32;
+  static __device__ __forceinline__ OperandOf<kPrecision>* rounded(void* copy, std::size_t at) {
+    return static_cast<OperandOf<kPrecision>*>(copy) + at;
   }
 };
 
-/// An array and where its 16-bit copy goes.
-struct HalfCopy {
+/// An array, its length, a multiple of four, and where its rounded copy goes.
+struct RoundedCopy {
   const float* from;
-  std::uint16_t* to;
+  void* to;
   std::size_t count;
 };
 
 template <Precision kPrecision, int kArrays>
-struct HalfCopies {
-  HalfCopy copy[kArrays];
+struct RoundedCopies {
+  RoundedCopy copy[kArrays];
   std::size_t longest;
+
+  explicit RoundedCopies(const RoundedCopy (&copies)[kArrays]) : copy{}, longest(0) {
+    for (int i = 0; i < kArrays; ++i) {
+      copy[i] = copies[i];
+      longest = std::max(longest, copies[i].count / 4);
+    }
+  }
+  /// Threads that it takes.
+  MBRL_HD std::size_t count() const {
+    return kPrecision == Precision::kFp32 ? 0 : longest * kArrays;
+  }
+  /// Thread i: four values.
   __device__ void operator()(std::size_t i) const {
-    const HalfCopy& c = copy[i / longest];
-    const std::size_t at = i % longest;
-    if (at < c.count) c.to[at] = to_16_bits<kPrecision>(c.from[at]);
+    const RoundedCopy& c = copy[i / longest];
+    const std::size_t at = i % longest * 4;
+    if (at < c.count)
+      store_operands<kPrecision>(static_cast<OperandOf<kPrecision>*>(c.to) + at,
+                                 load4(c.from + at));
   }
 };
 
-/// Makes the 16-bit copies anew in one launch, where kPrecision has any: at the start of every
-/// call, because anything may have changed the parameters since the last.
+/// Makes the copies anew in one launch, where kPrecision has any: at the start of every call, because
+/// anything may have changed the parameters since the last.
 template <Precision kPrecision, int kArrays>
-void launch_half_copies(Stream& stream, const HalfCopy (&copies)[kArrays]) {
-  if constexpr (kHalfWeights<kPrecision>) {
-    HalfCopies<kPrecision, kArrays> body{{}, 0};
-    for (int i = 0; i < kArrays; ++i) {
-      body.copy[i] = copies[i];
-      body.longest = std::max(body.longest, copies[i].count);
-    }
-    launch_linear(stream, "half_copies", body.longest * kArrays, body);
+void launch_rounded_copies(Stream& stream, const RoundedCopy (&copies)[kArrays]) {
+  if constexpr (kPrecision != Precision::kFp32) {
+    const RoundedCopies<kPrecision, kArrays> body(copies);
+    launch_linear(stream, "rounded_copies", body.count(), body);
   }
 }
 
-/// Memory for `count` 16-bit copies on a stream that wants them, else none.
-inline Buffer<std::uint16_t> half_buffer(const Stream& stream, std::size_t count,
-                                         const char* name) {
-  const bool has_half =
-      stream.precision() == Precision::kFp16 || stream.precision() == Precision::kBf16;
-  return Buffer<std::uint16_t>(has_half ? count : 0, Memory::kDevice, name);
+/// Bytes of `count` rounded values on a stream, 0 where it rounds none.
+inline std::size_t rounded_bytes(const Stream& stream, std::size_t count) {
+  return stream.precision() == Precision::kFp32 ? 0 : count * operand_bytes(stream.precision());
+}
+inline Buffer<std::byte> rounded_buffer(const Stream& stream, std::size_t count, const char* name) {
+  return Buffer<std::byte>(rounded_bytes(stream, count), Memory::kDevice, name);
+}
+/// Element `at` of an array of them, null where there is none.
+template <Precision kPrecision>
+__device__ __forceinline__ void* operand_at(void* array, std::size_t at) {
+  return array == nullptr ? nullptr : static_cast<OperandOf<kPrecision>*>(array) + at;
 }
 
 }  // namespace mbrl::gpu

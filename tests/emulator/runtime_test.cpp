@@ -92,15 +92,18 @@ TEST_F(EmulatedRuntimeTest, AFaultDuringCaptureLeavesTheStreamUsable) {
 }
 
 TEST_F(EmulatedRuntimeTest, AnEnvironmentStepIsOneGraphOfFourLaunchesPerUpdateAndThreeMore) {
-  TwinStreams streams;
-  SmallSac sac(streams.gpu);
-  std::vector<SacLosses> losses(20);
-  std::vector<float> observation(3, 0.1f), action(1);
-  const ActRequest act{{observation.data(), 1, 3}, {action.data(), 1, 1}, true, {}, 0};
-  sac.update(streams.gpu, losses, &act);
-  const long before = emulator::num_issued();
-  sac.update(streams.gpu, losses, &act);
-  EXPECT_EQ(emulator::num_issued() - before, 4 * 20 + 3);
+  for (const Precision precision : kAllPrecisions) {
+    TwinStreams streams;
+    streams.gpu.set_precision(precision);
+    SmallSac sac(streams.gpu);
+    std::vector<SacLosses> losses(20);
+    std::vector<float> observation(3, 0.1f), action(1);
+    const ActRequest act{{observation.data(), 1, 3}, {action.data(), 1, 1}, true, {}, 0};
+    sac.update(streams.gpu, losses, &act);
+    const long before = emulator::num_issued();
+    sac.update(streams.gpu, losses, &act);
+    EXPECT_EQ(emulator::num_issued() - before, 4 * 20 + 3) << precision_name(precision);
+  }
 }
 
 TEST_F(EmulatedRuntimeTest, HopperSizesFitTheSharedMemoryOfEveryArchitecture) {

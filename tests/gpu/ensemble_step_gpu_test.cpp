@@ -105,13 +105,43 @@ TEST_F(EnsembleFp16GpuTest, SmallGradientsReachTheFirstLayer) {
   }
 }
 
+const auto name_of_step = [](const auto& test) {
+  return "batch" + std::to_string(std::get<0>(test.param)) + "_" + std::get<1>(test.param).name();
+};
 INSTANTIATE_TEST_SUITE_P(Sizes, EnsembleGpuTest,
                          testing::Combine(testing::Values(1, 17, 31, 33),
                                           testing::ValuesIn(kAllProducts)),
-                         [](const auto& test) {
-                           return "batch" + std::to_string(std::get<0>(test.param)) + "_" +
-                                  std::get<1>(test.param).name();
-                         });
+                         name_of_step);
+// more stages of the batch than shared memory holds at once, the last of three rows
+INSTANTIATE_TEST_SUITE_P(ManyStages, EnsembleGpuTest,
+                         testing::Combine(testing::Values(6 * 64 + 3),
+                                          testing::ValuesIn(kFusedInEachFormat)),
+                         name_of_step);
+
+class EnsembleFormatGpuTest : public FormatGpuTest {};
+INSTANTIATE_TEST_SUITE_P(Formats, EnsembleFormatGpuTest, testing::ValuesIn(kAllPrecisions),
+                         [](const auto& test) { return std::string(precision_name(test.param)); });
+
+// within an epoch each step's rounded copies of the weights are those that the next one reads
+TEST_P(EnsembleFormatGpuTest, AnEpochOfManyStepsIsAsManyEpochs) {
+  constexpr int kSteps = 3, kBatch = 8;
+  Problem epoch(2, kSteps * kBatch), epochs(2, kSteps * kBatch);
+  TwinStreams a, b;
+  a.gpu.set_precision(GetParam());
+  b.gpu.set_precision(GetParam());
+  EnsembleWorkspace at_once(a.gpu, epoch.gpu, kBatch), one_by_one(b.gpu, epochs.gpu, kBatch);
+  epoch.run_gpu(a.gpu, at_once, kBatch);
+  for (int step = 0; step < kSteps; ++step) {
+    std::vector<std::uint32_t> rows;
+    for (int e = 0; e < 2; ++e)
+      for (int i = 0; i < kBatch; ++i)
+        rows.push_back(epochs.rows[static_cast<std::size_t>((e * kSteps + step) * kBatch + i)]);
+    const Buffer<std::uint32_t> on_gpu = copy_to(Memory::kDevice, rows);
+    ensemble_epoch(b.gpu, epochs.gpu, epochs.view(epochs.device_records),
+                   {on_gpu.data(), 2, kBatch}, kBatch, epochs.constants, one_by_one);
+  }
+  EXPECT_EQ(state_error(epoch.gpu, epochs.gpu), 0.0);
+}
 
 class EnsembleProviderGpuTest : public GpuTest, public testing::WithParamInterface<Products> {
  protected:

@@ -81,13 +81,18 @@ TEST_P(SacUpdateGpuTest, OneUpdateIsThatOfTheCpu) {
   });
 }
 
+const auto name_of_update = [](const auto& test) {
+  return "batch" + std::to_string(std::get<0>(test.param)) + "_" + std::get<1>(test.param).name();
+};
 INSTANTIATE_TEST_SUITE_P(Sizes, SacUpdateGpuTest,
                          testing::Combine(testing::Values(1, 31, 33, 70),
                                           testing::ValuesIn(kAllProducts)),
-                         [](const auto& test) {
-                           return "batch" + std::to_string(std::get<0>(test.param)) + "_" +
-                                  std::get<1>(test.param).name();
-                         });
+                         name_of_update);
+// more stages of the batch than shared memory holds at once, the last of three rows
+INSTANTIATE_TEST_SUITE_P(ManyStages, SacUpdateGpuTest,
+                         testing::Combine(testing::Values(6 * 64 + 3),
+                                          testing::ValuesIn(kFusedInEachFormat)),
+                         name_of_update);
 
 using SacGpuTest = GpuTest;
 
@@ -104,6 +109,28 @@ TEST_F(SacGpuTest, ManyUpdatesInOneCallFollowTheCpu) {
   for (int i = 0; i < 4; ++i)
     EXPECT_NEAR(got[i].critic_loss[0], wanted[i].critic_loss[0], 1e-4) << i;
   EXPECT_LT(state_error(p.gpu, p.cpu), 2e-3);
+}
+
+class SacFormatGpuTest : public FormatGpuTest {};
+INSTANTIATE_TEST_SUITE_P(Formats, SacFormatGpuTest, testing::ValuesIn(kAllPrecisions),
+                         [](const auto& test) { return std::string(precision_name(test.param)); });
+
+// within a call each update's rounded copies of the weights are those that the next one reads
+TEST_P(SacFormatGpuTest, ACallOfManyUpdatesIsAsManyCalls) {
+  for (const bool simultaneous : {false, true}) {
+    Problem one_call(33, 10), calls(33, 10);
+    one_call.constants.simultaneous = calls.constants.simultaneous = simultaneous;
+    TwinStreams a, b;
+    a.gpu.set_precision(GetParam());
+    b.gpu.set_precision(GetParam());
+    SacWorkspace at_once(a.gpu, one_call.gpu, 33), one_by_one(b.gpu, calls.gpu, 33);
+    std::vector<SacLosses> losses(3);
+    sac_update(a.gpu, losses, one_call.gpu, one_call.source(one_call.device_records),
+               one_call.constants, at_once);
+    for (std::size_t i = 0; i < losses.size(); ++i)
+      sac_update(b.gpu, calls.gpu, calls.source(calls.device_records), calls.constants, one_by_one);
+    EXPECT_EQ(state_error(one_call.gpu, calls.gpu), 0.0);
+  }
 }
 
 // critics that hardly tell actions apart and a low temperature: in fp16 the actor's gradients begin near

@@ -140,6 +140,12 @@ constexpr Products kAllProducts[] = {
     {Precision::kBf16, GemmProvider::kCublasLt}, {Precision::kTf32, GemmProvider::kCudnn},
     {Precision::kFp16, GemmProvider::kCudnn},    {Precision::kBf16, GemmProvider::kCudnn}};
 
+/// Our own kernels.
+constexpr Products kFusedInEachFormat[] = {{Precision::kFp32, GemmProvider::kFused},
+                                           {Precision::kTf32, GemmProvider::kFused},
+                                           {Precision::kFp16, GemmProvider::kFused},
+                                           {Precision::kBf16, GemmProvider::kFused}};
+
 /// One of each provider.
 constexpr Products kOneOfEachProvider[] = {{Precision::kFp32, GemmProvider::kFused},
                                            {Precision::kFp32, GemmProvider::kPlain},

@@ -8,7 +8,7 @@
 
 #include "cuda/kernel.cuh"
 #include "kernels/formulas/gaussian_nll.h"
-#include "kernels/gpu/device_mlp.h"
+#include "kernels/gpu/parameter_step.cuh"
 #include "kernels/gpu/reduce.cuh"
 #include "kernels/stages/ensemble/ensemble_step.h"
 
@@ -31,9 +31,9 @@ struct alignas(16) EpochPlan {
 struct EnsembleArrays {
   MlpTable mlp;
   float *value, *m, *v;  // [E, size]
-  std::uint16_t* half;   // [E, size]: 16-bit copy of value, where the precision has one
+  void* rounded;         // [E, size]: value as operands of the precision; null in fp32
   SavedLayout saved_layout;
-  float* saved;                         // [E, saved_layout.size]
+  void* saved;                          // [E, saved_layout.size], operands too
   float *shared, *shared_m, *shared_v;  // [num_shared, shared_pitch]
   const float *input_mean, *input_inv_std;
   float* shared_gradient;  // [E * tiles, num_shared, shared_pitch]
@@ -49,11 +49,15 @@ struct EnsembleArrays {
   auto borrowed() const {
     return std::tuple(value, m, v, shared, shared_m, shared_v, input_mean, input_inv_std);
   }
+  template <Precision kPrecision>
   __device__ NetworkArrays member(int e) const {
     return {value + e * size, m + e * size, v + e * size, nullptr,
-            half == nullptr ? nullptr : half + e * size};
+            operand_at<kPrecision>(rounded, e * size)};
   }
-  __device__ Saved saved_of(int e) const { return {saved_layout, saved + e * saved_layout.size}; }
+  template <Precision kPrecision>
+  __device__ Saved<OperandOf<kPrecision>> saved_of(int e) const {
+    return saved_at<kPrecision>(saved_layout, operand_at<kPrecision>(saved, e * saved_layout.size));
+  }
   /// Rows of step `step`, or 0 past the end.
   __device__ int batch_rows(int step) const {
     if (step >= plan->num_steps) return 0;
@@ -81,12 +85,12 @@ constexpr std::size_t loss_scratch(int num_shared, int num_targets) {
 
 /// Loss and gradients of the tile of member e that begins at row tile * kModelRows of a batch of
 /// `batch`. output: [kModelRows, pitch] of the network, overwritten with its gradient, scaled for
-/// `precision`, which also goes to dz: [kModelRows, dz pitch]. scratch: loss_scratch() floats of shared memory. All threads
-/// of the block call it; `record(row)` is the transition of a row of the tile.
+/// `precision`. scratch: loss_scratch() floats of shared memory. All threads of the block call it;
+/// `record(row)` is the transition of a row of the tile. The gradient is complete (barrier) when this
+/// returns, the rest is not.
 template <typename Loss, typename Record>
 __device__ void loss_tile(const EnsembleArrays& a, int e, int tile, int batch, float* output,
-                          int pitch, float* dz, float* scratch, Precision precision,
-                          Record record) {
+                          int pitch, float* scratch, Precision precision, Record record) {
   constexpr int kShared = Loss::kShared > 0 ? Loss::kShared : 1;  // no array is empty
   static_assert(kShared <= kMaxShared);
   const int left = batch - tile * kModelRows;
@@ -117,10 +121,6 @@ __device__ void loss_tile(const EnsembleArrays& a, int e, int tile, int batch, f
     loss_part[i] = row < rows ? term.loss : 0.0f;
   }
   sync_block();
-
-  const int width = a.saved_layout.dz_pitch[a.mlp.num_layers - 1];
-  for (int i = static_cast<int>(threadIdx.x); i < kModelRows * width; i += kBlockThreads)
-    dz[i] = output[i / width * pitch + i % width];
 
   // sums over the tile's rows, in order
   const int task = e * a.num_tiles + tile;

@@ -58,10 +58,12 @@ __global__ void ensemble_layers_loss_kernel(const __grid_constant__ EnsembleArra
     return;
   }
   const std::uint32_t* indices = a.batch_indices(step, e);
-  loss_tile<Loss>(a, e, tile, batch, l.output + e * l.output_stride + row0, l.output_pitch, dz,
-                  shared_floats(), precision, [&](int row) {
-                    return a.plan->data.record(indices[batch_row(first + row, batch)]);
-                  });
+  float* output = l.output + e * l.output_stride + row0;
+  loss_tile<Loss>(
+      a, e, tile, batch, output, l.output_pitch, shared_floats(), precision,
+      [&](int row) { return a.plan->data.record(indices[batch_row(first + row, batch)]); });
+  for (int i = static_cast<int>(threadIdx.x); i < kModelRows * l.output_pitch; i += kBlockThreads)
+    dz[i] = output[i];
 }
 
 __global__ void ensemble_layers_shared_kernel(const __grid_constant__ EnsembleArrays a,

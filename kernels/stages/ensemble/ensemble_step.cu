@@ -24,7 +24,7 @@ namespace {
 // the scaled input of a tile of records
 template <typename Mlp, typename Record>
 __device__ void load_model_input(Mlp& mlp, const EnsembleArrays& a, const TransitionLayout& layout,
-                                 float* saved, Record record) {
+                                 typename Mlp::Value* saved, Record record) {
   mlp.fill(a.mlp.layer[0].in_pitch, a.num_inputs, saved,
            [&](int row, int column) { return model_input(a, record(row), layout, column); });
 }
@@ -45,16 +45,16 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     return a.plan->data.record(indices[row < rows ? row : rows - 1]);
   };
 
-  const auto parameters = stored<kPrecision>(a.member(e).value, a.member(e).half);
-  const Saved saved = a.saved_of(e);
+  const auto parameters = parameters_at<kPrecision>(a.value, a.rounded, e * a.size);
+  const auto saved = a.saved_of<kPrecision>(e);
   BlockMlp<kPrecision, kModelRows> mlp(shared_floats(), a.pitch);
   load_model_input(mlp, a, a.plan->data.layout, saved.x(0, first), record);
   mlp.forward(a.mlp, parameters, Activation::kSwish, &saved, first);
 
-  loss_tile<Loss>(a, e, tile, batch, mlp.tile(), mlp.pitch(), saved.dz(a.mlp.num_layers - 1, first),
+  loss_tile<Loss>(a, e, tile, batch, mlp.tile(), mlp.pitch(),
                   shared_floats() + 2 * kModelRows * a.pitch, kPrecision, record);
-  sync_block();
-  mlp.take_tile(padded(a.mlp.layer[a.mlp.num_layers - 1].out));
+  const int last = a.mlp.num_layers - 1;
+  mlp.take_tile(padded(a.mlp.layer[last].out), saved.dz(last, first));
   mlp.template backward<false>(a.mlp, parameters, Activation::kSwish, saved, first);
 }
 
@@ -74,9 +74,9 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
     if (e == 0) update_shared(a, adam, batch, losses + step);
     return;
   }
-  const NetworkArrays member = a.member(e);
-  update_network<kPrecision>(shared_floats(), table, a.saved_of(e), {member, adam, 0.0f}, block,
-                             batch);
+  const NetworkArrays member = a.member<kPrecision>(e);
+  update_network<kPrecision>(shared_floats(), table, a.saved_of<kPrecision>(e),
+                             ParameterStep<kPrecision>{member, adam, 0.0f}, block, batch);
 }
 
 __global__ void ensemble_advance_kernel(EpochPlan* plan) {
@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   };
   BlockMlp<kPrecision, kModelRows> mlp(shared_floats(), a.pitch);
   load_model_input(mlp, a, data.layout, nullptr, record);
-  mlp.forward(a.mlp, stored<kPrecision>(a.member(e).value, a.member(e).half), Activation::kSwish,
+  mlp.forward(a.mlp, parameters_at<kPrecision>(a.value, a.rounded, e * a.size), Activation::kSwish,
               nullptr, 0);
 
   if (threadIdx.x >= 32) return;
@@ -132,9 +132,10 @@ class EnsembleBuffers final : public EnsembleStage {
   template <Precision kPrecision, typename Loss>
   void issue(Stream& stream);
   template <Precision kPrecision>
-  void copy_halves(Stream& stream) {
-    launch_half_copies<kPrecision>(stream, {{arrays_.value, arrays_.half,
-                                             static_cast<std::size_t>(arrays_.E) * arrays_.size}});
+  void round_weights(Stream& stream) {
+    launch_rounded_copies<kPrecision>(
+        stream,
+        {{arrays_.value, arrays_.rounded, static_cast<std::size_t>(arrays_.E) * arrays_.size}});
   }
   void reserve(std::size_t num_steps);
   std::size_t shared_bytes() const {
@@ -144,8 +145,8 @@ class EnsembleBuffers final : public EnsembleStage {
   }
 
   int max_batch_;
-  Buffer<float> saved_, shared_gradient_;
-  Buffer<std::uint16_t> half_;
+  Buffer<float> shared_gradient_;
+  Buffer<std::byte> saved_, rounded_;
   Buffer<double> loss_;
   EnsembleArrays arrays_{};
   UpdateTable table_;
@@ -162,10 +163,11 @@ EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& stat
   EnsembleArrays& a = arrays_;
   a.mlp = make_table(state.layout);
   a.saved_layout = make_saved_layout(state.layout, num_tiles(batch_size) * kTileRows);
-  half_ = half_buffer(stream, state.members.value.size(), "16-bit ensemble weights");
-  a.half = half_.data();
-  saved_ = Buffer<float>(state.ensemble_size * a.saved_layout.size, 0.0f, Memory::kDevice,
-                         "ensemble activations");
+  rounded_ = rounded_buffer(stream, state.members.value.size(), "rounded ensemble weights");
+  a.rounded = rounded_.data();
+  saved_ = Buffer<std::byte>(
+      state.ensemble_size * a.saved_layout.size * operand_bytes(stream.precision()), std::byte{0},
+      Memory::kDevice, "ensemble activations");
   a.saved = saved_.data();
   a.size = state.layout.size;
   a.maps = state.maps;
@@ -283,7 +285,7 @@ EnsembleEpoch EnsembleBuffers::epoch(const EpochCall& call) {
 
   EnsembleEpoch result;
   with_precision(stream, [&]<Precision kPrecision>() {
-    if (layers_ == nullptr) copy_halves<kPrecision>(stream);  // layers read fp32
+    if (layers_ == nullptr) round_weights<kPrecision>(stream);  // layers read fp32
     for (int first = 0; first < num_steps; first += kStepsPerGraph) {
       if (call.should_stop()) {
         result.stopped = true;
@@ -312,7 +314,7 @@ void EnsembleBuffers::holdout_mse(const HoldoutCall& call) {
   const std::size_t size = static_cast<std::size_t>(arrays_.E) * tiles;
   if (holdout_sums_.size() < size) holdout_sums_ = Buffer<double>(size, Memory::kPinned, "holdout");
   with_precision(stream, [&]<Precision kPrecision>() {
-    copy_halves<kPrecision>(stream);
+    round_weights<kPrecision>(stream);
     launch(stream, "ensemble_holdout", ensemble_holdout_kernel<kPrecision>,
            {{static_cast<unsigned>(tiles), static_cast<unsigned>(arrays_.E), 1},
             kBlockThreads,

@@ -49,7 +49,7 @@ struct alignas(16) SearchPlan {
   bool first_of_problem;
   // of the learner
   const float *member_value, *shared, *input_mean, *input_inv_std;
-  std::uint16_t* member_half;  // 16-bit copies, where the precision has them
+  void* member_rounded;  // as operands of the precision; null in fp32
   int member[kMaxPlanMembers];
   float* state_mean;
   float* state_elites;
@@ -150,14 +150,15 @@ __global__ void plan_begin_kernel(const __grid_constant__ PlanArrays a) {
 }
 
 template <Precision kPrecision>
-__global__ void plan_half_kernel(const __grid_constant__ PlanArrays a, int members) {
+__global__ void plan_round_kernel(const __grid_constant__ PlanArrays a, int members) {
   if (lacks_format<kPrecision>()) return;
   const SearchPlan& s = a.searches[blockIdx.y];
   if (!s.active || !s.first_of_problem) return;
   const std::size_t count = static_cast<std::size_t>(members) * a.member_size;
   for (std::size_t i = static_cast<std::size_t>(blockIdx.x) * kBlockThreads + threadIdx.x;
        i < count; i += static_cast<std::size_t>(gridDim.x) * kBlockThreads)
-    s.member_half[i] = to_16_bits<kPrecision>(s.member_value[i]);
+    static_cast<OperandOf<kPrecision>*>(s.member_rounded)[i] =
+        to_operand<kPrecision>(s.member_value[i]);
 }
 
 // one candidate's actions
@@ -296,9 +297,7 @@ class PlanBlock {
           s_.input_mean[column], s_.input_inv_std[column]);
     });
     const std::size_t at = static_cast<std::size_t>(s_.member[member]) * a_.member_size;
-    mlp_.forward(a_.member,
-                 stored<kPrecision>(s_.member_value + at,
-                                    s_.member_half == nullptr ? nullptr : s_.member_half + at),
+    mlp_.forward(a_.member, parameters_at<kPrecision>(s_.member_value, s_.member_rounded, at),
                  Activation::kSwish, nullptr, 0);
   }
   // f(mean, standard deviation) of what a member has predicted of target `i` of a row; for losses
@@ -569,7 +568,7 @@ class PlanBuffers final : public PlanStage {
   void run(const PlanCall& call) override;
   std::size_t bytes() const override {
     return sizeof(float) * (floats_.size() + color_.size()) + sizeof(int) * order_.size() +
-           sizeof(std::uint16_t) * (deal_.size() + half_.size()) +
+           sizeof(std::uint16_t) * deal_.size() + rounded_.size() +
            sizeof(SearchPlan) * on_device_.size();
   }
 
@@ -583,7 +582,8 @@ class PlanBuffers final : public PlanStage {
   PlanArrays arrays_{};
   Buffer<float> floats_;
   Buffer<int> order_;
-  Buffer<std::uint16_t> deal_, half_;
+  Buffer<std::uint16_t> deal_;
+  Buffer<std::byte> rounded_;
   Buffer<SearchPlan> on_host_, on_device_;
   Buffer<float> color_on_host_, color_;  // tables of each problem
   Graph graph_;
@@ -637,10 +637,10 @@ PlanBuffers::PlanBuffers(const Stream& stream, const EnsembleState& model, const
   }
   order_ = Buffer<int>(searches * candidates, Memory::kDevice, name);
   deal_ = Buffer<std::uint16_t>(searches * particles, Memory::kDevice, name);
-  half_ = half_buffer(stream,
-                      static_cast<std::size_t>(num_problems) *
-                          static_cast<std::size_t>(ensemble_size_) * a.member_size,
-                      "16-bit planning weights");
+  rounded_ = rounded_buffer(stream,
+                            static_cast<std::size_t>(num_problems) *
+                                static_cast<std::size_t>(ensemble_size_) * a.member_size,
+                            "rounded planning weights");
   on_host_ = Buffer<SearchPlan>(searches, Memory::kPinned, name);
   on_device_ = Buffer<SearchPlan>(searches, Memory::kDevice, name);
   const auto colors = static_cast<std::size_t>(num_problems * color_size_);
@@ -652,7 +652,7 @@ PlanBuffers::PlanBuffers(const Stream& stream, const EnsembleState& model, const
 }
 
 void PlanBuffers::write_plans(const PlanCall& call) {
-  const std::size_t of_problem = static_cast<std::size_t>(ensemble_size_) * arrays_.member_size;
+  const std::size_t rounded_bytes_of_problem = rounded_.size() / num_problems_;
   int search = 0;
   for (std::size_t p = 0; p < call.problems.size(); ++p) {
     const PlanProblem& problem = call.problems[p];
@@ -675,7 +675,8 @@ void PlanBuffers::write_plans(const PlanCall& call) {
       s.shared = model.logvar_bounds.value.data();
       s.input_mean = model.input_mean.data();
       s.input_inv_std = model.input_inv_std.data();
-      s.member_half = half_.size() == 0 ? nullptr : half_.data() + p * of_problem;
+      s.member_rounded =
+          rounded_.size() == 0 ? nullptr : rounded_.data() + p * rounded_bytes_of_problem;
       std::copy(model.elites.begin(), model.elites.end(), s.member);
       const auto row = static_cast<std::size_t>(n);
       s.state_elements = state.horizon * state.action_size;
@@ -704,8 +705,8 @@ void PlanBuffers::issue(Stream& stream) {
   const LaunchShape per_search{grid(num_searches_, 1), kBlockThreads,
                                kBlockThreads * sizeof(float)};
   launch(stream, "plan_begin", plan_begin_kernel, per_search, a);
-  if constexpr (kHalfWeights<kPrecision>)
-    launch(stream, "plan_half", plan_half_kernel<kPrecision>,
+  if constexpr (kPrecision != Precision::kFp32)
+    launch(stream, "plan_round", plan_round_kernel<kPrecision>,
            {grid(64, num_searches_), kBlockThreads, 0}, a, ensemble_size_);
   const std::size_t frequencies =
       static_cast<std::size_t>(a.max_elements + 2 * a.A) * sizeof(float);

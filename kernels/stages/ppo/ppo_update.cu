@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   const int first = static_cast<int>(blockIdx.x) * kPpoRows;
   const int rows = B - first < kPpoRows ? B - first : kPpoRows;
   const MlpTable& table = is_policy ? a.policy : a.value;
-  const Saved saved{is_policy ? a.policy_saved_layout : a.value_saved_layout,
+  const Saved<float> saved{is_policy ? a.policy_saved_layout : a.value_saved_layout,
                     is_policy ? a.policy_saved : a.value_saved};
   const Parameters<float> weights = parameters(is_policy ? a.policy_arrays : a.value_arrays);
   const PpoPlan& plan = *a.plan;
@@ -175,7 +175,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     return sum_terms(a, update, B, losses, a.squares + block);
   double squares = 0.0;
   const bool is_policy = block < policy_blocks;
-  const Saved saved{is_policy ? a.policy_saved_layout : a.value_saved_layout,
+  const Saved<float> saved{is_policy ? a.policy_saved_layout : a.value_saved_layout,
                     is_policy ? a.policy_saved : a.value_saved};
   const StoreGradient store{is_policy ? a.gradient : a.value_gradient(), &squares};
   update_network<Precision::kFp32>(shared_floats(), is_policy ? policy : value, saved, store,

@@ -58,7 +58,7 @@ struct alignas(16) RolloutPlan {
 struct RolloutArrays {
   MlpTable policy, member;
   const float *policy_value, *member_value;
-  std::uint16_t *policy_half, *member_half;  // 16-bit copies, where the precision has them
+  void *policy_rounded, *member_rounded;  // as operands of the precision; null in fp32
   const float *shared, *input_mean, *input_inv_std;
   std::size_t member_size;
   float *state, *action, *next_state;  // [rows, S], [rows, A], [rows, S]
@@ -115,8 +115,8 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   mlp.fill(a.policy.layer[0].in_pitch, a.S, nullptr, [&](int row, int column) {
     return row < rows ? a.state[static_cast<std::size_t>(first + row) * a.S + column] : 0.0f;
   });
-  mlp.forward(a.policy, stored<kPrecision>(a.policy_value, a.policy_half), Activation::kRelu,
-              nullptr, 0);
+  mlp.forward(a.policy, parameters_at<kPrecision>(a.policy_value, a.policy_rounded),
+              Activation::kRelu, nullptr, 0);
 
   const RandomKey action_key = a.key(purpose::kRolloutAction);
   for (int i = thread; i < rows * a.A; i += kBlockThreads) {
@@ -247,9 +247,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
                      a.input_mean[column], a.input_inv_std[column]);
   });
   const std::size_t member = a.plan->elites[elite] * a.member_size;
-  mlp.forward(a.member,
-              stored<kPrecision>(a.member_value + member,
-                                 a.member_half == nullptr ? nullptr : a.member_half + member),
+  mlp.forward(a.member, parameters_at<kPrecision>(a.member_value, a.member_rounded, member),
               Activation::kSwish, nullptr, 0);
 
   sample_tile<Loss>(a, draw_step, live_rows, rows, mlp.tile(), mlp.pitch());
@@ -327,7 +325,8 @@ class RolloutBuffers final : public RolloutStage {
   Buffer<std::uint32_t> row_id_, next_row_id_, order_;
   Buffer<std::uint8_t> chosen_, outcome_;
   Buffer<int> counts_;
-  Buffer<std::uint16_t> policy_half_, member_half_;
+  std::size_t policy_size_, member_size_;  // parameters
+  Buffer<std::byte> policy_rounded_, member_rounded_;
   Buffer<RolloutPlan> plan_, plan_on_device_;
   RolloutArrays arrays_{};
   Graph graph_;
@@ -337,8 +336,10 @@ class RolloutBuffers final : public RolloutStage {
 RolloutBuffers::RolloutBuffers(const Stream& stream, const GaussianActor& policy,
                                const EnsembleState& model, int max_rows)
     : max_rows_(max_rows),
-      policy_half_(half_buffer(stream, policy.layout.size, "16-bit rollout weights")),
-      member_half_(half_buffer(stream, model.members.value.size(), "16-bit rollout weights")) {
+      policy_size_(policy.layout.size),
+      member_size_(model.members.value.size()),
+      policy_rounded_(rounded_buffer(stream, policy_size_, "rounded rollout weights")),
+      member_rounded_(rounded_buffer(stream, member_size_, "rounded rollout weights")) {
   const auto rows = static_cast<std::size_t>(max_rows);
   RolloutArrays& a = arrays_;
   a.S = model.data.observation_size;
@@ -371,8 +372,8 @@ RolloutBuffers::RolloutBuffers(const Stream& stream, const GaussianActor& policy
       Memory::kDevice, name);
   plan_ = Buffer<RolloutPlan>(1, Memory::kPinned, "rollout plan");
   plan_on_device_ = Buffer<RolloutPlan>(1, Memory::kDevice, "rollout plan");
-  a.policy_half = policy_half_.data();
-  a.member_half = member_half_.data();
+  a.policy_rounded = policy_rounded_.data();
+  a.member_rounded = member_rounded_.data();
   a.action = action_.data();
   a.order = order_.data();
   a.chosen = chosen_.data();
@@ -394,8 +395,8 @@ void RolloutBuffers::issue(Stream& stream, int length) {
   a.next_state = next_state_.data();
   a.row_id = row_id_.data();
   a.next_row_id = next_row_id_.data();
-  launch_half_copies<kPrecision>(stream, {{a.policy_value, a.policy_half, policy_half_.size()},
-                                          {a.member_value, a.member_half, member_half_.size()}});
+  launch_rounded_copies<kPrecision>(stream, {{a.policy_value, a.policy_rounded, policy_size_},
+                                             {a.member_value, a.member_rounded, member_size_}});
   launch(stream, "rollout_start", rollout_start_kernel, per_row, a);
   for (int step = 0; step < length; ++step) {
     launch(stream, "rollout_act", rollout_act_kernel<kPrecision, kRows>,

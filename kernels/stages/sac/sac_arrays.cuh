@@ -27,16 +27,17 @@ struct SacArrays {
   MlpTable actor, critic;
   NetworkArrays actor_arrays, critic_arrays[2];
   SavedLayout actor_saved_layout, critic_saved_layout;
-  float *actor_saved, *critic_saved[2];
-  float* critic_pi_saved[2];        // critics on (s, a_pi): what their backward pass needs
-  float* actor_output;              // [batch, padded(2A)]
-  float* pi_action_gradient[2];     // [batch, A]: dQ_i / da_pi
-  float* batch;                     // [updates][batch, pitch]
-  float *q[2], *pi_q[2];            // critics on (s, a) and on (s, a_pi)
-  float* target_q[2];               // averaged critics on (s', a')
-  float *log_prob, *next_log_prob;  // of a_pi and of a'
-  float* alpha;                     // 1: the temperature that this update uses
-  int* arrivals;                    // [tiles]: blocks of a tile that are done; 0 between kernels
+  void *actor_saved, *critic_saved[2];  // operands of the precision
+  void* critic_pi_saved[2];             // critics on (s, a_pi): what their backward pass needs
+  float* actor_output;                  // [batch, padded(2A)]
+  float* pi_action_gradient[2];         // [batch, A]: dQ_i / da_pi
+  float* batch;                         // [updates][batch, pitch]
+  float *q[2], *pi_q[2];                // critics on (s, a) and on (s, a_pi)
+  float* target_q[2];                   // averaged critics on (s', a')
+  float* td_error[2];                   // Q_i(s, a) - y
+  float *log_prob, *next_log_prob;      // of a_pi and of a'
+  float* alpha;                         // 1: the temperature that this update uses
+  int* arrivals[2];  // [tiles]: blocks of a tile that are done; 0 between kernels
   float *log_alpha, *log_alpha_m, *log_alpha_v;
   const SacPlan* plan;
   const AdamStep* adam;
@@ -64,20 +65,20 @@ struct SacRule {
   bool operator==(const SacRule&) const = default;
 };
 
-/// Q_i(s, a) - y of one row, once critics and targets have been evaluated.
-__device__ inline float td_error(const SacArrays& a, const SacRule& rule, int update, int row,
-                                 int critic) {
+/// Writes td_error of one row, once critics and targets have been evaluated on it.
+__device__ inline void find_td_errors(const SacArrays& a, const SacRule& rule, int update, int row,
+                                      float alpha) {
   const float* record = a.record(update, row);
   const float y =
       td_target_value(record[a.layout.reward()], record[a.layout.terminated()], a.target_q[0][row],
-                      a.target_q[1][row], *a.alpha, a.next_log_prob[row], rule.discount);
-  return a.q[critic][row] - y;
+                      a.target_q[1][row], alpha, a.next_log_prob[row], rule.discount);
+  for (int i = 0; i < 2; ++i) a.td_error[i][row] = a.q[i][row] - y;
 }
 
-/// dL/dQ_i of one row.
-__device__ inline float critic_gradient(const SacArrays& a, const SacRule& rule, int update,
-                                        int row, int critic) {
-  return sac_critic_gradient(td_error(a, rule, update, row, critic), a.row_weight);
+/// dL/dQ_i of one row, as it travels backward.
+__device__ inline float critic_gradient(const SacArrays& a, int row, int critic,
+                                        Precision precision) {
+  return scaled_gradient(sac_critic_gradient(a.td_error[critic][row], a.row_weight), precision);
 }
 
 /// dL/da_pi of one row: through the smaller critic, whose backward pass started from 1.
@@ -92,8 +93,7 @@ __device__ inline void finish_update(const SacArrays& a, const SacRule& rule, in
                                      double* scratch, SacLosses* losses) {
   double mean[kNumSacTerms] = {};
   for (int row = static_cast<int>(threadIdx.x); row < a.batch_size; row += kBlockThreads) {
-    for (int i = 0; i < 2; ++i)
-      mean[kSacCriticLoss0 + i] += sac_critic_loss(td_error(a, rule, update, row, i));
+    for (int i = 0; i < 2; ++i) mean[kSacCriticLoss0 + i] += sac_critic_loss(a.td_error[i][row]);
     mean[kSacActorLoss] +=
         sac_actor_loss(*a.alpha, a.log_prob[row], a.pi_q[0][row], a.pi_q[1][row]);
     mean[kSacLogProb] += a.log_prob[row];

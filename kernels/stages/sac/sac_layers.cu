@@ -88,9 +88,8 @@ struct CriticGradients {
       a.q[c][row] = l.critic_output[c][at];
       a.target_q[c][row] = l.target_output[c][at];
     }
-    for (int c = 0; c < 2; ++c)
-      l.critic_gradient[c][at] =
-          scaled_gradient(critic_gradient(a, rule, update, row, c), precision);
+    find_td_errors(a, rule, update, row, *a.alpha);
+    for (int c = 0; c < 2; ++c) l.critic_gradient[c][at] = critic_gradient(a, row, c, precision);
   }
 };
 

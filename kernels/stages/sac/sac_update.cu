@@ -1,8 +1,8 @@
 // SAC on the GPU: four kernels per update and one that gathers the batches of all updates.
 //
-//   sac_gather          rows of all updates of the call
+//   sac_gather          rows of all updates of the call; the weights as the products take them
 //   sac_critics         per (row tile, role): one critic forward and backward, or the actor on s'
-//                       and one target
+//                       and one target; whichever block of a tile comes last finds the TD errors
 //   sac_update_critics  per (weight tile, critic): gradient, Adam, target averaging; per row tile:
 //                       the actor on s
 //   sac_actor           per (row tile, critic): the critic on (s, a_pi) down to a_pi; whichever
@@ -33,13 +33,23 @@
 namespace mbrl::gpu {
 namespace {
 
-constexpr int kSacRows = 16;  // rows of a tile
+constexpr int kSacRows = 16;            // rows of a tile
+enum { kCriticsCome, kPiCriticsCome };  // where blocks of a tile meet
 
-// One thread per four floats of a record. The plan comes over the bus: to shared memory for each
-// block, and by one of them to device memory for the kernels that follow.
+// Of an update's batch one thread per four floats of a record, then one per four weights. The plan
+// comes over the bus: to shared memory for each block, and by one of them to device memory for the
+// kernels that follow.
+template <Precision kPrecision>
 __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
                                   const __grid_constant__ SacRule rule, const SacPlan* mapped,
-                                  SacPlan* on_device, int num_words) {
+                                  SacPlan* on_device, int num_words, int num_updates,
+                                  const __grid_constant__ RoundedCopies<kPrecision, 5> copies) {
+  if (static_cast<int>(blockIdx.y) >= num_updates) {
+    const std::size_t plane = blockIdx.y - static_cast<unsigned>(num_updates);
+    const std::size_t i = (plane * gridDim.x + blockIdx.x) * kBlockThreads + threadIdx.x;
+    if (i < copies.count()) copies(i);
+    return;
+  }
   const auto bring = [&](SacPlan* to, int words) {
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < words; i += kBlockThreads)
@@ -68,13 +78,14 @@ __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
 /// Blocks that a multiprocessor shall hold at once: in 16 bits the sums leave room for two, whose
 /// loads then hide behind each other's products.
 template <Precision kPrecision>
-constexpr int kBlocksPerSm = kHalfWeights<kPrecision> ? 2 : 1;
+constexpr int kBlocksPerSm = kIs16Bit<kPrecision> ? 2 : 1;
 
 /// A tile of rows in one block: the pieces both row kernels are made of.
 template <Precision kPrecision>
 class SacBlock {
  public:
   static constexpr int kRows = kSacRows;
+  using Kept = Saved<OperandOf<kPrecision>>;
 
   /// Small arrays after the two activation tiles in shared memory, in floats.
   MBRL_HD static std::size_t shared_floats_needed(int pitch, int A) {
@@ -100,7 +111,7 @@ class SacBlock {
     for (int i = thread(); i < kRows * a_.A; i += kBlockThreads)
       action_[i] = record(i / a_.A)[a_.layout.action() + i % a_.A];
     sync_block();
-    const Saved saved{a_.critic_saved_layout, a_.critic_saved[which]};
+    const Kept saved = saved_at<kPrecision>(a_.critic_saved_layout, a_.critic_saved[which]);
     evaluate(value(a_.critic_arrays[which]), &saved, a_.q[which],
              [&](int row, int column) { return record(row)[column]; });
     fill_unit_gradient(saved.dz(a_.critic.num_layers - 1, first_));
@@ -121,7 +132,7 @@ class SacBlock {
 
   /// The actor on s, kept for its own backward pass.
   __device__ void actor() {
-    const Saved saved{a_.actor_saved_layout, a_.actor_saved};
+    const Kept saved = saved_at<kPrecision>(a_.actor_saved_layout, a_.actor_saved);
     forward_actor(&saved);
     const int width = padded(2 * a_.A);
     for (int i = thread(); i < kRows * width; i += kBlockThreads)
@@ -130,7 +141,7 @@ class SacBlock {
   }
 
   /// The actor on s, its output left in the tile.
-  __device__ void forward_actor(const Saved* saved) {
+  __device__ void forward_actor(const Kept* saved) {
     mlp_.fill(a_.actor.layer[0].in_pitch, a_.S, saved == nullptr ? nullptr : saved->x(0, first_),
               [&](int row, int i) { return record(row)[i]; });
     mlp_.forward(a_.actor, value(a_.actor_arrays), Activation::kRelu, saved, first_);
@@ -139,7 +150,7 @@ class SacBlock {
   /// a_pi from the actor's output, one critic on it, and dQ/da_pi.
   __device__ void pi_critic(int which, const float* output, int pitch) {
     sample(output, pitch, purpose::kActorNoise, which == 0 ? a_.log_prob : nullptr);
-    const Saved saved{a_.critic_saved_layout, a_.critic_pi_saved[which]};
+    const Kept saved = saved_at<kPrecision>(a_.critic_saved_layout, a_.critic_pi_saved[which]);
     evaluate(value(a_.critic_arrays[which]), &saved, a_.pi_q[which],
              [&](int row, int column) { return record(row)[column]; });
     fill_unit_gradient(nullptr);
@@ -150,23 +161,33 @@ class SacBlock {
           mlp_.tile()[i / a_.A * mlp_.pitch() + a_.S + i % a_.A];
   }
 
-  /// Whether this block is the last of the tile's two to come here; it then sees what both wrote.
-  __device__ bool comes_last() {
-    fence_device();
+  /// Whether this block is the last of the tile's kOf to come here, at one of two kinds of places; it
+  /// then sees what all of them wrote.
+  template <int kOf>
+  __device__ bool comes_last(int kind) {
     sync_block();
-    if (thread() == 0) *flag_ = fetch_add(a_.arrivals + tile_, 1);
+    if (thread() == 0) {
+      // the barriers pass on to all threads what the fences order for this one
+      int* arrivals = a_.arrivals[kind] + tile_;
+      fence_device();
+      *flag_ = fetch_add(arrivals, 1);
+      if (*flag_ == kOf - 1) *arrivals = 0;
+      fence_device();
+    }
     sync_block();
-    if (*flag_ == 0) return false;
-    if (thread() == 0) a_.arrivals[tile_] = 0;
-    fence_device();
-    return true;
+    return *flag_ == kOf - 1;
+  }
+
+  /// After critics and targets: how far the critics' values are from the targets.
+  __device__ void td_errors() {
+    if (thread() < rows()) find_td_errors(a_, rule_, update_, first_ + thread(), alpha());
   }
 
   /// After both critics: through the squashing to the actor's outputs, then down the actor.
   __device__ void actor_backward() {
     const int width = padded(2 * a_.A);
     const float* output = a_.actor_output + static_cast<std::size_t>(first_) * width;
-    const Saved saved{a_.actor_saved_layout, a_.actor_saved};
+    const Kept saved = saved_at<kPrecision>(a_.actor_saved_layout, a_.actor_saved);
     const RandomKey key = rule_.key(purpose::kActorNoise);
     const float d_log_prob = sac_actor_log_prob_gradient(alpha(), a_.row_weight);
     mlp_.fill(width, 2 * a_.A, saved.dz(a_.actor.num_layers - 1, first_), [&](int row, int column) {
@@ -189,12 +210,12 @@ class SacBlock {
   }
 
  private:
-  using Weights = Parameters<StoredWeight<kPrecision>>;
+  using Weights = Parameters<OperandOf<kPrecision>>;
   static __device__ Weights value(const NetworkArrays& n) {
-    return stored<kPrecision>(n.value, n.half);
+    return parameters_at<kPrecision>(n.value, n.rounded);
   }
   static __device__ Weights target_value(const NetworkArrays& n) {
-    return stored<kPrecision>(n.target, n.half_target);
+    return parameters_at<kPrecision>(n.target, n.rounded_target);
   }
 
   static __device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
@@ -213,7 +234,7 @@ class SacBlock {
   }
 
   /// The tile as the gradient 1 of a critic's only output.
-  __device__ void fill_unit_gradient(float* saved) {
+  __device__ void fill_unit_gradient(OperandOf<kPrecision>* saved) {
     mlp_.fill(padded(1), 1, saved, [](int, int) { return 1.0f; });
   }
 
@@ -237,7 +258,7 @@ class SacBlock {
 
   /// A critic on (observation, action_): its value to q[batch]; `saved` for a backward pass.
   template <typename Observation>
-  __device__ void evaluate(const Weights& parameters, const Saved* saved, float* q,
+  __device__ void evaluate(const Weights& parameters, const Kept* saved, float* q,
                            Observation observation) {
     mlp_.fill(a_.critic.layer[0].in_pitch, a_.S + a_.A,
               saved == nullptr ? nullptr : saved->x(0, first_), [&](int row, int i) {
@@ -264,6 +285,7 @@ __device__ void evaluate_critics(SacBlock<kPrecision>& block, int role) {
   } else {
     block.target(role - 2);
   }
+  if (block.template comes_last<4>(kCriticsCome)) block.td_errors();
 }
 
 template <Precision kPrecision>
@@ -284,7 +306,7 @@ __global__ void __launch_bounds__(kBlockThreads, kBlocksPerSm<kPrecision>)
   wait_for_earlier();
   SacBlock<kPrecision> block(a, rule, update, static_cast<int>(blockIdx.x));
   block.pi_critic(static_cast<int>(blockIdx.y), block.actor_output(), padded(2 * a.A));
-  if (block.comes_last()) block.actor_backward();
+  if (block.template comes_last<2>(kPiCriticsCome)) block.actor_backward();
 }
 
 // all gradients from the parameters before the update; the longest roles come first
@@ -303,25 +325,17 @@ __global__ void __launch_bounds__(kBlockThreads, kBlocksPerSm<kPrecision>)
     block.forward_actor(nullptr);
   }
   block.pi_critic(role, block.tile(), block.pitch());
-  if (block.comes_last()) block.actor_backward();
-}
-
-/// Shared memory of the update kernels: a tile of the gradient, then a factor per row.
-std::size_t update_shared_bytes(int batch_size) {
-  return kUpdateSharedBytes + static_cast<std::size_t>(batch_size) * sizeof(float);
+  if (block.template comes_last<2>(kPiCriticsCome)) block.actor_backward();
 }
 
 // weight tile `block` of a critic
 template <Precision kPrecision>
 __device__ void update_critic(const SacArrays& a, const UpdateTable& table, const SacRule& rule,
                               int update, int critic, int block) {
-  float* factors = shared_floats() + kUpdateSharedBytes / sizeof(float);
   update_network<kPrecision>(
-      shared_floats(), table, {a.critic_saved_layout, a.critic_saved[critic]},
-      {a.critic_arrays[critic], a.adam[update], rule.tau}, block, a.batch_size, factors, [&] {
-        for (int row = static_cast<int>(threadIdx.x); row < a.batch_size; row += kBlockThreads)
-          factors[row] = scaled_gradient(critic_gradient(a, rule, update, row, critic), kPrecision);
-      });
+      shared_floats(), table, saved_at<kPrecision>(a.critic_saved_layout, a.critic_saved[critic]),
+      ParameterStep<kPrecision>{a.critic_arrays[critic], a.adam[update], rule.tau}, block,
+      a.batch_size, [&](int row) { return critic_gradient(a, row, critic, kPrecision); });
 }
 
 template <Precision kPrecision>
@@ -329,13 +343,14 @@ __device__ void update_actor(const SacArrays& a, const UpdateTable& table, const
                              int update, int block, SacLosses* losses) {
   if (block == table.num_blocks())
     return finish_update(a, rule, update, reinterpret_cast<double*>(shared_floats()), losses);
-  update_network<kPrecision>(shared_floats(), table, {a.actor_saved_layout, a.actor_saved},
-                             {a.actor_arrays, a.adam[update], 0.0f}, block, a.batch_size);
+  update_network<kPrecision>(
+      shared_floats(), table, saved_at<kPrecision>(a.actor_saved_layout, a.actor_saved),
+      ParameterStep<kPrecision>{a.actor_arrays, a.adam[update], 0.0f}, block, a.batch_size);
 }
 
 // row tiles of the actor, then weight tiles of critic 0 and critic 1
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads, 1)
+__global__ void __launch_bounds__(kBlockThreads, kBlocksPerSm<kPrecision>)
     sac_update_critics_kernel(const __grid_constant__ SacArrays a,
                               const __grid_constant__ UpdateTable table,
                               const __grid_constant__ SacRule rule, int update, int num_tiles) {
@@ -403,9 +418,11 @@ class SacBuffers {
   int batch_size_;
   std::size_t actor_size_, critic_size_;  // parameters
   SavedLayout actor_saved_, critic_saved_;
-  Buffer<float> saved_, actor_output_, row_values_, batch_;
+  Buffer<std::byte> saved_;
+  Buffer<float> actor_output_, row_values_, batch_;
   Buffer<int> arrivals_;
-  Buffer<std::uint16_t> half_;  // copies of actor, critics and targets
+  Precision precision_;
+  Buffer<std::byte> rounded_;  // copies of actor, critics and targets
   SacArrays arrays_{};
   UpdateTable actor_table_, critic_table_;
   Plan<SacPlan> plan_{"SAC plan"};
@@ -423,34 +440,40 @@ SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_si
       // whole tiles of the largest row count, whatever the precision
       actor_saved_(make_saved_layout(state.actor.layout, num_tiles(batch_size) * kTileRows)),
       critic_saved_(make_saved_layout(state.critics.layout, num_tiles(batch_size) * kTileRows)),
-      saved_(actor_saved_.size + 4 * critic_saved_.size, 0.0f, Memory::kDevice, "SAC activations"),
+      saved_((actor_saved_.size + 4 * critic_saved_.size) * operand_bytes(stream.precision()),
+             std::byte{0}, Memory::kDevice, "SAC activations"),
       actor_output_(static_cast<std::size_t>(num_tiles(batch_size)) * kTileRows *
                         padded(2 * state.action_size()),
                     0.0f, Memory::kDevice, "SAC activations"),
-      row_values_(static_cast<std::size_t>(batch_size) * (8 + 2 * state.action_size()) + 1, 0.0f,
+      row_values_(static_cast<std::size_t>(batch_size) * (10 + 2 * state.action_size()) + 1, 0.0f,
                   Memory::kDevice, "SAC rows"),
-      arrivals_(static_cast<std::size_t>((batch_size + kSacRows - 1) / kSacRows), 0,
+      arrivals_(2 * static_cast<std::size_t>((batch_size + kSacRows - 1) / kSacRows), 0,
                 Memory::kDevice, "SAC rows"),
-      half_(half_buffer(stream, state.actor.layout.size + 4 * state.critics.layout.size,
-                        "16-bit SAC weights")),
+      precision_(stream.precision()),
+      rounded_(rounded_buffer(stream, state.actor.layout.size + 4 * state.critics.layout.size,
+                              "rounded SAC weights")),
       actor_table_(make_update_table(make_table(state.actor.layout))),
       critic_table_(make_update_table(make_table(state.critics.layout))) {
   arrays_.actor = make_table(state.actor.layout);
   arrays_.critic = make_table(state.critics.layout);
   arrays_.actor_saved_layout = actor_saved_;
   arrays_.critic_saved_layout = critic_saved_;
-  float* memory = saved_.data();
-  const auto take = [&](std::size_t size) { return std::exchange(memory, memory + size); };
-  arrays_.actor_saved = take(actor_saved_.size);
+  std::byte* saved = saved_.data();
+  const auto take_saved = [&](std::size_t size) {
+    return std::exchange(saved, saved + size * operand_bytes(precision_));
+  };
+  arrays_.actor_saved = take_saved(actor_saved_.size);
   for (int i = 0; i < 2; ++i) {
-    arrays_.critic_saved[i] = take(critic_saved_.size);
-    arrays_.critic_pi_saved[i] = take(critic_saved_.size);
+    arrays_.critic_saved[i] = take_saved(critic_saved_.size);
+    arrays_.critic_pi_saved[i] = take_saved(critic_saved_.size);
   }
   arrays_.actor_output = actor_output_.data();
   const auto rows = static_cast<std::size_t>(batch_size);
-  memory = row_values_.data();
+  float* memory = row_values_.data();
+  const auto take = [&](std::size_t size) { return std::exchange(memory, memory + size); };
   for (int i = 0; i < 2; ++i) {
     arrays_.q[i] = take(rows);
+    arrays_.td_error[i] = take(rows);
     arrays_.pi_q[i] = take(rows);
     arrays_.target_q[i] = take(rows);
     arrays_.pi_action_gradient[i] = take(rows * static_cast<std::size_t>(state.action_size()));
@@ -458,7 +481,8 @@ SacBuffers::SacBuffers(const Stream& stream, const SacState& state, int batch_si
   arrays_.log_prob = take(rows);
   arrays_.next_log_prob = take(rows);
   arrays_.alpha = take(1);
-  arrays_.arrivals = arrivals_.data();
+  for (std::size_t i = 0; i < 2; ++i)
+    arrays_.arrivals[i] = arrivals_.data() + i * (arrivals_.size() / 2);
   arrays_.S = state.observation_size();
   arrays_.A = state.action_size();
   arrays_.batch_size = batch_size;
@@ -491,15 +515,16 @@ void SacBuffers::reserve(std::size_t num_updates, int act_rows, const SacState& 
 
 // addresses of the state's arrays
 void SacBuffers::bind(SacState& state) {
-  std::uint16_t* half = half_.data();  // null where the precision needs none
+  std::byte* rounded = rounded_.data();  // null in fp32
   const auto take = [&](std::size_t size) {
-    return half == nullptr ? nullptr : std::exchange(half, half + size);
+    return rounded == nullptr ? nullptr
+                              : std::exchange(rounded, rounded + size * operand_bytes(precision_));
   };
   const auto arrays = [&](TrainedParameters& p, Buffer<float>* target) {
     NetworkArrays a{p.value.data(), p.m.data(), p.v.data(), nullptr, take(p.value.size())};
     if (target != nullptr) {
       a.target = target->data();
-      a.half_target = take(target->size());
+      a.rounded_target = take(target->size());
     }
     return a;
   };
@@ -513,29 +538,32 @@ void SacBuffers::bind(SacState& state) {
 
 template <Precision kPrecision>
 void SacBuffers::issue(Stream& stream, const Key& key) {
-  const unsigned gather_blocks =
-      (batch_size_ * (arrays_.layout.pitch() / 4) + kBlockThreads - 1) / kBlockThreads;
-  launch(stream, "sac_gather", sac_gather_kernel,
-         {{gather_blocks, static_cast<unsigned>(key.num_updates), 1},
-          kBlockThreads,
-          sizeof(SacPlan)},
-         arrays_, key.rule, plan_.mapped(), plan_.on_device(), plan_.num_words(key.num_updates));
-
-  if (layers_ == nullptr) {
-    const std::size_t actor_size = actor_size_, critic_size = critic_size_;
-    const NetworkArrays &actor = arrays_.actor_arrays, *critic = arrays_.critic_arrays;
-    launch_half_copies<kPrecision>(stream,
-                                   {{actor.value, actor.half, actor_size},
-                                    {critic[0].value, critic[0].half, critic_size},
-                                    {critic[1].value, critic[1].half, critic_size},
-                                    {critic[0].target, critic[0].half_target, critic_size},
-                                    {critic[1].target, critic[1].half_target, critic_size}});
-  }
-  constexpr bool kEarly = true;  // each follows a kernel: the first those of the batches and copies
+  const NetworkArrays &actor = arrays_.actor_arrays, *critic = arrays_.critic_arrays;
+  const RoundedCopies<kPrecision, 5> copies(
+      {{actor.value, actor.rounded, actor_size_},
+       {critic[0].value, critic[0].rounded, critic_size_},
+       {critic[1].value, critic[1].rounded, critic_size_},
+       {critic[0].target, critic[0].rounded_target, critic_size_},
+       {critic[1].target, critic[1].rounded_target, critic_size_}});
+  const auto blocks_of = [](std::size_t threads, std::size_t of_block) {
+    return static_cast<unsigned>((threads + of_block - 1) / of_block);
+  };
+  const auto updates = static_cast<unsigned>(key.num_updates);
+  const unsigned gather_blocks = blocks_of(
+      static_cast<std::size_t>(batch_size_) * static_cast<std::size_t>(arrays_.layout.pitch() / 4),
+      kBlockThreads);
+  // layers of a library read fp32
+  const unsigned copy_planes =
+      layers_ != nullptr ? 0
+                         : blocks_of(copies.count(), std::size_t{gather_blocks} * kBlockThreads);
+  launch(stream, "sac_gather", sac_gather_kernel<kPrecision>,
+         {{gather_blocks, updates + copy_planes, 1}, kBlockThreads, sizeof(SacPlan)}, arrays_,
+         key.rule, plan_.mapped(), plan_.on_device(), plan_.num_words(key.num_updates),
+         static_cast<int>(updates), copies);
+  constexpr bool kEarly = true;  // each follows a kernel: the first that of the batches and copies
   using Block = SacBlock<kPrecision>;
   const int tiles = (batch_size_ + Block::kRows - 1) / Block::kRows;
   const std::size_t shared = Block::shared_floats_needed(arrays_.pitch, arrays_.A) * sizeof(float);
-  const std::size_t update_shared = update_shared_bytes(batch_size_);
   const auto grid = [](int x, int y) {
     return dim3{static_cast<unsigned>(x), static_cast<unsigned>(y), 1};
   };
@@ -547,14 +575,15 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
       launch(stream, "sac_gradients", sac_gradients_kernel<kPrecision>,
              {grid(tiles, 6), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_all", sac_update_all_kernel<kPrecision>,
-             {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads, update_shared, kEarly},
+             {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes,
+              kEarly},
              arrays_, critic_table_, actor_table_, key.rule, update, losses_.on_device());
     } else {
       launch(stream, "sac_critics", sac_critics_kernel<kPrecision>,
              {grid(tiles, 4), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_critics", sac_update_critics_kernel<kPrecision>,
-             {grid(tiles + 2 * critic_blocks, 1), kBlockThreads, std::max(shared, update_shared),
-              kEarly},
+             {grid(tiles + 2 * critic_blocks, 1), kBlockThreads,
+              std::max(shared, kUpdateSharedBytes), kEarly},
              arrays_, critic_table_, key.rule, update, tiles);
       launch(stream, "sac_actor", sac_actor_kernel<kPrecision>,
              {grid(tiles, 2), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
