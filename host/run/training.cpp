@@ -191,6 +191,12 @@ auto Training::start(Job job) {
   return std::async(std::launch::deferred, in_place);
 }
 
+bool Training::before_step() {
+  if (schedule_ == nullptr) return true;
+  if (evaluation_ && schedule_->needs_returns(*learner_)) finish_evaluation();
+  return schedule_->before_step(*learner_);
+}
+
 void Training::evaluate() {
   finish_evaluation();
   Trials* const trials = learner_->trials();
@@ -206,8 +212,7 @@ void Training::evaluate() {
                                   .epoch = learner_->epoch(),
                                   .wall_time_s = wall_time(),
                                   .metrics = learner_->take_metrics()};
-  // what changes hyperparameters may ask for the return before the next step
-  if (!in_background_ || schedule_ != nullptr) finish_evaluation();
+  if (!in_background_) finish_evaluation();
 }
 
 // waits for the evaluation that runs, if one does, and records it
@@ -265,6 +270,7 @@ void Training::checkpoint() {
   enter_stage("checkpoint");
   const StageRange range("checkpoint", learner_->env_steps());
   finish_checkpoint();
+  if (schedule_ != nullptr) finish_evaluation();  // its state knows the return
   nlohmann::json run{{"wall_time_s", wall_time()}, {"stage_seconds", stage_seconds_}};
   if (schedule_ != nullptr) run["schedule"] = schedule_->state();
   checkpoint_ =
@@ -399,19 +405,18 @@ ExitCode Training::run(std::int64_t until) {
         fmt::format("this run is complete: {} env steps. `--resume never` restarts it; another "
                     "loop.num_env_steps or seed is another run.",
                     learner_->env_steps()));
-  const LoopHooks loop_hooks{
-      .stop_requested = [] { return stop_requested(); },
-      .before_step = [this] { return schedule_ == nullptr || schedule_->before_step(*learner_); },
-      .log = [this] { log(); },
-      .evaluate = [this] { evaluate(); },
-      .wants_checkpoint = [this] { return wants_checkpoint(); },
-      .checkpoint = [this] { checkpoint(); },
-      .tick =
-          [this] {
-            poll_background();
-            time_left_.at(learner_->env_steps(), learner_->exploring());
-            tell_progress();
-          }};
+  const LoopHooks loop_hooks{.stop_requested = [] { return stop_requested(); },
+                             .before_step = [this] { return before_step(); },
+                             .log = [this] { log(); },
+                             .evaluate = [this] { evaluate(); },
+                             .wants_checkpoint = [this] { return wants_checkpoint(); },
+                             .checkpoint = [this] { checkpoint(); },
+                             .tick =
+                                 [this] {
+                                   poll_background();
+                                   time_left_.at(learner_->env_steps(), learner_->exploring());
+                                   tell_progress();
+                                 }};
   bool stopped = true;
   try {
     stopped = !run_loop(*learner_, config, loop_hooks, until);

@@ -65,6 +65,7 @@ class Training {
   void tell_progress();
   void log();
   void evaluate();
+  bool before_step();
   void finish_evaluation();
   bool wants_checkpoint();
   void checkpoint();

@@ -18,6 +18,9 @@ class Schedule {
   /// Sets the values that hold from this step on. False: a stop was asked for in a long stage; the
   /// call is repeated when the run goes on.
   virtual bool before_step(Learner& learner) = 0;
+  /// Whether the next before_step() has to know the evaluations so far. One that goes on beside the
+  /// training is waited for then, and before a checkpoint takes the state.
+  virtual bool needs_returns(const Learner&) const { return true; }
   virtual void on_evaluation(const Learner& learner, double mean_return) = 0;
   /// After the last evaluation of a run that reached its end.
   virtual void on_finished() {}

@@ -23,6 +23,7 @@ class ScheduleReplay : public Schedule {
   explicit ScheduleReplay(ScheduleFile schedule);
 
   bool before_step(Learner& learner) override;
+  bool needs_returns(const Learner&) const override { return schedule_.unit == "trials"; }
   void on_evaluation(const Learner&, double) override { ++num_trials_; }
   std::string table() const override { return "schedule.csv"; }
   void open(const std::filesystem::path& folder, std::int64_t resume_env_steps) override;

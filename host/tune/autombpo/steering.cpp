@@ -35,15 +35,17 @@ void Steering::open(const std::filesystem::path& folder, std::int64_t resume_env
                                        resume_env_steps < 0 ? -1 : decided_at_);
 }
 
+bool Steering::is_due(const Learner& learner) const {
+  return !learner.exploring() && learner.train_steps() % config_.controller.interval == 0 &&
+         learner.env_steps() != decided_at_;
+}
+
 bool Steering::before_step(Learner& learner) {
   Measurements* measured = learner.measurements();
   if (measured == nullptr)
     throw ConfigError(fmt::format("algorithm {} has no model, so no controller can steer it.",
                                   learner.config().algorithm));
-  if (learner.exploring()) return true;
-  if (learner.train_steps() % config_.controller.interval != 0 ||
-      learner.env_steps() == decided_at_)
-    return true;
+  if (!is_due(learner)) return true;
   if (episode_.num_decisions() == 0) {
     // the first state needs a fitted model and a return
     if (!measured->ensure_fitted()) return false;

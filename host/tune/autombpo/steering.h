@@ -28,6 +28,7 @@ class Steering : public Schedule {
 
   /// Errors   ConfigError if the learner is none that a controller may steer.
   bool before_step(Learner& learner) override;
+  bool needs_returns(const Learner& learner) const override { return is_due(learner); }
   void on_evaluation(const Learner& learner, double mean_return) override;
   /// Writes trajectory.json into the folder: the hyper-episode is complete.
   void on_finished() override;
@@ -40,6 +41,8 @@ class Steering : public Schedule {
   const HyperTrajectory& trajectory() const { return episode_.trajectory(); }
 
  private:
+  /// Whether the next step begins with a decision.
+  bool is_due(const Learner& learner) const;
   void decide(Learner& learner, Measurements& measured);
 
   Config config_;

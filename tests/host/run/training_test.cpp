@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -241,17 +242,52 @@ TEST_F(TrainingTest, WhatAKillAmidDeletingOldCheckpointsLeftIsTidiedAtTheNextSta
   EXPECT_EQ(checkpoints(), std::set<std::string>{"step-000000090"});
 }
 
-// Trains without a schedule, whose evaluations may run beside it.
+// Raises the number of updates by the last return, every 20 steps.
+class ByReturn : public Schedule {
+ public:
+  bool before_step(Learner& learner) override {
+    if (!needs_returns(learner)) return true;
+    std::vector<Hyperparameter> all = learner.hyperparameters();
+    for (Hyperparameter& value : all)
+      if (std::string(value.name) == "updates_per_step")
+        value.set(1.0 + std::fmod(std::fabs(1e3 * last_), 3.0));
+    num_known_ += num_new_;
+    num_new_ = 0;
+    return true;
+  }
+  bool needs_returns(const Learner& learner) const override {
+    return learner.env_steps() % 20 == 0;
+  }
+  void on_evaluation(const Learner&, double mean_return) override {
+    last_ = mean_return;
+    ++num_new_;
+  }
+  void open(const fs::path&, std::int64_t) override {}
+  void sync() override {}
+  nlohmann::json state() const override { return {last_, num_known_, num_new_}; }
+  void set_state(const nlohmann::json& state) override {
+    last_ = state[0].get<double>();
+    num_known_ = state[1].get<int>();
+    num_new_ = state[2].get<int>();
+  }
+
+ private:
+  double last_ = 0.0;
+  int num_known_ = 0, num_new_ = 0;  // evaluations before the last change, and since
+};
+
+// Trains with evaluations that may run beside it.
 class BackgroundTest : public TrainingTest {
  protected:
   ExitCode train_beside(bool in_background, const Config& config, std::int64_t until = 90,
-                        ProgressSink* sink = nullptr) {
+                        ProgressSink* sink = nullptr,
+                        std::unique_ptr<Schedule> schedule = nullptr) {
     ThreadPool pool(1);
     OpenDevice device("cpu", {}, pool);
     const RunDir dir = RunDir::open_folder(run(), config, {}, "cpu");
     ProgressSink none;
     Training training({.config = config, .to_console = false, .in_background = in_background}, dir,
-                      device, sink != nullptr ? *sink : none);
+                      device, sink != nullptr ? *sink : none, std::move(schedule));
     return training.run(until);
   }
 };
@@ -287,6 +323,28 @@ TEST_F(BackgroundTest, WhatARunLeavesDoesNotDependOnIt) {
       EXPECT_EQ(nlohmann::json::diff(whole[table], resumed[table]), nlohmann::json::array())
           << algorithm << ", " << table;
   }
+}
+
+// what changes hyperparameters finds every return that it would find in turn, and so does a checkpoint
+TEST_F(BackgroundTest, AScheduleDecidesByTheSameReturns) {
+  Config c = small_member();
+  c.eval.interval = 10;
+  c.checkpoint.keep = 9;
+  c.checkpoint.interval = 15;
+  nlohmann::json in_turn;
+  for (const bool beside : {false, true}) {
+    fs::remove_all(run());
+    for (const int until : {40, 61, 90})
+      ASSERT_EQ(train_beside(beside, c, until, nullptr, std::make_unique<ByReturn>()),
+                ExitCode::kDone);
+    if (!beside) {
+      in_turn = run_outcome(run());
+      // seven evaluations, at 30, 40, ... 90; the last change, at 80, knew six
+      EXPECT_EQ(in_turn["step-000000090"]["state"]["run"]["schedule"][1], 6);
+      EXPECT_EQ(in_turn["step-000000090"]["state"]["run"]["schedule"][2], 1);
+    }
+  }
+  EXPECT_EQ(nlohmann::json::diff(in_turn, run_outcome(run())), nlohmann::json::array());
 }
 
 // Calls something at every step.
