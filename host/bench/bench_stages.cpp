@@ -170,9 +170,9 @@ class StageBench {
     report_.add({"ppo",
                  fmt::format("S {} A {} batch {}", state.shape.observation_size,
                              state.shape.action_size, batch),
-                 // in fp32 whatever the precision
                  "updates/s", stream_.on_gpu() ? name_of(GemmProvider::kFused) : simd().name,
-                 t.time, t.units, t.units * ppo_flop(state, batch), 0.0, 3.0 * t.units});
+                 t.time, t.units, t.units * ppo_flop(state, batch), 0.0, 3.0 * t.units,
+                 /*in_fp32=*/true});
   }
 
   void environments() {
@@ -195,9 +195,8 @@ class StageBench {
 }  // namespace
 
 const std::vector<std::string>& bench_work() {
-  static const std::vector<std::string> words{"products", "sac",  "ensemble", "population",
-                                              "rollout",  "plan", "ppo",      "env",
-                                              "copy"};
+  static const std::vector<std::string> words{
+      "products", "sac", "ensemble", "population", "rollout", "plan", "ppo", "env", "copy"};
   return words;
 }
 

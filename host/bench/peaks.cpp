@@ -23,7 +23,10 @@ void measure_cpu_peaks(Stream& stream, double seconds, BenchReport& report) {
     const double flop =
         static_cast<double>(flop_of_a_lane) * kernels.lanes * kPeakChains * kRounds * threads;
     report.peaks().flops = flop / time.low;
-    report.add({name, "registers, each thread", "GFLOP/s", kernels.name, time, flop / 1e9, flop});
+    const bool in_fp32 = flop_of_a_lane == 2;
+    if (in_fp32) report.peaks().flops_fp32 = report.peaks().flops;
+    report.add({name, "registers, each thread", "GFLOP/s", kernels.name, time, flop / 1e9, flop,
+                0.0, 0.0, in_fp32});
   };
   // the last one is what the stages are measured by
   const bool bf16 = multiplies_bf16(stream);
@@ -46,7 +49,9 @@ void measure_cpu_peaks(Stream& stream, double seconds, BenchReport& report) {
       },
       seconds);
   const double flop = 2.0 * n * n * n * repeats * threads;
-  report.add({"gemm", "256x256x256 per thread", "GFLOP/s", "oneDNN", time, flop / 1e9, flop});
+  report.add({"gemm", "256x256x256 per thread", "GFLOP/s", "oneDNN", time, flop / 1e9, flop, 0.0,
+              0.0,
+              /*in_fp32=*/true});
 
   const MlpLayout layout = make_mlp_layout({n, n, n});
   Buffer<float> parameters(layout.size, 0.01f);
@@ -93,6 +98,7 @@ void measure_gpu_peaks(Stream& stream, double seconds, BenchReport& report) {
     if (const auto time = time_product(stream, provider, {n, n, n}, 1, seconds, report))
       best = std::max(best, 2.0 * n * n * n / time->low);
   report.peaks().flops = best;
+  if (stream.precision() == Precision::kFp32) report.peaks().flops_fp32 = best;
 }
 
 }  // namespace mbrl

@@ -17,16 +17,19 @@ std::string milliseconds(double s) { return fmt::format("{:.3f}ms", 1e3 * s); }
 
 double Peaks::floor(const BenchRow& row) const {
   double seconds = row.launches * seconds_launch;
-  if (flops > 0.0) seconds = std::max(seconds, row.flop / flops);
+  const double peak = row.in_fp32 ? flops_fp32 : flops;
+  if (peak > 0.0) seconds = std::max(seconds, row.flop / peak);
   if (bytes > 0.0) seconds = std::max(seconds, row.bytes / bytes);
   return seconds;
 }
 
-BenchReport::BenchReport(bool json, int num_threads, std::string device, std::string precision)
+BenchReport::BenchReport(bool json, int num_threads, std::string device, std::string precision,
+                         std::string machine)
     : json_(json),
       num_threads_(num_threads),
       device_(std::move(device)),
-      precision_(std::move(precision)) {
+      precision_(std::move(precision)),
+      machine_(std::move(machine)) {
   if (!json_)
     fmt::print(kColumns, "operation", "shape", "rate", "", "median", "q1", "q3", "floor",
                "provider");
@@ -40,7 +43,8 @@ void BenchReport::add(const BenchRow& row) const {
                              {"shape", row.shape},
                              {"device", device_},
                              {"threads", num_threads_},
-                             {"precision", precision_}};
+                             {"precision", row.in_fp32 ? "fp32" : precision_},
+                             {"machine", machine_}};
     j["time_s"] = row.time.median;
     j["time_q1_s"] = row.time.low;
     j["time_q3_s"] = row.time.high;

@@ -91,7 +91,8 @@ void bench_loops(const BenchOptions& o) {
   if (!o.json) fmt::print("{}\n", device.description());
 
   Stream& stream = device.stream;
-  BenchReport report(o.json, o.threads(), device_name(device.device), config.device.precision);
+  BenchReport report(o.json, o.threads(), device_name(device.device), config.device.precision,
+                     device.description());
   if (stream.on_gpu()) {
     measure_gpu_peaks(stream, o.seconds, report);
     if (o.wants("products")) bench_products(stream, config, o.seconds, report);
@@ -134,6 +135,8 @@ void bench_loops(const BenchOptions& o) {
     throw ConfigError(
         fmt::format("bench --peers {}: the peers have fp32, tf32 and bf16; \"{}\" was asked for.",
                     o.peers, precision));
+  const Device device = select_device(o.device);
+  select_precision(precision, device);  // not minutes later, when the peers are built
   std::error_code unknown;
   const fs::path self = fs::read_symlink("/proc/self/exe", unknown);
   fs::path script;
@@ -149,7 +152,7 @@ void bench_loops(const BenchOptions& o) {
         "share/mbrl_gpu beside this program's folder.");
   std::vector<std::string> words{o.peers,       script.string(),
                                  "--mbrl",      self.string(),
-                                 "--device",    device_name(select_device(o.device)),
+                                 "--device",    device_name(device),
                                  "--threads",   std::to_string(o.threads()),
                                  "--rounds",    std::to_string(o.num_rounds),
                                  "--seconds",   fmt::format("{}", o.seconds),

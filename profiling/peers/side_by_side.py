@@ -39,6 +39,7 @@ def parse():
     p.add_argument("--work", default="sac,ensemble,rollout,ppo,population", help="what to compare, with commas")
     p.add_argument("--quick", action="store_true", help="leaves out forms that take long to build")
     p.add_argument("--json", action="store_true", help="every row as it is measured, with its round, instead of the table")
+    p.add_argument("--library-path", metavar="FOLDER", help="where the program, and it alone, finds libraries")
     p.add_argument("--csv", metavar="FILE", help="the table also to a file, as results/bench/peers-2-cores.csv holds it")
     return p.parse_args()
 
@@ -95,6 +96,16 @@ class Peer:
         self.process.wait()
 
 
+def run_program(options, *words):
+    environment = dict(os.environ)
+    if options.library_path:
+        environment["LD_LIBRARY_PATH"] = options.library_path
+    done = subprocess.run([options.mbrl, *words], stdout=subprocess.PIPE, text=True, check=False, env=environment)
+    if done.returncode != 0:  # it has said why
+        sys.exit(done.returncode)
+    return done.stdout.splitlines()
+
+
 def our_rows(options):
     """A round of the program's own rows; PPO also at a batch that fills a device, the ensemble as PETS trains it."""
     common = [f"device.precision={options.precision}", "--json", "--device", options.device, "--threads",
@@ -104,15 +115,13 @@ def our_rows(options):
     pets = ["hopper", "model.ensemble_size=5", "model.batch_size=32", "--work", "ensemble"]
     calls = [["hopper", "--work", options.work]] + [large_ppo] * ("ppo" in work) + [pets] * ("ensemble" in work)
     for call in calls:
-        done = subprocess.run([options.mbrl, "bench", *call, *common], stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode != 0:  # it has said why
-            sys.exit(done.returncode)
-        yield from done.stdout.splitlines()
+        yield from run_program(options, "bench", *call, *common)
 
 
 def measure(options, peers):
     """Rates by (operation, shape, unit), then by who: a list of one per round."""
     rates = collections.defaultdict(lambda: collections.defaultdict(list))
+    told = {}  # of an operation of ours, where it is in another precision than was asked for
     for number in range(options.rounds):
         for who, lines in [(OURS, our_rows(options))] + [(None, peer.round()) for peer in peers]:
             for line in lines:
@@ -122,22 +131,26 @@ def measure(options, peers):
                 if options.json:
                     print(json.dumps({**row, "round": number, "peer": who is None}), flush=True)
                 key = (row["operation"], row["shape"], row["unit"])
-                # libraries have a precision of their own
-                other = "" if who == OURS or row["precision"] == options.precision else f" in {row['precision']}"
+                # libraries have a precision of their own, and our PPO is in fp32
+                other = "" if row["precision"] == options.precision else f" in {row['precision']}"
+                if who == OURS:
+                    told[row["operation"]] = other
                 rates[key][who or row["provider"] + other].append(row["rate"])
+        if options.csv:  # whatever ends the rest
+            write_csv(compare(rates, told), options.csv)
         print(f"round {number + 1} of {options.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
-    return rates
+    return rates, told
 
 
-def compare(rates):
+def compare(rates, told):
     """(operation, shape, our rate, the peer's, unit, ratio, its least, its largest, who), the fastest peer of an operation first."""
     for (operation, shape, unit), by_who in rates.items():
-        ours = by_who.pop(OURS, None)
+        ours = by_who.get(OURS)
         if ours is None:
             continue
-        for who in sorted(by_who, key=lambda who: -statistics.median(by_who[who])):
+        for who in sorted(set(by_who) - {OURS}, key=lambda who: -statistics.median(by_who[who])):
             ratios = [a / b for a, b in zip(ours, by_who[who])]
-            yield (operation, shape, statistics.median(ours), statistics.median(by_who[who]), unit, statistics.median(ratios),
+            yield (operation + (f", ours{told[operation]}" if told.get(operation) else ""), shape, statistics.median(ours), statistics.median(by_who[who]), unit, statistics.median(ratios),
                    min(ratios), max(ratios), who)
 
 
@@ -165,18 +178,17 @@ def main():
         sys.exit(f"{sys.executable} has neither torch nor jax nor one of the libraries; make one that has: python3 -m venv "
                  "peers && peers/bin/pip install torch jax numpy stable-baselines3 rltools mbrl, then mbrl_gpu bench "
                  "--peers peers/bin/python.")
+    run_program(options, "--version")  # it starts: peers take long to build
     peers = [Peer(script, options) for script in scripts]
     for peer in peers:
         peer.ready()
     print(f"peers built in {time.time() - start:.0f} s", file=sys.stderr, flush=True)
-    rates = measure(options, peers)
+    rates, told = measure(options, peers)
     for peer in peers:
         peer.end()
-    rows = list(compare(rates))
+    rows = list(compare(rates, told))
     if not options.json:
         print_table(rows)
-    if options.csv:
-        write_csv(rows, options.csv)
 
 
 main()

@@ -33,7 +33,7 @@ OURS = """#!/usr/bin/env python3
 import json, sys
 if "CODE" != "0":
     sys.exit(CODE)
-print(json.dumps(dict(operation="sac sequential", shape="SHAPE", unit="updates/s", rate=30.0, provider="fused", precision="fp32")))
+print(json.dumps(dict(operation="sac sequential", shape="SHAPE", unit="updates/s", rate=30.0, provider="fused", precision="bf16")))
 """
 
 
@@ -95,6 +95,11 @@ class PeersTest(unittest.TestCase):
         self.assertEqual(sorted(rows), [f"sac sequential,{SHAPE},30,11,updates/s,2.727,2.5,3,jax in fp32",
                                         f"sac sequential,{SHAPE},30,11,updates/s,2.727,2.5,3,torch"])
 
+    def test_a_row_of_ours_in_another_precision_is_told(self):
+        done = self.compare(self.write_ours(), "--precision", "tf32", "--rounds", "2", "--work", "sac")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("sac sequential, ours in bf16", done.stdout)
+
     def test_a_peer_that_dies_is_left_out(self):
         self.write_peer("jax", 1, False)
         done = self.compare(self.write_ours(), "--rounds", "3", "--work", "sac")
@@ -126,6 +131,8 @@ class PeersTest(unittest.TestCase):
         self.assertIn("no peer does plan; expected sac, ensemble", said("--peers", "python3", "--work", "plan"))
         self.assertIn("--preset h100 is of our rows alone", said("--peers", "python3", "--preset", "h100"))
         self.assertIn('"fp16" was asked for', said("--peers", "python3", "device.precision=fp16"))
+        # before anything is built
+        self.assertIn("tf32", said("--peers", "/bin/false", "--device", "cpu", "device.precision=tf32"))
         self.assertIn("--work is of the hot loops", said("--work", "sac", "envs"))
         self.assertIn("--preset is of the hot loops", said("process", "--preset", "h100"))
 
@@ -136,7 +143,7 @@ class PeersTest(unittest.TestCase):
         os.chmod(path, 0o755)
         done = subprocess.run([PROGRAM, "bench", "--peers", path, "--work", "sac,ppo", "--rounds", "4", "--seconds", "0.5",
                                "--threads", "1", "--device", "cpu", "hopper", "device.precision=bf16"],
-                              capture_output=True, text=True)
+                              capture_output=True, text=True, env={**os.environ, "MBRL_ISA": "bf16_portable"})
         self.assertEqual(done.returncode, 0, done.stderr)
         words = done.stdout.split()
         self.assertTrue(words[0].endswith("peers/side_by_side.py"), words)
