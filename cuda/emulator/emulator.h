@@ -215,9 +215,6 @@ inline int fetch_add(int* counter, int value) {
 }
 inline void fence_device() {}
 
-/// More exact than a GPU's.
-__device__ __forceinline__ float tanh_approx(float x) { return tanh_f(x); }
-
 /// Operands of the matrix instructions: rounded to nearest, two to a word (low half first) for the
 /// 16-bit types. Ties go away from zero for tf32 and to even for the others.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {
@@ -229,6 +226,11 @@ __device__ __forceinline__ std::uint32_t pack_f16(float low, float high) {
 }
 __device__ __forceinline__ std::uint32_t pack_bf16(float low, float high) {
   return emulator::engine::to_bf16(low) | emulator::engine::to_bf16(high) << 16;
+}
+
+/// Within 2^-11, as a GPU's is; where in that range is another matter.
+__device__ __forceinline__ float tanh_approx(float x) {
+  return std::bit_cast<float>(to_tf32(tanh_f(x)));
 }
 
 /// Back to fp32, the low half first.

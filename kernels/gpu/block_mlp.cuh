@@ -260,7 +260,7 @@ struct Strip<Precision::kFp32, kRows> {
 
 // Tensor cores. Tiles of 16 rows and 8 columns. The order of the summed index within a step of 16
 // is free as long as both operands agree on it: lane (g, t) takes 4t .. 4t + 3, so that each
-// operand is one 16-byte load.
+// operand is one load, of 16 bytes or in 16 bits of eight.
 template <Precision kPrecision, int kRows>
 struct Strip {
   static_assert(kRows % 16 == 0);

@@ -1,6 +1,7 @@
 #include "kernels/gpu/device_mlp.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <string>
 
 #include "base/error.h"
@@ -23,6 +24,11 @@ int widest(const MlpTable& mlp) {
   for (int i = 0; i < mlp.num_layers; ++i)
     width = std::max({width, mlp.layer[i].in_pitch, padded(mlp.layer[i].out)});
   return width;
+}
+
+void require_precision(const Stream& stream, Precision made_for) {
+  if (stream.precision() != made_for)
+    throw std::logic_error("a workspace was made for a stream of another precision");
 }
 
 SavedLayout make_saved_layout(const MlpLayout& layout, int rows) {

@@ -57,6 +57,9 @@ constexpr std::size_t operand_bytes(Precision precision) {
   return precision == Precision::kFp16 || precision == Precision::kBf16 ? 2 : 4;
 }
 
+/// std::logic_error if a stream has another precision than `made_for`, that of a workspace's arrays.
+void require_precision(const Stream& stream, Precision made_for);
+
 /// Offsets for `rows` rows.
 SavedLayout make_saved_layout(const MlpLayout& layout, int rows);
 

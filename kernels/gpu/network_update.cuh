@@ -18,15 +18,20 @@ constexpr int kUpdateRows = 64;                 // rows of the batch in a stage
 constexpr int kUpdateParts = kWarps / 2;
 // pitches that put the lanes of a matrix instruction on different banks
 constexpr int kUpdateOutPitch = kUpdateOut + 8, kUpdateInPitch = kUpdateIn + 8;
-/// Stages in shared memory at once: twice as many where an operand is half as long.
-template <typename Value>
-constexpr int kUpdateStages = 8 / sizeof(Value);
-/// All stages; the partial sums take their place.
-constexpr int kUpdateStageFloats = 2 * kUpdateRows * (kUpdateOutPitch + kUpdateInPitch);
+/// Stages in shared memory at once: as many as let two blocks share 99 KiB in 16 bits, and start at
+/// all within 64 KiB otherwise.
+template <Precision kPrecision>
+constexpr int kUpdateStages = kIs16Bit<kPrecision> ? 3 : 2;
+/// Floats of all stages; the partial sums take their place.
+template <Precision kPrecision>
+constexpr int kUpdateStageFloats = kUpdateStages<kPrecision>* kUpdateRows*(kUpdateOutPitch +
+                                                                           kUpdateInPitch) *
+                                   static_cast<int>(sizeof(OperandOf<kPrecision>)) / 4;
 constexpr int kUpdatePartFloats = kUpdateOut * kUpdateInPitch;
-static_assert(kUpdateParts * kUpdatePartFloats <= kUpdateStageFloats);
-constexpr std::size_t kUpdateSharedBytes =
-    (kUpdateStageFloats + kBlockThreads) * sizeof(float);  // and a sum of biases per thread
+static_assert(kUpdateParts * kUpdatePartFloats <= kUpdateStageFloats<Precision::kBf16>);
+template <Precision kPrecision>
+constexpr std::size_t kUpdateSharedBytes = (kUpdateStageFloats<kPrecision> + kBlockThreads) *
+                                           sizeof(float);  // a sum of biases per thread
 
 /// Which block owns which tile.
 struct UpdateTable {
@@ -176,12 +181,12 @@ struct GradientTile {
 };
 
 /// Stages of kUpdateRows rows of dy and x on their way to shared memory, [stages][rows, pitch] each.
-/// A thread copies the same columns of every 16th or 32nd row, 16 bytes at a time.
+/// A thread copies the same columns of one to four rows, 16 bytes at a time.
 template <Precision kPrecision>
 class UpdateStages {
  public:
   using Value = OperandOf<kPrecision>;
-  static constexpr int kStages = kUpdateStages<Value>;
+  static constexpr int kStages = kUpdateStages<kPrecision>;
 
   __device__ __forceinline__ UpdateStages(float* memory, const Saved<Value>& saved, int layer,
                                           int n0, int k0, int rows)
@@ -237,8 +242,12 @@ class UpdateStages {
       for (int j = 0; j < kValues; j += 4) {
         Value* at = dy(stage) + dy_at(i) + j;
         const float4 d = load_operands<kPrecision>(at);
-        const float f = factor_[i];
-        store_operands<kPrecision>(at, make_float4(f * d.x, f * d.y, f * d.z, f * d.w));
+        const auto scaled = [f = factor_[i]](float x) {
+          // within the range of fp16, as scaled_gradient() is
+          return kPrecision == Precision::kFp16 ? clamp_f(f * x, -65504.0f, 65504.0f) : f * x;
+        };
+        store_operands<kPrecision>(at,
+                                   make_float4(scaled(d.x), scaled(d.y), scaled(d.z), scaled(d.w)));
       }
   }
 
@@ -274,7 +283,7 @@ class UpdateStages {
 struct NoFactor {};
 
 /// Block `block` of the table's num_blocks(), over the first `rows` rows of the batch. `memory`:
-/// kUpdateSharedBytes. `saved`: what the network's passes left. `step` takes each finished gradient
+/// kUpdateSharedBytes<kPrecision>. `saved`: what the network's passes left. `step` takes each finished gradient
 /// (parameter_step.cuh says how). Where gradients of row i in `saved` are still to be multiplied by a
 /// number, factor(i) is that.
 template <Precision kPrecision, typename Step = ParameterStep<kPrecision>,
@@ -290,7 +299,7 @@ __device__ void update_network(float* memory, const UpdateTable& table,
   const int tile = block - table.first_block[layer];
   const int n0 = tile / columns * kUpdateOut, k0 = tile % columns * kUpdateIn;
 
-  float* bias_part = memory + kUpdateStageFloats;  // [4, 64]
+  float* bias_part = memory + kUpdateStageFloats<kPrecision>;  // [4, 64]
   const int thread = static_cast<int>(threadIdx.x);
   const bool owns_bias = k0 == 0;
   float bias_gradient = 0.0f;  // of output thread % 64, rows of one part

@@ -116,10 +116,10 @@ TEST_F(EmulatedRuntimeTest, HopperSizesFitTheSharedMemoryOfEveryArchitecture) {
   const TransitionsView view{records.data(), layout, 64};
   Buffer<float> ring(64 * layout.pitch(), Memory::kDevice);
   const Buffer<std::uint32_t> rows(32, 1u, Memory::kDevice);
-  // V100, RTX 2080 Ti, A100, H100
-  for (const std::size_t kib : {96, 64, 163, 227}) {
+  // V100, RTX 2080 Ti, RTX 4090, A100, H100
+  for (const std::size_t kib : {96, 64, 99, 163, 227}) {
     emulator::set_shared_limit(kib * 1024);
-    for (const Precision precision : {Precision::kFp32, Precision::kFp16}) {
+    for (const Precision precision : kAllPrecisions) {
       TwinStreams streams;
       streams.gpu.set_precision(precision);
       SacWorkspace sac(streams.gpu, policy, 16);

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "host/algo/draws.h"
+#include "kernels/stages/ensemble/ensemble_step.h"
 #include "kernels/stages/policy/policy.h"
 #include "kernels/stages/sac/sac_update.h"
 #include "tests/support/devices.h"
@@ -109,6 +110,23 @@ TEST_F(SacGpuTest, ManyUpdatesInOneCallFollowTheCpu) {
   for (int i = 0; i < 4; ++i)
     EXPECT_NEAR(got[i].critic_loss[0], wanted[i].critic_loss[0], 1e-4) << i;
   EXPECT_LT(state_error(p.gpu, p.cpu), 2e-3);
+}
+
+TEST_F(SacGpuTest, AWorkspaceIsOfOnePrecision) {
+  Problem p(33, 10);
+  EnsembleProblem e(2, 8);
+  EnsembleState model = copy_to(Memory::kDevice, e.state);
+  TwinStreams streams;
+  SacWorkspace gpu(streams.gpu, p.gpu, 33);
+  EnsembleWorkspace ensemble(streams.gpu, model, 8);
+  const Buffer<float> records = on_device(e.records);
+  const Buffer<std::uint32_t> rows = copy_to(Memory::kDevice, e.rows);
+  streams.gpu.set_precision(Precision::kBf16);
+  EXPECT_THROW(sac_update(streams.gpu, p.gpu, p.source(p.device_records), p.constants, gpu),
+               std::logic_error);
+  EXPECT_THROW(ensemble_epoch(streams.gpu, model, e.view(records), e.batch(rows.data()), 8,
+                              e.constants, ensemble),
+               std::logic_error);
 }
 
 class SacFormatGpuTest : public FormatGpuTest {};

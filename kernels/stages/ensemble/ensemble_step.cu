@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
 }
 
 template <Precision kPrecision>
-__global__ void __launch_bounds__(kBlockThreads, 2)
+__global__ void __launch_bounds__(kBlockThreads, kIs16Bit<kPrecision> ? 3 : 2)
     ensemble_update_kernel(const __grid_constant__ EnsembleArrays a,
                            const __grid_constant__ UpdateTable table, int step_in_graph,
                            float* losses) {
@@ -145,6 +145,7 @@ class EnsembleBuffers final : public EnsembleStage {
   }
 
   int max_batch_;
+  Precision precision_;
   Buffer<float> shared_gradient_;
   Buffer<std::byte> saved_, rounded_;
   Buffer<double> loss_;
@@ -159,7 +160,9 @@ class EnsembleBuffers final : public EnsembleStage {
 
 EnsembleBuffers::EnsembleBuffers(const Stream& stream, const EnsembleState& state, int batch_size,
                                  const Gemm& gemm)
-    : max_batch_(batch_size), table_(make_update_table(make_table(state.layout))) {
+    : max_batch_(batch_size),
+      precision_(stream.precision()),
+      table_(make_update_table(make_table(state.layout))) {
   EnsembleArrays& a = arrays_;
   a.mlp = make_table(state.layout);
   a.saved_layout = make_saved_layout(state.layout, num_tiles(batch_size) * kTileRows);
@@ -264,7 +267,7 @@ void EnsembleBuffers::issue(Stream& stream) {
     launch(stream, "ensemble_update", ensemble_update_kernel<kPrecision>,
            {{static_cast<unsigned>(table_.num_blocks() + 1), E, 1},
             kBlockThreads,
-            kUpdateSharedBytes,
+            kUpdateSharedBytes<kPrecision>,
             /*early=*/true},
            arrays_, table_, i, losses_.on_device());
   }
@@ -276,6 +279,7 @@ EnsembleEpoch EnsembleBuffers::epoch(const EpochCall& call) {
   if (call.batch_size > max_batch_)
     throw ShapeError("ensemble_epoch: batch above the workspace's.");
   Stream& stream = call.stream;
+  require_precision(stream, precision_);
   EnsembleState& state = call.state;
   const int num_steps = (call.rows.size(1) + call.batch_size - 1) / call.batch_size;
   reserve(static_cast<std::size_t>(num_steps));
@@ -308,6 +312,7 @@ EnsembleEpoch EnsembleBuffers::epoch(const EpochCall& call) {
 
 void EnsembleBuffers::holdout_mse(const HoldoutCall& call) {
   Stream& stream = call.stream;
+  require_precision(stream, precision_);
   bind(call.state);
   const int rows = call.indices.size();
   const auto tiles = static_cast<std::size_t>((rows + kModelRows - 1) / kModelRows);

@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   const int rows = B - first < kPpoRows ? B - first : kPpoRows;
   const MlpTable& table = is_policy ? a.policy : a.value;
   const Saved<float> saved{is_policy ? a.policy_saved_layout : a.value_saved_layout,
-                    is_policy ? a.policy_saved : a.value_saved};
+                           is_policy ? a.policy_saved : a.value_saved};
   const Parameters<float> weights = parameters(is_policy ? a.policy_arrays : a.value_arrays);
   const PpoPlan& plan = *a.plan;
   const std::uint32_t* indices = plan.rows + static_cast<std::size_t>(update) * B + first;
@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   double squares = 0.0;
   const bool is_policy = block < policy_blocks;
   const Saved<float> saved{is_policy ? a.policy_saved_layout : a.value_saved_layout,
-                    is_policy ? a.policy_saved : a.value_saved};
+                           is_policy ? a.policy_saved : a.value_saved};
   const StoreGradient store{is_policy ? a.gradient : a.value_gradient(), &squares};
   update_network<Precision::kFp32>(shared_floats(), is_policy ? policy : value, saved, store,
                                    is_policy ? block : block - policy_blocks, B);
@@ -360,7 +360,7 @@ void PpoBuffers::issue(Stream& stream, const Key& key) {
     launch(stream, "ppo_gradients", ppo_gradients_kernel,
            {{static_cast<unsigned>(blocks), 1, 1},
             kBlockThreads,
-            std::max(kUpdateSharedBytes, sums),
+            std::max(kUpdateSharedBytes<Precision::kFp32>, sums),
             /*early=*/true},
            arrays_, policy_table_, value_table_, update, B, losses_.on_device());
     launch(stream, "ppo_adam", ppo_adam_kernel,

@@ -36,7 +36,7 @@ namespace {
 constexpr int kSacRows = 16;            // rows of a tile
 enum { kCriticsCome, kPiCriticsCome };  // where blocks of a tile meet
 
-// Of an update's batch one thread per four floats of a record, then one per four weights. The plan
+// Of each update's batch one thread per four floats of a record, then one per four weights. The plan
 // comes over the bus: to shared memory for each block, and by one of them to device memory for the
 // kernels that follow.
 template <Precision kPrecision>
@@ -44,9 +44,9 @@ __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
                                   const __grid_constant__ SacRule rule, const SacPlan* mapped,
                                   SacPlan* on_device, int num_words, int num_updates,
                                   const __grid_constant__ RoundedCopies<kPrecision, 5> copies) {
-  if (static_cast<int>(blockIdx.y) >= num_updates) {
-    const std::size_t plane = blockIdx.y - static_cast<unsigned>(num_updates);
-    const std::size_t i = (plane * gridDim.x + blockIdx.x) * kBlockThreads + threadIdx.x;
+  if (static_cast<int>(blockIdx.x) >= num_updates) {
+    const std::size_t plane = blockIdx.x - static_cast<unsigned>(num_updates);
+    const std::size_t i = (plane * gridDim.y + blockIdx.y) * kBlockThreads + threadIdx.x;
     if (i < copies.count()) copies(i);
     return;
   }
@@ -61,8 +61,8 @@ __global__ void sac_gather_kernel(const __grid_constant__ SacArrays a,
   sync_block();
 
   const int per_record = a.layout.pitch() / 4;
-  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  const int update = static_cast<int>(blockIdx.y);
+  const int i = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
+  const int update = static_cast<int>(blockIdx.x);
   if (i >= a.batch_size * per_record) return;
   const int row = i / per_record, part = i % per_record;
   const TransitionsView& pool = plan->source.of_row(row);
@@ -557,7 +557,7 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
       layers_ != nullptr ? 0
                          : blocks_of(copies.count(), std::size_t{gather_blocks} * kBlockThreads);
   launch(stream, "sac_gather", sac_gather_kernel<kPrecision>,
-         {{gather_blocks, updates + copy_planes, 1}, kBlockThreads, sizeof(SacPlan)}, arrays_,
+         {{updates + copy_planes, gather_blocks, 1}, kBlockThreads, sizeof(SacPlan)}, arrays_,
          key.rule, plan_.mapped(), plan_.on_device(), plan_.num_words(key.num_updates),
          static_cast<int>(updates), copies);
   constexpr bool kEarly = true;  // each follows a kernel: the first that of the batches and copies
@@ -575,21 +575,21 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
       launch(stream, "sac_gradients", sac_gradients_kernel<kPrecision>,
              {grid(tiles, 6), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_all", sac_update_all_kernel<kPrecision>,
-             {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes,
-              kEarly},
+             {grid(2 * critic_blocks + actor_blocks + 1, 1), kBlockThreads,
+              kUpdateSharedBytes<kPrecision>, kEarly},
              arrays_, critic_table_, actor_table_, key.rule, update, losses_.on_device());
     } else {
       launch(stream, "sac_critics", sac_critics_kernel<kPrecision>,
              {grid(tiles, 4), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_critics", sac_update_critics_kernel<kPrecision>,
              {grid(tiles + 2 * critic_blocks, 1), kBlockThreads,
-              std::max(shared, kUpdateSharedBytes), kEarly},
+              std::max(shared, kUpdateSharedBytes<kPrecision>), kEarly},
              arrays_, critic_table_, key.rule, update, tiles);
       launch(stream, "sac_actor", sac_actor_kernel<kPrecision>,
              {grid(tiles, 2), kBlockThreads, shared, kEarly}, arrays_, key.rule, update);
       launch(stream, "sac_update_actor", sac_update_actor_kernel<kPrecision>,
-             {grid(actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes, kEarly}, arrays_,
-             actor_table_, key.rule, update, losses_.on_device());
+             {grid(actor_blocks + 1, 1), kBlockThreads, kUpdateSharedBytes<kPrecision>, kEarly},
+             arrays_, actor_table_, key.rule, update, losses_.on_device());
     }
   }
   if (key.act_rows > 0)
@@ -601,6 +601,7 @@ void SacBuffers::issue(Stream& stream, const Key& key) {
 }
 
 void SacBuffers::run(Stream& stream, const SacCall& call) {
+  require_precision(stream, precision_);
   SacState& state = call.state;
   const SacConstants& c = call.constants;
   const ActRequest* act = call.then_act;
