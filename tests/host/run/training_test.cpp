@@ -329,6 +329,7 @@ TEST_F(BackgroundTest, WhatARunLeavesDoesNotDependOnIt) {
 TEST_F(BackgroundTest, AScheduleDecidesByTheSameReturns) {
   Config c = small_member();
   c.eval.interval = 10;
+  c.eval.num_episodes = 400;  // longer than the steps up to the next decision or checkpoint
   c.checkpoint.keep = 9;
   c.checkpoint.interval = 15;
   nlohmann::json in_turn;
