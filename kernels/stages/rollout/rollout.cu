@@ -28,9 +28,12 @@ namespace {
 constexpr int kTerminated = 1, kNotFinite = 2;  // bits of a row's outcome
 
 /// Rows of a block: as many as pay for streaming a whole network's weights, or fewer where shared
-/// memory is small.
+/// memory is small. In 16 bits half as many as the sums would have room for, and two blocks to a
+/// multiprocessor: one multiplies while the other waits for weights or draws.
 template <Precision kPrecision>
-constexpr int kManyRows = kPrecision == Precision::kFp32 ? 32 : 64;
+constexpr int kManyRows = kPrecision == Precision::kTf32 ? 64 : 32;
+template <Precision kPrecision>
+constexpr int kRolloutBlocks = kIs16Bit<kPrecision> ? 2 : 1;
 constexpr int kFewRows = 16;
 
 /// Bytes of the activation tiles of a block.
@@ -102,7 +105,7 @@ __global__ void rollout_start_kernel(const __grid_constant__ RolloutArrays a) {
 }
 
 template <Precision kPrecision, int kRows>
-__global__ void __launch_bounds__(kBlockThreads, 1)
+__global__ void __launch_bounds__(kBlockThreads, kRolloutBlocks<kPrecision>)
     rollout_act_kernel(const __grid_constant__ RolloutArrays a, int step) {
   if (lacks_format<kPrecision>()) return;
   const int first = static_cast<int>(blockIdx.x) * kRows, live = a.plan->live;
@@ -220,7 +223,7 @@ __device__ __forceinline__ void write_row(const RolloutArrays& a, std::uint32_t 
 
 // s', r ~ member(s, a); end rule; record
 template <Precision kPrecision, int kRows, typename Loss>
-__global__ void __launch_bounds__(kBlockThreads, 1)
+__global__ void __launch_bounds__(kBlockThreads, kRolloutBlocks<kPrecision>)
     rollout_step_kernel(const __grid_constant__ RolloutArrays a, int step) {
   if (lacks_format<kPrecision>()) return;
   // block -> elite and rows of it
