@@ -17,9 +17,12 @@
 namespace mbrl {
 namespace {
 
-// about 20 us of spinning before a thread goes to sleep: longer than a barrier between two phases
-// of an update, shorter than a scheduler's time slice
+// about 20 us of spinning: longer than a barrier between two phases of an update where all are on
+// time, shorter than a scheduler's time slice
 constexpr int kSpins = 4000;
+// then some hundred us that are anybody's who wants the core: longer than a task of an update. To wake
+// a thread takes as long as such a task, so that who sleeps once comes late to every phase after
+constexpr int kYields = 400;
 
 thread_local int this_thread_index = 0;
 
@@ -28,6 +31,10 @@ bool spin_until(Ready ready) {
   for (int i = 0; i < kSpins; ++i) {
     if (ready()) return true;
     _mm_pause();
+  }
+  for (int i = 0; i < kYields; ++i) {
+    if (ready()) return true;
+    std::this_thread::yield();
   }
   return ready();
 }

@@ -19,8 +19,9 @@ int available_cores();
 ///
 /// Tasks are cut by the problem, never by the number of threads, and write to disjoint places, so
 /// results do not depend on how many threads there are or which one takes a task. Waiting is a
-/// bounded spin, then a futex: an endless spin collapses when the cores are shared. Library threads
-/// (OpenMP under oneDNN) are set to one inside every thread of the pool. Workers flush denormals.
+/// bounded spin, then yields, then a futex: an endless spin collapses when the cores are shared.
+/// Library threads (OpenMP under oneDNN) are set to one inside every thread of the pool. Workers
+/// flush denormals.
 class ThreadPool {
  public:
   /// Errors   DeviceError if the system starts no more threads.
